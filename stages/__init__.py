@@ -1,0 +1,1 @@
+"""One thin module per stage: read, call the numerics, write."""

@@ -1,0 +1,127 @@
+"""Runs one stage: `python -m stages FOLDER`, where FOLDER holds `job.json`; writes `events.jsonl` beside it."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from stages import _contract
+from stages._contract import (
+    BAD_INPUT,
+    BUG,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Context,
+    InputError,
+    Job,
+    StageError,
+    Stopped,
+)
+
+_ORPHAN_GRACE_S = 20
+_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
+
+
+def main(folder: Path) -> int:
+    job = Job.model_validate_json((folder / _contract.JOB_FILE).read_bytes())
+    with open(folder / _contract.EVENTS_FILE, "a", encoding="utf-8") as events:
+        context = Context(job, events)
+        code, text = _run(job, context)
+        try:
+            context.emit("end", status=_contract.STATUS[code], message=text)
+        except OSError as error:  # a full disk: the exit code still tells, and the log if it can
+            print(error, file=sys.stderr)
+        if text:
+            print(text, file=sys.stderr)
+    return code
+
+
+def _run(job: Job, context: Context) -> tuple[int, str]:
+    """Returns the exit code and one line for the user; the traceback, if there is one, goes to standard error."""
+    try:
+        _listen_for_stop(context)
+        stage = importlib.import_module(f"stages.{job.stage.replace('-', '_')}")
+        params = stage.Params.parse(job.params)
+        context.output_folder.mkdir(parents=True, exist_ok=True)
+        context.state.mkdir(parents=True, exist_ok=True)
+        stage.run(params, context)
+        missing = [port for port, path in context.outputs.items() if not path.exists()]
+        if missing:
+            raise RuntimeError(f"stage {job.stage} returned without writing {', '.join(missing)}")
+    except InputError as error:
+        return BAD_INPUT, str(error)
+    except StageError as error:
+        return FAILED, str(error)
+    except (Stopped, KeyboardInterrupt):
+        return INTERRUPTED, "stopped"
+    except MemoryError:
+        return (
+            FAILED,
+            f"{job.stage}: out of memory; try a smaller box_xyz or fewer sections, or a machine with more",
+        )
+    except OSError as error:
+        code = _disk_errno(error)
+        if code is None:
+            return _bug(error)
+        return (
+            BAD_INPUT,
+            f"{error.filename or context.output_folder}: {os.strerror(code).lower()}; {_remedy(code)}",
+        )
+    except Exception as error:
+        return _bug(error)
+    return DONE, ""
+
+
+def _bug(error: Exception) -> tuple[int, str]:
+    traceback.print_exc()
+    return BUG, f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _disk_errno(error: OSError) -> int | None:
+    """HDF5 raises a bare OSError with the number in its text."""
+    if error.errno in _DISK_ERRNOS:
+        return error.errno
+    return next((code for code in _DISK_ERRNOS if f"errno = {code}," in str(error)), None)
+
+
+def _remedy(code: int) -> str:
+    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free some space and run again: finished steps are kept"
+    return "give this user the right to write there, or choose another folder with --workdir"
+
+
+def _listen_for_stop(context: Context) -> None:
+    """SIGTERM asks the stage to save and leave; so does the end of standard input, which the runner holds open.
+
+    A runner that is killed with -9 cannot send a signal, but its end of the pipe closes: no orphan is left.
+    """
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        context.request_stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    if os.environ.get("FLOODRUNNER_STDIN_IS_LIFELINE"):
+        threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(_ORPHAN_GRACE_S)
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m stages FOLDER    (FOLDER holds job.json)")
+    sys.exit(main(Path(sys.argv[1])))

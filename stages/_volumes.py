@@ -1,0 +1,120 @@
+"""Volumes on disk: HDF5 files with one 3D dataset, (z, y, x), and where it lies in the tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from stages._contract import InputError, split_dataset
+
+DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", "partitions": "af"}
+"""What we call the dataset of each kind of volume; reading takes the only 3D dataset, whatever its name."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a volume lies: voxel size in nm, and offset in voxels of its corner from the corner of the whole stack."""
+
+    voxel_size_xyz: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    offset_xyz: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size in nm, z, y, x."""
+        x, y, z = self.voxel_size_xyz
+        return (z, y, x)
+
+    @property
+    def offset(self) -> tuple[int, int, int]:
+        """Offset in voxels, z, y, x."""
+        x, y, z = self.offset_xyz
+        return (z, y, x)
+
+    def shifted(self, start: tuple[int, int, int]) -> Place:
+        """The place of a box that starts at `start` (z, y, x) inside this volume."""
+        x, y, z = self.offset_xyz
+        return Place(self.voxel_size_xyz, (x + start[2], y + start[1], z + start[0]))
+
+
+@contextmanager
+def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
+    """Opens a volume for reading.
+
+    Args:
+      path: an HDF5 file, with `:dataset` or `@dataset` where it holds more than one 3D dataset.
+
+    Raises:
+      InputError: if it is no readable HDF5 file, or which dataset is meant is not clear.
+    """
+    file_path, name = split_dataset(str(path))
+    try:
+        file = h5py.File(file_path, "r")
+    except FileNotFoundError:
+        raise InputError(f"{file_path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{file_path}: is a folder; name an HDF5 file") from None
+    except OSError as error:
+        reason = "is truncated" if "truncated" in str(error) else "is not a readable HDF5 file"
+        raise InputError(
+            f"{file_path}: {reason}; make it again, or copy it again from where it came"
+        ) from None
+    with file:
+        dataset = _choose(file, file_path, name)
+        size = tuple(float(v) for v in dataset.attrs.get("voxel_size_xyz", (1.0, 1.0, 1.0)))
+        offset = tuple(int(v) for v in dataset.attrs.get("offset_xyz", (0, 0, 0)))
+        yield dataset, Place(size, offset)  # type: ignore[arg-type]  # three of each, by construction
+
+
+def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
+    """The whole volume, (z, y, x), in memory. Raises as `open_volume`, and InputError where its data is damaged."""
+    with open_volume(path) as (dataset, place):
+        try:
+            return dataset[...], place
+        except OSError:
+            raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
+
+
+@contextmanager
+def create_volume(
+    path: Path, kind: str, shape: tuple[int, int, int], dtype: np.dtype | type, place: Place
+) -> Iterator[h5py.Dataset]:
+    """Makes a volume to be filled section by section; `kind` is a key of `DATASETS`."""
+    chunks = (min(shape[0], 16), min(shape[1], 128), min(shape[2], 128))
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset(
+            DATASETS[kind], shape, dtype, chunks=chunks, compression="gzip", compression_opts=1, shuffle=True
+        )
+        dataset.attrs["voxel_size_xyz"] = place.voxel_size_xyz
+        dataset.attrs["offset_xyz"] = place.offset_xyz
+        yield dataset
+
+
+def write_volume(path: Path, kind: str, array: np.ndarray, place: Place) -> None:
+    """Writes a whole volume, (z, y, x); `kind` is a key of `DATASETS`."""
+    with create_volume(path, kind, array.shape, array.dtype, place) as dataset:
+        dataset[...] = array
+
+
+def _choose(file: h5py.File, path: str, name: str | None) -> h5py.Dataset:
+    volumes: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda key, item: volumes.update({key: item}) if isinstance(item, h5py.Dataset) else None)
+    names = ", ".join(volumes) or "none"
+    if name is not None:
+        if name.strip("/") not in volumes:
+            raise InputError(f"{path}: has no dataset {name!r}; it holds {names}")
+        chosen = volumes[name.strip("/")]
+    else:
+        of_3d = [dataset for dataset in volumes.values() if dataset.ndim == 3]
+        if len(of_3d) != 1:
+            raise InputError(f"{path}: holds {len(of_3d)} 3D datasets ({names}); name one, as in {path}:raw")
+        chosen = of_3d[0]
+    if chosen.ndim != 3 or 0 in chosen.shape:
+        raise InputError(
+            f"{path}: dataset {chosen.name} has shape {chosen.shape}; a volume is (z, y, x), not empty"
+        )
+    return chosen
