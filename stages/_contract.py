@@ -42,7 +42,7 @@ SUFFIXES = {
     "ffn-model": "",  # "": a folder
     "sections": "",
 }
-"""Kind of port -> suffix of its file. A port's file is named after the port: `volume` of kind `image` is `volume.h5`."""
+"""Kind of port -> suffix of its file, which is named after the port: `volume` of kind `image` is `volume.h5`."""
 
 VOXELS = tuple[int, int, int]
 """x, y, z, in voxels."""

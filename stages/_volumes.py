@@ -60,9 +60,7 @@ def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
         raise InputError(f"{file_path}: is a folder; name an HDF5 file") from None
     except OSError as error:
         reason = "is truncated" if "truncated" in str(error) else "is not a readable HDF5 file"
-        raise InputError(
-            f"{file_path}: {reason}; make it again, or copy it again from where it came"
-        ) from None
+        raise InputError(f"{file_path}: {reason}; make it again, or copy it again from where it came") from None
     with file:
         dataset = _choose(file, file_path, name)
         size = tuple(float(v) for v in dataset.attrs.get("voxel_size_xyz", (1.0, 1.0, 1.0)))
@@ -114,7 +112,5 @@ def _choose(file: h5py.File, path: str, name: str | None) -> h5py.Dataset:
             raise InputError(f"{path}: holds {len(of_3d)} 3D datasets ({names}); name one, as in {path}:raw")
         chosen = of_3d[0]
     if chosen.ndim != 3 or 0 in chosen.shape:
-        raise InputError(
-            f"{path}: dataset {chosen.name} has shape {chosen.shape}; a volume is (z, y, x), not empty"
-        )
+        raise InputError(f"{path}: dataset {chosen.name} has shape {chosen.shape}; a volume is (z, y, x), not empty")
     return chosen

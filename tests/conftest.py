@@ -1,0 +1,60 @@
+"""Shared by all tests: running one stage in this process, and where the reference data is."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages import _contract
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data; tests that ask for it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the reference data (../shared/data), which is not part of the project")
+    return SHARED
+
+
+class StageResult(dict[str, Path]):
+    """Port -> path of what the stage wrote; and what it reported."""
+
+    events: list[dict[str, Any]]
+
+    def reported(self, event: str) -> list[dict[str, Any]]:
+        return [e for e in self.events if e["event"] == event]
+
+
+@pytest.fixture
+def run_stage(tmp_path: Path) -> Callable[..., StageResult]:
+    """`run_stage("evaluate", {"segmentation": path, ...}, ignore_unsegmented=True)` runs it here and now."""
+
+    def run(name: str, inputs: dict[str, Path | str], **params: Any) -> StageResult:
+        stage = import_module(f"stages.{name.replace('-', '_')}")
+        folder = tmp_path / f"{name}-{len(list(tmp_path.glob(f'{name}-*')))}"
+        folder.mkdir()
+        outputs = {port: folder / _contract.port_file(port, kind) for port, kind in stage.OUTPUTS.items()}
+        job = _contract.Job(
+            stage=name,
+            params=params,
+            inputs={port: str(path) for port, path in inputs.items()},
+            outputs={port: str(path) for port, path in outputs.items()},
+            state=str(folder / "state"),
+        )
+        events = io.StringIO()
+        result = StageResult(outputs)
+        try:
+            stage.run(stage.Params.parse(params), _contract.Context(job, events))
+        finally:
+            result.events = [json.loads(line) for line in events.getvalue().splitlines()]
+        return result
+
+    return run
