@@ -1,0 +1,184 @@
+"""The canvas: one image, one segmentation that grows object by object, and the mask of the object in work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from segmentation.ffn.mask import logit, quantise_probability
+from segmentation.ffn.movement import Moves, Position, face_maxima
+from segmentation.ffn.network import Triple
+
+Forward = Callable[[np.ndarray], np.ndarray]
+"""(batch, z, y, x, 2) image and mask logits -> (batch, z, y, x, 1) new mask logits."""
+
+EXCLUDED = -1
+"""Marks, in the segmentation in work, a seed that came to nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """google/ffn's InferenceOptions. Activations and thresholds are probabilities.
+
+    Attributes:
+      init_activation: of the seed voxel.
+      pad_value: of every other voxel that no field of view has covered.
+      move_threshold: the field of view moves to voxels that reach it; a seed that falls below it ends its object.
+      segment_threshold: voxels that reach it belong to the object.
+      min_boundary_dist: z, y, x; a seed this close to a segment is left out.
+      min_segment_size: smallest object, in voxels not claimed before.
+      disco_seed_threshold: where more than this share of a field of view reaches the move threshold, a voxel
+        that was below 0.5 cannot rise again; negative switches that off.
+    """
+
+    init_activation: float = 0.95
+    pad_value: float = 0.05
+    move_threshold: float = 0.9
+    segment_threshold: float = 0.6
+    min_boundary_dist: Triple = (1, 1, 1)
+    min_segment_size: int = 1000
+    disco_seed_threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What became of one seed: `id` is that of the new object, 0 if there is none."""
+
+    seed: Position
+    id: int
+    voxels: int
+    visited: tuple[Position, ...]
+    result: str
+    overlapped: tuple[tuple[int, int], ...] = ()
+    """(id, voxels) of earlier objects that the mask reached into, and left alone."""
+
+
+class Canvas:
+    """Grows objects one at a time in an image.
+
+    Args:
+      image: (z, y, x) float32, normalised.
+      forward: the network.
+      fov, deltas: of the network, z, y, x.
+
+    Attributes:
+      segmentation: (z, y, x) int32: ids from 1, 0 unclaimed, EXCLUDED.
+      probability: (z, y, x) uint8, `quantise_probability` of each claimed voxel.
+    """
+
+    def __init__(self, image: np.ndarray, forward: Forward, fov: Triple, deltas: Triple, options: Options) -> None:
+        self.image = image
+        self.segmentation = np.zeros(image.shape, np.int32)
+        self.probability = np.zeros(image.shape, np.uint8)
+        self.max_id = 0
+        self._forward = forward
+        self._half: Triple = tuple(size // 2 for size in fov)  # type: ignore[assignment]  # three of them
+        self._deltas = deltas
+        self._options = options
+        self._mask = np.full(image.shape, np.nan, np.float32)
+        self._dirty: tuple[slice, ...] | None = None
+        self._input = np.empty((1, *fov, 2), np.float32)
+        self._init, self._pad, self._move, self._segment = (
+            logit(p)
+            for p in (
+                options.init_activation,
+                options.pad_value,
+                options.move_threshold,
+                options.segment_threshold,
+            )
+        )
+
+    def segment(self, seeds: np.ndarray) -> Iterator[Attempt | None]:
+        """Tries the seeds, (n, 3) z, y, x, in order; yields what became of each, None for one not started."""
+        for row in seeds:
+            z, y, x = (int(p) for p in row)
+            yield self._try((z, y, x))
+
+    def _try(self, seed: Position) -> Attempt | None:
+        if not self._fits(seed) or self.segmentation[seed] > 0:
+            return None
+        near = tuple(
+            slice(max(p - d, 0), p + d + 1) for p, d in zip(seed, self._options.min_boundary_dist, strict=True)
+        )
+        if (self.segmentation[near] > 0).any():
+            self.segmentation[seed] = EXCLUDED
+            return None
+
+        visited = self._flood(seed)
+        if self._mask[seed] < self._move:
+            self._exclude(seed)
+            return Attempt(seed, 0, 0, visited, "weak seed")
+
+        box = self._dirty
+        assert box is not None  # the flood visited the seed at least
+        with np.errstate(invalid="ignore"):  # NaN, where no field of view was, is in no object
+            mask = self._mask[box] >= self._segment
+        claimed = self.segmentation[box]
+        ids, counts = np.unique(claimed[mask & (claimed > 0)], return_counts=True)
+        overlapped = tuple(zip(ids.tolist(), counts.tolist(), strict=True))
+        mask &= claimed <= 0
+        voxels = int(mask.sum())
+        if voxels < self._options.min_segment_size:
+            self._exclude(seed)
+            return Attempt(seed, 0, voxels, visited, "too small", overlapped)
+
+        self.max_id += 1
+        claimed[mask] = self.max_id
+        self.probability[box][mask] = quantise_probability(expit(self._mask[box][mask]))
+        return Attempt(seed, self.max_id, voxels, visited, "created", overlapped)
+
+    def _flood(self, seed: Position) -> tuple[Position, ...]:
+        """Grows the mask from the seed; returns the positions of the field of view, in order."""
+        if self._dirty is not None:
+            self._mask[self._dirty] = np.nan
+        self._dirty = tuple(slice(p, p + 1) for p in seed)
+        self._mask[seed] = self._init
+        moves = Moves(seed, self._deltas)
+        visited = []
+        position: Position | None = moves.pop()
+        while position is not None:
+            logits = self._update(position)
+            visited.append(position)
+            moves.visited(position)
+            for _, offset in face_maxima(logits, self._deltas, self._move):
+                z, y, x = (p + o for p, o in zip(position, offset, strict=True))
+                moves.push((z, y, x))
+            if self._mask[seed] < self._move:
+                break
+            position = moves.pop()
+            while position is not None and not self._may_visit(position):
+                position = moves.pop()
+        return tuple(visited)
+
+    def _update(self, position: Position) -> np.ndarray:
+        """Runs the network on the field of view at `position`, writes its logits into the mask, returns them."""
+        box = tuple(slice(p - h, p + h + 1) for p, h in zip(position, self._half, strict=True))
+        old = self._mask[box]
+        fresh = np.isnan(old)
+        self._input[0, ..., 0] = self.image[box]
+        self._input[0, ..., 1] = np.where(fresh, self._pad, old)
+        logits = self._forward(self._input)[0, ..., 0]
+        threshold = self._options.disco_seed_threshold
+        if threshold >= 0 and np.mean(logits >= self._move) > threshold:
+            with np.errstate(invalid="ignore"):
+                held = (old < 0) & (logits > old)
+            logits[held] = old[held]
+        self._mask[box] = logits
+        assert self._dirty is not None
+        self._dirty = tuple(
+            slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(self._dirty, box, strict=True)
+        )
+        return logits
+
+    def _may_visit(self, position: Position) -> bool:
+        return self._fits(position) and bool(self._mask[position] >= self._move and self.segmentation[position] <= 0)
+
+    def _fits(self, position: Position) -> bool:
+        return all(h <= p < n - h for p, h, n in zip(position, self._half, self.image.shape, strict=True))
+
+    def _exclude(self, seed: Position) -> None:
+        if self.segmentation[seed] == 0:
+            self.segmentation[seed] = EXCLUDED

@@ -1,0 +1,18 @@
+"""Object masks are kept as logits: here is the way there and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def logit(probability: float) -> np.float32:
+    """log(p / (1 - p)), in the precision of the mask."""
+    p = np.float64(probability)
+    return np.float32(np.log(p / (1 - p)))
+
+
+def quantise_probability(probability: np.ndarray) -> np.ndarray:
+    """Probabilities as bytes, as google/ffn stores them: 0 for NaN, else 1 + the count of 1/254 steps reached."""
+    quantised = np.digitize(probability, np.linspace(0.0, 1.0, 255))
+    quantised[np.isnan(probability)] = 0
+    return quantised.astype(np.uint8)

@@ -1,0 +1,61 @@
+"""A trained flood-filling network on disk: a folder with `network.json` and `weights.h5`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from segmentation.ffn.network import Network
+from stages._contract import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+
+def write_model(folder: Path, network: Network, weights: dict[str, np.ndarray], step: int) -> None:
+    """Writes the model; `weights` by google/ffn's names, `step` is how far it was trained."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with h5py.File(folder / "weights.h5", "w") as file:
+        for name, array in weights.items():
+            file[name] = array
+    settings = {
+        "depth": network.depth,
+        "features": network.features,
+        "fov_xyz": network.fov[::-1],
+        "deltas_xyz": network.deltas[::-1],
+        "step": step,
+    }
+    (folder / "network.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
+    """The network with its weights.
+
+    Raises:
+      InputError: if the folder is no model of ours, or the weights do not fit the network.
+    """
+    from segmentation.ffn import network as ffn
+
+    folder = Path(folder)
+    try:
+        settings = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        network = Network(
+            depth=int(settings["depth"]),
+            features=int(settings["features"]),
+            fov=tuple(int(v) for v in settings["fov_xyz"][::-1]),  # type: ignore[arg-type]  # `check` follows
+            deltas=tuple(int(v) for v in settings["deltas_xyz"][::-1]),  # type: ignore[arg-type]
+        )
+        ffn.check(network)
+        with h5py.File(folder / "weights.h5", "r") as file:
+            weights: dict[str, np.ndarray] = {}
+            file.visititems(lambda k, v: weights.update({k: v[...]}) if isinstance(v, h5py.Dataset) else None)
+        model = ffn.build(network)
+        ffn.set_weights(model, weights)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{folder}: is not a model that ffn-train wrote ({reason}); name its model/ folder") from None
+    return network, model

@@ -1,0 +1,253 @@
+"""Segment a volume, or a box of it, with a trained flood-filling network."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stages._contract import VOXELS, Context, InputError, StageParams
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from segmentation.ffn.canvas import Attempt, Canvas
+    from segmentation.ffn.network import Network, Triple
+    from stages._volumes import Place
+
+INPUTS = {"image": "image", "model": "ffn-model", "statistics": "json"}
+OUTPUTS = {"segmentation": "labels"}
+
+STATE_FILE = "inference.h5"
+_SAVE_INTERVAL_S = 300
+_REPORT_INTERVAL_S = 2.0
+
+Probability = Field(gt=0, lt=1)
+
+
+class Box(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+    start: VOXELS
+    """First voxel, x, y, z."""
+    size: VOXELS
+    """Voxels along x, y, z."""
+
+
+class Params(StageParams):
+    box_xyz: Box | None = None
+    """Segment only this box, `{start: [x, y, z], size: [x, y, z]}`; all of the volume without it."""
+    reflect_border: bool = True
+    """Extend the volume by reflection, so that the field of view reaches its border; google/ffn leaves a rim."""
+    init_activation: float = Field(0.95, gt=0, lt=1)
+    """Activation of the seed voxel."""
+    pad_value: float = Field(0.05, gt=0, lt=1)
+    """Activation of voxels that no field of view has covered yet."""
+    move_threshold: float = Field(0.9, gt=0, lt=1)
+    """The field of view moves to voxels of this activation or more."""
+    segment_threshold: float = Field(0.6, gt=0, lt=1)
+    """Voxels of this activation or more belong to the object."""
+    min_boundary_dist_xyz: VOXELS = (1, 1, 1)
+    """A seed this close to an earlier object is left out, voxels."""
+    min_segment_size: int = Field(1000, ge=1)
+    """Smallest object, voxels."""
+    disco_seed_threshold: float = 0.0
+    """Where more than this share of a field of view is above `move_threshold`, voxels that were below 0.5 cannot
+    rise again, which keeps neighbours apart; -1 switches that off."""
+
+
+class _Data(NamedTuple):
+    image: np.ndarray
+    """Normalised; the box and what of its surroundings the field of view can see, real or reflected."""
+    box: tuple[slice, ...]
+    """Of what is to be segmented, in `image`."""
+    place: Place
+    """Of the box in the tissue."""
+
+
+def run(params: Params, context: Context) -> None:
+    import numpy as np
+
+    from segmentation import backend
+    from segmentation.ffn import canvas as ffn
+    from segmentation.ffn.seeds import peaks
+    from stages import _models, _volumes
+
+    network, model = _models.read_model(context.inputs["model"])
+    data = _read(params, network, context)
+    context.message(f"looking for seeds in {_sizes(data.image.shape)}")
+    seeds = peaks(data.image)
+    options = ffn.Options(
+        init_activation=params.init_activation,
+        pad_value=params.pad_value,
+        move_threshold=params.move_threshold,
+        segment_threshold=params.segment_threshold,
+        min_boundary_dist=params.min_boundary_dist_xyz[::-1],
+        min_segment_size=params.min_segment_size,
+        disco_seed_threshold=params.disco_seed_threshold,
+    )
+    context.message(f"segmenting on {backend.device()} ({backend.name()}), {len(seeds)} seeds")
+    work = _Inference(params, model, data, seeds, context)
+    canvas = ffn.Canvas(data.image, work.counted(backend.forward(model)), network.fov, network.deltas, options)
+    with context.saves_on_stop():
+        work.flood(canvas)
+
+    segmentation = np.maximum(canvas.segmentation[data.box], 0).astype(np.uint32)
+    if not segmentation.any():
+        context.message(
+            f"no object of {params.min_segment_size} voxels or more was found; train longer, or lower min_segment_size"
+        )
+    _volumes.write_volume(context.outputs["segmentation"], "segmentation", segmentation, data.place)
+    _write_as_ffn(context.output_folder, segmentation, canvas.probability[data.box], data.place)
+    _write_objects(context.output_folder / "objects.csv", work.attempts, data)
+    context.artifact(context.output_folder / "objects.csv", "each object: seed, voxels, fields of view")
+    context.metric("objects", canvas.max_id)
+    context.metric("segmented", round(float((segmentation > 0).mean()), 4))
+
+
+class _Inference:
+    """The loop over the seeds: progress, and the state to continue from."""
+
+    def __init__(self, params: Params, model: Any, data: _Data, seeds: np.ndarray, context: Context) -> None:
+        from stages import _state
+
+        self.attempts: list[Attempt] = []
+        self._context, self._seeds, self._data = context, seeds, data
+        self._next = 0
+        self._fovs = 0
+        settings = params.model_dump(mode="json")
+        self._identity = settings | {"data": _state.fingerprint(data.image, *model.get_weights())}
+
+    def counted(self, forward: Any) -> Any:
+        """The network call, counted; and a place where a stop may leave: an unfinished object is begun again."""
+
+        def call(given: np.ndarray) -> np.ndarray:
+            self._fovs += 1
+            self._context.stop_point(lambda: self._save(self._canvas))
+            output: np.ndarray = forward(given)
+            return output
+
+        return call
+
+    def flood(self, canvas: Canvas) -> None:
+        self._canvas = canvas
+        self._resume(canvas)
+        begun = saved = reported = time.monotonic()
+        total = len(self._seeds)
+        for attempt in canvas.segment(self._seeds[self._next :]):
+            self._next += 1
+            if attempt is not None:
+                self.attempts.append(attempt)
+            now = time.monotonic()
+            if now - reported >= _REPORT_INTERVAL_S or self._next == total:
+                reported = now
+                self._context.metric("objects", canvas.max_id, step=self._next)
+                self._context.metric("fields of view per s", round(self._fovs / max(now - begun, 1e-3), 1), self._next)
+            self._context.progress(self._next, total, "seeds")
+            if now - saved >= _SAVE_INTERVAL_S:
+                saved = now
+                self._save(canvas)
+
+    def _resume(self, canvas: Canvas) -> None:
+        from segmentation.ffn.canvas import Attempt
+        from stages import _state
+
+        saved = _state.load(self._context.state / STATE_FILE)
+        if saved is None:
+            return
+        arrays, values = saved
+        if values["identity"] != self._identity:
+            aside = _state.set_aside(self._context.state)
+            self._context.message(f"the saved state is of another segmentation: kept in state/{aside.name}")
+            return
+        canvas.segmentation[...] = arrays["segmentation"]
+        canvas.probability[...] = arrays["probability"]
+        canvas.max_id, self._next = values["max_id"], values["next"]
+        self.attempts = [Attempt(*fields) for fields in values["attempts"]]
+        self._context.message(f"continuing at seed {self._next} of {len(self._seeds)}, {canvas.max_id} objects")
+
+    def _save(self, canvas: Canvas) -> None:
+        from stages import _state
+
+        arrays = {"segmentation": canvas.segmentation, "probability": canvas.probability}
+        values: dict[str, Any] = {
+            "identity": self._identity,
+            "max_id": canvas.max_id,
+            "next": self._next,
+            "attempts": [tuple(vars(attempt).values()) for attempt in self.attempts],
+        }
+        _state.save(self._context.state / STATE_FILE, arrays, values)
+
+
+def _read(params: Params, network: Network, context: Context) -> _Data:
+    """Reads the box with as much around it as the field of view can see, reflected where the volume ends."""
+    import numpy as np
+
+    from stages import _statistics, _volumes
+
+    path = context.inputs["image"]
+    mean, stddev = _statistics.read_statistics(context.inputs["statistics"])
+    half: Triple = tuple(n // 2 for n in network.fov)  # type: ignore[assignment]  # three of them
+    with _volumes.open_volume(path) as (dataset, place):
+        start, size = _box(params.box_xyz, dataset.shape, path)
+        # Reflection repeats what is inside the border, so it cannot reach further than the volume is deep.
+        smallest = [h + 1 for h in half] if params.reflect_border else list(network.fov)
+        available = dataset.shape if params.reflect_border else size
+        if any(n < least for n, least in zip(available, smallest, strict=True)):
+            raise InputError(
+                f"{path}: {_sizes(available)} is too small for the network's field of view of {_sizes(network.fov)}; "
+                f"at least {_sizes(smallest)} are needed"
+                + ("" if params.reflect_border else ", fewer with reflect_border: true")
+            )
+        rim = half if params.reflect_border else (0, 0, 0)
+        low = [max(s - r, 0) for s, r in zip(start, rim, strict=True)]
+        high = [min(s + n + r, end) for s, n, r, end in zip(start, size, rim, dataset.shape, strict=True)]
+        image = dataset[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float32)
+    if not np.isfinite(image).all():
+        raise InputError(f"{path}: holds values that are not numbers (NaN or infinite); import it with import-images")
+    missing = [(r - (s - a), r - (b - s - n)) for r, s, n, a, b in zip(rim, start, size, low, high, strict=True)]
+    image = (np.pad(image, missing, mode="reflect") - np.float32(mean)) / np.float32(stddev)
+    box = tuple(slice(r, r + n) for r, n in zip(rim, size, strict=True))
+    return _Data(image, box, place.shifted(start))
+
+
+def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Triple]:
+    """Start and size, z, y, x."""
+    if box is None:
+        return (0, 0, 0), (shape[0], shape[1], shape[2])
+    start, size = box.start[::-1], box.size[::-1]
+    if any(s < 0 or n < 1 or s + n > end for s, n, end in zip(start, size, shape, strict=True)):
+        raise InputError(
+            f"box_xyz: start {list(box.start)}, size {list(box.size)} does not lie inside {path}, which has "
+            f"{_sizes(shape)}; start + size must not pass that"
+        )
+    return start, size
+
+
+def _write_as_ffn(folder: Path, segmentation: np.ndarray, probability: np.ndarray, place: Place) -> None:
+    """The two files that google/ffn's tools read: segmentation and quantised probability, named by their corner."""
+    import numpy as np
+
+    name = "seg-" + "_".join(str(v) for v in place.offset_xyz)
+    np.savez_compressed(folder / f"{name}.npz", segmentation=segmentation)
+    with open(folder / f"{name}.prob", "wb") as file:
+        np.savez_compressed(file, qprob=probability)
+
+
+def _write_objects(path: Path, attempts: list[Attempt], data: _Data) -> None:
+    """One line an object, positions in voxels of the whole stack."""
+    origin = [o - b.start for o, b in zip(data.place.offset, data.box, strict=True)]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "seed_x", "seed_y", "seed_z", "voxels", "fields_of_view"])
+        for attempt in attempts:
+            if attempt.id:
+                z, y, x = (s + o for s, o in zip(attempt.seed, origin, strict=True))
+                table.writerow([attempt.id, x, y, z, attempt.voxels, len(attempt.visited)])
+
+
+def _sizes(shape: Any) -> str:
+    return " x ".join(str(n) for n in shape[::-1]) + " voxels (x, y, z)"
