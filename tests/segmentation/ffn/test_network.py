@@ -1,0 +1,139 @@
+"""The network: its shape, its names, and that both back ends compute the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from segmentation import backend
+from segmentation.ffn import network as ffn
+
+SMALL = ffn.Network(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
+
+
+def test_parameters_are_those_of_the_paper() -> None:
+    paper = ffn.Network(depth=9, features=32, fov=(17, 33, 33), deltas=(4, 8, 8))
+    model = ffn.build(paper)
+    first, middle, last = 27 * 2 * 32 + 32, 17 * (27 * 32 * 32 + 32), 32 + 1
+    assert model.count_params() == first + middle + last
+    named = ffn.weights(model)
+    assert named["seed_update/conv0_a/weights"].shape == (3, 3, 3, 2, 32)
+    assert named["seed_update/conv8_b/biases"].shape == (32,)
+    assert named["seed_update/conv_lom/weights"].shape == (1, 1, 1, 32, 1)
+    assert len(named) == 2 * 19
+
+
+def test_the_output_is_the_mask_given_plus_an_update() -> None:
+    model = ffn.build(SMALL)
+    zeros = {name: np.zeros_like(array) for name, array in ffn.weights(model).items()}
+    ffn.set_weights(model, zeros)
+    given = np.random.default_rng(1).normal(size=(2, 5, 9, 9, 2)).astype(np.float32)
+    np.testing.assert_array_equal(backend.forward(model)(given), given[..., 1:])
+
+
+def test_forward_equals_a_plain_convolution_stack() -> None:
+    from scipy.ndimage import correlate
+
+    model = ffn.build(SMALL)
+    generator = np.random.default_rng(2)
+    named = {k: generator.normal(0, 0.3, v.shape).astype(np.float32) for k, v in ffn.weights(model).items()}
+    ffn.set_weights(model, named)
+
+    def convolve(x: np.ndarray, name: str) -> np.ndarray:
+        kernel, bias = named[f"seed_update/{name}/weights"], named[f"seed_update/{name}/biases"]
+        channels = [
+            sum(correlate(x[..., i], kernel[..., i, o], mode="constant") for i in range(x.shape[-1])) + bias[o]
+            for o in range(kernel.shape[-1])
+        ]
+        return np.stack(channels, -1)
+
+    given = generator.normal(size=(5, 9, 9, 2)).astype(np.float32)
+    x = convolve(np.maximum(convolve(given, "conv0_a"), 0), "conv0_b")
+    for i in range(1, SMALL.depth):
+        x = x + convolve(np.maximum(convolve(np.maximum(x, 0), f"conv{i}_a"), 0), f"conv{i}_b")
+    expected = given[..., 1:] + convolve(np.maximum(x, 0), "conv_lom")
+    np.testing.assert_allclose(backend.forward(model)(given[None])[0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fov", "deltas", "words"),
+    [
+        ((17, 32, 33), (4, 8, 8), r"fov_xyz \[33, 32, 17\] has an even size"),
+        ((5, 9, 9), (1, 5, 2), r"deltas_xyz \[2, 5, 1\] leave the field of view, fov_xyz \[9, 9, 5\]"),
+        ((5, 9, 9), (0, 0, 0), "would never move"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(fov: ffn.Triple, deltas: ffn.Triple, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ffn.check(ffn.Network(1, 1, fov, deltas))
+
+
+def test_weights_of_another_depth_are_refused_by_name() -> None:
+    deeper = ffn.weights(ffn.build(SMALL._replace(depth=4)))
+    with pytest.raises(ValueError, match="seed_update/conv3_a/biases.*depth does not agree"):
+        ffn.set_weights(ffn.build(SMALL), deeper)
+
+
+def test_loss_is_sigmoid_cross_entropy() -> None:
+    generator = np.random.default_rng(3)
+    logits = generator.normal(0, 10, (2, 3, 3, 3, 1))
+    target = generator.random(logits.shape)
+    p = 1 / (1 + np.exp(-logits))
+    expected = -np.mean(target * np.log(p) + (1 - target) * np.log1p(-p))
+    found = keras.ops.convert_to_numpy(ffn.loss(keras.ops.convert_to_tensor(target), logits))
+    assert abs(found - expected) < 1e-5 * expected
+    assert np.isfinite(keras.ops.convert_to_numpy(ffn.loss(np.zeros(1), np.array([1e4]))))  # no overflow
+
+
+def test_a_training_step_descends() -> None:
+    keras.utils.set_random_seed(1)
+    model = ffn.build(SMALL)
+    step = backend.training_step(model, keras.optimizers.Adam(0.01), ffn.loss)
+    generator = np.random.default_rng(4)
+    given = generator.normal(size=(4, 5, 9, 9, 2)).astype(np.float32)
+    target = np.where(given[..., :1] > 0, 0.95, 0.05).astype(np.float32)
+    before = backend.forward(model)(given)
+    losses, outputs = zip(*(step(given, target) for _ in range(40)), strict=True)
+    np.testing.assert_allclose(outputs[0], before, atol=1e-5)  # the output is from before the step
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_both_back_ends_train_alike(tmp_path: Path) -> None:
+    """Each in a process of its own, from the same weights, on the same batches."""
+    script = """
+import sys
+import keras
+import numpy as np
+from segmentation import backend
+from segmentation.ffn import network as ffn
+
+net = ffn.Network(depth=2, features=4, fov=(3, 7, 7), deltas=(1, 1, 1))
+model = ffn.build(net)
+generator = np.random.default_rng(5)
+ffn.set_weights(model, {k: generator.normal(0, 0.2, v.shape).astype("f4") for k, v in ffn.weights(model).items()})
+step = backend.training_step(model, keras.optimizers.Adam(0.003), ffn.loss)
+losses = []
+for _ in range(5):
+    given = generator.normal(size=(2, 3, 7, 7, 2)).astype("f4")
+    losses.append(step(given, np.where(given[..., :1] > 0, 0.95, 0.05).astype("f4"))[0])
+output = backend.forward(model)(given)
+np.savez(sys.argv[1], losses=losses, output=output, backend=backend.name(), device=backend.device())
+"""
+    results = []
+    for name in ("tensorflow", "jax"):
+        out = tmp_path / f"{name}.npz"
+        env = os.environ | {"KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        root = Path(__file__).resolve().parents[3]
+        subprocess.run([sys.executable, "-c", script, str(out)], env=env, cwd=root, check=True, timeout=300)
+        results.append(np.load(out))
+    first, second = results
+    assert (str(first["backend"]), str(second["backend"])) == ("tensorflow", "jax")
+    assert str(second["device"]) == "CPU"
+    np.testing.assert_allclose(second["losses"], first["losses"], rtol=1e-4)
+    np.testing.assert_allclose(second["output"], first["output"], atol=1e-3)
