@@ -1,0 +1,100 @@
+"""Giving unclaimed voxels to the nearest segment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from skimage.util import map_array
+
+from segmentation._threads import Progress, on_blocks
+
+_BLOCK = (32, 128, 256)
+"""Voxels worked on at once; with their surroundings they take some 50 MB per thread at usual distances."""
+_RANK_BITS = 32
+_RANK = np.uint64(2**_RANK_BITS - 1)
+_UNIT_BITS = 30
+_NONE = np.uint64(1 << (_UNIT_BITS + 1 + _RANK_BITS))
+"""Further away than any limit; with one term more it still fits 64 bits."""
+
+
+def fill(
+    labels: np.ndarray, spacing: Sequence[float], max_distance: float, progress: Progress | None = None
+) -> np.ndarray:
+    """Gives each voxel 0 the id of the nearest segment, if that is at most `max_distance` away.
+
+    Of segments that are equally near, the one with the smallest id wins, so the result of a part of a volume is that
+    of the whole, for voxels at least `reach` inside the part. A volume that is large in all directions is worked on in
+    blocks; memory beyond input and output is that of a block and its surroundings, per thread.
+
+    With s the spacing, the least of |s (p - q)|^2 over all voxels q, and then the least id, is found one axis after
+    the other, as the square is a sum over axes (Felzenszwalb & Huttenlocher, Theory of Computing 8 (2012)). Square
+    and rank of the id are one integer, whose order is what we want. The squares are rounded to 2^-30 of the limit's.
+
+    Args:
+      labels: (z, y, x) integers, 0 = unclaimed.
+      spacing: distance between neighbours along z, y, x, nm.
+      max_distance: nm, above 0.
+      progress: called with blocks done and in all.
+
+    Returns:
+      (z, y, x), of the type of `labels`.
+    """
+    result = labels.copy()
+    halo = reach(labels.shape, spacing, max_distance)
+    unit = 2.0 ** (_UNIT_BITS - math.ceil(2 * math.log2(max_distance)))
+    costs = [
+        np.round((np.arange(h + 1) * s) ** 2 * unit).astype(np.uint64) << np.uint64(_RANK_BITS)
+        for h, s in zip(halo, spacing, strict=True)
+    ]
+    ticks = round(max_distance**2 * unit) + 2  # a sum of three rounded squares may be two ticks above its limit
+    limit = (np.uint64(ticks) << np.uint64(_RANK_BITS)) | _RANK
+
+    def fill_block(core: tuple[slice, ...]) -> None:
+        hole = labels[core] == 0
+        if not hole.any():
+            return
+        outer = tuple(slice(max(c.start - h, 0), c.stop + h) for c, h in zip(core, halo, strict=True))
+        ids = np.unique(labels[outer])
+        if len(ids) == 1:
+            return
+        ranks = np.arange(len(ids), dtype=np.uint64)
+        ranks[0] = _NONE  # ids[0] is 0: there is a hole
+        keys = map_array(labels[outer], ids, ranks)  # type: ignore[no-untyped-call]
+        for axis in np.argsort(halo):  # what the first steps cut away, the longest needs not work on
+            before, size = core[axis].start - outer[axis].start, core[axis].stop - core[axis].start
+            keys = _nearest_along(keys, int(axis), before, size, costs[axis])
+        best = keys[hole]
+        result[core][hole] = np.where(best <= limit, ids[best & _RANK], 0)
+
+    on_blocks(fill_block, [(core,) for core in _blocks(labels.shape)], progress)
+    return result
+
+
+def reach(shape: Sequence[int], spacing: Sequence[float], max_distance: float) -> tuple[int, ...]:
+    """How many voxels along z, y, x `max_distance` goes in a volume of `shape`."""
+    # The sum below absorbs rounding: 0.3 / 0.1 is 2.9999999999999996.
+    return tuple(min(int(max_distance / s + 1e-9), n - 1) for s, n in zip(spacing, shape, strict=True))
+
+
+def _nearest_along(keys: np.ndarray, axis: int, before: int, size: int, costs: np.ndarray) -> np.ndarray:
+    """The least of `keys` + cost of the way along one axis, for the `size` places that follow the first `before`."""
+    keys = np.moveaxis(keys, axis, 0)
+    best = keys[before : before + size].copy()
+    shifted = np.empty_like(best)
+    for step, cost in enumerate(costs[1:], 1):
+        for shift in (-step, step):
+            start, stop = max(before + shift, 0), min(before + shift + size, len(keys))
+            if start < stop:
+                target = best[start - before - shift : stop - before - shift]
+                candidates = np.add(keys[start:stop], cost, out=shifted[: stop - start])
+                np.minimum(target, candidates, out=target)
+    return np.moveaxis(best, 0, axis)
+
+
+def _blocks(shape: Sequence[int]) -> list[tuple[slice, ...]]:
+    starts = np.ndindex(*(-(-n // b) for n, b in zip(shape, _BLOCK, strict=True)))
+    return [
+        tuple(slice(i * b, min((i + 1) * b, n)) for i, b, n in zip(at, _BLOCK, shape, strict=True)) for at in starts
+    ]
