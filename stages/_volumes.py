@@ -82,7 +82,9 @@ def create_volume(
     path: Path, kind: str, shape: tuple[int, int, int], dtype: np.dtype | type, place: Place
 ) -> Iterator[h5py.Dataset]:
     """Makes a volume to be filled section by section; `kind` is a key of `DATASETS`."""
-    chunks = (min(shape[0], 16), min(shape[1], 128), min(shape[2], 128))
+    # Writers gather as many sections as a chunk is deep: no more than 256 MB of them, and at least one.
+    depth = max(1, min(16, 2**28 // (shape[1] * shape[2] * np.dtype(dtype).itemsize)))
+    chunks = (min(shape[0], depth), min(shape[1], 128), min(shape[2], 128))
     with h5py.File(path, "w") as file:
         dataset = file.create_dataset(
             DATASETS[kind], shape, dtype, chunks=chunks, compression="gzip", compression_opts=1, shuffle=True

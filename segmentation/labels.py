@@ -1,0 +1,123 @@
+"""Label volumes: ids packed in colours, and whether the voxels of an id hang together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+
+CONNECTIVITY: Final = 26
+"""Voxels that share a face, an edge or a corner are connected: where sections are thick, a thin neurite that runs
+obliquely touches its next cross-section at a corner only."""
+
+
+def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:
+    """Unpacks ids as VAST exports them: id = R << 16 | G << 8 | B.
+
+    Args:
+      rgb: (..., 3) uint8.
+
+    Returns:
+      (...) uint32.
+    """
+    red, green, blue = (rgb[..., k].astype(np.uint32) for k in range(3))
+    return red << 16 | green << 8 | blue
+
+
+def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
+    """Packs ids as VAST does; the inverse of `rgb_to_ids`.
+
+    Raises:
+      ValueError: if an id takes more than 24 bits.
+    """
+    if ids.size and ids.max() >= 2**24:
+        raise ValueError(f"id {ids.max()} does not fit into 24 bits of colour")
+    return np.stack([ids >> 16 & 255, ids >> 8 & 255, ids & 255], axis=-1).astype(np.uint8)
+
+
+class Pieces(NamedTuple):
+    """The connected pieces of a label volume, numbered from 1.
+
+    Attributes:
+      ids: (pieces + 1) the id that each piece bears; 0 for the background, which is number 0.
+      voxels: (pieces + 1) int64, the size of each.
+      numbers: for each slab, (pieces in it + 1) the number of each of its own pieces in the whole.
+    """
+
+    ids: np.ndarray
+    voxels: np.ndarray
+    numbers: list[np.ndarray]
+
+    def of_ids(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids that occur, ascending, without 0; how many pieces and how many voxels each has."""
+        ids, inverse, pieces = np.unique(self.ids[1:], return_inverse=True, return_counts=True)
+        voxels = np.zeros(len(ids), np.int64)
+        np.add.at(voxels, inverse, self.voxels[1:])
+        return ids, pieces, voxels
+
+
+def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
+    """Finds the connected pieces (26 neighbours) of a label volume that is given slab by slab.
+
+    Each slab is labelled by itself; pieces of one id that touch across the border between two slabs are then
+    joined in a graph. So no more than a slab is in memory.
+
+    Args:
+      slabs: consecutive (z, y, x) parts of one volume, integers, 0 = none.
+    """
+    import cc3d
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ids, voxels, starts = [np.zeros(1, np.uint64)], [np.zeros(1, np.int64)], [0]
+    touching = [np.zeros((0, 2), np.int64)]
+    total, above = 0, None
+    for slab in slabs:
+        local, count = cc3d.connected_components(slab, connectivity=CONNECTIVITY, return_N=True)
+        id_of = np.zeros(count + 1, np.uint64)
+        id_of[local.ravel()] = slab.ravel()
+        size = np.bincount(local.ravel(), minlength=count + 1)
+        ids.append(id_of[1:])
+        voxels.append(size[1:])
+        voxels[0] += size[0]
+        # Numbered through all slabs: piece k of this slab is total + k.
+        numbered = np.where(local[[0, -1]] > 0, local[[0, -1]].astype(np.int64) + total, 0)
+        if above is not None:
+            touching.append(_touching(above[0], above[1], slab[0], numbered[0]))
+        above = (slab[-1].copy(), numbered[1])
+        total += count
+        starts.append(total)
+    one, other = np.concatenate(touching).T
+    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(total + 1, total + 1))
+    count, number = connected_components(graph, directed=False)
+    _, first, number = np.unique(number, return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first))[number]  # in the order in which the pieces begin
+    of_piece, size = np.zeros(count, np.uint64), np.zeros(count, np.int64)
+    of_piece[number] = np.concatenate(ids)
+    np.add.at(size, number, np.concatenate(voxels))
+    numbers = [np.concatenate([[0], number[a + 1 : b + 1]]) for a, b in itertools.pairwise(starts)]
+    return Pieces(of_piece, size, numbers)
+
+
+def number_pieces(slabs: Iterable[np.ndarray], pieces: Pieces) -> Iterator[np.ndarray]:
+    """The same slabs again, each voxel with the number of its piece, int64; `pieces` is of `connected_pieces`."""
+    import cc3d
+
+    for slab, numbers in zip(slabs, pieces.numbers, strict=True):
+        yield numbers[cc3d.connected_components(slab, connectivity=CONNECTIVITY)]
+
+
+def _touching(ids_above: np.ndarray, above: np.ndarray, ids_below: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Pairs of pieces of one id, in two neighbouring sections, that share a face, an edge or a corner: (n, 2)."""
+    pairs = []
+    height, width = above.shape
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            here = np.s_[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+            there = np.s_[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+            same = (ids_above[here] == ids_below[there]) & (ids_above[here] != 0)
+            pairs.append(np.unique(above[here][same] << 32 | below[there][same]))
+    both = np.unique(np.concatenate(pairs))
+    return np.stack([both >> 32, both & 0xFFFFFFFF], axis=1)

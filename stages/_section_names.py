@@ -1,0 +1,76 @@
+"""The order of the sections in a folder, which is the order of the numbers in their names."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from stages._contract import InputError
+from stages._pixels import no_permission
+
+SUFFIXES = (".png", ".tif", ".tiff")
+_HARMLESS = {"thumbs.db", "desktop.ini"}
+
+Key = tuple[tuple[int, int | str], ...]
+
+
+def natural_key(name: str) -> Key:
+    """Orders names by their numbers: `z2` before `z10`, `z01` like `z1`, upper case like lower."""
+    return tuple((0, int(part)) if part.isdecimal() else (1, part.lower()) for part in re.findall(r"\d+|\D+", name))
+
+
+def section_files(folder: Path) -> list[Path]:
+    """The files of a folder of sections, in order of their numbers.
+
+    Hidden files, folders and what file managers leave behind are passed over.
+
+    Raises:
+      InputError: if there is none, there is something else among them, or two have the same number.
+    """
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not _is_harmless(entry.name))
+    except PermissionError:
+        raise no_permission(folder) from None
+    files = [entry for entry in entries if not entry.is_dir()]
+    for file in files:
+        if file.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{file.name} in {folder} is not a PNG or TIFF section; move it out of the folder")
+    if not files:
+        if entries:
+            raise InputError(
+                f"{folder}: holds folders only ({_some(entry.name for entry in entries)}), no PNG or TIFF sections; "
+                "name the one with the sections"
+            )
+        raise InputError(f"{folder}: is empty; put the sections there, one PNG or TIFF file each")
+    files.sort(key=lambda file: (natural_key(file.stem), file.name))
+    for one, other in itertools.pairwise(files):
+        if natural_key(one.stem) == natural_key(other.stem):
+            raise InputError(
+                f"{folder}: {one.name} and {other.name} have the same place in the order of sections; "
+                "rename or remove one of them"
+            )
+    return files
+
+
+def section_numbers(names: Sequence[str]) -> list[int] | None:
+    """The number of each section where its name tells: the names are alike but for one number. Otherwise None."""
+    keys = [natural_key(Path(name).stem) for name in names]
+    if len(keys) < 2 or any(len(key) != len(keys[0]) for key in keys):
+        return None
+    columns = [column for column in zip(*keys, strict=True) if len(set(column)) > 1]
+    if len(columns) != 1:
+        return None
+    numbers = [value for _, value in columns[0] if isinstance(value, int)]
+    return numbers if len(numbers) == len(keys) else None
+
+
+def _is_harmless(name: str) -> bool:
+    # Windows marks downloads with a second stream, which WSL shows as a file of its own.
+    return name.startswith(".") or name.lower() in _HARMLESS or name.endswith(":Zone.Identifier")
+
+
+def _some(names: Iterable[str], most: int = 3) -> str:
+    every = list(names)
+    return ", ".join(every[:most]) + (", ..." if len(every) > most else "")

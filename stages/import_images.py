@@ -1,0 +1,92 @@
+"""Read a stack of sections (PNG or TIFF files, a multi-page TIFF, an HDF5 dataset) as one 8-bit image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from stages._contract import Context, InputError, StageParams
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stages._stack import Stack
+
+INPUTS = {"stack": "stack"}
+OUTPUTS = {"volume": "image"}
+
+Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Params(StageParams):
+    voxel_size_xyz: tuple[Nanometres, Nanometres, Nanometres] | None = None
+    """Size of a voxel in nm. Left out, it is what the TIFF or HDF5 file says, or else 1, 1, 1."""
+    convert_16_bit: Literal["refuse", "full_range", "percentiles"] = "refuse"
+    """Make 8 bits of 16: full_range maps 0 to 0 and 65535 to 255; percentiles cuts off the darkest and the brightest
+    0.1 % of the whole stack and spreads the rest."""
+    convert_rgb: Literal["refuse", "luminance"] = "refuse"
+    """Make grey of colour: 0.299 R + 0.587 G + 0.114 B."""
+    clahe: bool = False
+    """Contrast-limited adaptive histogram equalisation, each section by itself."""
+    clahe_block: int = Field(127, ge=8)
+    """Size of the square, in pixels, whose histogram is equalised."""
+    clahe_max_slope: float = Field(1.5, ge=1, allow_inf_nan=False)
+    """How many times larger CLAHE may make a difference in grey."""
+
+
+def run(params: Params, context: Context) -> None:
+    import numpy as np
+
+    from segmentation import contrast
+    from stages._pixels import opaque
+    from stages._sections import open_stack
+    from stages._stack import announce, counted, keep_names, place_of, slabs
+    from stages._volumes import create_volume
+
+    with open_stack(context.inputs["stack"]) as stack:
+        _check_form(stack, params)
+        announce(stack, context)
+        place = place_of(stack, params.voxel_size_xyz, context)
+        low, high, passes = 0, 2**16 - 1, 1
+        if stack.form.bits == 16 and params.convert_16_bit == "percentiles":
+            passes = 2
+            low, high = contrast.percentile_range(counted(stack.sections(opaque), 0, 2, stack.shape[0], context))
+            context.message(f"16-bit greys from {low} to {high} are spread over 0 to 255")
+
+        def convert(pixels: np.ndarray, name: str) -> np.ndarray:
+            pixels = opaque(pixels, name)
+            if pixels.ndim == 3:
+                pixels = contrast.luminance(pixels)
+            if stack.form.bits == 16:
+                pixels = contrast.to_8_bit(pixels, low, high)
+            return contrast.clahe(pixels, params.clahe_block, params.clahe_max_slope) if params.clahe else pixels
+
+        with create_volume(context.outputs["volume"], "image", stack.shape, np.uint8, place) as volume:
+            keep_names(volume, stack.files)
+            sections = counted(stack.sections(convert), passes - 1, passes, stack.shape[0], context)
+            start = 0
+            for slab in slabs(sections, volume.chunks[0]):
+                volume[start : start + len(slab)] = slab
+                start += len(slab)
+
+
+def _check_form(stack: Stack, params: Params) -> None:
+    from stages._pixels import Form
+
+    form, path = stack.form, stack.path
+    sections = f"{path}: the sections are {form}"
+    if form.type == "inverted":
+        raise InputError(f"{sections}, stored with 0 as white; save them with 0 as black")
+    if form not in [Form(8, samples) for samples in (1, 2, 3, 4)] + [Form(16)]:
+        raise InputError(f"{sections}; save them as 8-bit grey")
+    if form.bits == 16 and params.convert_16_bit == "refuse":
+        raise InputError(
+            f"{sections}, not 8-bit; to convert them add convert_16_bit: percentiles (or full_range) to the params of "
+            "this step, or --set STEP.convert_16_bit=percentiles"
+        )
+    if form.samples > 2 and params.convert_rgb == "refuse":
+        raise InputError(
+            f"{sections}, not grey; to convert them add convert_rgb: luminance to the params of this step, "
+            "or --set STEP.convert_rgb=luminance"
+        )

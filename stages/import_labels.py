@@ -1,0 +1,206 @@
+"""Read a stack of labels, one integer id per object: grey of 8, 16 or 32 bits, or RGB as VAST exports it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from stages._contract import Context, InputError, StageParams
+
+if TYPE_CHECKING:
+    import h5py
+    import numpy as np
+
+    from segmentation.labels import Pieces
+    from stages._stack import Stack
+    from stages._volumes import Place
+
+INPUTS = {"stack": "stack", "images": "image?"}
+OUTPUTS = {"volume": "labels"}
+
+Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_NAMED = 5
+_SAMPLED = 8
+_WINDOW = 1024
+
+
+class Params(StageParams):
+    voxel_size_xyz: tuple[Nanometres, Nanometres, Nanometres] | None = None
+    """Size of a voxel in nm. Left out, it is that of the images, or what the TIFF or HDF5 file says, or 1, 1, 1."""
+    relabel: Literal["none", "connected_components"] = "none"
+    """connected_components gives each connected piece (26 neighbours) an id of its own."""
+    check_order: bool = True
+    """Refuse labels that are a section out of step with the images: by the numbers in the file names, and by outlines
+    that fit the section before or after better than their own."""
+
+
+def run(params: Params, context: Context) -> None:
+    import numpy as np
+
+    from segmentation.labels import connected_pieces, number_pieces
+    from stages._sections import open_stack
+    from stages._stack import announce, counted, keep_names, slabs
+    from stages._volumes import create_volume
+
+    with open_stack(context.inputs["stack"]) as stack:
+        _check_form(stack)
+        announce(stack, context)
+        place = _place(stack, params, context)
+        wide, relabel = stack.form.bits == 64, params.relabel == "connected_components"
+        passes = 1 + wide + relabel
+
+        def sections(number: int) -> Iterator[np.ndarray]:
+            return counted(stack.sections(_ids), number, passes, stack.shape[0], context)
+
+        big = wide and max(int(section.max()) for section in sections(0)) >= 2**32
+        dtype = np.uint64 if big and not relabel else np.uint32
+        with create_volume(context.outputs["volume"], "labels", stack.shape, dtype, place) as volume:
+            keep_names(volume, stack.files)
+            depth = volume.chunks[0]
+            if relabel:
+                pieces = connected_pieces(slabs(sections(passes - 2), depth))
+                for _ in _written(number_pieces(slabs(sections(passes - 1), depth), pieces), volume):
+                    pass
+            else:
+                pieces = connected_pieces(_written(slabs(sections(passes - 1), depth), volume))
+            _report(stack, pieces, relabel, context)
+            if "images" in context.inputs and params.check_order:
+                _check_shift(stack, volume, context)
+
+
+def _written(parts: Iterable[np.ndarray], volume: h5py.Dataset) -> Iterator[np.ndarray]:
+    start = 0
+    for part in parts:
+        volume[start : start + len(part)] = part
+        start += len(part)
+        yield part
+
+
+def _check_form(stack: Stack) -> None:
+    form = stack.form
+    sections = f"{stack.path}: the sections are {form}"
+    if form.type == "float":
+        raise InputError(
+            f"{sections}; labels are whole numbers, save them as 16- or 32-bit integers "
+            "(in Fiji: Image > Type > 16-bit, with 'Scale when converting' off)"
+        )
+    if form.type == "palette":
+        raise InputError(f"{sections}, which may stand for ids or for colours; save them as 8- or 16-bit grey")
+    if form.type not in ("unsigned", "signed") or form.samples > 4 or (form.samples > 1 and form.bits != 8):
+        raise InputError(
+            f"{sections}; save them as grey of 8, 16 or 32 bits, one id per object, or as 8-bit RGB as VAST exports it"
+        )
+
+
+def _ids(pixels: np.ndarray, name: str) -> np.ndarray:
+    """(y, x) uint32 or uint64."""
+    import numpy as np
+
+    from segmentation.labels import rgb_to_ids
+    from stages._pixels import opaque
+
+    pixels = opaque(pixels, name)
+    if pixels.ndim == 3:
+        return rgb_to_ids(pixels)
+    if pixels.dtype.kind == "i" and pixels.min() < 0:
+        raise InputError(f"{name}: holds the negative label {pixels.min()}; labels are 0 (none) or an id above 0")
+    return pixels.astype(np.uint64 if pixels.dtype.itemsize == 8 else np.uint32)
+
+
+def _place(stack: Stack, params: Params, context: Context) -> Place:
+    """Where the labels lie: where the images lie, if they are connected. Raises InputError if they do not fit them."""
+    from stages._stack import place_of
+    from stages._volumes import open_volume
+
+    if "images" not in context.inputs:
+        return place_of(stack, params.voxel_size_xyz, context)
+    with open_volume(context.inputs["images"]) as (image, place):
+        if image.shape != stack.shape:
+            what = "sections" if image.shape[1:] == stack.shape[1:] else "size"
+            raise InputError(
+                f"{stack.path}: {_size(stack.shape)} of labels, but {_size(image.shape)} of images; "
+                f"give labels and images of the same {what}"
+            )
+        if params.voxel_size_xyz not in (None, place.voxel_size_xyz):
+            raise InputError(
+                f"voxel_size_xyz: the labels' is {list(params.voxel_size_xyz or ())}, the images' is "
+                f"{list(place.voxel_size_xyz)}; leave it out here, the images' counts"
+            )
+        if params.check_order:
+            _check_numbers(stack, image)
+        return place
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} section{'s' if shape[0] > 1 else ''} of {shape[2]} x {shape[1]}"
+
+
+def _check_numbers(stack: Stack, image: h5py.Dataset) -> None:
+    """Refuses names whose numbers pair section 2 of the labels with section 1 of the images.
+
+    Numbers that have nothing in common (0 to 69 and 1000 to 1069) are another way of counting, and are let through.
+    """
+    from stages._section_names import section_numbers
+    from stages._stack import kept_names
+
+    names = kept_names(image)
+    ours, theirs = section_numbers(stack.files or ()), section_numbers(names or ())
+    if names is None or stack.files is None or ours is None or theirs is None:
+        return
+    if ours == theirs or not set(ours) & set(theirs):
+        return
+    first = next(k for k, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
+    raise InputError(
+        f"{stack.path}: labels and images are out of step, section {first} is {stack.files[first]} of the labels and "
+        f"{names[first]} of the images; give the same sections of both, or set check_order: false if only names differ"
+    )
+
+
+def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> None:
+    ids, parts, voxels = pieces.of_ids()
+    total = int(voxels.sum() + pieces.voxels[0])
+    if not len(ids):
+        raise InputError(
+            f"{stack.path}: all {_size(stack.shape)} are background (label 0); give sections with labelled objects"
+        )
+    share = float(pieces.voxels[0]) / total
+    context.metric("ids", int(parts.sum()) if relabel else len(ids))
+    context.metric("background_share", share)
+    context.message(f"{len(ids)} ids; {100 * share:.1f} % of the voxels are background")
+    if stack.form.samples > 2:
+        context.message("colours are read as VAST exports them: id = R x 65536 + G x 256 + B")
+    split = parts > 1
+    if relabel:
+        context.message(f"{len(ids)} ids have become {parts.sum()}, one for each connected piece (26 neighbours)")
+    elif split.any():
+        some = [f"{label} in {n} pieces" for label, n in zip(ids[split][:_NAMED], parts[split][:_NAMED], strict=True)]
+        context.message(
+            f"{split.sum()} of {len(ids)} ids are not connected (26 neighbours): {', '.join(some)}"
+            f"{', ...' if split.sum() > _NAMED else ''}; "
+            "relabel: connected_components gives each piece an id of its own"
+        )
+
+
+def _check_shift(stack: Stack, labels: h5py.Dataset, context: Context) -> None:
+    """Refuses labels whose outlines fit the section before or after better, on a sample of the sections."""
+    from segmentation.alignment import shift_of_sections
+    from stages._volumes import open_volume
+
+    depth = max(labels.chunks[0], _SAMPLED)  # a chunk is unpacked whole, so its sections come at one price
+    starts = range(0, max(1, len(labels) - 2), depth)
+    starts = starts[:: max(1, len(starts) // 2)]
+    middle = tuple(slice(max(0, (n - _WINDOW) // 2), (n + _WINDOW) // 2) for n in labels.shape[1:])
+    with open_volume(context.inputs["images"]) as (image, _):
+        boxes = ((slice(start, start + depth), *middle) for start in starts)
+        found = shift_of_sections((image[box], labels[box]) for box in boxes)
+    if found is None or found[0] == 0:
+        return
+    shift, there, here = found
+    raise InputError(
+        f"{stack.path}: the labels are a section out of step, their outlines fit the images' section "
+        f"{'after' if shift > 0 else 'before'} better (contrast {there:.2f}, on their own {here:.2f}); "
+        "give the same sections of both, or set check_order: false if they are right"
+    )

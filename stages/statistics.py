@@ -1,0 +1,51 @@
+"""Mean and standard deviation of an image, over all its voxels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages._contract import Context, InputError, StageParams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+INPUTS = {"volume": "image"}
+OUTPUTS = {"json": "json"}
+
+
+class Params(StageParams):
+    pass
+
+
+def run(params: Params, context: Context) -> None:
+    import json
+
+    from segmentation.statistics import moments
+    from stages._labels import slabs
+    from stages._volumes import open_volume
+
+    path = context.inputs["volume"]
+    with open_volume(path) as (volume, _):
+        if volume.dtype.kind not in "uif":
+            raise InputError(
+                f"{path}: dataset {volume.name} is {volume.dtype}, no grey values; import the images again"
+            )
+
+        def parts() -> Iterator[np.ndarray]:
+            for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):
+                try:
+                    yield volume[part]
+                except OSError:
+                    text = f"{path}: its data cannot be read, the file is damaged; make it again"
+                    raise InputError(text) from None
+                context.progress(part.stop, volume.shape[0], "sections")
+
+        try:
+            found = moments(parts())
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; make the volume again without them") from None
+    context.metric("mean", found.mean)
+    context.metric("stddev", found.stddev)
+    context.outputs["json"].write_text(json.dumps(found._asdict(), indent=2) + "\n", encoding="utf-8")
