@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from segmentation.coordinates import coordinates
+from stages._contract import InputError
+from stages._tables import read_coordinates
+from stages._volumes import Place, write_volume
+from stages.ffn_coordinates import Params
+
+
+@pytest.fixture
+def partitions() -> np.ndarray:
+    return np.random.default_rng(0).choice([0, 1, 2, 255], (6, 8, 200)).astype(np.uint8)
+
+
+@pytest.fixture
+def path(tmp_path: Path, partitions: np.ndarray) -> Path:
+    write_volume(tmp_path / "volume.h5", "partitions", partitions, Place())
+    return tmp_path / "volume.h5"
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_writes_a_table_that_reads_back(run_stage, path: Path, partitions: np.ndarray, background: bool) -> None:
+    result = run_stage("ffn-coordinates", {"partitions": path}, margin_xyz=[3, 2, 1], background=background)
+    table, expected = read_coordinates(result["table"]), coordinates(partitions, (1, 2, 3), background)
+    assert table.shape == expected.shape == (6, 8, 200)
+    for field in ("classes", "starts", "indices"):
+        read, made = getattr(table, field), getattr(expected, field)
+        np.testing.assert_array_equal(read, made)
+        assert read.dtype == made.dtype
+    assert len(table.classes) == 2 + background
+    (message,) = result.reported("message")
+    assert message["text"].startswith(f"{len(table.indices):,} positions; by partition ")
+    assert not (result["table"].parent / "tf_record_file").exists()
+
+
+def test_writes_the_file_of_google_ffn_when_asked(run_stage, path: Path, partitions: np.ndarray) -> None:
+    import tensorflow as tf
+
+    result = run_stage(
+        "ffn-coordinates", {"partitions": path}, margin_xyz=[3, 2, 1], tfrecord=True, volume_name="mine", seed=5
+    )
+    file = result["table"].parent / "tf_record_file"
+    records = tf.data.TFRecordDataset(str(file), compression_type="GZIP")
+    features = [tf.train.Example.FromString(record.numpy()).features.feature for record in records]
+    centers = np.array([f["center"].int64_list.value for f in features])
+    assert {f["label_volume_name"].bytes_list.value[0] for f in features} == {b"mine"}
+    x, y, z = centers.T
+    table = read_coordinates(result["table"])
+    np.testing.assert_array_equal(np.bincount(partitions[z, y, x])[1:], [table.counts.max()] * 2)
+    assert set(np.ravel_multi_index((z, y, x), partitions.shape)) == set(table.indices)
+    (artifact,) = result.reported("artifact")
+    assert artifact["path"] == "tf_record_file"
+    assert artifact["title"] == f"{len(centers):,} training positions for google/ffn's train.py"
+
+
+def test_refuses_a_margin_that_leaves_nothing(run_stage, path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        run_stage("ffn-coordinates", {"partitions": path})
+    assert str(error.value) == (
+        f"{path}: no voxel of any partition lies 24 x 24 x 24 (x, y, z) voxels inside the volume of 200 x 8 x 6; "
+        "lower margin_xyz (or lom_radius_xyz of ffn-partitions)"
+    )
+
+
+def test_refuses_what_is_no_partitions(run_stage, tmp_path: Path) -> None:
+    write_volume(tmp_path / "image.h5", "image", np.ones((3, 3, 3), np.float32), Place())
+    with pytest.raises(InputError, match=r"image\.h5: holds float32, and partitions are uint8; connect the output of"):
+        run_stage("ffn-coordinates", {"partitions": tmp_path / "image.h5"}, margin_xyz=[0, 0, 0])
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a b", "a,b", "größe"])
+def test_refuses_volume_names_that_train_py_cannot_take(name: str) -> None:
+    with pytest.raises(ValidationError, match="volume_name must be ASCII, without colon, comma or space; got"):
+        Params.parse({"volume_name": name})
+
+
+def test_reading_says_what_is_wrong_with_a_table(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.h5: no such file"):
+        read_coordinates(tmp_path / "none.h5")
+    with pytest.raises(InputError, match="is no table of training positions; connect the output of ffn-coordinates"):
+        read_coordinates(path)
+    data = path.read_bytes()
+    (tmp_path / "cut.h5").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"cut\.h5: is not a readable HDF5 file; run ffn-coordinates again"):
+        read_coordinates(tmp_path / "cut.h5")
+    with h5py.File(tmp_path / "text.h5", "w") as file:
+        file["classes"] = "text"
+    with pytest.raises(InputError, match="is no table of training positions"):
+        read_coordinates(tmp_path / "text.h5")
