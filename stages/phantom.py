@@ -21,12 +21,12 @@ class Params(StageParams):
     """Another seed makes another volume; the same one makes the same again."""
     diameter: float = 210.0
     """Diameter of a typical neurite, nm."""
-    noise: float = 18.0
+    noise: float = 12.0
     """Standard deviation of the imaging noise, in grey levels; 0 for none."""
     jitter: float = 4.0
     """Standard deviation of each section's misplacement in x and in y, nm; labels move along. 0 for none."""
-    organelles: float = 1.0
-    """How many mitochondria, vesicles, ... there are: 1 as in cortex, 0 none."""
+    clutter: float = 1.0
+    """How many organelles and synapses there are: 1 as in cortex, 0 none."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -43,7 +43,7 @@ def run(params: Params, context: Context) -> None:
             diameter=params.diameter,
             noise=params.noise,
             jitter=params.jitter,
-            organelles=params.organelles,
+            clutter=params.clutter,
         )
     except ValueError as error:
         raise InputError(f"phantom: {error}") from error

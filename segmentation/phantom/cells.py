@@ -1,6 +1,7 @@
 """From centre lines to cells that fill the block: who owns a voxel, how far its membrane is, how oblique.
 
-Lengths are nm and coordinates z, y, x.
+Lengths are nm and coordinates z, y, x. Cells are power cells of spheres; the space they live in is a smoothly warped
+copy of the block, which makes their outlines irregular.
 """
 
 from __future__ import annotations
@@ -14,22 +15,30 @@ from scipy.spatial import cKDTree
 _SLAB, _HALO = 24, 3
 
 
-class Cells(NamedTuple):
-    """Per voxel, (z, y, x)."""
+class Block(NamedTuple):
+    """The tissue as its sections show it; arrays are (z, y, x) where no shape is given."""
 
+    spacing: np.ndarray
+    """(3,) voxel size."""
+    neurite: np.ndarray
+    """(spheres,) int32: the neurite each sphere is part of."""
+    where: np.ndarray
+    """(z, y, x, 3) float32: the voxel's place in the spheres' space."""
     owner: np.ndarray
-    """int32: the index of the sphere whose cell the voxel is in."""
+    """int32: the sphere whose cell the voxel is in."""
+    name: np.ndarray
+    """int32: the neurite that sphere is part of."""
     rival: np.ndarray
-    """int32: the index of the sphere beyond the nearest wall, which belongs to another neurite."""
+    """int32: the sphere beyond the nearest wall, which is part of another neurite."""
     depth: np.ndarray
-    """float32 distance to that wall; exact near the wall."""
+    """float32: distance to that wall; exact near the wall."""
     tilt: np.ndarray
-    """float32 0 to 1: cosine between the wall's normal and z; 0 is a wall cut straight across."""
+    """float32, 0 to 1: cosine between the wall's normal and z; 0 is a wall cut straight across."""
 
 
 def partition(
     where: np.ndarray, points: np.ndarray, radii: np.ndarray, neurite: np.ndarray, spacing: np.ndarray
-) -> Cells:
+) -> Block:
     """Divides space among spheres by power distance, and measures the walls between neurites.
 
     Args:
@@ -44,17 +53,16 @@ def partition(
     owner = np.empty(where.shape[:3], np.int32)
     for z, section in enumerate(where):
         owner[z] = tree.query(np.pad(section, ((0, 0), (0, 0), (0, 1))), workers=-1)[1]
-    rival = np.empty_like(owner)
+    neurite = neurite.astype(np.int32)
+    name, rival = neurite[owner], np.empty_like(owner)
     depth, tilt = np.empty(owner.shape, np.float32), np.empty(owner.shape, np.float32)
     for start in range(0, len(owner), _SLAB):
-        stop = min(start + _SLAB, len(owner))
-        low = max(start - _HALO, 0)
+        low, stop = max(start - _HALO, 0), start + _SLAB
         near = slice(low, stop + _HALO)
-        inner = slice(start - low, stop - low)
-        found = _rival(owner[near], neurite, spacing)[inner]
-        rival[start:stop] = found
-        depth[start:stop], tilt[start:stop] = _wall(where[start:stop], owner[start:stop], found, points, radii)
-    return Cells(owner, rival, depth, tilt)
+        rival[start:stop] = _rival(owner[near], name[near], neurite, spacing)[start - low :][:_SLAB]
+    for z in range(len(owner)):
+        depth[z], tilt[z] = _wall(where[z], owner[z], rival[z], points, radii)
+    return Block(spacing, neurite, where, owner, name, rival, depth, tilt)
 
 
 def power_tree(points: np.ndarray, radii: np.ndarray) -> tuple[cKDTree, float]:
@@ -69,35 +77,29 @@ def power_tree(points: np.ndarray, radii: np.ndarray) -> tuple[cKDTree, float]:
     return cKDTree(np.column_stack([points, np.sqrt(np.maximum(largest - radii**2, 0))])), largest
 
 
-def _rival(owner: np.ndarray, neurite: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+def _rival(owner: np.ndarray, name: np.ndarray, neurite: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """For each voxel a sphere beyond the nearest wall, taken from the voxels on both sides of that wall."""
-    names = neurite[owner]
     across = np.full(owner.shape, -1, np.int32)
-    for axis in range(3):
+    for axis in range(3):  # x and y last: where walls meet, the one cut straight across is the one that is seen
         ahead, behind = [slice(None)] * 3, [slice(None)] * 3
         ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-        wall = names[tuple(ahead)] != names[tuple(behind)]
-        # x and y are walked last: where walls meet, the one cut straight across is the one that is seen
+        wall = name[tuple(ahead)] != name[tuple(behind)]
         across[tuple(ahead)][wall] = owner[tuple(behind)][wall]
         across[tuple(behind)][wall] = owner[tuple(ahead)][wall]
     if (across < 0).all():
-        raise ValueError("the block is so small that a single neurite fills it; make it larger, or neurites thinner")
+        raise ValueError("one neurite fills the whole block; make the block larger or the diameter smaller")
     nearest = tuple(distance_transform_edt(across < 0, sampling=spacing, return_distances=False, return_indices=True))
     beyond = across[nearest]
     # The nearest voxel at a wall may be on its other side: then it is itself the rival.
-    return np.where(neurite[beyond] == names, owner[nearest], beyond)
+    return np.where(neurite[beyond] == name, owner[nearest], beyond)
 
 
 def _wall(
     where: np.ndarray, owner: np.ndarray, rival: np.ndarray, points: np.ndarray, radii: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distance to the plane of equal power between owner and rival, and the tilt of its normal."""
-    depth, tilt = np.empty(owner.shape, np.float32), np.empty(owner.shape, np.float32)
-    for z in range(len(owner)):
-        own, other = points[owner[z]], points[rival[z]]
-        apart = np.linalg.norm(other - own, axis=-1) + 1e-6
-        own_power = ((where[z] - own) ** 2).sum(axis=-1) - radii[owner[z]] ** 2
-        other_power = ((where[z] - other) ** 2).sum(axis=-1) - radii[rival[z]] ** 2
-        depth[z] = np.abs(other_power - own_power) / (2 * apart)
-        tilt[z] = np.abs(other - own)[..., 0] / apart
-    return depth, tilt
+    own, other = points[owner], points[rival]
+    apart = np.linalg.norm(other - own, axis=-1) + 1e-6
+    own_power = ((where - own) ** 2).sum(axis=-1) - radii[owner] ** 2
+    other_power = ((where - other) ** 2).sum(axis=-1) - radii[rival] ** 2
+    return np.abs(other_power - own_power) / (2 * apart), np.abs(other - own)[..., 0] / apart

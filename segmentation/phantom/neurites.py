@@ -5,6 +5,7 @@ Lengths are nm and coordinates z, y, x throughout; the block's corner is the ori
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -174,7 +175,7 @@ def _spine(trunk: Path, index: int, at: int, diameter: float, rng: np.random.Gen
 
 def _volume(path: Path, low: np.ndarray, high: np.ndarray) -> float:
     steps = np.linalg.norm(np.diff(path.points, axis=0), axis=1)
-    inside = ((path.points > low) & (path.points < high)).all(axis=1)
+    inside = np.all((path.points > low) & (path.points < high), axis=1)
     return float((np.pi * path.radii[1:] ** 2 * steps * inside[1:]).sum())
 
 
@@ -183,7 +184,7 @@ def _pack(paths: list[Path]) -> list[Path]:
     points, radii = np.concatenate([p.points for p in paths]), np.concatenate([p.radii for p in paths])
     neurite = np.repeat([p.neurite for p in paths], [len(p.points) for p in paths])
     starts = np.cumsum([0, *(len(p.points) for p in paths)])
-    inner = np.concatenate([np.arange(a + 1, b - 1) for a, b in zip(starts[:-1], starts[1:], strict=True)])
+    inner = np.concatenate([np.arange(a + 1, b - 1) for a, b in pairwise(starts)])
     tied = [(starts[i], starts[p.parent[0]] + p.parent[1]) for i, p in enumerate(paths) if p.parent is not None]
     child, parent = np.array(tied, dtype=int).reshape(-1, 2).T
     for round_ in range(_ROUNDS):
@@ -203,7 +204,7 @@ def _pack(paths: list[Path]) -> list[Path]:
         middle = (points[inner - 1] + points[inner + 1]) / 2
         points[inner] += 0.25 * (middle - points[inner])
         points[child] = points[parent]
-    return [p._replace(points=points[a:b]) for p, a, b in zip(paths, starts[:-1], starts[1:], strict=True)]
+    return [p._replace(points=points[a:b]) for p, (a, b) in zip(paths, pairwise(starts), strict=True)]
 
 
 def _close_pairs(points: np.ndarray, radii: np.ndarray, neurite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,23 +1,22 @@
-"""What is inside neurites: mitochondria, endoplasmic reticulum, microtubules, vesicles, endosomes, synapses.
+"""Where things are inside neurites: mitochondria, endoplasmic reticulum, microtubules, endosomes.
 
 Lengths are nm and coordinates z, y, x; places are in the spheres' space (see `cells`), where neurites are round.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from segmentation.phantom.neurites import Path
 
-_VESICLE = 19.0  # radius
-_VESICLES_APART = 44.0
+_THREAD = 8.0  # distance between the dots that make a thread, less than their width
 
 
 class Marks(NamedTuple):
-    """Small round things: a dot, or a ring around a paler inside."""
+    """Small round things: dots, or rings around a paler inside."""
 
     places: np.ndarray
     """(n, 3)"""
@@ -27,8 +26,10 @@ class Marks(NamedTuple):
     """(n,) standard deviation of the dot's or the ring's profile."""
     strengths: np.ndarray
     """(n,) 0 to 1: how dark."""
-    sphere: np.ndarray
-    """(n,) the sphere whose neurite it belongs to."""
+    paleness: np.ndarray
+    """(n,) 0 to 1: how pale it is inside the ring."""
+    neurite: np.ndarray
+    """(n,) what it belongs to."""
 
 
 class Mitochondria(NamedTuple):
@@ -39,19 +40,17 @@ class Mitochondria(NamedTuple):
     radii: np.ndarray
     """(n,)"""
     cristae: np.ndarray
-    """(n, 3) unit normal of the cristae in this mitochondrion."""
+    """(n, 3) unit normal of the cristae in the mitochondrion."""
     hosts: np.ndarray
-    """(m,) the neurites' spheres that may have a part of one inside their cell."""
+    """(m,) indices of the neurites' spheres whose cells may hold a part of one."""
 
 
-class Synapse(NamedTuple):
-    """Between two neurites, at a wall."""
-
-    place: np.ndarray
-    before: int
-    """The neurite with the vesicles."""
-    after: int
-    radius: float
+def mark(
+    places: np.ndarray, radii: np.ndarray | float, width: float, strength: float, paleness: float, neurite: int
+) -> Marks:
+    """Marks of one kind in one neurite."""
+    n = len(places)
+    return Marks(places, *(np.full(n, value) for value in (radii, width, strength, paleness, neurite)))
 
 
 def mitochondria(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> Mitochondria:
@@ -59,111 +58,66 @@ def mitochondria(paths: list[Path], diameter: float, density: float, rng: np.ran
     points, radii, cristae, hosts = [np.empty((0, 3))], [np.empty(0)], [np.empty((0, 3))], [np.empty(0, int)]
     first = 0
     for path in paths:
-        length = np.linalg.norm(np.diff(path.points, axis=0), axis=1).sum()
-        step = length / (len(path.points) - 1)
-        for _ in range(rng.poisson(density * length / diameter / (7 if path.thick else 14))):
-            weight = (path.radii > 0.38 * diameter) * (1.0 if path.thick else 0.2 + path.bouton)
-            if not weight.any():
-                continue
-            middle = rng.choice(len(weight), p=weight / weight.sum())
+        last = len(path.points)
+        step = np.linalg.norm(np.diff(path.points, axis=0), axis=1).mean()
+        odds = (path.radii > 0.38 * diameter) * (1.0 if path.thick else 0.2 + path.bouton)
+        for _ in range(rng.poisson(density * last * step / diameter / (6 if path.thick else 13)) * bool(odds.any())):
+            middle = rng.choice(last, p=odds / odds.sum())
             half = int(diameter * rng.uniform(0.8, 2.5) / step)
-            run = np.arange(max(middle - half, 0), min(middle + half, len(weight)))
+            run = np.arange(max(middle - half, 0), min(middle + half, last))
             run = run[np.abs(path.radii[run] - path.radii[middle]) < 0.5 * path.radii[middle]]
-            if len(run) < 4:
-                continue
-            radius = np.clip(rng.uniform(0.45, 0.62) * path.radii[run].min(), 0.2 * diameter, 0.55 * diameter)
-            side = (path.radii[run].min() - radius) * rng.uniform(0.2, 0.6)
-            offset = side * np.cross(_tangents(path)[middle], _unit(rng.normal(size=3)))
-            points.append(path.points[run] + offset)
+            room, way = path.radii[run].min(), _tangents(path)[middle]
+            radius = min(rng.uniform(0.42, 0.6) * room, 0.5 * diameter)
+            aside = (room - radius) * rng.uniform(0.1, 0.4) * np.cross(way, _unit(rng.normal(size=3)))
+            points.append(path.points[run] + aside)
             radii.append(radius * (1 + 0.12 * np.sin(np.linspace(0, 9, len(run)) + 6 * rng.random())))
-            cristae.append(np.tile(_unit(_tangents(path)[middle] + 0.6 * rng.normal(size=3)), (len(run), 1)))
-            hosts.append(first + np.arange(max(run[0] - 4, 0), min(run[-1] + 5, len(weight))))
-        first += len(path.points)
+            cristae.append(np.tile(_unit(way + 0.6 * rng.normal(size=3)), (len(run), 1)))
+            hosts.append(first + np.arange(max(run[0] - 4, 0), min(run[-1] + 5, last)))
+        first += last
     return Mitochondria(np.concatenate(points), np.concatenate(radii), np.concatenate(cristae), np.concatenate(hosts))
 
 
-def cytoskeleton(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> list[Marks]:
-    """Microtubules: threads along the neurite. Endoplasmic reticulum: ribbons along it, with gaps."""
-    found = []
-    first = 0
+def threads(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> Iterator[Marks]:
+    """Microtubules: thin threads along the neurite. Endoplasmic reticulum: ribbons along it, with gaps."""
     for path in paths:
-        fine = np.arange(0, len(path.points) - 1, 8.0 / max(1.0, 0.4 * path.radii.min()))
-        nearest = np.round(fine).astype(int)
         index = np.arange(len(path.points))
+        step = np.linalg.norm(np.diff(path.points, axis=0), axis=1).mean()
+        fine = np.arange(0, len(index) - 1, _THREAD / step)
         centre = np.column_stack([np.interp(fine, index, path.points[:, axis]) for axis in range(3)])
-        one, two = (frame[nearest] for frame in _frames(path))
-        room = path.radii[nearest]
-        for _ in range(rng.poisson(density * 9 * (path.radii.mean() / diameter) ** 1.3)):
-            places = centre + _offset(one, two, room, 0.75, rng)
-            found.append(_dots(places, 7.0, rng.uniform(0.3, 0.6), first + nearest))
-        for _ in range(rng.poisson(density * (3.0 if path.thick else 1.1))):
-            middle = centre + _offset(one, two, room, 0.65, rng)
-            turn = rng.uniform(0, np.pi) + rng.uniform(-1, 1) * np.linspace(0, 2, len(fine))
+        one, two = (frame[np.round(fine).astype(int)] for frame in _frames(path))
+        room = np.interp(fine, index, path.radii)
+        for _ in range(rng.poisson(density * 10 * (path.radii.mean() / diameter) ** 1.3)):
+            yield mark(centre + _beside(one, two, room, 0.75, rng), 0, 7.0, rng.uniform(0.4, 0.8), 0, path.neurite)
+        for _ in range(rng.poisson(density * (3.5 if path.thick else 1.2))):
+            middle = centre + _beside(one, two, room, 0.65, rng)
+            turn = rng.uniform(0, np.pi) + rng.uniform(-2, 2) * np.linspace(0, 1, len(fine))
             across = np.cos(turn)[:, None] * one + np.sin(turn)[:, None] * two
-            waves = np.sin(np.linspace(0, len(fine) / rng.uniform(6, 16), len(fine)) + 6 * rng.random())
-            half = np.maximum(room * 0.3 * (waves + rng.uniform(-0.4, 0.5)), 0)
+            waves = np.sin(fine * step / diameter * rng.uniform(1.5, 4) + 6 * rng.random())
+            half = np.minimum(room * 0.35, 0.45 * diameter) * np.maximum(waves + rng.uniform(-0.3, 0.6), 0)
+            shown = half > 4
             for part in np.linspace(-1, 1, 9):
-                shown = half > 4
                 places = middle + (part * half)[:, None] * across
-                found.append(_dots(places[shown], 8.0, 0.85, (first + nearest)[shown]))
-        first += len(path.points)
-    return found
+                yield mark(places[shown], 0, 8.0, 0.95, 0, path.neurite)
 
 
-def endosomes(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> list[Marks]:
-    """Bright bags with a dark membrane, cut by two or three sections."""
-    found = []
-    first = 0
+def endosomes(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> Iterator[Marks]:
+    """Bright bags with a dark membrane, spheres cut by a few sections."""
     for path in paths:
         for _ in range(rng.poisson(density * (1.2 if path.thick else 0.25))):
             at = int(rng.integers(len(path.points)))
             radius = min(rng.uniform(0.14, 0.28) * diameter, 0.4 * path.radii[at])
             one, two = (frame[at : at + 1] for frame in _frames(path))
-            place = path.points[at] + _offset(one, two, path.radii[at : at + 1], 0.5, rng)[0]
+            place = path.points[at] + _beside(one, two, path.radii[at : at + 1], 0.5, rng)[0]
             above = np.arange(-0.95, 1, 0.1) * radius
             places = place + above[:, None] * np.array([1.0, 0, 0])
-            rings = np.sqrt(radius**2 - above**2)
-            size = np.ones(len(above))
-            found.append(Marks(places, rings, 6 * size, 0.9 * size, np.full(len(above), first + at)))
-        first += len(path.points)
-    return found
+            yield mark(places, np.sqrt(radius**2 - above**2), 6.0, 0.95, 1, path.neurite)
 
 
-def vesicles(
-    synapse: Synapse, inside: np.ndarray, sphere: np.ndarray, radius: float, rng: np.random.Generator
-) -> Marks:
-    """A cloud of vesicles on the side of a synapse that has them.
-
-    Args:
-      inside: (n, 3) places within the neurite around the synapse; `sphere` (n,) the sphere each belongs to.
-      radius: of the cloud.
-    """
-    distance = np.linalg.norm(inside - synapse.place, axis=1)
-    order = rng.permutation(len(inside))[np.argsort(-rng.random(len(inside)) * 0 + 0, kind="stable")]
-    order = order[rng.random(len(order)) < np.exp(-0.5 * (distance[order] / (0.6 * radius)) ** 2)]
-    order = order[:1500]
-    places = inside[order] + rng.uniform(-4, 4, (len(order), 3))
-    crowded = cKDTree(places).query_pairs(_VESICLES_APART) if len(places) else set()
-    gone = np.zeros(len(places), bool)
-    for a, b in sorted(crowded):
-        gone[b] |= not gone[a]
-    chosen = order[~gone]
-    size = np.ones(len(chosen))
-    return Marks(places[~gone], _VESICLE * size * rng.uniform(0.85, 1.1, len(chosen)), 5.5 * size, 0.6 * size, sphere[chosen])
-
-
-def _dots(places: np.ndarray, width: float, strength: float, sphere: np.ndarray) -> Marks:
-    size = np.ones(len(places))
-    return Marks(places, 0 * size, width * size, strength * size, sphere)
-
-
-def _offset(
-    one: np.ndarray, two: np.ndarray, room: np.ndarray, most: float, rng: np.random.Generator
-) -> np.ndarray:
-    """A way along the neurite beside its centre line, slowly winding."""
+def _beside(one: np.ndarray, two: np.ndarray, room: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
+    """A way along the neurite beside its centre line, slowly winding; `most` is the largest share of the radius."""
     angle = 2 * np.pi * rng.random() + np.linspace(0, rng.normal(), len(room))
-    beside = (room * most * np.sqrt(rng.random()))[:, None]
-    return beside * (np.cos(angle)[:, None] * one + np.sin(angle)[:, None] * two)
+    aside = (room * most * np.sqrt(rng.random()))[:, None]
+    return aside * (np.cos(angle)[:, None] * one + np.sin(angle)[:, None] * two)
 
 
 def _frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
