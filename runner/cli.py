@@ -1,0 +1,244 @@
+"""The command line. Everything heavy is imported where it is used: `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from runner import __version__
+from runner.errors import Interrupted, UserError, disk_trouble
+
+_DONE, _BAD_INPUT, _BUG, _INTERRUPTED = 0, 2, 3, 130  # as in stages._contract, which would load pydantic
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="floodrunner")
+def cli() -> None:
+    """From a stack of microscope images to a segmentation, with one command."""
+
+
+def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `run` and `plan` have in common."""
+    for decorate in reversed(
+        (
+            click.argument("pipeline", metavar="PIPELINE.yaml"),
+            click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="Where an input is."),
+            click.option("--set", "sets", multiple=True, metavar="STEP.PARAM=VALUE", help="A parameter's value."),
+            click.option("--workdir", metavar="FOLDER", help="The run folder; by default runs/<pipeline name>."),
+            click.option("--engine", default="auto", metavar="auto|local", help="Where steps run."),
+            click.option(
+                "--from",
+                "start",
+                metavar="STEP",
+                help="Run this step and all after it again; training continues from its state.",
+            ),
+            click.option(
+                "--force",
+                multiple=True,
+                metavar="STEP",
+                help="Run this step again from scratch; its state is set aside, not deleted. May be repeated.",
+            ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+@cli.command()
+@_pipeline_options
+def run(pipeline: str, engine: str, **options: Any) -> None:
+    """Run a pipeline; steps that nothing has changed for are skipped."""
+    import time
+
+    from runner import record, summary
+    from runner import run as running
+
+    started = time.monotonic()
+    setting = _setting(pipeline, engine, **options)
+    running.run(setting)
+    report = record.read_json(setting.plan.workdir / record.RUN_FILE) or {}
+    steps = [step.id for step in setting.plan.steps]
+    ran = [step for step in steps if report["steps"][step]["status"] != "skipped"]
+    _print(summary.of_run(setting.plan.workdir, steps, time.monotonic() - started, ran))
+
+
+@cli.command()
+@_pipeline_options
+def plan(pipeline: str, engine: str, **options: Any) -> None:
+    """Say what a run would do, step by step, and why; nothing is started or written."""
+    from runner import run as running
+    from runner import words
+
+    setting = _setting(pipeline, engine, **options)
+    decisions = running.decisions(setting.plan, setting.engine, setting.root)
+    words_for = {True: "run", False: "skip", None: "may run"}
+    width = max(len(step) for step in decisions)
+    _print(
+        [
+            f"{setting.plan.name} in {words.here(setting.plan.workdir)}, engine {setting.engine_name}",
+            *(f"  {step:{width}}  {words_for[each.runs]:7}  {each.reason}" for step, each in decisions.items()),
+        ]
+    )
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--markdown", is_flag=True, help="The whole reference, as in docs/pipeline-reference.md.")
+def stages(name: str | None, markdown: bool) -> None:
+    """List the stages; with NAME, its ports and parameters."""
+    from runner import reference, registry
+
+    known = registry.scan()
+    if markdown:
+        click.echo(reference.markdown(known), nl=False)
+    else:
+        _print(reference.detail(known.get(name)) if name else reference.listing(known))
+
+
+@cli.command()
+@click.argument("target", metavar="[RUN]", required=False)
+def status(target: str | None) -> None:
+    """Say how a run stands. RUN is a run folder or a pipeline file; by default the newest in runs/."""
+    from runner import folders, summary
+
+    _print(summary.status(*folders.find(target)))
+
+
+@cli.command()
+@click.argument("step")
+@click.argument("target", metavar="[RUN]", required=False)
+@click.option("--follow", "-f", is_flag=True, help="Go on as long as the run does.")
+def logs(step: str, target: str | None, follow: bool) -> None:
+    """Print what a step has written. RUN as for `status`."""
+    from runner import folders
+    from runner import follow as following
+
+    workdir, run = folders.find(target)
+    following.print_log(workdir, folders.step_folder(workdir, run, step), follow)
+
+
+@cli.command()
+@click.argument("target", metavar="RUN")
+@click.option("--state", is_flag=True, help="Also what training continues from.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clean(target: str, state: bool, yes: bool) -> None:
+    """Remove what a run has made. RUN as for `status`."""
+    from runner import folders, record, words
+
+    workdir, _ = folders.find(target)
+    with record.lock(workdir, "floodrunner clean"):
+        paths = folders.removable(workdir, state)
+        if not paths:
+            click.echo(f"{words.here(workdir)}: nothing to remove; --state removes training state as well")
+            return
+        if not yes:
+            if not sys.stdin.isatty():
+                raise UserError(f"{workdir}: nobody to ask; add --yes to remove {len(paths)} files and folders")
+            click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?", abort=True)
+        folders.clean(workdir, paths)
+    kept = f"; training state is kept in {words.here(workdir)}, --state removes it" if workdir.exists() else ""
+    click.echo(f"{words.here(workdir)}: removed what its steps had made{kept}")
+
+
+@cli.command()
+@click.option("--workdir", default="runs", metavar="FOLDER", help="The run folder to look at.")
+def doctor(workdir: str) -> None:
+    """Look for what would be in the way of a run."""
+    from pathlib import Path
+
+    from runner import doctor as doctoring
+
+    findings = doctoring.examine(Path(workdir))
+    for finding in findings:
+        click.echo(f"{finding.level:8}{finding.text}{f' -> {finding.advice}' if finding.advice else ''}")
+    sys.exit(1 if any(finding.level == "trouble" for finding in findings) else 0)
+
+
+def _setting(
+    pipeline: str,
+    engine: str,
+    inputs: Sequence[str],
+    sets: Sequence[str],
+    workdir: str | None,
+    start: str | None,
+    force: Sequence[str],
+) -> Any:
+    from pathlib import Path
+
+    from runner import engines, folders, registry, spec
+    from runner import plan as planning
+    from runner import run as running
+
+    if engine not in ("auto", *engines.NAMES):
+        raise UserError(f"--engine {engine}: there is no such engine; choose one of auto, {', '.join(engines.NAMES)}")
+    read, known = spec.load(Path(pipeline)), registry.scan()
+    folder = Path(os.path.expanduser(workdir)) if workdir else folders.default(read.spec.name)
+    planned = planning.make(read, known, folder, planning.Options(inputs, sets, force, start))
+    name, chosen, _ = engines.choose(engine, [planned.job(step) for step in planned.steps])
+    return running.Setting(read, planned, name, chosen, known.root, ["floodrunner", *sys.argv[1:]])
+
+
+def _print(lines: Sequence[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 a stage failed, 2 the input or the spec is wrong, 3 a bug of ours, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    sys.exit(_main())
+
+
+def _main() -> int:
+    try:
+        code = cli.main(prog_name="floodrunner", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else _DONE
+    except click.ClickException as error:
+        return _say(error.format_message().replace("\n", " "), _BAD_INPUT)
+    except UserError as error:
+        return _say(str(error), _BAD_INPUT)
+    except (KeyboardInterrupt, Interrupted, click.Abort):
+        return _say("interrupted; run again to go on", _INTERRUPTED)
+    except BrokenPipeError:  # `floodrunner status | head`
+        from runner.display import hush
+
+        hush(sys.stdout)
+        return _DONE
+    except OSError as error:
+        text = disk_trouble(error)
+        return _say(text, _BAD_INPUT) if text else _bug(error)
+    except Exception as error:
+        if code := getattr(error, "code", None):  # run.StepFailed, which is not loaded here for everybody
+            return _say(str(error), code)
+        return _bug(error)
+
+
+def _say(text: str, code: int) -> int:
+    print(f"floodrunner: {text}", file=sys.stderr)
+    return code
+
+
+def _bug(error: Exception) -> int:
+    """One line, and the traceback in a file."""
+    import tempfile
+    import traceback
+
+    text = f"a bug of ours: {type(error).__name__}: {' '.join(str(error).split())}"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="floodrunner-", suffix=".log", delete=False) as file:
+            traceback.print_exc(file=file)
+        return _say(f"{text}; please report it with {file.name}", _BUG)
+    except OSError:
+        traceback.print_exc()
+        return _say(text, _BUG)
+
+
+if __name__ == "__main__":
+    main()

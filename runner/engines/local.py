@@ -1,0 +1,152 @@
+"""Runs a stage as a process of this machine, with this Python."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner import machine, record
+from runner.engines import Exit, Job
+from runner.errors import UserError
+from stages import _contract
+
+_RUNNING = ".running"
+_ORPHAN_LEAVES_S = 30  # a little more than a stage gives itself when its runner is gone
+
+
+def unavailable(jobs: Sequence[Job]) -> str:
+    return ""
+
+
+def identity(gpu: bool) -> dict[str, str]:
+    """Python, and the versions of the packages that stages use; read from their metadata, nothing is imported."""
+    found = {"engine": "local", "python": ".".join(platform.python_version_tuple()[:2])}
+    backend = os.environ.get("KERAS_BACKEND", "")
+    names = _distributions() + (["jax", "jaxlib"] if backend == "jax" else [])
+    if backend:
+        found["KERAS_BACKEND"] = backend
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def notes(jobs: Sequence[Job]) -> list[str]:
+    wanting = [job.step for job in jobs if job.gpu]
+    if not wanting or machine.gpus():
+        return []
+    return [f"no GPU found: {', '.join(wanting)} will run on the CPU, which is slower (floodrunner doctor says more)"]
+
+
+def reclaim(job: Job) -> None:
+    """A stage whose runner was killed stops by itself; it holds a lock on its folder until then."""
+    deadline = time.monotonic() + _ORPHAN_LEAVES_S
+    while True:
+        with open(job.folder / _RUNNING, "a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                file.seek(0)
+                pid = file.read().strip() or "unknown"
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"step {job.step}: process {pid}, left by a run that was killed, is still at work in {job.folder}; "
+                f"end it (kill {pid}) and run again"
+            )
+        time.sleep(0.2)
+
+
+def start(job: Job, root: Path) -> Process:
+    contract_job = _contract.Job(
+        stage=job.stage,
+        params=job.params,
+        inputs=job.inputs,
+        outputs=job.outputs,
+        state=str(job.folder / _contract.STATE),
+    )
+    record.write_json(job.folder / _contract.JOB_FILE, contract_job.model_dump(mode="json"))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH")))),
+        "PYTHONUNBUFFERED": "1",
+        "FLOODRUNNER_STDIN_IS_LIFELINE": "1",
+    }
+    if not job.gpu:
+        environment["CUDA_VISIBLE_DEVICES"] = "-1"
+    with (
+        open(job.folder / _contract.LOG_FILE, "ab") as log,
+        open(job.folder / _RUNNING, "w", encoding="utf-8") as running,
+    ):
+        fcntl.flock(running, fcntl.LOCK_EX)  # inherited: held until the last process of the stage is gone
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "stages", str(job.folder)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=job.folder,
+            env=environment,
+            start_new_session=True,
+            pass_fds=(running.fileno(),),
+        )
+        running.write(f"{process.pid}\n")
+    return Process(process)
+
+
+class Process:
+    """A stage at work; it leads a process group of its own, so Ctrl-C in the terminal does not reach it by itself."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def wait(self, seconds: float) -> Exit | None:
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        self._signal_group(signal.SIGKILL)  # helpers that it left behind
+        if self._process.stdin:
+            self._process.stdin.close()
+        return Exit(code, "" if code >= 0 else _cause(-code))
+
+    def stop(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._signal_group(signal.SIGKILL)
+
+    def _signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+
+def _cause(number: int) -> str:
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    often: dict[int, str] = {
+        signal.SIGKILL: " (often: out of memory)",
+        signal.SIGSEGV: " (a fault in a library)",
+        signal.SIGILL: " (a library built for another processor)",
+        signal.SIGBUS: " (often: a full or failing disk)",
+    }
+    return f"killed by {name}{often.get(number, '')}"
+
+
+def _distributions() -> list[str]:
+    """The packages of our extra `stages`, whether installed or not."""
+    try:
+        requirements = importlib.metadata.requires("floodrunner") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    ours = (text for text in requirements if re.search(r"extra\s*==\s*['\"]stages['\"]", text))
+    return sorted({re.split(r"[^\w.-]", text)[0] for text in ours})

@@ -1,0 +1,284 @@
+"""Turns a pipeline and what the command line says into immutable jobs. All that can be refused is refused here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner import explain, yamlfile
+from runner.engines import Job
+from runner.errors import UserError, suggest
+from runner.registry import Registry, Stage
+from runner.spec import Pipeline, StepSpec
+from runner.yamlfile import Document, YamlPath
+from stages import _contract
+from stages._contract import split_dataset
+
+FORCED, FROM = "forced", "from"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line adds: `images=PATH`, `train.max_steps=1000`, steps to run again."""
+
+    inputs: Sequence[str] = ()
+    sets: Sequence[str] = ()
+    force: Sequence[str] = ()
+    start: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that was checked.
+
+    Attributes:
+      params: all of the stage's parameters, defaults filled in, as JSON holds them.
+      sources: port -> `inputs.<name>` or `<step>.<port>`, for the ports that are connected.
+      again: why it runs even if nothing changed: FORCED, FROM or "".
+    """
+
+    id: str
+    stage: Stage
+    params: dict[str, Any]
+    sources: dict[str, str]
+    gpu: bool
+    again: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Attributes: inputs: name -> absolute path, with its dataset where one was named; those that steps use."""
+
+    name: str
+    workdir: Path
+    inputs: dict[str, str]
+    steps: tuple[Step, ...]
+
+    def folder(self, step: str) -> Path:
+        return self.workdir / step
+
+    def job(self, step: Step) -> Job:
+        """The job of a step; its outputs go to `partial/`, from where they are published."""
+        folder = self.folder(step.id)
+        return Job(
+            step=step.id,
+            stage=step.stage.name,
+            params=step.params,
+            inputs={port: self._path(source) for port, source in step.sources.items()},
+            outputs={
+                port: str(folder / _contract.PARTIAL / _contract.port_file(port, kind))
+                for port, kind in step.stage.outputs.items()
+            },
+            folder=folder,
+            gpu=step.gpu,
+        )
+
+    def _path(self, source: str) -> str:
+        owner, port = source.split(".")
+        if owner == "inputs":
+            return self.inputs[port]
+        kind = next(step for step in self.steps if step.id == owner).stage.outputs[port]
+        return str(self.folder(owner) / _contract.port_file(port, kind))
+
+
+def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options | None = None) -> Plan:
+    """Checks everything that can be checked before a step starts.
+
+    Reads nothing but the stages' headers and whether the inputs are there.
+
+    Raises:
+      UserError: names file and line, or the option; what was found; what to write instead.
+    """
+    options = options or Options()
+    steps = pipeline.spec.steps
+    given, sets = _given_inputs(options, pipeline), _sets(options, steps)
+    for option, names in (("--force", options.force), ("--from", [options.start] if options.start else [])):
+        for name in names:
+            if name not in steps:
+                raise UserError(f"{option} {name}: there is no step {name!r}; {suggest(name, steps)}")
+    planned: dict[str, Step] = {}
+    started = False
+    for id, spec in steps.items():
+        started = started or id == options.start
+        stage = _stage(id, pipeline, registry)
+        planned[id] = Step(
+            id=id,
+            stage=stage,
+            sources=_sources(id, spec, stage, pipeline, planned),
+            params=_params(id, spec, stage, pipeline, sets.get(id, {})),
+            gpu=spec.gpu,
+            again=FORCED if id in options.force else FROM if started else "",
+        )
+    used = {source.split(".")[1] for step in planned.values() for source in step.sources.values() if _is_input(source)}
+    paths = {
+        name: _input_path(name, pipeline, given.get(name), workdir) for name in pipeline.spec.inputs if name in used
+    }
+    return Plan(pipeline.spec.name, workdir.absolute(), paths, tuple(planned.values()))
+
+
+def _is_input(source: str) -> bool:
+    return source.startswith("inputs.")
+
+
+def _stage(id: str, pipeline: Pipeline, registry: Registry) -> Stage:
+    try:
+        return registry.get(pipeline.spec.steps[id].stage)
+    except UserError as error:
+        raise UserError(f"{pipeline.document.at(('steps', id, 'stage'))}: step {id}: {error}") from error
+
+
+def _sources(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, earlier: dict[str, Step]) -> dict[str, str]:
+    for port, source in spec.inputs.items():
+        where = f"{pipeline.document.at(('steps', id, 'in', port))}: step {id}: in.{port}"
+        if port not in stage.inputs:
+            raise UserError(f"{where}: stage {stage.name} has no input port {port!r}; {suggest(port, stage.inputs)}")
+        _check_source(where, source, stage.inputs[port].kinds, pipeline, earlier)
+    for port, kinds in stage.inputs.items():
+        if port not in spec.inputs and not kinds.optional:
+            fitting = _fitting(kinds.kinds, earlier)
+            example = f", such as {fitting[-1]}" if fitting else f" of kind {' or '.join(kinds.kinds)}"
+            raise UserError(
+                f"{pipeline.document.at(('steps', id))}: step {id}: input port {port!r} of stage {stage.name} is not "
+                f"connected; write {port}: inputs.<name> or <earlier step>.<port> under 'in'{example}"
+            )
+    return dict(spec.inputs)
+
+
+def _check_source(
+    where: str, source: str, kinds: tuple[str, ...], pipeline: Pipeline, earlier: dict[str, Step]
+) -> None:
+    owner, _, port = source.partition(".")
+    inputs, steps = pipeline.spec.inputs, pipeline.spec.steps
+    if not re.fullmatch(r"[^.\s]+\.[^.\s]+", source):
+        known = [f"inputs.{name}" for name in inputs] + _fitting(kinds, earlier)
+        raise UserError(
+            f"{where}: found {source!r}; write inputs.<name> or <earlier step>.<port>; {suggest(source, known)}"
+        )
+    if owner == "inputs":
+        if port not in inputs:
+            raise UserError(f"{where}: the pipeline has no input {port!r}; {suggest(port, inputs)}")
+        return
+    if owner not in earlier:
+        if owner in steps:
+            raise UserError(f"{where}: step {owner!r} comes later; move it up, steps run in the order written")
+        raise UserError(f"{where}: there is no step {owner!r}; {suggest(owner, [*earlier, 'inputs'])}")
+    outputs = earlier[owner].stage.outputs
+    if port not in outputs:
+        raise UserError(f"{where}: step {owner!r} has no output {port!r}; {suggest(port, outputs)}")
+    if outputs[port] not in kinds:
+        fitting = _fitting(kinds, earlier)
+        instead = f"connect {' or '.join(fitting)}" if fitting else "no earlier step makes that: add one"
+        raise UserError(
+            f"{where}: {source} is of kind {outputs[port]!r}, the port takes {' or '.join(map(repr, kinds))}; {instead}"
+        )
+
+
+def _fitting(kinds: tuple[str, ...], earlier: dict[str, Step]) -> list[str]:
+    return [
+        f"{step.id}.{port}" for step in earlier.values() for port, kind in step.stage.outputs.items() if kind in kinds
+    ]
+
+
+def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dict[str, Document]) -> dict[str, Any]:
+    known = [field.alias or name for name, field in stage.params.model_fields.items()]
+    params = {**spec.params, **{name: document.value for name, document in sets.items()}}
+    for name in params:
+        if name not in known:
+            where = _param_place(id, (name,), pipeline, sets)
+            raise UserError(f"{where}: unknown parameter {name!r} of stage {stage.name}; {suggest(name, known)}")
+    texts: dict[YamlPath, str] = {}
+    for path, text in pipeline.document.texts.items():
+        if path[:3] == ("steps", id, "params") and path[3] not in sets:
+            texts[path[3:]] = text
+    for name, document in sets.items():
+        texts.update({(name, *path): text for path, text in document.texts.items()})
+    try:
+        return stage.params.parse(params).model_dump(mode="json", by_alias=True)
+    except ValidationError as error:
+        path, text = explain.problem(error, params, stage.params, texts)
+        where = _param_place(id, path, pipeline, sets)
+        raise UserError(f"{where}: {f'{explain.dotted(path)}: ' if path else ''}{text}") from None
+    except ValueError as error:  # json.dumps: text that is no Unicode
+        raise UserError(f"{_param_place(id, (), pipeline, sets)}: {error}; write plain text") from None
+
+
+def _param_place(id: str, path: YamlPath, pipeline: Pipeline, sets: dict[str, Document]) -> str:
+    if path and path[0] in sets:
+        return sets[str(path[0])].source
+    return f"{pipeline.document.at(('steps', id, 'params', *path))}: step {id}"
+
+
+def _sets(options: Options, steps: dict[str, StepSpec]) -> dict[str, dict[str, Document]]:
+    found: dict[str, dict[str, Document]] = {}
+    for text in options.sets:
+        target, equals, value = text.partition("=")
+        step, dot, param = target.strip().partition(".")
+        if not (equals and dot and step and param):
+            raise UserError(f"--set {text}: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000")
+        if step not in steps:
+            raise UserError(f"--set {text}: there is no step {step!r}; {suggest(step, steps)}")
+        name = re.split(r"[.\[]", param)[0]
+        if name != param:
+            raise UserError(f"--set {text}: set {name!r} as a whole: --set '{step}.{name}={{key: value, ...}}'")
+        if param in found.setdefault(step, {}):
+            raise UserError(f"--set {text}: {step}.{param} is set twice; remove one")
+        found[step][param] = yamlfile.parse_value(value, f"--set {text}")
+    return found
+
+
+def _given_inputs(options: Options, pipeline: Pipeline) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for text in options.inputs:
+        name, equals, path = text.partition("=")
+        if not (equals and name and path):
+            raise UserError(f"--input {text}: write --input NAME=PATH, such as --input images=data/images")
+        if name not in pipeline.spec.inputs:
+            raise UserError(
+                f"--input {text}: the pipeline has no input {name!r}; {suggest(name, pipeline.spec.inputs)}"
+            )
+        if name in given:
+            raise UserError(f"--input {text}: {name} is given twice; remove one")
+        given[name] = path
+    return given
+
+
+def _input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path) -> str:
+    """The absolute path of an input, which is there and not empty."""
+    spec = pipeline.spec.inputs[name]
+    written = given or spec.path
+    told = f" ({spec.help})" if spec.help else ""
+    line = pipeline.document.at(("inputs", name, "path"))
+    where = f"--input {name}={given}" if given else f"{line}: input {name}"
+    if written is None:
+        raise UserError(f"{where}{told}: has no path; say where it is with --input {name}=PATH")
+    file, dataset = split_dataset(os.path.expanduser(written))
+    path = Path(os.path.abspath(file))
+    try:
+        json.dumps(str(path), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: the path {os.fsencode(path)!r} is not UTF-8; rename the folder or file") from None
+    if not path.exists():
+        relative = "" if Path(file).is_absolute() else f" (looked from the current folder, {Path.cwd()})"
+        hint = f"say where it is with --input {name}=PATH"
+        if re.match(r"[A-Za-z]:[\\/]", file):
+            hint = f"a Windows path; under WSL write /mnt/{file[0].lower()}{file[2:]}".replace("\\", "/")
+        raise UserError(f"{where}{told}: {file} does not exist{relative}; {hint}")
+    if path.is_dir():
+        if not any(path.iterdir()):
+            raise UserError(
+                f"{where}{told}: the folder {file} is empty; put the files there, or use --input {name}=PATH"
+            )
+        if workdir.absolute().is_relative_to(path):
+            raise UserError(f"{where}: the folder {file} holds the run folder {workdir}; choose another with --workdir")
+    elif path.is_file() and path.stat().st_size == 0:
+        raise UserError(f"{where}{told}: the file {file} is empty; copy it again from where it came")
+    elif not path.is_file():
+        raise UserError(f"{where}{told}: {file} is neither a file nor a folder; name one of these")
+    return str(path) if dataset is None else f"{path}:{dataset}"

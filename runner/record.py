@@ -1,0 +1,242 @@
+"""The files of a run folder: `run.json`, each step's `step.json`, and the lock. Written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from runner.content import File
+from runner.errors import UserError
+from stages._contract import PARTIAL, STATE
+
+RUN_FILE, STEP_FILE, LOCK_FILE, HASHES_FILE = "run.json", "step.json", ".lock", ".hashes.json"
+
+
+def now() -> str:
+    """The time, UTC, to the second: `2026-01-31T12:00:00+00:00`."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def local_time(stamp: str) -> str:
+    """A time from a record, for people here: `2026-01-31 13:00:00`."""
+    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes beside its place, flushes to the disk, and renames: a reader never sees half of it."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(beside, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+class Artifact(BaseModel):
+    """A file or folder that a person will want to open; `path` is relative to the step's folder."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    path: str
+    title: str
+
+
+class Parts(BaseModel):
+    """All that decides the result of a step; its fingerprint is the hash of this.
+
+    Attributes:
+      code: path of a source file -> hash.
+      engine: versions of what runs it, or the id of an image.
+      inputs: port -> hash of its content.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    stage: str
+    code: dict[str, str]
+    params: dict[str, Any]
+    engine: dict[str, str]
+    gpu: bool
+    inputs: dict[str, str]
+
+    def fingerprint(self) -> str:
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class StepRecord(BaseModel):
+    """`step.json`: a step that was done, and what it made.
+
+    Attributes:
+      names: what was published: names in the step's folder.
+      files: published file, relative to the step's folder -> size, time of change, hash.
+      ports: output port -> hash of its content.
+      metrics: figures of the result, by name; None where it was no number.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    step: str
+    fingerprint: str
+    parts: Parts
+    names: list[str]
+    files: dict[str, File]
+    ports: dict[str, str]
+    metrics: dict[str, float | None]
+    artifacts: list[Artifact]
+    started: str
+    ended: str
+    seconds: float
+    engine: str
+    host: dict[str, Any]
+    floodrunner: str
+
+
+def read_step(folder: Path) -> StepRecord | None:
+    """The record of a step that was done; None if there is none, or it is another version's."""
+    try:
+        return StepRecord.model_validate_json((folder / STEP_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A record; None if it is not there, or damaged (which `write_json` cannot cause)."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def set_state_aside(folder: Path) -> Path | None:
+    """Moves a step's `state/` to the next free `state.1`, `state.2`, ...; returns where, None if there was none."""
+    state = folder / STATE
+    if not state.exists():
+        return None
+    number = 1
+    while (aside := folder / f"{STATE}.{number}").exists():
+        number += 1
+    os.rename(state, aside)
+    return aside
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def publish(folder: Path, former: list[str]) -> list[str]:
+    """Moves what a step made from `partial/` to its place, and removes what only a former run of it had made.
+
+    `step.json` must be gone before this and be written after it: in between, the step counts as not run.
+
+    Returns:
+      The names published, sorted.
+    """
+    made = sorted(os.listdir(folder / PARTIAL))
+    for name in {*former, *made}:
+        remove(folder / name)
+    for name in made:
+        os.rename(folder / PARTIAL / name, folder / name)
+    os.rmdir(folder / PARTIAL)
+    return made
+
+
+def open_run_folder(workdir: Path, pipeline: str) -> None:
+    """Makes the run folder, or checks that it is one of this pipeline.
+
+    Raises:
+      UserError: if the folder holds something else.
+      OSError: if it cannot be made.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    run = read_json(workdir / RUN_FILE)
+    if run is None:
+        ours = {LOCK_FILE, HASHES_FILE}
+        others = [name for name in os.listdir(workdir) if name not in ours and not name.startswith(f".{RUN_FILE}.")]
+        if others:
+            raise UserError(
+                f"{workdir}: is no run folder, and holds {others[0]}; choose an empty or new folder with --workdir"
+            )
+    elif (name := run.get("pipeline", {}).get("name")) != pipeline:
+        raise UserError(
+            f"{workdir}: holds a run of the pipeline {name!r}, not of {pipeline!r}; choose another with --workdir"
+        )
+
+
+@contextlib.contextmanager
+def lock(workdir: Path, command: str) -> Iterator[None]:
+    """Holds the run folder for this process. The kernel lets go of it when the process dies, however it dies.
+
+    Raises:
+      UserError: if another process holds it; says which.
+    """
+    path = workdir / LOCK_FILE
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        for _ in range(10):
+            if _flock(descriptor, path, fcntl.LOCK_EX):
+                break
+            if held := read_json(path):
+                who = f"process {held.get('pid')} on {held.get('host')} since {local_time(held['since'])}"
+                raise UserError(
+                    f"{workdir}: is in use by {who}: {held.get('command')}; wait for it, stop it, or choose another "
+                    "folder with --workdir"
+                )
+            time.sleep(0.05)  # it has not written its name yet, or is only `status` having a look
+        else:
+            raise UserError(f"{workdir}: is in use by another process; wait for it, or choose another with --workdir")
+        me = {"pid": os.getpid(), "host": os.uname().nodename, "command": command, "since": now()}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(me).encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def holder(workdir: Path) -> dict[str, Any] | None:
+    """Who runs in a run folder now: pid, host, command, since; None if nobody does."""
+    path = workdir / LOCK_FILE
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return None if _flock(descriptor, path, fcntl.LOCK_SH) else (read_json(path) or {})
+    finally:
+        os.close(descriptor)
+
+
+def _flock(descriptor: int, path: Path, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+            raise UserError(f"{path.parent}: its file system has no locks; choose another with --workdir") from None
+        raise
+    return True

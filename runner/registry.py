@@ -1,0 +1,122 @@
+"""The stages there are: the modules of the folder `stages/`. Their headers are read by importing them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from runner.errors import UserError, suggest
+from stages import _contract
+from stages._contract import PortType, StageParams
+
+RESERVED = frozenset({_contract.PARTIAL, _contract.STATE})
+"""Names in a step's folder that are not a port's."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The header of a stage.
+
+    Attributes:
+      file: its module, absolute.
+      inputs: port -> the kinds that it takes.
+      outputs: port -> its kind.
+    """
+
+    name: str
+    file: Path
+    summary: str
+    inputs: dict[str, PortType]
+    outputs: dict[str, str]
+    params: type[StageParams]
+
+    @property
+    def module(self) -> str:
+        """`stages/fill.py`, for messages."""
+        return f"{self.file.parent.name}/{self.file.name}"
+
+
+@dataclass
+class Registry:
+    """Stages by name, their headers read when they are asked for: a broken module is no trouble to those without it.
+
+    Attributes:
+      root: the folder that holds `stages/` and `segmentation/`.
+    """
+
+    root: Path
+    files: dict[str, Path]
+    _read: dict[str, Stage] = field(default_factory=dict)
+
+    def get(self, name: str) -> Stage:
+        """Raises UserError if there is no such stage, or its header is wrong."""
+        if name not in self.files:
+            raise UserError(f"unknown stage {name!r}; {suggest(name, self.files)}")
+        if name not in self._read:
+            self._read[name] = _header(name, self.files[name])
+        return self._read[name]
+
+
+def scan(folder: Path | None = None) -> Registry:
+    """Lists the stages of a folder; by default of the package `stages`."""
+    folder = (folder or Path(_contract.__file__).parent).resolve()
+    files = {p.stem.replace("_", "-"): p for p in sorted(folder.glob("*.py")) if not p.name.startswith("_")}
+    return Registry(folder.parent, files)
+
+
+def _header(name: str, file: Path) -> Stage:
+    where = f"{file.parent.name}/{file.name}"
+    module = _load(file, where)
+    document = inspect.getdoc(module)
+    if not document:
+        raise UserError(f"{where}: has no docstring; its first line says what the stage does")
+    for attribute in ("INPUTS", "OUTPUTS"):
+        if not isinstance(getattr(module, attribute, None), dict):
+            raise UserError(f"{where}: has no dictionary {attribute}; write {attribute} = {{port: kind}}")
+    inputs = {port: PortType.parse(kinds) for port, kinds in module.INPUTS.items()}
+    kinds = [*(k for port in inputs.values() for k in port.kinds), *module.OUTPUTS.values()]
+    for kind in kinds:
+        if kind not in _contract.SUFFIXES:
+            raise UserError(f"{where}: unknown kind of port {kind!r}; {suggest(kind, _contract.SUFFIXES)}")
+    for port, kind in module.OUTPUTS.items():
+        if _contract.SUFFIXES[kind] is None:
+            raise UserError(
+                f"{where}: output {port!r} is of kind {kind!r}, which only users bring; choose another kind"
+            )
+    for port in [*inputs, *module.OUTPUTS]:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", port) or (port in module.OUTPUTS and port in RESERVED):
+            raise UserError(f"{where}: a port cannot be named {port!r}; use small letters, digits and '_'")
+    if not module.OUTPUTS:
+        raise UserError(f"{where}: OUTPUTS is empty; a stage writes at least one thing")
+    params = getattr(module, "Params", None)
+    if not (isinstance(params, type) and issubclass(params, StageParams)):
+        raise UserError(f"{where}: has no class Params(StageParams); write one, empty if there are no parameters")
+    if not callable(getattr(module, "run", None)):
+        raise UserError(f"{where}: has no function run(params, context); write one")
+    return Stage(name, file, document.splitlines()[0], inputs, dict(module.OUTPUTS), params)
+
+
+def _load(file: Path, where: str) -> ModuleType:
+    # The package's own modules under their own names; those of another folder beside them.
+    own = file.parent == Path(_contract.__file__).parent.resolve()
+    name = f"stages.{file.stem}" if own else f"stages_in_{file.parent.parent.name}_{file.stem}"
+    try:
+        if own:
+            return importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # pydantic looks a class's names up there
+        spec.loader.exec_module(module)
+        return module
+    except Exception as error:
+        line = getattr(error, "lineno", None)
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{where}{f':{line}' if line else ''}: its header cannot be read: {text}; mend it") from error

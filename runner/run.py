@@ -1,0 +1,308 @@
+"""Runs a plan: step by step, each in its own process; what was done before and has not changed is skipped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner import __version__, content, display, events, machine, record, skip, words
+from runner.content import Cache
+from runner.display import Display
+from runner.engines import Engine, Exit, Job
+from runner.errors import Interrupted, UserError
+from runner.events import Progress, Tail
+from runner.plan import FORCED, Plan, Step
+from runner.record import HASHES_FILE, RUN_FILE, STEP_FILE, Parts, StepRecord
+from runner.skip import Contents, Decision
+from runner.spec import Pipeline
+from runner.stop import Stop
+from stages import _contract
+from stages._contract import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS, port_file
+
+_POLL_S = 0.1
+_SAY_READING_AFTER_S = 2.0
+_CODES = {status: code for code, status in STATUS.items()}
+_OURS = {_contract.JOB_FILE, _contract.EVENTS_FILE, _contract.LOG_FILE, STEP_FILE, _contract.PARTIAL, _contract.STATE}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that a run needs besides its plan: where steps run, and what is recorded about it."""
+
+    pipeline: Pipeline
+    plan: Plan
+    engine_name: str
+    engine: Engine
+    root: Path
+    command: list[str]
+
+
+class StepFailed(Exception):
+    """A step ended otherwise than done: exit code, and one line for the user."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(" ".join(text.split()))
+        self.code = code
+
+
+@dataclass
+class _Run:
+    """A run at work; `report` is `run.json`."""
+
+    setting: Setting
+    contents: Contents
+    show: Display
+    stop: Stop
+    report: dict[str, Any] = field(default_factory=dict)
+    notes: set[str] = field(default_factory=set)
+
+    def save(self) -> None:
+        record.write_json(self.setting.plan.workdir / RUN_FILE, self.report)
+
+    def note(self, step: Step, **facts: Any) -> None:
+        self.report["steps"][step.id].update(facts)
+        self.save()
+
+
+def run(setting: Setting) -> None:
+    """Runs what has to run; returns when all steps are done.
+
+    Raises:
+      UserError: if the run folder is in use or holds something else.
+      StepFailed: if a step was not done.
+      Interrupted: if it was stopped; the stage has saved its state.
+      OSError: if a disk is in the way; finished steps are kept.
+    """
+    plan = setting.plan
+    with Stop().listening() as stop:
+        record.open_run_folder(plan.workdir, plan.name)
+        with record.lock(plan.workdir, " ".join(setting.command)):
+            run = _Run(setting, Contents(plan, Cache(plan.workdir / HASHES_FILE)), Display([]), stop)
+            _read_inputs(run)
+            run.report = _report(run)
+            run.save()
+            with display.make([step.id for step in plan.steps]) as run.show:
+                try:
+                    for step in plan.steps:
+                        run.contents.learn(step, _step(run, step))
+                except BaseException as error:
+                    with contextlib.suppress(OSError):  # a full disk: that is being said already
+                        _close(run, _status(error))
+                    raise
+                _close(run, STATUS[DONE])
+
+
+def decisions(plan: Plan, engine: Engine, root: Path) -> dict[str, Decision]:
+    """What a run would do now, step by step. Changes nothing."""
+    contents = Contents(plan, Cache(plan.workdir / HASHES_FILE))
+    found = {}
+    for step in plan.steps:
+        found[step.id] = skip.decide(step, contents, engine.identity(step.gpu), root)
+        done = record.read_step(plan.folder(step.id))
+        if found[step.id].runs is False and done is not None:
+            contents.learn(step, done)
+    return found
+
+
+def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int, str]:
+    """What became of a stage: exit code, and one line for the user.
+
+    Args:
+      stopped: whether it was asked to stop.
+    """
+    log = job.folder / _contract.LOG_FILE
+    code = _CODES.get(str((progress.end or {}).get("status")))
+    if code is None:  # a crash, or a disk too full for the closing event
+        if stopped:
+            return INTERRUPTED, "stopped"
+        if exit.cause:
+            return FAILED, f"crashed: {exit.cause}; its output is in {words.here(log)}"
+        if exit.code == BAD_INPUT:
+            return BAD_INPUT, _last_line(log)
+        code = exit.code if exit.code in (FAILED, BUG) else FAILED
+        return code, f"crashed with exit code {exit.code}: {_last_line(log)}; its output is in {words.here(log)}"
+    text = str((progress.end or {}).get("message"))
+    if code == DONE:
+        missing = [port for port, path in job.outputs.items() if not os.path.exists(path)]
+        clashing = sorted(_OURS.intersection(os.listdir(job.folder / _contract.PARTIAL)))
+        if missing or clashing:
+            code, text = BUG, f"wrote {clashing[0]}, a name of ours" if clashing else f"did not write {missing[0]}"
+    if code == BUG:
+        text = f"a bug in stage {job.stage}: {text}; the full traceback is in {words.here(log)}"
+    elif code == FAILED:
+        text = f"{text}; its output is in {words.here(log)}"
+    elif code == INTERRUPTED and not stopped:
+        text = "stopped by a signal from outside; run again to go on"
+    return code, text
+
+
+def _step(run: _Run, step: Step) -> StepRecord:
+    """Runs or skips one step; returns its record."""
+    setting, folder = run.setting, run.setting.plan.folder(step.id)
+    identity = setting.engine.identity(step.gpu)
+    decision = skip.decide(step, run.contents, identity, setting.root)
+    former = record.read_step(folder)
+    if not decision.runs and former is not None:
+        run.show.skipped(step.id, decision.reason)
+        run.report["steps"][step.id].update(status="skipped", reason=decision.reason)
+        return former
+    job, parts = setting.plan.job(step), skip.parts(step, run.contents, identity, setting.root)
+    _prepare(run, step, job)
+    started, clock = record.now(), time.monotonic()
+    run.note(step, status="running", reason=decision.reason, started=started)
+    run.show.started(step.id, decision.reason)
+    code, text, done = FAILED, "", None
+    with run.stop.shielded():
+        try:
+            progress, exit = _attempt(run, job, f"{started} {' '.join(setting.command)}")
+            seconds = round(time.monotonic() - clock, 3)
+            code, text = judge(exit, progress, run.stop.count > 0, job)
+            if code == DONE:
+                done = _publish(run, step, parts, former, progress, started, seconds)
+        finally:
+            shown = {DONE: "done", INTERRUPTED: "stopped"}.get(code, "failed")
+            run.show.finished(step.id, shown, time.monotonic() - clock)
+        run.note(step, status=STATUS[code], ended=record.now(), seconds=seconds, message=text)
+        if done is None and not (code == INTERRUPTED and run.stop.count):
+            raise StepFailed(code, f"step {step.id}: {text}")
+    assert done is not None  # else `shielded` has raised Interrupted
+    return done
+
+
+def _prepare(run: _Run, step: Step, job: Job) -> None:
+    """Makes the step's folder ready for a try: what a former one left half done goes, its state stays."""
+    job.folder.mkdir(exist_ok=True)
+    run.setting.engine.reclaim(job)
+    for note in run.setting.engine.notes([job]):
+        if note not in run.notes:
+            run.notes.add(note)
+            run.show.note(note)
+    if step.again:
+        record.remove(job.folder / STEP_FILE)  # should this try be cut off, the next run goes on with it
+    if step.again == FORCED and (aside := record.set_state_aside(job.folder)):
+        run.show.note(f"{step.id}: its former state is kept in {words.here(aside)}")
+    record.remove(job.folder / _contract.PARTIAL)
+    (job.folder / _contract.PARTIAL).mkdir()
+    (job.folder / _contract.STATE).mkdir(exist_ok=True)
+
+
+def _attempt(run: _Run, job: Job, title: str) -> tuple[Progress, Exit]:
+    """Starts the stage and waits for its end, showing what it reports; passes requests to stop on to it."""
+    with open(job.folder / _contract.LOG_FILE, "ab") as log:
+        log.write(f"--- {title}\n".encode("utf-8", "replace"))
+    tail = Tail(job.folder / _contract.EVENTS_FILE, events.begin(job.folder / _contract.EVENTS_FILE, title))
+    progress, asked, exit = run.show.lines[job.step].progress, 0, None
+    running = run.setting.engine.start(job, run.setting.root)
+    try:
+        while exit is None:
+            exit = running.wait(_POLL_S)
+            for event in tail.new():
+                run.show.event(job.step, event)
+            if exit is None and run.stop.count > asked:
+                asked = run.stop.count
+                if asked == 1:
+                    run.show.note(f"{job.step}: stopping, saving its state; Ctrl-C again kills it")
+                    running.stop()
+                else:
+                    running.kill()
+    finally:
+        if exit is None:
+            running.kill()
+    return progress, exit
+
+
+def _publish(
+    run: _Run, step: Step, parts: Parts, former: StepRecord | None, progress: Progress, started: str, seconds: float
+) -> StepRecord:
+    """Moves what the step made to its place, and writes its record."""
+    folder, cache = run.setting.plan.folder(step.id), run.contents.cache
+    partial = folder / _contract.PARTIAL
+    files = content.measure(content.files(partial, os.listdir(partial)), cache)
+    record.remove(folder / STEP_FILE)
+    names = record.publish(folder, former.names if former else [])
+    done = StepRecord(
+        step=step.id,
+        fingerprint=parts.fingerprint(),
+        parts=parts,
+        names=names,
+        files=files,
+        ports={port: content.of_port(port_file(port, kind), files) for port, kind in step.stage.outputs.items()},
+        metrics=progress.results,
+        artifacts=progress.artifacts,
+        started=started,
+        ended=record.now(),
+        seconds=seconds,
+        engine=run.setting.engine_name,
+        host=run.report["host"],
+        floodrunner=__version__,
+    )
+    record.write_json(folder / STEP_FILE, done.model_dump(mode="json"))
+    return done
+
+
+def _read_inputs(run: _Run) -> None:
+    """Hashes the user's inputs, before anything starts."""
+    plan, cache = run.setting.plan, run.contents.cache
+    timer = threading.Timer(_SAY_READING_AFTER_S, run.show.note, ["reading the inputs, to know when they change"])
+    timer.daemon = True
+    timer.start()
+    try:
+        for name in plan.inputs:
+            run.contents.of(f"inputs.{name}")
+    finally:
+        timer.cancel()
+    if (entries := cache.entries()) is not None:
+        record.write_json(plan.workdir / HASHES_FILE, entries)
+
+
+def _report(run: _Run) -> dict[str, Any]:
+    """`run.json`, before the first step: enough to run the same again."""
+    setting, plan, document = run.setting, run.setting.plan, run.setting.pipeline.document
+    return {
+        "floodrunner": __version__,
+        "status": "running",
+        "pid": os.getpid(),
+        "command": setting.command,
+        "folder": os.getcwd(),
+        "started": record.now(),
+        "ended": None,
+        "host": machine.describe(),
+        "engine": {"name": setting.engine_name, "identity": setting.engine.identity(False)},
+        "pipeline": {"name": plan.name, "file": os.path.abspath(document.source), "text": document.text},
+        "inputs": {
+            name: {"path": path, "content": run.contents.of(f"inputs.{name}")} for name, path in plan.inputs.items()
+        },
+        "steps": {
+            step.id: {
+                "stage": step.stage.name,
+                "in": step.sources,
+                "params": step.params,
+                "gpu": step.gpu,
+                "status": "waiting",
+            }
+            for step in plan.steps
+        },
+    }
+
+
+def _close(run: _Run, status: str) -> None:
+    run.report.update(status=status, ended=record.now())
+    run.save()
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, Interrupted):
+        return STATUS[INTERRUPTED]
+    if isinstance(error, StepFailed):
+        return STATUS[error.code]
+    return STATUS[BAD_INPUT] if isinstance(error, UserError | OSError) else STATUS[BUG]
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_bytes()[-4000:].decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no output")

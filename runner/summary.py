@@ -1,0 +1,88 @@
+"""What a run made: times, figures and pictures of each step, from the records in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from runner import record, words
+from runner.events import Progress, Tail
+from stages._contract import EVENTS_FILE, LOG_FILE
+
+
+def results(workdir: Path, steps: list[str]) -> list[str]:
+    """Lines with the figures of the result and what to look at, of the steps that are done."""
+    figures, pictures = [], []
+    for step in steps:
+        done = record.read_step(workdir / step)
+        if done is None:
+            continue
+        if done.metrics:
+            values = ", ".join(f"{name} {words.number(value)}" for name, value in done.metrics.items())
+            figures.append(f"  {step}: {values}")
+        for artifact in done.artifacts:
+            title = f"  ({artifact.title})" if artifact.title else ""
+            pictures.append(f"  {words.here(workdir / step / artifact.path)}{title}")
+    return (["Results:", *figures] if figures else []) + (["Look at:", *pictures] if pictures else [])
+
+
+def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> list[str]:
+    """The end of a run."""
+    times = []
+    for step in steps:
+        done = record.read_step(workdir / step)
+        if done is not None and step in ran:
+            times.append(f"{step} {words.duration(done.seconds)}")
+    if ran:
+        head = f"Done in {words.duration(seconds)}: {', '.join(times)}. Everything is in {words.here(workdir)}"
+    else:
+        head = f"Nothing to do: nothing changed since the last run. Everything is in {words.here(workdir)}"
+    return [head, *results(workdir, steps)]
+
+
+def status(workdir: Path, run: dict[str, Any]) -> list[str]:
+    """Lines for `floodrunner status`: who is at work, how each step stands, what there is to see."""
+    held = record.holder(workdir)
+    steps: dict[str, dict[str, Any]] = run.get("steps", {})
+    lines = [f"{run['pipeline']['name']} in {words.here(workdir)}: {_state(run, held)}"]
+    width = max((len(step) for step in steps), default=0)
+    for step, facts in steps.items():
+        lines.append(f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}")
+    return lines + results(workdir, list(steps))
+
+
+def _state(run: dict[str, Any], held: dict[str, Any] | None) -> str:
+    if held:
+        since = record.local_time(held["since"])
+        return f"running since {since} (process {held['pid']} on {held['host']})"
+    if held is not None:
+        return "running"
+    if run["status"] == "running":  # nobody holds the lock: it was killed
+        return f"was cut off, started {record.local_time(run['started'])}; run it again to go on"
+    return f"{run['status']} {record.local_time(run['ended'])}"
+
+
+def _step(folder: Path, facts: dict[str, Any], held: bool) -> str:
+    done, last = record.read_step(folder), facts["status"]
+    if last == "running" and held:
+        return ", ".join(["running", *_progress(folder)])
+    if last == "running":
+        return f"was cut off, started {record.local_time(facts['started'])}"
+    if last in ("failed", "bad-input", "bug"):
+        return f"failed {record.local_time(facts['ended'])}: {facts['message']} (log: {words.here(folder / LOG_FILE)})"
+    if last == "interrupted":
+        return f"stopped {record.local_time(facts['ended'])}; run again to go on"
+    if done is not None:
+        return f"done {record.local_time(done.ended)} in {words.duration(done.seconds)}"
+    return "waiting" if held else "not run"
+
+
+def _progress(folder: Path) -> list[str]:
+    from runner.display import Line
+
+    line = Line(folder.name, progress=Progress())
+    for event in Tail(folder / EVENTS_FILE).new():
+        if event["event"] == "start":
+            line.progress = Progress()
+        line.progress.take(event)
+    return line.facts()

@@ -1,0 +1,217 @@
+"""Tiny stages in a folder of their own, and the command line run on them for real, as its own process."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+STAGES = {
+    "copy_text": '''
+        """Copy a text, with a number added."""
+        import shutil
+        from pathlib import Path
+
+        from stages._contract import Context, InputError, StageParams
+
+        INPUTS = {"source": "stack|json", "extra": "json?"}
+        OUTPUTS = {"text": "json"}
+
+        class Params(StageParams):
+            suffix: str = ""
+            """What to add."""
+            upper: bool = False
+            """Ignore what there is."""
+
+        def run(params: Params, context: Context) -> None:
+            from segmentation import helper
+
+            source = Path(context.inputs["source"])
+            files = sorted(source.iterdir()) if source.is_dir() else [source]
+            if any(file.suffix == ".bad" for file in files):
+                raise InputError(f"{source}: holds a .bad file; remove it")
+            text = "".join(file.read_text() for file in files)
+            context.progress(1, 2, "files")
+            context.outputs["text"].write_text(helper.add("" if params.upper else text, params.suffix))
+            picture = context.output_folder / "picture.txt"
+            picture.write_text("a picture")
+            context.artifact(picture, "a picture of the text")
+            context.metric("length", len(text))
+            context.metric("loss", 0.5, step=3)
+            context.message("copied")
+        ''',
+    "slow": '''
+        """Count to a number, slowly; goes on from its state."""
+        import os
+        import time
+        from pathlib import Path
+
+        from stages._contract import Context, StageParams
+
+        INPUTS = {"source": "json?"}
+        OUTPUTS = {"count": "json"}
+
+        class Params(StageParams):
+            steps: int = 10
+            """How far."""
+            seconds: float = 0.0
+            """For each."""
+            ignore_stop: float = 0.0
+            """Go on for so many seconds after a stop is asked for."""
+
+        def run(params: Params, context: Context) -> None:
+            state = context.state / "count"
+            done = int(state.read_text()) if state.exists() else 0
+            print("from", done, flush=True)
+            (context.state / "pid").write_text(str(os.getpid()))
+
+            def save() -> None:
+                time.sleep(params.ignore_stop)
+                state.write_text(str(done))
+
+            with context.saves_on_stop():
+                while done < params.steps:
+                    context.stop_point(save)
+                    time.sleep(params.seconds)
+                    done += 1
+                    context.progress(done, params.steps, "steps")
+                    context.metric("loss", 1 / done, step=done)
+            save()
+            context.outputs["count"].write_text(str(done))
+        ''',
+    "breaks": '''
+        """Break in one of several ways."""
+        import os
+        import signal
+        from typing import Literal
+
+        from stages._contract import Context, InputError, StageError, StageParams
+
+        INPUTS = {}
+        OUTPUTS = {"nothing": "json"}
+
+        class Params(StageParams):
+            how: Literal["exit", "kill", "bug", "input", "fail", "no-output", "term", "clash", "not"] = "not"
+            """Which way."""
+
+        def run(params: Params, context: Context) -> None:
+            print("about to break", flush=True)
+            if params.how == "exit":
+                os._exit(5)
+            if params.how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if params.how == "term":
+                os.kill(os.getpid(), signal.SIGTERM)
+            if params.how == "bug":
+                raise KeyError("lost")
+            if params.how == "input":
+                raise InputError("section 3: is a text; remove it")
+            if params.how == "fail":
+                raise StageError("the network diverged; lower the learning rate")
+            if params.how != "no-output":
+                context.outputs["nothing"].write_text("1")
+            if params.how == "clash":
+                (context.output_folder / "log.txt").write_text("mine")
+        ''',
+    "fill_disk": '''
+        """Write much."""
+        from stages._contract import Context, StageParams
+
+        INPUTS = {}
+        OUTPUTS = {"much": "json"}
+
+        class Params(StageParams):
+            megabytes: int = 1
+            """How much."""
+
+        def run(params: Params, context: Context) -> None:
+            with open(context.outputs["much"], "wb") as file:
+                for _ in range(params.megabytes):
+                    file.write(b"x" * 1_000_000)
+        ''',
+}
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class House:
+    """A code folder with tiny stages, and a folder to work in."""
+
+    code: Path
+    work: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def pipeline(self, text: str, name: str = "p.yaml") -> str:
+        (self.work / name).write_text(textwrap.dedent(text))
+        return name
+
+    def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "200"}
+        environment.pop("KERAS_BACKEND", None)
+        return [sys.executable, "-P", "-m", "runner.cli", *arguments], environment
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command, environment = self.command(*arguments)
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, cwd=self.work, env=environment, stdout=pipe, stderr=pipe, text=True)
+        self.started.append(process)
+        return process
+
+    def __call__(self, *arguments: str) -> Ended:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=60)
+        return Ended(process.returncode, out, err)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    code, work = tmp_path / "code", tmp_path / "work"
+    (code / "stages").mkdir(parents=True)
+    (code / "segmentation").mkdir()
+    work.mkdir()
+    for name in ("__init__.py", "__main__.py", "_contract.py"):
+        shutil.copy(REPOSITORY / "stages" / name, code / "stages" / name)
+    for name, text in STAGES.items():
+        (code / "stages" / f"{name}.py").write_text(textwrap.dedent(text).lstrip())
+    (code / "segmentation" / "__init__.py").write_text("")
+    (code / "segmentation" / "helper.py").write_text("def add(text, suffix):\n    return text + suffix\n")
+    made = House(code, work)
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    def wait(condition: Callable[[], object], seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "did not happen in time"
+            time.sleep(0.02)
+
+    return wait
+
+
+def one_line(ended: Ended) -> str:
+    """The error, which is one line and no traceback."""
+    assert re.fullmatch(r"floodrunner: [^\n]+\n", ended.err), ended.err
+    return ended.err.removeprefix("floodrunner: ").rstrip("\n")
