@@ -37,6 +37,15 @@ def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
     return np.stack([ids >> 16 & 255, ids >> 8 & 255, ids & 255], axis=-1).astype(np.uint8)
 
 
+def to_greys(ids: np.ndarray) -> np.ndarray:
+    """Grey values 1 to 255 for ids: those up to 255 as they are, the others from 1 again; 0 stays 0, and alone so.
+
+    Returns:
+      uint8, same shape.
+    """
+    return np.where(ids > 0, (ids - (ids > 0)) % 255 + 1, 0).astype(np.uint8)
+
+
 class Pieces(NamedTuple):
     """The connected pieces of a label volume, numbered from 1.
 

@@ -51,7 +51,8 @@ def moments(parts: Iterable[np.ndarray]) -> Moments:
             raise ValueError(f"{bad} voxels are NaN or infinite")
         part_mean = float(part.mean(dtype=np.float64))
         step, total = part_mean - mean, voxels + part.size
-        squares += float(np.square(part - part_mean, dtype=np.float64).sum()) + step**2 * voxels * part.size / total
+        around = np.subtract(part, part_mean, dtype=np.float64)
+        squares += float(np.square(around).sum()) + step**2 * voxels * part.size / total
         mean, voxels = mean + step * part.size / total, total
         low, high = min(low, float(part.min())), max(high, float(part.max()))
     if exact and counts:

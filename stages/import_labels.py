@@ -169,12 +169,12 @@ def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> No
     share = float(pieces.voxels[0]) / total
     context.metric("ids", int(parts.sum()) if relabel else len(ids))
     context.metric("background_share", share)
-    context.message(f"{len(ids)} ids; {100 * share:.1f} % of the voxels are background")
+    context.message(f"{len(ids)} id{'s' if len(ids) > 1 else ''}; {100 * share:.1f} % of the voxels are background")
     if stack.form.samples > 2:
         context.message("colours are read as VAST exports them: id = R x 65536 + G x 256 + B")
     split = parts > 1
     if relabel:
-        context.message(f"{len(ids)} ids have become {parts.sum()}, one for each connected piece (26 neighbours)")
+        context.message(f"relabelled: {parts.sum()} connected pieces (26 neighbours), each with an id of its own")
     elif split.any():
         some = [f"{label} in {n} pieces" for label, n in zip(ids[split][:_NAMED], parts[split][:_NAMED], strict=True)]
         context.message(

@@ -29,9 +29,7 @@ def run(params: Params, context: Context) -> None:
     path = context.inputs["volume"]
     with open_volume(path) as (volume, _):
         if volume.dtype.kind not in "uif":
-            raise InputError(
-                f"{path}: dataset {volume.name} is {volume.dtype}, no grey values; import the images again"
-            )
+            raise InputError(f"{path}: dataset {volume.name} is {volume.dtype}, no grey values; import the images anew")
 
         def parts() -> Iterator[np.ndarray]:
             for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):

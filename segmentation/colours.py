@@ -1,0 +1,76 @@
+"""Labels as colours, by themselves and over the image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segmentation.alignment import boundaries
+
+_GOLDEN = 0.6180339887498949
+_TONES = ((0.62, 1.00), (0.85, 0.82), (0.45, 0.92), (0.95, 1.00), (0.70, 0.68))
+
+
+def palette(ids: np.ndarray) -> np.ndarray:
+    """A colour for each id, the same in every picture.
+
+    Consecutive ids are far apart in hue (golden-ratio steps round the circle, which never repeat) and differ in
+    saturation and value.
+
+    Args:
+      ids: (n) integers, 0 = none.
+
+    Returns:
+      (n, 3) uint8, R, G, B; black for 0.
+    """
+    hue = (ids % 2**32 * _GOLDEN) % 1.0 * 6
+    saturation, value = np.array(_TONES)[ids % len(_TONES)].T
+    channels = []
+    for turn in (5, 3, 1):  # R, G, B
+        k = (hue + turn) % 6
+        channels.append(value - value * saturation * np.clip(np.minimum(k, 4 - k), 0, 1))
+    colour = np.rint(np.stack(channels, axis=1) * 255).astype(np.uint8)
+    colour[ids == 0] = 0
+    return colour
+
+
+def colours(labels: np.ndarray) -> np.ndarray:
+    """Colours a section, with a darker outline inside each object.
+
+    Args:
+      labels: (y, x) integers, 0 = none, which stays black.
+
+    Returns:
+      (y, x, 3) uint8.
+    """
+    return _painted(labels)[0]
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray:
+    """Lays the colours of a section's labels over its image, which shows through where there is none.
+
+    Args:
+      image: (y, x) uint8.
+      labels: (y, x) integers, 0 = none.
+      opacity: of the colours, 0 to 1; outlines are twice as opaque.
+
+    Returns:
+      (y, x, 3) uint8.
+    """
+    painted, outline = _painted(labels)
+    share = np.where(labels != 0, opacity, 0.0).astype(np.float32)
+    share[outline] = min(1.0, 2 * opacity)
+    grey = image[..., None].astype(np.float32)
+    return np.rint(grey + (painted - grey) * share[..., None]).astype(np.uint8)
+
+
+def _painted(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colours with their outlines, (y, x, 3) uint8, and where the outlines are, (y, x) bool."""
+    largest = int(labels.max())
+    if largest < labels.size:
+        painted = palette(np.arange(largest + 1))[labels]
+    else:  # a table of all ids would be larger than the section
+        ids, place = np.unique(labels, return_inverse=True)
+        painted = palette(ids)[place.reshape(labels.shape)]
+    outline = boundaries(labels) & (labels != 0)
+    painted[outline] = painted[outline] // 5 * 3
+    return painted, outline

@@ -1,0 +1,197 @@
+"""Write a volume as PNG or TIFF sections: images as they are, labels as ids, greys, colours, or over the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from stages._contract import Context, InputError, StageParams
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import h5py
+    import numpy as np
+
+    from stages._volumes import Place
+
+INPUTS = {"volume": "image|labels", "image": "image?"}
+OUTPUTS = {"sections": "sections"}
+
+_OVERVIEW_LEAST, _OVERVIEW_MOST = 512, 2048
+_GAP = 8
+
+
+class Params(StageParams):
+    format: Literal["png", "tiff"] = "png"
+    """One file for each section: z0000.png or z0000.tif, and so on, numbered as in the whole stack."""
+    style: Literal["ids", "8_bit", "colour", "overlay", "vast"] | None = None
+    """How labels are written; images are written as they are. ids (used if left out): 16-bit grey, in TIFF 32-bit where
+    needed. 8_bit: grey 1 to 255, which ids above 255 share. colour: a colour for each id. overlay: the colours over
+    `image`. vast: colours that are ids, id = R x 65536 + G x 256 + B, as VAST imports and exports."""
+    opacity: float = Field(0.35, ge=0, le=1)
+    """Of the colours in an overlay."""
+
+
+def run(params: Params, context: Context) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from segmentation._threads import processors
+    from stages._labels import slabs
+    from stages._volumes import open_volume
+
+    folder = context.outputs["sections"]
+    with open_volume(context.inputs["volume"]) as (volume, place), _image_at(volume, place, context) as image:
+        paint = _painter(params, volume, context)
+        folder.mkdir()
+        first, total = place.offset[0], len(volume)
+        suffix = ".tif" if params.format == "tiff" else ".png"
+
+        def write(z: int, section: np.ndarray, grey: np.ndarray | None) -> None:
+            _write(folder / f"z{first + z:04d}{suffix}", paint(section, grey))
+
+        with ThreadPoolExecutor(min(processors(), 4)) as pool:
+            for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):
+                sections = _read(context.inputs["volume"], volume, part)
+                greys = image(part) if image and params.style == "overlay" else [None] * len(sections)
+                jobs = list(map(pool.submit, [write] * len(sections), range(part.start, part.stop), sections, greys))
+                for z, job in enumerate(jobs, part.start + 1):
+                    job.result()
+                    context.progress(z, total, "sections")
+        context.artifact(folder, f"{total} sections from z{first:04d}{suffix} on")
+        if image:
+            middle = slice(total // 2, total // 2 + 1)
+            labels = _read(context.inputs["volume"], volume, middle)[0]
+            path = folder.with_name("overview.png")
+            _write(path, _overview(image(middle)[0], labels, params.opacity))
+            context.artifact(path, f"section {first + total // 2}: the image, and the labels over it")
+
+
+@contextmanager
+def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
+    """Gives what reads, for sections of the volume, the part of the image that lies there; None if no image is given.
+
+    Raises:
+      InputError: if the volume does not lie inside the image, or is an image itself.
+    """
+    from stages._volumes import open_volume
+
+    if "image" not in context.inputs:
+        yield None
+        return
+    path, of_volume = context.inputs["image"], context.inputs["volume"]
+    if _is_image(volume):
+        raise InputError(f"{of_volume}: is an image itself; connect `image` only where `volume` is labels")
+    with open_volume(path) as (image, image_place):
+        start = [a - b for a, b in zip(place.offset, image_place.offset, strict=True)]
+        stop = [a + n for a, n in zip(start, volume.shape, strict=True)]
+        if min(start) < 0 or any(a > n for a, n in zip(stop, image.shape, strict=True)):
+            raise InputError(
+                f"{of_volume}: lies at {_box(place, volume)}, outside the image's {_box(image_place, image)}; "
+                "connect the image that the labels were made from"
+            )
+        z, y, x = start
+        yield lambda part: _read(
+            path, image, slice(part.start + z, part.stop + z), slice(y, stop[1]), slice(x, stop[2])
+        )
+
+
+def _painter(
+    params: Params, volume: h5py.Dataset, context: Context
+) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
+    """What turns a section of the volume, and the image there, into the pixels of a file."""
+    import numpy as np
+
+    from segmentation import colours, labels
+
+    path = context.inputs["volume"]
+    if _is_image(volume):
+        if params.style is not None:
+            raise InputError(f"style: {params.style} is for labels, but {path} is an image; leave style out")
+        return lambda section, _: section
+    from stages._labels import check_labels
+
+    check_labels(path, volume)
+    style = params.style or "ids"
+    if style == "overlay":
+        if "image" not in context.inputs:
+            raise InputError("style: overlay needs the image; connect it with in: {image: STEP.volume}, or take colour")
+        return lambda section, grey: colours.overlay(np.asarray(grey), section, params.opacity)
+    if style == "colour":
+        return lambda section, _: colours.colours(section)
+    largest = _largest(path, volume)
+    if style == "8_bit":
+        if largest > 255:
+            context.message(f"ids go up to {largest}: more than one id has the same grey; style: ids keeps them apart")
+        return lambda section, _: labels.to_greys(section)
+    if style == "vast":
+        if largest >= 2**24:
+            raise InputError(f"{path}: id {largest} does not fit the 24 bits of style: vast; take style: ids")
+        return lambda section, _: labels.ids_to_rgb(section)
+    if largest < 2**16:
+        return lambda section, _: section.astype(np.uint16)
+    if params.format == "png":
+        raise InputError(
+            f"{path}: id {largest} does not fit the 16 bits of a grey PNG; set format: tiff, or style: vast"
+        )
+    if largest >= 2**32:
+        raise InputError(f"{path}: id {largest} does not fit the 32 bits of a TIFF; renumber the ids")
+    return lambda section, _: section.astype(np.uint32)
+
+
+def _is_image(volume: h5py.Dataset) -> bool:
+    from stages._volumes import DATASETS
+
+    return volume.name.rsplit("/", 1)[-1] == DATASETS["image"]
+
+
+def _largest(path: str, volume: h5py.Dataset) -> int:
+    from stages._labels import slabs
+
+    if volume.dtype.itemsize == 1:
+        return 255
+    return max(
+        int(_read(path, volume, part).max()) for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16)
+    )
+
+
+def _read(path: str, volume: h5py.Dataset, *box: slice) -> np.ndarray:
+    try:
+        return volume[box]
+    except OSError:
+        raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
+
+
+def _box(place: Place, volume: h5py.Dataset) -> str:
+    (x, y, z), (depth, height, width) = place.offset_xyz, volume.shape
+    return f"x {x} to {x + width}, y {y} to {y + height}, z {z} to {z + depth}"
+
+
+def _overview(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray:
+    """The image and the overlay side by side, (y, x, 3); small sections are enlarged, large ones reduced."""
+    import numpy as np
+    from PIL import Image
+
+    from segmentation.colours import overlay
+
+    factor = max(1, _OVERVIEW_LEAST // max(image.shape))
+    image, labels = (array.repeat(factor, 0).repeat(factor, 1) for array in (image, labels))
+    gap = np.full((image.shape[0], _GAP, 3), 255, np.uint8)
+    both = np.concatenate([np.repeat(image[..., None], 3, 2), gap, overlay(image, labels, opacity)], axis=1)
+    picture = Image.fromarray(both)
+    picture.thumbnail((2 * _OVERVIEW_MOST, _OVERVIEW_MOST))
+    return np.asarray(picture)
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    import tifffile
+    from PIL import Image
+
+    if path.suffix == ".png":
+        Image.fromarray(pixels).save(path, compress_level=3)
+    else:
+        photometric = "rgb" if pixels.ndim == 3 else "minisblack"
+        tifffile.imwrite(path, pixels, photometric=photometric, compression="zlib", metadata=None)
