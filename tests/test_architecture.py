@@ -1,0 +1,153 @@
+"""Imports go one way. Read from the whole syntax tree (a `try:` or a function hides nothing), and seen at run time."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = {"numpy", "scipy", "h5py", "keras", "tensorflow", "jax", "jaxlib", "skimage", "PIL", "tifffile", "tensorboard"}
+TENSORFLOW_ALLOWED = {"segmentation/backend.py"}
+"""The seam. Modules that read TFRecords or TensorFlow 1 checkpoints may be added, each of its own."""
+
+
+def modules(package: str) -> list[Path]:
+    found = sorted((ROOT / package).rglob("*.py"))
+    assert found, f"no modules in {package}: this test would check nothing"
+    return found
+
+
+def name_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(file: Path, tree: ast.AST) -> Iterator[str]:
+    """Dotted names that a syntax tree imports, relative ones resolved; also `import_module("...")` of plain text."""
+    package = file.relative_to(ROOT).parent.parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
+
+
+def all_imports(file: Path) -> set[str]:
+    return set(imported(file, ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def header_imports(file: Path) -> set[str]:
+    """Imports that happen when the module is imported: all but those inside functions and `if TYPE_CHECKING`."""
+
+    class WithoutFunctions(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+            return None
+
+        visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
+
+        def visit_If(self, node: ast.If) -> ast.AST | None:
+            return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
+
+    tree = WithoutFunctions().visit(ast.parse(file.read_text(encoding="utf-8")))
+    return set(imported(file, tree))
+
+
+def tops(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def loaded(statement: str, *names: str) -> set[str]:
+    """Which of `names` are in sys.modules after a statement, in a fresh process."""
+    code = f"import sys\n{statement}\nprint(*[name for name in {names!r} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    return set(answer.stdout.split())
+
+
+@pytest.mark.parametrize("file", modules("runner"), ids=name_of)
+def test_runner_imports_no_numerics_and_of_the_stages_only_the_contract(file: Path) -> None:
+    names = all_imports(file)
+    assert not tops(names) & (HEAVY | {"segmentation"})
+    assert all(name.startswith("stages._contract") for name in names if name.split(".")[0] == "stages")
+
+
+@pytest.mark.parametrize("file", [*modules("stages"), *modules("segmentation")], ids=name_of)
+def test_nothing_imports_the_runner(file: Path) -> None:
+    assert "runner" not in tops(all_imports(file))
+
+
+@pytest.mark.parametrize("file", modules("segmentation"), ids=name_of)
+def test_numerics_know_no_stages_and_one_seam_to_the_backend(file: Path) -> None:
+    names = all_imports(file)
+    assert "stages" not in tops(names)
+    if file.relative_to(ROOT).as_posix() not in TENSORFLOW_ALLOWED:
+        assert not tops(names) & {"tensorflow", "jax"}
+
+
+@pytest.mark.parametrize("file", [f for f in modules("stages") if not f.name.startswith("_")], ids=name_of)
+def test_header_of_a_stage_is_light(file: Path) -> None:
+    light = {"pydantic", "annotated_types"} | set(sys.stdlib_module_names)
+    names = header_imports(file)
+    assert names, "a stage imports at least the contract"
+    assert tops(names) - light <= {"stages"}
+    assert all(name.startswith("stages._contract") for name in names if name.split(".")[0] == "stages")
+
+
+def test_contract_is_light() -> None:
+    assert tops(all_imports(ROOT / "stages" / "_contract.py")) <= {"pydantic", "stages"} | set(sys.stdlib_module_names)
+
+
+def test_runner_loads_without_numerics() -> None:
+    everything = "; ".join(f"import {name_of(file)}" for file in modules("runner"))
+    assert loaded(everything, *HEAVY, "segmentation", "pydantic") == {"pydantic"}  # and the check can see something
+
+
+def test_reading_all_headers_loads_no_numerics() -> None:
+    statement = "from runner import registry; r = registry.scan(); assert r.files; [r.get(n) for n in r.files]"
+    assert loaded(statement, *HEAVY, "segmentation", "stages._contract") == {"stages._contract"}
+
+
+def test_help_loads_nothing_but_click() -> None:
+    statement = """
+import contextlib, io
+sys.argv = ["floodrunner", "--help"]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    from runner.cli import main
+    main()
+"""
+    assert loaded(statement, *HEAVY, "rich", "pydantic", "yaml", "psutil", "stages", "click") == {"click"}
+
+
+def test_numerics_load_without_stages_and_runner() -> None:
+    # Those that need Keras take seconds to load: for them, what the syntax trees say has to do.
+    quick = [f for f in modules("segmentation") if not {"keras", "segmentation.backend"} & names_and_parents(f)]
+    names = [name_of(file) for file in quick]
+    statement = f"import importlib; [importlib.import_module(name) for name in {names!r}]"
+    assert loaded(statement, "stages", "runner", "segmentation") == {"segmentation"}
+
+
+def names_and_parents(file: Path) -> set[str]:
+    parts = [name.split(".") for name in all_imports(file)]
+    return {".".join(each[:n]) for each in parts for n in range(1, len(each) + 1)}
+
+
+def test_no_import_is_hidden_from_this_test() -> None:
+    source = """
+try:
+    import numpy
+except ImportError:
+    pass
+def f():
+    from . import x
+    import_module("scipy.ndimage")
+"""
+    file = ROOT / "stages" / "fill.py"
+    assert set(imported(file, ast.parse(source))) == {"numpy", "stages.x", "scipy.ndimage"}
