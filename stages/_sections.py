@@ -37,14 +37,9 @@ def open_stack(path: str) -> Iterator[Stack]:
     elif dataset is not None or file.lower().endswith((".h5", ".hdf5", ".hdf")):
         with _open_hdf5(path) as stack:
             yield stack
-    elif not where.exists():
-        raise InputError(
-            f"{path}: no such file or folder; name a folder of sections, a multi-page TIFF or an HDF5 file"
-        )
-    elif where.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path}: is no stack; name a folder of PNG or TIFF sections, a multi-page TIFF, or an HDF5 file"
-        )
+    elif not where.exists() or where.suffix.lower() not in SUFFIXES:
+        what = "is no stack" if where.exists() else "no such file or folder"
+        raise InputError(f"{path}: {what}; name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file")
     elif _is_png(where) or _tiff.pages(where) == 1:
         raise InputError(f"{path}: is one section; to import all sections name their folder, {where.parent}")
     else:

@@ -145,7 +145,8 @@ def announce(stack: Stack, context: Context) -> None:
     numbers = section_numbers(stack.files or ())
     gaps = [(a, b) for a, b in itertools.pairwise(numbers or ()) if b != a + 1]
     if gaps:
-        (a, b), more = gaps[0], f", and in {len(gaps) - 1} more places" if len(gaps) > 1 else ""
+        (a, b), others = gaps[0], len(gaps) - 1
+        more = f", and in {others} more place{'s' if others > 1 else ''}" if others else ""
         context.message(f"{stack.path}: numbers are left out, {b} follows {a}{more}; the sections are put side by side")
 
 
