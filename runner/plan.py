@@ -158,6 +158,7 @@ def _check_source(
     inputs, steps = pipeline.spec.inputs, pipeline.spec.steps
     if not re.fullmatch(r"[^.\s]+\.[^.\s]+", source):
         known = [f"inputs.{name}" for name in inputs] + _fitting(kinds, earlier)
+        known = [each for each in known if each.startswith(f"{owner}.")] or known
         raise UserError(
             f"{where}: found {source!r}; write inputs.<name> or <earlier step>.<port>; {suggest(source, known)}"
         )

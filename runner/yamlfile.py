@@ -179,13 +179,18 @@ def _key(event: yaml.Event, document: Document) -> str:
 def _syntax_trouble(error: yaml.MarkedYAMLError, source: str) -> str:
     problem = error.problem or error.context or "cannot be read"
     mark = error.problem_mark or error.context_mark
-    where = f"{source}:{mark.line + 1}" if mark else source
+    where = _at_line(source, mark.line + 1 if mark else 1)
     hint = next((hint for pattern, hint in _HINTS if re.search(pattern, problem)), "check this line and the one before")
     return f"{where}: is not YAML: {problem}; {hint}"
 
 
 def _place(source: str, event: yaml.Event) -> str:
-    return source if source.startswith("--") else f"{source}:{_line(event)}"
+    return _at_line(source, _line(event))
+
+
+def _at_line(source: str, line: int) -> str:
+    """An option has no lines."""
+    return source if source.startswith("--") else f"{source}:{line}"
 
 
 def _line(event: yaml.Event) -> int:

@@ -149,6 +149,12 @@ class Ended:
     out: str
     err: str
 
+    @property
+    def error(self) -> str:
+        """The error, which is one line and no traceback."""
+        assert re.fullmatch(r"floodrunner: [^\n]+\n", self.err), self.err
+        return self.err.removeprefix("floodrunner: ").rstrip("\n")
+
 
 @dataclass
 class House:
@@ -209,9 +215,3 @@ def wait_for() -> Callable[..., None]:
             time.sleep(0.02)
 
     return wait
-
-
-def one_line(ended: Ended) -> str:
-    """The error, which is one line and no traceback."""
-    assert re.fullmatch(r"floodrunner: [^\n]+\n", ended.err), ended.err
-    return ended.err.removeprefix("floodrunner: ").rstrip("\n")
