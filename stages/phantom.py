@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from stages._contract import VOXELS, Context, InputError, StageParams
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stages._volumes import Place
+
 INPUTS: dict[str, str] = {}
 OUTPUTS = {"image": "image", "labels": "labels"}
+
+_PREVIEW_WIDTH = 1152
 
 
 class Params(StageParams):
@@ -51,19 +59,24 @@ def run(params: Params, context: Context) -> None:
     write_volume(context.outputs["labels"], "labels", labels, place)
     context.metric("neurites", int(labels.max()))
     preview = context.output_folder / "preview.png"
-    _write_preview(preview, image, labels)
+    _write_preview(preview, image, labels, place)
     context.artifact(preview, "image and truth: the middle section, and a cut across the sections")
 
 
-def _write_preview(path, image, labels) -> None:  # type: ignore[no-untyped-def]  # numpy is not imported up here
+def _write_preview(path: Path, image: np.ndarray, labels: np.ndarray, place: Place) -> None:
+    """Image and truth side by side: the middle section, and below a cut across the sections at its true height."""
     import numpy as np
     from PIL import Image
 
     colours = np.random.default_rng(0).integers(60, 256, (int(labels.max()) + 1, 3), np.uint8)
     colours[0] = 0
-    z, y = image.shape[0] // 2, image.shape[1] // 2
+    size_x, _, size_z = place.voxel_size_xyz
+    tall = max(1, round(size_z / size_x))
+    section, cut = np.s_[image.shape[0] // 2], np.s_[:, image.shape[1] // 2]
     rows = [
-        np.concatenate([np.repeat(image[cut][..., None], 3, axis=-1), colours[labels[cut]]], axis=1)
-        for cut in (np.s_[z], np.s_[:, y])
+        np.concatenate([np.repeat(image[at][..., None], 3, axis=-1), colours[labels[at]]], axis=1).repeat(n, axis=0)
+        for at, n in ((section, 1), (cut, tall))
     ]
-    Image.fromarray(np.concatenate(rows)).save(path)
+    picture = np.concatenate(rows)
+    enlarge = max(1, _PREVIEW_WIDTH // picture.shape[1])
+    Image.fromarray(picture.repeat(enlarge, axis=0).repeat(enlarge, axis=1)).save(path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import cc3d
 import numpy as np
-from skimage.measure import label as connected_components
 
 from segmentation.phantom import drawing, organelles, picture, synapses
 from segmentation.phantom.cells import Block, partition
@@ -26,7 +26,7 @@ def phantom(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes an EM-like volume and its ground truth; the same arguments give the same volume.
 
-    Takes some 80 bytes of memory for each voxel.
+    Takes some 100 bytes of memory for each voxel.
 
     Args:
       shape: z, y, x, voxels.
@@ -77,7 +77,8 @@ def _check(
     clutter: float,
 ) -> None:
     if min(shape) < 1 or not all(0 < s < np.inf for s in spacing):
-        raise ValueError(f"size {tuple(shape)} at {tuple(spacing)} nm (z, y, x): both must be positive")
+        size, voxel = (" x ".join(f"{n:g}" for n in reversed(triple)) for triple in (shape, spacing))
+        raise ValueError(f"size is {size}, voxel size {voxel} nm (x, y, z); all of them must be positive")
     if not 0 < diameter < np.inf:
         raise ValueError(f"diameter is {diameter} nm; it must be positive")
     if seed < 0 or not all(0 <= value < np.inf for value in (noise, jitter, clutter)):
@@ -151,7 +152,7 @@ def _photograph(
         wall = picture.membranes(block.depth[z], block.tilt[z], gap, block.spacing[0])
         shown = picture.over(shown, 15, wall * np.clip(0.85 + 0.12 * contrast.section(*plane), 0.55, 1))
         for synapse in found:
-            shown = picture.over(shown, 5, synapses.density(synapse, block, z))
+            synapses.darken(shown, synapse, block, z)
         image[z] = picture.expose(shown, noise, camera)
     return image
 
@@ -159,7 +160,7 @@ def _photograph(
 def _truth(block: Block, diameter: float) -> np.ndarray:
     """Labels of what lies within the membranes: one per connected piece, slivers left out, numbered without gaps."""
     name = np.where(block.depth > _HALF_CLEFT + picture.MEMBRANE, block.name, 0)
-    pieces = connected_components(name, connectivity=1)
+    pieces = cc3d.connected_components(name, connectivity=6)
     sizes = np.bincount(pieces.ravel())
     kept = sizes * block.spacing.prod() >= diameter**3 / 16
     kept[0] = False

@@ -5,6 +5,8 @@ Lengths are nm unless a name says px; coordinates are z, y, x.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from segmentation.phantom.cells import Block, power_tree
@@ -14,6 +16,7 @@ _REACH = 2.5  # standard deviations after which a mark's profile counts as zero
 _FREE, _NEAR = 12.0, 22.0  # no organelle is drawn nearer to a wall than this, and fully from here on
 _MITOCHONDRION_FREE = 26.0
 _CRISTAE = 42.0  # from one to the next
+_AT_ONCE = 5000
 
 
 def draw_marks(marks: Marks, block: Block) -> tuple[np.ndarray, np.ndarray]:
@@ -28,8 +31,7 @@ def draw_marks(marks: Marks, block: Block) -> tuple[np.ndarray, np.ndarray]:
     dark, pale = np.zeros_like(block.depth), np.zeros_like(block.depth)
     pitch = block.spacing[1:]
     size_px = np.ceil((marks.radii + _REACH * marks.widths) / pitch.min()).astype(int)
-    for size in np.unique(size_px):
-        chosen = np.flatnonzero(size_px == size)
+    for size, chosen in _batches(size_px):
         z, y, x = (axis[:, None, None] for axis in np.round(at_px[chosen]).astype(int).T)
         around = np.arange(-size, size + 1)
         z, y, x = np.broadcast_arrays(z, y + around[:, None], x + around)
@@ -66,6 +68,14 @@ def draw_mitochondria(mitochondria: Mitochondria, block: Block) -> tuple[np.ndar
     cristae = 0.5 * np.maximum(np.cos(2 * np.pi * phase), 0) ** 3 * np.clip((-outside - 12) / 10, 0, 1)
     rim[near] = np.maximum(np.exp(-0.5 * ((outside + 5) / 6) ** 2), cristae)
     return body, rim, margin
+
+
+def _batches(size_px: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Marks of one size at a time, and not too many, as each takes memory for the square around it."""
+    for size in np.unique(size_px):
+        chosen = np.flatnonzero(size_px == size)
+        for start in range(0, len(chosen), _AT_ONCE):
+            yield int(size), chosen[start : start + _AT_ONCE]
 
 
 def _locate(places: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:

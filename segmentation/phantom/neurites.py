@@ -14,10 +14,10 @@ from scipy.spatial import cKDTree
 
 from segmentation.phantom.cells import power_tree
 
-_FILL = 0.78  # share of the block inside a tube: above some 0.8 tubes can no longer avoid each other
+_FILL = 0.7  # share of the block inside a tube; with more, some tubes cannot get past each other
 _THICK_SHARE = 0.25  # share of the tubes' volume that is dendrites
 _CANDIDATES = 12
-_ROUNDS, _ROUNDS_PER_LIST = 120, 8
+_ROUNDS, _ROUNDS_PER_LIST = 160, 8
 _BRANCHING = 0.2
 _SPINE_EVERY = 4.0  # in diameters of the typical neurite
 

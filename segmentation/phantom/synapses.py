@@ -16,12 +16,14 @@ from segmentation.phantom.organelles import Marks, mark
 _VESICLE, _APART = 18.0, 40.0  # radius of a vesicle; distance between two
 _ON_WALL, _UPRIGHT = 6.0, 0.7  # how near to a wall counts as on it; walls more tilted than this are not seen clearly
 _CANDIDATES = 900
+_GREY = 5.0
 
 
 class Synapse(NamedTuple):
     place: np.ndarray
     """(3,) on the wall."""
-    section: int
+    voxel: tuple[int, int, int]
+    """Where that is seen."""
     before: int
     """The neurite with the vesicles."""
     after: int
@@ -37,7 +39,7 @@ def place_synapses(
       bouton: (n,) 0 to 1, how much of a bouton each sphere is; consecutive spheres make one bouton.
     """
     swollen = bouton > 0.5
-    number = np.cumsum(np.diff(swollen, prepend=False) & swollen) * swollen
+    number = (np.cumsum(np.diff(swollen, prepend=False) & swollen) * swollen).astype(np.int32)
     here = number[block.owner]
     walls = np.flatnonzero((here > 0) & (block.depth < _ON_WALL) & (block.tilt < _UPRIGHT))
     walls = rng.permutation(walls)
@@ -48,14 +50,13 @@ def place_synapses(
             z, y, x = np.unravel_index(at, here.shape)
             before, after = block.neurite[block.owner[z, y, x]], block.neurite[block.rival[z, y, x]]
             radius = diameter * rng.uniform(0.4, 0.7)
-            found.append(Synapse(block.where[z, y, x], int(z), int(before), int(after), radius))
+            found.append(Synapse(block.where[z, y, x], (int(z), int(y), int(x)), int(before), int(after), radius))
     return found
 
 
 def vesicles(synapse: Synapse, block: Block, reach: float, rng: np.random.Generator) -> Marks:
     """A cloud of vesicles behind a synapse; `reach` is how far into the bouton it extends."""
-    sections = int(reach / block.spacing[0]) + 1
-    box = slice(max(synapse.section - sections, 0), synapse.section + sections + 1)
+    box = _around(synapse.voxel, reach, block.spacing)
     distance = np.linalg.norm(block.where[box] - synapse.place, axis=-1)
     inside = (block.name[box] == synapse.before) & (block.depth[box] > 1.2 * _VESICLE) & (distance < reach)
     odds = np.exp(-0.5 * (distance[inside] / (0.5 * reach)) ** 2)
@@ -68,13 +69,23 @@ def vesicles(synapse: Synapse, block: Block, reach: float, rng: np.random.Genera
     return mark(places, _VESICLE * rng.uniform(0.85, 1.1, len(places)), 6.5, 0.7, 0.2, synapse.before)
 
 
-def density(synapse: Synapse, block: Block, z: int) -> np.ndarray | float:
-    """(y, x) opacity of the dark material in section z: thick on the receiving side, a thin line on the other."""
-    if abs(z - synapse.section) * block.spacing[0] > 2 * synapse.radius:
-        return 0.0
-    distance = np.linalg.norm(block.where[z] - synapse.place, axis=-1)
-    depth, name, rival = block.depth[z], block.name[z], block.neurite[block.rival[z]]
+def darken(picture: np.ndarray, synapse: Synapse, block: Block, z: int) -> None:
+    """Draws into section z, (y, x), the dark material: thick on the receiving side, a thin line on the other."""
+    sections, rows, columns = _around(synapse.voxel, 1.3 * synapse.radius, block.spacing)
+    if not sections.start <= z < sections.stop:
+        return
+    box = z, rows, columns
+    distance = np.linalg.norm(block.where[box] - synapse.place, axis=-1)
+    depth, name, rival = block.depth[box], block.name[box], block.neurite[block.rival[box]]
     receiving = (name == synapse.after) & (rival == synapse.before)
     sending = (name == synapse.before) & (rival == synapse.after)
     profile = receiving * np.exp(-((depth / 32) ** 4)) + 0.7 * sending * np.exp(-((depth / 14) ** 4))
-    return 0.9 * profile * np.exp(-((distance / synapse.radius) ** 6))
+    opacity = 0.9 * profile * np.exp(-((distance / synapse.radius) ** 6))
+    picture[rows, columns] += opacity * (_GREY - picture[rows, columns])
+
+
+def _around(voxel: tuple[int, int, int], reach: float, spacing: np.ndarray) -> tuple[slice, slice, slice]:
+    """The box that surely holds what is within reach, although the space is warped."""
+    half = (1.6 * reach / spacing).astype(int) + 2
+    z, y, x = (slice(max(at - h, 0), at + h + 1) for at, h in zip(voxel, half, strict=True))
+    return z, y, x
