@@ -22,6 +22,7 @@ def palette(ids: np.ndarray) -> np.ndarray:
     Returns:
       (n, 3) uint8, R, G, B; black for 0.
     """
+    ids = ids.astype(np.uint64)
     hue = (ids % 2**32 * _GOLDEN) % 1.0 * 6
     saturation, value = np.array(_TONES)[ids % len(_TONES)].T
     channels = []

@@ -15,7 +15,7 @@ from stages._contract import InputError, split_dataset
 from stages._pixels import Form
 from stages._section_names import SUFFIXES, section_files
 from stages._stack import Read, Stack, kept_names, uniform
-from stages._volumes import open_volume
+from stages._volumes import open_volume, read_part
 
 
 @contextlib.contextmanager
@@ -92,9 +92,6 @@ def _open_hdf5(path: str) -> Iterator[Stack]:
 def _hdf5_reads(path: str, dataset: h5py.Dataset) -> Iterator[Read]:
     depth = dataset.chunks[0] if dataset.chunks else 1  # a chunk is unpacked whole, so once
     for start in range(0, dataset.shape[0], depth):
-        try:
-            slab = dataset[start : start + depth]
-        except OSError:
-            raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
+        slab = read_part(path, dataset, slice(start, start + depth))
         for section in slab:
             yield lambda section=section: section  # type: ignore[misc]

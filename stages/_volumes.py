@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -71,10 +72,15 @@ def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
 def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
     """The whole volume, (z, y, x), in memory. Raises as `open_volume`, and InputError where its data is damaged."""
     with open_volume(path) as (dataset, place):
-        try:
-            return dataset[...], place
-        except OSError:
-            raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
+        return read_part(path, dataset, ...), place
+
+
+def read_part(path: str | Path, dataset: h5py.Dataset, *box: Any) -> np.ndarray:
+    """A part of a volume, as numpy indexes it. Raises InputError where its data is damaged."""
+    try:
+        return dataset[box]
+    except OSError:
+        raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def run(params: Params, context: Context) -> None:
 
     from segmentation._threads import processors
     from stages._labels import slabs
-    from stages._volumes import open_volume
+    from stages._volumes import open_volume, read_part
 
     folder = context.outputs["sections"]
     with open_volume(context.inputs["volume"]) as (volume, place), _image_at(volume, place, context) as image:
@@ -54,8 +54,8 @@ def run(params: Params, context: Context) -> None:
             _write(folder / f"z{first + z:04d}{suffix}", paint(section, grey))
 
         with ThreadPoolExecutor(min(processors(), 4)) as pool:
-            for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):
-                sections = _read(context.inputs["volume"], volume, part)
+            for part in slabs(volume.shape, _depth(volume)):
+                sections = read_part(context.inputs["volume"], volume, part)
                 greys = image(part) if image and params.style == "overlay" else [None] * len(sections)
                 jobs = list(map(pool.submit, [write] * len(sections), range(part.start, part.stop), sections, greys))
                 for z, job in enumerate(jobs, part.start + 1):
@@ -64,7 +64,7 @@ def run(params: Params, context: Context) -> None:
         context.artifact(folder, f"{total} sections from z{first:04d}{suffix} on")
         if image:
             middle = slice(total // 2, total // 2 + 1)
-            labels = _read(context.inputs["volume"], volume, middle)[0]
+            labels = read_part(context.inputs["volume"], volume, middle)[0]
             path = folder.with_name("overview.png")
             _write(path, _overview(image(middle)[0], labels, params.opacity))
             context.artifact(path, f"section {first + total // 2}: the image, and the labels over it")
@@ -77,7 +77,7 @@ def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[
     Raises:
       InputError: if the volume does not lie inside the image, or is an image itself.
     """
-    from stages._volumes import open_volume
+    from stages._volumes import open_volume, read_part
 
     if "image" not in context.inputs:
         yield None
@@ -94,7 +94,7 @@ def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[
                 "connect the image that the labels were made from"
             )
         z, y, x = start
-        yield lambda part: _read(
+        yield lambda part: read_part(
             path, image, slice(part.start + z, part.stop + z), slice(y, stop[1]), slice(x, stop[2])
         )
 
@@ -150,19 +150,11 @@ def _is_image(volume: h5py.Dataset) -> bool:
 
 def _largest(path: str, volume: h5py.Dataset) -> int:
     from stages._labels import slabs
+    from stages._volumes import read_part
 
     if volume.dtype.itemsize == 1:
         return 255
-    return max(
-        int(_read(path, volume, part).max()) for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16)
-    )
-
-
-def _read(path: str, volume: h5py.Dataset, *box: slice) -> np.ndarray:
-    try:
-        return volume[box]
-    except OSError:
-        raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
+    return max(int(read_part(path, volume, part).max()) for part in slabs(volume.shape, _depth(volume)))
 
 
 def _box(place: Place, volume: h5py.Dataset) -> str:

@@ -24,7 +24,7 @@ def run(params: Params, context: Context) -> None:
 
     from segmentation.statistics import moments
     from stages._labels import slabs
-    from stages._volumes import open_volume
+    from stages._volumes import open_volume, read_part
 
     path = context.inputs["volume"]
     with open_volume(path) as (volume, _):
@@ -33,11 +33,7 @@ def run(params: Params, context: Context) -> None:
 
         def parts() -> Iterator[np.ndarray]:
             for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):
-                try:
-                    yield volume[part]
-                except OSError:
-                    text = f"{path}: its data cannot be read, the file is damaged; make it again"
-                    raise InputError(text) from None
+                yield read_part(path, volume, part)
                 context.progress(part.stop, volume.shape[0], "sections")
 
         try:

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segmentation.alignment import boundaries, shift_of_sections
+
+
+def cells(sections: int, seed: int) -> np.ndarray:
+    """Voronoi cells whose seeds drift from section to section: (z, y, x)."""
+    rng = np.random.default_rng(seed)
+    at = rng.uniform(0, 64, (25, 2))
+    grid = np.moveaxis(np.mgrid[:64, :64], 0, -1)[:, :, None]
+    volume = []
+    for _ in range(sections):
+        at = at + rng.normal(0, 2, at.shape)
+        volume.append(np.argmin(((grid - at) ** 2).sum(-1), axis=-1) + 1)
+    return np.array(volume)
+
+
+def picture(labels: np.ndarray, membrane: int = 60, seed: int = 0) -> np.ndarray:
+    image = np.full(labels.shape, 150.0)
+    for section, ids in zip(image, labels, strict=True):
+        section[boundaries(ids)] = membrane
+    return np.clip(image + np.random.default_rng(seed).normal(0, 30, image.shape), 0, 255).astype(np.uint8)
+
+
+def test_boundaries_by_brute_force() -> None:
+    labels = np.random.default_rng(1).integers(0, 3, (9, 11))
+    padded = np.pad(labels, 1, mode="edge")
+    for y, x in np.ndindex(labels.shape):
+        around = [padded[y + 1 + dy, x + 1 + dx] for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0))]
+        assert boundaries(labels)[y, x] == any(other != labels[y, x] for other in around)
+
+
+@pytest.mark.parametrize("membrane", [60, 240])  # dark, or bright
+@pytest.mark.parametrize("shift", [-1, 0, 1])
+def test_a_shift_is_found(shift: int, membrane: int) -> None:
+    labels = cells(14, seed=3)
+    image = picture(labels, membrane)
+    found = shift_of_sections([(image[1:13], labels[1 + shift : 13 + shift])])
+    assert found is not None
+    assert found[0] == shift
+    assert (found[1] > 1.25 * found[2]) == (shift != 0)
+
+
+def test_several_blocks_count_together() -> None:
+    labels = cells(14, seed=3)
+    image = picture(labels)
+    blocks = [(image[a : a + 4], labels[a + 1 : a + 5]) for a in (0, 4, 8)]  # 2 sections each, but 6 in all
+    assert shift_of_sections(blocks[:1])[0] == 0
+    assert shift_of_sections(blocks)[0] == 1
+
+
+def test_where_nothing_tells_there_is_no_shift() -> None:
+    labels = cells(12, seed=4)
+    rng = np.random.default_rng(5)
+    noise = rng.integers(0, 256, labels.shape, np.uint8)
+    assert shift_of_sections([(noise, labels)])[0] == 0
+    assert shift_of_sections([(np.full_like(noise, 9), labels)]) is None
+    assert shift_of_sections([(noise, np.ones_like(labels))]) is None
+    assert shift_of_sections([(noise[:2], labels[:2])]) is None
+    assert shift_of_sections([]) is None
+    same = np.broadcast_to(labels[0], labels.shape)  # sections alike: any shift fits
+    assert shift_of_sections([(picture(same), same)])[0] == 0
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["snemi3d", "isbi2012"])
+@pytest.mark.parametrize("shift", [-1, 0, 1])
+def test_real_labels(shared: Path, name: str, shift: int) -> None:
+    def read(what: str) -> np.ndarray:
+        files = sorted((shared / name / what).iterdir())[:14]
+        return np.stack([np.asarray(Image.open(file)) for file in files])
+
+    image, labels = read("images"), read("labels")
+    found = shift_of_sections([(image[1:13], labels[1 + shift : 13 + shift])])
+    assert found is not None
+    assert found[0] == shift
