@@ -157,6 +157,10 @@ def _largest(path: str, volume: h5py.Dataset) -> int:
     return max(int(read_part(path, volume, part).max()) for part in slabs(volume.shape, _depth(volume)))
 
 
+def _depth(volume: h5py.Dataset) -> int:
+    return volume.chunks[0] if volume.chunks else 16
+
+
 def _box(place: Place, volume: h5py.Dataset) -> str:
     (x, y, z), (depth, height, width) = place.offset_xyz, volume.shape
     return f"x {x} to {x + width}, y {y} to {y + height}, z {z} to {z + depth}"

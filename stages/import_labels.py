@@ -178,7 +178,7 @@ def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> No
     elif split.any():
         some = [f"{label} in {n} pieces" for label, n in zip(ids[split][:_NAMED], parts[split][:_NAMED], strict=True)]
         context.message(
-            f"{split.sum()} of {len(ids)} ids are not connected (26 neighbours): {', '.join(some)}"
+            f"{split.sum()} of {len(ids)} ids {'are' if split.sum() > 1 else 'is'} not connected (26 neighbours): {', '.join(some)}"
             f"{', ...' if split.sum() > _NAMED else ''}; "
             "relabel: connected_components gives each piece an id of its own"
         )
