@@ -83,7 +83,8 @@ def _check(
         raise ValueError(f"diameter is {diameter} nm; it must be positive")
     if seed < 0 or not all(0 <= value < np.inf for value in (noise, jitter, clutter)):
         raise ValueError(
-            f"seed {seed}, noise {noise}, jitter {jitter} and clutter {clutter}: none of them may be negative"
+            f"seed {seed}, noise {noise}, jitter {jitter}, clutter {clutter}: "
+            "none of them may be negative, and all must be finite"
         )
     across = [n * s for n, s in zip(shape[1:], spacing[1:], strict=True)]
     if min(across) < 2 * diameter:

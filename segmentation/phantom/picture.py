@@ -20,7 +20,7 @@ def membranes(depth: np.ndarray, tilt: np.ndarray, half_cleft: np.ndarray | floa
     The mean of two Gaussian profiles, each `half_cleft` from the wall, over the section's thickness: that is what
     blurs walls that are cut obliquely.
     """
-    half = np.maximum(0.5 * thickness * tilt, 1.0)
+    half = np.maximum(0.5 * thickness * tilt, 0.2)
     scale = np.sqrt(2) * MEMBRANE
     total = np.zeros_like(depth)
     for middle in (-half_cleft, half_cleft):

@@ -16,6 +16,7 @@ from segmentation.phantom.organelles import Marks, mark
 _VESICLE, _APART = 18.0, 40.0  # radius of a vesicle; distance between two
 _ON_WALL, _UPRIGHT = 6.0, 0.7  # how near to a wall counts as on it; walls more tilted than this are not seen clearly
 _CANDIDATES = 900
+_LIKELY = 0.55  # that a bouton has a synapse inside the block
 _GREY = 5.0
 
 
@@ -33,7 +34,7 @@ class Synapse(NamedTuple):
 def place_synapses(
     block: Block, bouton: np.ndarray, diameter: float, density: float, rng: np.random.Generator
 ) -> list[Synapse]:
-    """Gives most boutons a synapse, on the wall to some neighbour.
+    """Gives many boutons a synapse, on the wall to some neighbour.
 
     Args:
       bouton: (n,) 0 to 1, how much of a bouton each sphere is; consecutive spheres make one bouton.
@@ -46,7 +47,7 @@ def place_synapses(
     _, chosen = np.unique(here.ravel()[walls], return_index=True)  # the first of each bouton, in random order
     found = []
     for at in walls[chosen]:
-        if rng.random() < 0.8 * density:
+        if rng.random() < _LIKELY * density:
             z, y, x = np.unravel_index(at, here.shape)
             before, after = block.neurite[block.owner[z, y, x]], block.neurite[block.rival[z, y, x]]
             radius = diameter * rng.uniform(0.4, 0.7)
