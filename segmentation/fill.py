@@ -74,7 +74,7 @@ def fill(
 
 def reach(shape: Sequence[int], spacing: Sequence[float], max_distance: float) -> tuple[int, ...]:
     """How many voxels along z, y, x `max_distance` goes in a volume of `shape`."""
-    # The sum below absorbs rounding: 0.3 / 0.1 is 2.9999999999999996.
+    # Against rounding: 0.3 / 0.1 is 2.9999999999999996.
     return tuple(min(int(max_distance / s + 1e-9), n - 1) for s, n in zip(spacing, shape, strict=True))
 
 

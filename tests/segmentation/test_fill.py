@@ -58,6 +58,7 @@ def test_the_limit_is_inclusive_and_in_nm() -> None:
     diagonal = fill(labels, (30, 4, 10), 50)  # 30, 40, 50
     assert diagonal[1, 0, 4] == 1
     assert diagonal[1, 0, 5] == 0
+    assert reach((9, 9, 2), (0.1, 0.3, 0.1), 0.3) == (3, 1, 1)  # although 0.3 / 0.1 < 3, as computed
 
 
 @pytest.mark.parametrize("block", [(2, 3, 4), (1, 100, 5), (7, 7, 7)])
