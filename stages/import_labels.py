@@ -176,11 +176,13 @@ def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> No
     if relabel:
         context.message(f"relabelled: {parts.sum()} connected pieces (26 neighbours), each with an id of its own")
     elif split.any():
+        count = int(split.sum())
         some = [f"{label} in {n} pieces" for label, n in zip(ids[split][:_NAMED], parts[split][:_NAMED], strict=True)]
+        if count > _NAMED:
+            some.append("...")
         context.message(
-            f"{split.sum()} of {len(ids)} ids {'are' if split.sum() > 1 else 'is'} not connected (26 neighbours): {', '.join(some)}"
-            f"{', ...' if split.sum() > _NAMED else ''}; "
-            "relabel: connected_components gives each piece an id of its own"
+            f"{count} of {len(ids)} ids {'are' if count > 1 else 'is'} not connected (26 neighbours): "
+            f"{', '.join(some)}; relabel: connected_components gives each piece an id of its own"
         )
 
 

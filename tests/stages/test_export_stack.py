@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from segmentation import colours
+from stages import export_stack
+from stages._contract import InputError
+from stages._volumes import Place, read_volume, write_volume
+
+RNG = np.random.default_rng(3)
+IDS = RNG.integers(0, 6, (20, 4, 5)).repeat(5, 1).repeat(6, 2).astype(np.uint32)  # (20, 20, 30), more than a chunk deep
+GREY = RNG.integers(0, 256, IDS.shape, np.uint8)
+NM = (4.0, 4.0, 30.0)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Callable[..., Path]:
+    def make(array: np.ndarray, kind: str = "labels", offset: tuple[int, int, int] = (0, 0, 0)) -> Path:
+        path = tmp_path / f"{kind}.h5"
+        write_volume(path, kind, array, Place(NM, offset))
+        return path
+
+    return make
+
+
+def read(folder: Path) -> np.ndarray:
+    files = sorted(folder.iterdir())
+    assert files
+    return np.stack(
+        [tifffile.imread(file) if file.suffix == ".tif" else np.asarray(Image.open(file)) for file in files]
+    )
+
+
+def refusal(run_stage: Callable[..., object], inputs: dict[str, Path], **params: object) -> str:
+    with pytest.raises(InputError) as caught:
+        run_stage("export-stack", inputs, **params)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_image_goes_out_as_it_is(run_stage, volume) -> None:
+    result = run_stage("export-stack", {"volume": volume(GREY, "image")})
+    sections = read(result["sections"])
+    assert sections.dtype == np.uint8
+    np.testing.assert_array_equal(sections, GREY)
+    assert [file.name for file in sorted(result["sections"].iterdir())] == [f"z{z:04d}.png" for z in range(20)]
+    assert [(event["path"], event["title"]) for event in result.reported("artifact")] == [
+        ("sections", "20 sections from z0000.png on"),
+    ]
+    last = result.reported("progress")[-1]
+    assert (last["done"], last["total"], last["unit"]) == (20, 20, "sections")
+
+
+@pytest.mark.parametrize("kind", ["labels", "segmentation"])
+@pytest.mark.parametrize(
+    ("form", "largest", "dtype"),
+    [("png", 65535, np.uint16), ("tiff", 65535, np.uint16), ("tiff", 65536, np.uint32), ("tiff", 2**32 - 1, np.uint32)],
+)
+def test_ids_go_out_as_they_are(run_stage, volume, kind: str, form: str, largest: int, dtype: type) -> None:
+    ids = IDS.astype(np.uint64)
+    ids[17, 3, 2] = largest
+    sections = read(run_stage("export-stack", {"volume": volume(ids, kind)}, format=form)["sections"])
+    assert sections.dtype == dtype
+    np.testing.assert_array_equal(sections, ids)
+
+
+def test_ids_that_do_not_fit_are_refused(run_stage, volume) -> None:
+    for largest, params, words in (
+        (2**16, {}, "does not fit the 16 bits of a grey PNG; set format: tiff, or style: vast"),
+        (2**32, {"format": "tiff"}, "does not fit the 32 bits of a TIFF; renumber the ids"),
+        (2**24, {"style": "vast"}, "does not fit the 24 bits of style: vast; take style: ids"),
+    ):
+        ids = IDS.astype(np.uint64)
+        ids[17, 3, 2] = largest
+        path = volume(ids)
+        assert refusal(run_stage, {"volume": path}, **params) == f"{path}: id {largest} {words}"
+
+
+def test_8_bit_is_the_id_up_to_255_and_shared_above(run_stage, volume) -> None:
+    result = run_stage("export-stack", {"volume": volume(IDS * 51)}, style="8_bit")
+    sections = read(result["sections"])
+    assert sections.dtype == np.uint8
+    np.testing.assert_array_equal(sections, IDS * 51)
+    assert not result.reported("message")
+    result = run_stage("export-stack", {"volume": volume(IDS * 256)}, style="8_bit")
+    sections = read(result["sections"])
+    np.testing.assert_array_equal(sections, IDS)  # 256 -> 1, 512 -> 2, and so on: none is lost in the background
+    assert [event["text"] for event in result.reported("message")] == [
+        "ids go up to 1280: more than one id has the same grey; style: ids keeps them apart"
+    ]
+
+
+@pytest.mark.parametrize("form", ["png", "tiff"])
+def test_vast_colours_come_back_as_the_same_ids(run_stage, volume, form: str) -> None:
+    ids = IDS * 3_000_001
+    folder = run_stage("export-stack", {"volume": volume(ids)}, style="vast", format=form)["sections"]
+    assert read(folder).shape == (*ids.shape, 3)
+    np.testing.assert_array_equal(read_volume(run_stage("import-labels", {"stack": folder})["volume"])[0], ids)
+
+
+@pytest.mark.parametrize("form", ["png", "tiff"])
+def test_colours(run_stage, volume, form: str) -> None:
+    sections = read(run_stage("export-stack", {"volume": volume(IDS)}, style="colour", format=form)["sections"])
+    np.testing.assert_array_equal(sections, [colours.colours(section) for section in IDS])
+
+
+def test_an_overlay_of_a_box_lies_on_its_part_of_the_image(run_stage, volume) -> None:
+    box = (slice(2, 19), slice(5, 15), slice(7, 30))
+    inputs = {"volume": volume(IDS[box], "labels", (107, 205, 302)), "image": volume(GREY, "image", (100, 200, 300))}
+    result = run_stage("export-stack", inputs, style="overlay", opacity=0.5)
+    files = sorted(result["sections"].iterdir())
+    assert (files[0].name, files[-1].name) == ("z0302.png", "z0318.png")
+    expected = [colours.overlay(grey, ids, 0.5) for grey, ids in zip(GREY[box], IDS[box], strict=True)]
+    np.testing.assert_array_equal(read(result["sections"]), expected)
+
+
+def test_a_picture_to_open_first(run_stage, volume) -> None:
+    inputs = {"volume": volume(IDS), "image": volume(GREY, "image")}
+    result = run_stage("export-stack", inputs)
+    picture = np.asarray(Image.open(result["sections"].parent / "overview.png"))
+    # 30 x 20, enlarged 17 times; the image, a white gap of 8, the labels over the image
+    assert picture.shape == (340, 2 * 510 + 8, 3)
+    np.testing.assert_array_equal(picture[:, :510, 0], GREY[10].repeat(17, 0).repeat(17, 1))
+    assert (picture[:, 510:518] == 255).all()
+    centres = np.s_[8::17, 518 + 8 :: 17]
+    inside = ~colours.boundaries(IDS[10])
+    assert inside.any()
+    np.testing.assert_array_equal(picture[centres][inside], colours.overlay(GREY[10], IDS[10], 0.35)[inside])
+    assert [(event["path"], event["title"]) for event in result.reported("artifact")][1:] == [
+        ("overview.png", "section 10: the image, and the labels over it"),
+    ]
+    assert read(result["sections"]).dtype == np.uint16  # the sections are as asked for, ids
+
+
+def test_a_large_picture_is_reduced(run_stage, volume) -> None:
+    shape = (1, 2500, 1000)
+    inputs = {"volume": volume(np.ones(shape, np.uint8)), "image": volume(np.zeros(shape, np.uint8), "image")}
+    result = run_stage("export-stack", inputs)
+    width, height = Image.open(result["sections"].parent / "overview.png").size
+    assert height == 2048
+    assert width == pytest.approx(2008 * 2048 / 2500, abs=1)
+
+
+@pytest.mark.parametrize("offset", [(0, 0, 1), (0, -1, 0), (1, 0, 0)])
+def test_a_box_outside_the_image_is_refused(run_stage, volume, offset: tuple[int, int, int]) -> None:
+    inputs = {"volume": volume(IDS, "labels", offset), "image": volume(GREY, "image")}
+    x, y, z = offset
+    assert refusal(run_stage, inputs) == (
+        f"{inputs['volume']}: lies at x {x} to {x + 30}, y {y} to {y + 20}, z {z} to {z + 20}, outside the image's "
+        "x 0 to 30, y 0 to 20, z 0 to 20; connect the image that the labels were made from"
+    )
+
+
+def test_styles_and_ports_that_do_not_go_together(run_stage, volume) -> None:
+    labels, image = volume(IDS), volume(GREY, "image")
+    assert refusal(run_stage, {"volume": labels}, style="overlay") == (
+        "style: overlay needs the image; connect it with in: {image: STEP.volume}, or take colour"
+    )
+    assert refusal(run_stage, {"volume": image}, style="colour") == (
+        f"style: colour is for labels, but {image} is an image; leave style out"
+    )
+    assert refusal(run_stage, {"volume": image, "image": image}) == (
+        f"{image}: is an image itself; connect `image` only where `volume` is labels"
+    )
+
+
+def test_damaged_and_wrong_volumes(run_stage, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "float.h5", "w") as file:
+        file["labels"] = np.full((2, 3, 4), np.nan)
+    assert refusal(run_stage, {"volume": tmp_path / "float.h5"}).startswith(
+        f"{tmp_path / 'float.h5'}: dataset /labels is float64, not integer labels"
+    )
+    path = tmp_path / "labels.h5"
+    write_volume(path, "labels", RNG.integers(0, 2**32, (40, 64, 64), np.uint32), Place())
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(3000) + data[len(data) // 2 + 3000 :])
+    assert refusal(run_stage, {"volume": path}, format="tiff") == (
+        f"{path}: its data cannot be read, the file is damaged; make it again"
+    )
+
+
+@pytest.mark.parametrize("params", [{"format": "jpg"}, {"style": 8}, {"opacity": 1.1}, {"opacity": True}, {"alpha": 1}])
+def test_wrong_parameters_are_refused(params: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="1 validation error"):
+        export_stack.Params.parse(params)
+
+
+@pytest.mark.real_data
+def test_real_labels_go_out_and_come_back(shared: Path, run_stage, tmp_path: Path) -> None:
+    stack = tmp_path / "some"
+    stack.mkdir()
+    for file in sorted((shared / "snemi3d" / "labels").iterdir())[:20]:
+        (stack / file.name).symlink_to(file)
+    labels = run_stage("import-labels", {"stack": stack})["volume"]
+    again = run_stage("import-labels", {"stack": run_stage("export-stack", {"volume": labels})["sections"]})["volume"]
+    np.testing.assert_array_equal(read_volume(again)[0], read_volume(labels)[0])
+    assert len(np.unique(read_volume(again)[0])) > 50
