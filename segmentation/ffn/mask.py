@@ -14,5 +14,4 @@ def logit(probability: float) -> np.float32:
 def quantise_probability(probability: np.ndarray) -> np.ndarray:
     """Probabilities as bytes, as google/ffn stores them: 0 for NaN, else 1 + the count of 1/254 steps reached."""
     quantised = np.digitize(probability, np.linspace(0.0, 1.0, 255))
-    quantised[np.isnan(probability)] = 0
-    return quantised.astype(np.uint8)
+    return np.where(np.isnan(probability), 0, quantised).astype(np.uint8)
