@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from stages._contract import InputError, split_dataset
+from stages._hdf5 import create_hdf5
 
 DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", "partitions": "af"}
 """What we call the dataset of each kind of volume; reading takes the only 3D dataset, whatever its name."""
@@ -91,7 +92,7 @@ def create_volume(
     # Writers gather as many sections as a chunk is deep: no more than 256 MB of them, and at least one.
     depth = max(1, min(16, 2**28 // (shape[1] * shape[2] * np.dtype(dtype).itemsize)))
     chunks = (min(shape[0], depth), min(shape[1], 128), min(shape[2], 128))
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as file:
         dataset = file.create_dataset(
             DATASETS[kind], shape, dtype, chunks=chunks, compression="gzip", compression_opts=1, shuffle=True
         )
