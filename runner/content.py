@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,6 +42,8 @@ class Cache:
     def sha256(self, path: Path) -> str:
         """Raises OSError if the file cannot be read."""
         info = path.stat()
+        if not stat.S_ISREG(info.st_mode):  # a pipe would make us wait for ever
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         key, mark = str(path), [info.st_size, info.st_mtime_ns, info.st_ino]
         known = self._known.get(key)
         if known and known[:3] == mark:
@@ -62,7 +66,7 @@ def files(folder: Path, names: list[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name in names:
         top = folder / name
-        if top.is_file():
+        if not top.is_dir() and os.path.lexists(top):  # a broken link as well: reading it will say so
             found[name] = top
         for parent, _, children in os.walk(top, followlinks=True):
             for child in children:
@@ -106,7 +110,7 @@ def of_input(path: str, cache: Cache) -> str:
         children = files(top, sorted(os.listdir(top)))
         return combined({key: file.sha256 for key, file in measure(children, cache).items()})
     except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        reason = (error.strerror or str(error)).lower()
         raise UserError(f"{error.filename or path}: cannot be read: {reason}; mend or remove it") from None
 
 

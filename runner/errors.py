@@ -23,6 +23,7 @@ _DISK_TROUBLE = {
     errno.EACCES: "give this user the right to use it, or choose another folder with --workdir",
     errno.EPERM: "give this user the right to use it, or choose another folder with --workdir",
     errno.EROFS: "choose another folder with --workdir",
+    errno.EEXIST: "a file is in the way; move it, or choose another folder with --workdir",
     errno.ENOTDIR: "a file is in the way; move it, or choose another folder with --workdir",
     errno.EISDIR: "a folder is in the way; move it, or choose another folder with --workdir",
     errno.ENAMETOOLONG: "choose shorter names, or another folder with --workdir",

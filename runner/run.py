@@ -165,6 +165,9 @@ def _step(run: _Run, step: Step) -> StepRecord:
             if code == DONE:
                 done = _publish(run, step, parts, former, progress, started, seconds)
         finally:
+            if code != DONE:  # what it wrote may be what filled the disk
+                with contextlib.suppress(OSError):
+                    record.remove(folder / _contract.PARTIAL)
             shown = {DONE: "done", INTERRUPTED: "stopped"}.get(code, "failed")
             run.show.finished(step.id, shown, time.monotonic() - clock)
         run.note(step, status=STATUS[code], ended=record.now(), seconds=seconds, message=text)

@@ -34,7 +34,7 @@ def hashes(stage: str, root: Path) -> dict[str, str]:
         file = _file(name, root)
         if file is None or (key := file.relative_to(root).as_posix()) in found:
             continue
-        found[key], imports = _read(file, name if file.name == "__init__.py" else name.rpartition(".")[0])
+        found[key], imports = _read(file.read_bytes(), name if file.name == "__init__.py" else name.rpartition(".")[0])
         for imported in imports:
             parts = imported.split(".")
             waiting += [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
@@ -60,8 +60,8 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 @cache
-def _read(file: Path, package: str) -> tuple[str, tuple[str, ...]]:
-    source = file.read_bytes()
+def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...]]:
+    """The hash of a module's source, and what it imports of ours."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):  # it fails when it runs, and says so there

@@ -17,6 +17,16 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+PIPELINE = """\
+name: demo
+inputs:
+  texts: {path: texts}
+steps:
+  one: {stage: copy-text, in: {source: inputs.texts}}
+  two: {stage: copy-text, in: {source: one.text}, params: {suffix: "!"}}
+  three: {stage: slow, in: {source: two.text}}
+"""
+
 STAGES = {
     "copy_text": '''
         """Copy a text, with a number added."""
@@ -164,6 +174,11 @@ class House:
     work: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
+    @property
+    def written(self) -> str:
+        """The pipeline as it is now."""
+        return (self.work / "p.yaml").read_text()
+
     def pipeline(self, text: str, name: str = "p.yaml") -> str:
         (self.work / name).write_text(textwrap.dedent(text))
         return name
@@ -188,7 +203,45 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    code, work = tmp_path / "code", tmp_path / "work"
+    made = build(tmp_path)
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def demo(house: House) -> House:
+    """A house with a pipeline of three steps and its input."""
+    return furnish(house)
+
+
+@pytest.fixture(scope="session")
+def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("done")
+    ended = furnish(build(folder))("run", "p.yaml")
+    assert ended.code == 0, ended.err
+    return folder
+
+
+@pytest.fixture
+def done(tmp_path: Path, done_once: Path) -> House:
+    """A copy of a house in which that pipeline has run."""
+    shutil.copytree(done_once, tmp_path, dirs_exist_ok=True)
+    return House(tmp_path / "code", tmp_path / "work")
+
+
+def furnish(house: House) -> House:
+    (house.work / "texts").mkdir()
+    (house.work / "texts" / "a.txt").write_text("hello ")
+    (house.work / "texts" / "b.txt").write_text("world")
+    house.pipeline(PIPELINE)
+    return house
+
+
+def build(folder: Path) -> House:
+    code, work = folder / "code", folder / "work"
     (code / "stages").mkdir(parents=True)
     (code / "segmentation").mkdir()
     work.mkdir()
@@ -198,12 +251,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         (code / "stages" / f"{name}.py").write_text(textwrap.dedent(text).lstrip())
     (code / "segmentation" / "__init__.py").write_text("")
     (code / "segmentation" / "helper.py").write_text("def add(text, suffix):\n    return text + suffix\n")
-    made = House(code, work)
-    yield made
-    for process in made.started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    return House(code, work)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,50 +10,30 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from runner import plan, registry, spec
+from runner import run as running
+from runner.engines import local
+from runner.plan import Options
 
 if TYPE_CHECKING:
     from conftest import House
 
-PIPELINE = """\
-    name: demo
-    inputs:
-      texts: {path: texts}
-    steps:
-      one: {stage: copy-text, in: {source: inputs.texts}}
-      two: {stage: copy-text, in: {source: one.text}, params: {suffix: "!"}}
-      three: {stage: slow, in: {source: two.text}}
-"""
 
-
-@pytest.fixture
-def demo(house: House) -> House:
-    (house.work / "texts").mkdir()
-    (house.work / "texts" / "a.txt").write_text("hello ")
-    (house.work / "texts" / "b.txt").write_text("world")
-    house.pipeline(PIPELINE)
-    return house
-
-
-@pytest.fixture
-def done(demo: House) -> House:
-    ended = demo("run", "p.yaml")
-    assert ended.code == 0, ended.err
-    return demo
-
-
-def planned(house: House, *options: str) -> dict[str, str]:
-    """step -> `run: why`, from the output of `plan`."""
-    ended = house("plan", "p.yaml", *options)
-    assert ended.code == 0, ended.err
-    lines = [line.split(maxsplit=1) for line in ended.out.splitlines()[1:]]
-    return {step: " ".join(text.replace("may run", "may-run").split()) for step, text in lines}
+def planned(house: House, *sets: str, **options: Any) -> dict[str, str]:
+    """step -> `run: why`: what `plan` prints, asked for in this process."""
+    known = registry.scan(house.code / "stages")
+    pipeline = spec.load(house.work / "p.yaml")
+    workdir = house.work / "runs/demo"
+    with contextlib.chdir(house.work):
+        found = running.decisions(plan.make(pipeline, known, workdir, Options(sets=sets, **options)), local, known.root)
+    return {step: f"{WORDS[each.runs]} {each.reason}" for step, each in found.items()}
 
 
 def read(house: House, *names: str) -> Any:
     return json.loads(house.work.joinpath("runs/demo", *names).read_text())
 
 
+WORDS = {True: "run", False: "skip", None: "may-run"}
 SKIPPED = "skip nothing changed"
 
 
@@ -105,13 +86,13 @@ def test_again_does_nothing_says_why_and_names_the_pictures(done: House) -> None
     assert {p.name for p in before if before[p] != after[p]} <= {".lock", ".hashes.json"}
 
 
-def test_run_json_holds_enough_to_run_the_same_again(done: House) -> None:
+def test_run_json_holds_enough_to_run_the_same_again(done: House, done_once: Path) -> None:
     run = read(done, "run.json")
     assert run["status"] == "done"
     assert run["command"] == ["floodrunner", "run", "p.yaml"]
-    assert run["folder"] == str(done.work)
+    assert run["folder"] == str(done_once / "work")
     assert run["pipeline"]["text"] == (done.work / "p.yaml").read_text()
-    assert run["inputs"]["texts"]["path"] == str(done.work / "texts")
+    assert run["inputs"]["texts"]["path"] == str(done_once / "work/texts")
     assert len(run["inputs"]["texts"]["content"]) == 64
     assert run["engine"]["identity"]["python"].startswith("3.")
     assert "numpy" in run["engine"]["identity"]
@@ -140,7 +121,7 @@ def test_step_json(done: House) -> None:
 
 
 def test_a_parameter(done: House) -> None:
-    assert planned(done, "--set", "two.suffix=.") == {
+    assert planned(done, "two.suffix=.") == {
         "one": SKIPPED,
         "two": 'run parameter suffix: "!" -> "."',
         "three": "may-run waits for two",
@@ -179,9 +160,9 @@ def test_the_stage_itself(done: House) -> None:
 
 def test_an_input_counts_by_content_not_by_place(done: House) -> None:
     shutil.copytree(done.work / "texts", done.work / "elsewhere")
-    assert set(planned(done, "--input", "texts=elsewhere").values()) == {SKIPPED}
+    assert set(planned(done, inputs=["texts=elsewhere"]).values()) == {SKIPPED}
     (done.work / "elsewhere/b.txt").write_text("World")
-    assert planned(done, "--input", "texts=elsewhere")["one"] == "run input source changed"
+    assert planned(done, inputs=["texts=elsewhere"])["one"] == "run input source changed"
     (done.work / "texts/c.txt").write_text("")
     assert planned(done)["one"] == "run input source changed"
     (done.work / "texts/c.txt").unlink()
@@ -214,15 +195,16 @@ def test_a_touched_or_copied_output_is_the_same(done: House) -> None:
 
 
 def test_ports_that_come_and_go(done: House) -> None:
-    done.pipeline(PIPELINE.replace("{source: one.text}", "{source: one.text, extra: one.text}"))
+    written = done.written
+    done.pipeline(written.replace("{source: one.text}", "{source: one.text, extra: one.text}"))
     assert planned(done)["two"] == "run input extra is new"
     assert done("run", "p.yaml").code == 0
-    done.pipeline(PIPELINE)
+    done.pipeline(written)
     assert planned(done)["two"] == "run input extra is no longer connected"
 
 
 def test_gpu_is_part_of_it_and_runs_on_the_cpu_with_a_note(done: House) -> None:
-    done.pipeline(PIPELINE.replace("stage: slow", "stage: slow, gpu: true"))
+    done.pipeline(done.written.replace("stage: slow", "stage: slow, gpu: true"))
     assert planned(done)["three"] == "run gpu: false -> true"
     ended = done("run", "p.yaml")
     assert ended.code == 0
@@ -231,7 +213,7 @@ def test_gpu_is_part_of_it_and_runs_on_the_cpu_with_a_note(done: House) -> None:
 
 
 def test_another_stage_under_the_same_step(done: House) -> None:
-    done.pipeline(PIPELINE.replace("stage: slow, in: {source: two.text}", "stage: breaks"))
+    done.pipeline(done.written.replace("stage: slow, in: {source: two.text}", "stage: breaks"))
     assert planned(done)["three"] == "run stage slow -> breaks"
     assert done("run", "p.yaml").code == 0
     assert not (done.work / "runs/demo/three/count.json").exists()  # what only the former stage made is gone
@@ -240,7 +222,9 @@ def test_another_stage_under_the_same_step(done: House) -> None:
 
 def test_more_than_three_reasons(done: House) -> None:
     done.pipeline(
-        PIPELINE.replace("stage: slow,", "stage: slow, gpu: true, params: {steps: 9, seconds: 0.01, ignore_stop: 0.1},")
+        done.written.replace(
+            "stage: slow,", "stage: slow, gpu: true, params: {steps: 9, seconds: 0.01, ignore_stop: 0.1},"
+        )
     )
     assert planned(done)["three"] == (
         "run parameter ignore_stop: 0.0 -> 0.1; parameter seconds: 0.0 -> 0.01; parameter steps: 10 -> 9; and 1 more"
@@ -262,7 +246,7 @@ def test_a_damaged_record_counts_as_none(done: House) -> None:
 
 def test_force_sets_the_state_aside(done: House) -> None:
     folder = done.work / "runs/demo/three"
-    assert planned(done, "--force", "three") == {"one": SKIPPED, "two": SKIPPED, "three": "run --force, from scratch"}
+    assert planned(done, force=["three"]) == {"one": SKIPPED, "two": SKIPPED, "three": "run --force, from scratch"}
     for number in (1, 2):
         ended = done("run", "p.yaml", "--force", "three")
         assert f"three: its former state is kept in runs/demo/three/state.{number}" in ended.out
@@ -271,7 +255,7 @@ def test_force_sets_the_state_aside(done: House) -> None:
 
 
 def test_from_runs_the_rest_and_keeps_the_state(done: House) -> None:
-    assert planned(done, "--from", "two") == {"one": SKIPPED, "two": "run --from", "three": "run --from"}
+    assert planned(done, start="two") == {"one": SKIPPED, "two": "run --from", "three": "run --from"}
     assert done("run", "p.yaml", "--from", "two").code == 0
     folder = done.work / "runs/demo/three"
     assert not (folder / "state.1").exists()
@@ -327,13 +311,13 @@ def test_workdir(demo: House) -> None:
     assert ended.error == (
         f"{demo.work}/mine: is no run folder, and holds thesis.tex; choose an empty or new folder with --workdir"
     )
-    demo.pipeline(PIPELINE.replace("name: demo", "name: other"))
+    demo.pipeline(demo.written.replace("name: demo", "name: other"))
     ended = demo("run", "p.yaml", "--workdir", "out")
     assert "holds a run of the pipeline 'demo', not of 'other'; choose another with --workdir" in ended.error
 
 
 def test_the_folder_of_the_pipeline_file_does_not_matter(demo: House) -> None:
     (demo.work / "pipelines").mkdir()
-    demo.pipeline(PIPELINE, "pipelines/p.yaml")
+    demo.pipeline(demo.written, "pipelines/p.yaml")
     assert demo("run", "pipelines/p.yaml").code == 0
     assert (demo.work / "runs/demo/run.json").exists()

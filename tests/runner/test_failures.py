@@ -1,0 +1,194 @@
+"""Crashes, bugs, disks: one line that says where, what and what to do; the exit code; nothing lost."""
+
+# ruff: noqa: E501  (a message a line)
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import House
+
+LOG = "runs/demo/x/log.txt"
+
+
+def breaking(house: House, how: str) -> str:
+    return house.pipeline(f"name: demo\nsteps: {{x: {{stage: breaks, params: {{how: {how}}}}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "error"),
+    [
+        ("exit", 1, f"step x: crashed with exit code 5: about to break; its output is in {LOG}"),
+        ("kill", 1, f"step x: crashed: killed by SIGKILL (often: out of memory); its output is in {LOG}"),
+        ("term", 130, "step x: stopped by a signal from outside; run again to go on"),
+        ("bug", 3, f"step x: a bug in stage breaks: KeyError: 'lost'; the full traceback is in {LOG}"),
+        ("input", 2, "step x: section 3: is a text; remove it"),
+        ("fail", 1, f"step x: the network diverged; lower the learning rate; its output is in {LOG}"),
+        (
+            "no-output",
+            3,
+            "step x: a bug in stage breaks: RuntimeError: stage breaks returned without writing nothing; "
+            f"the full traceback is in {LOG}",
+        ),
+        ("clash", 3, f"step x: a bug in stage breaks: wrote log.txt, a name of ours; the full traceback is in {LOG}"),
+    ],
+)
+def test_how_a_stage_can_end(house: House, how: str, code: int, error: str) -> None:
+    ended = house("run", breaking(house, how))
+    assert (ended.code, ended.error) == (code, error)
+    assert "about to break" in (house.work / LOG).read_text()
+    assert not (house.work / "runs/demo/x/step.json").exists()
+    assert not (house.work / "runs/demo/x/partial").exists()
+    assert "x: stopped after" in ended.out if code == 130 else "x: failed after" in ended.out
+
+
+def test_after_a_failure(house: House) -> None:
+    house("run", breaking(house, "fail"))
+    status = house("status")
+    assert status.code == 0
+    assert "  x  failed 20" in status.out
+    assert f"the network diverged; lower the learning rate; its output is in {LOG}" in status.out
+    ended = house("run", breaking(house, "not"))
+    assert ended.code == 0
+    assert "x: runs (not finished last time)" in ended.out
+    assert "  x  done 20" in house("status").out
+
+
+def test_a_traceback_of_a_bug_is_in_the_log(house: House) -> None:
+    house("run", breaking(house, "bug"))
+    log = (house.work / LOG).read_text()
+    assert "Traceback (most recent call last)" in log
+    assert "KeyError: 'lost'" in log
+
+
+def test_a_stage_whose_helper_is_broken(house: House) -> None:
+    (house.code / "segmentation/helper.py").write_text("def (")
+    (house.work / "in.json").write_text("x")
+    house.pipeline("name: demo\ninputs: {a: {path: in.json}}\nsteps: {x: {stage: copy-text, in: {source: inputs.a}}}\n")
+    ended = house("run", "p.yaml")
+    assert ended.code == 3
+    assert ended.error.startswith("step x: a bug in stage copy-text: SyntaxError: ")
+
+
+def test_a_file_in_the_way_of_the_run_folder(house: House) -> None:
+    (house.work / "runs").write_text("x")
+    ended = house("run", breaking(house, "not"))
+    assert ended.code == 2
+    assert ended.error == (
+        f"{house.work}/runs/demo: not a directory; a file is in the way; move it, or choose another folder with --workdir"
+    )
+
+
+def test_a_file_in_the_way_of_a_step(house: House) -> None:
+    assert house("run", breaking(house, "not")).code == 0
+    shutil.rmtree(house.work / "runs/demo/x")
+    (house.work / "runs/demo/x").write_text("x")
+    ended = house("run", "p.yaml")
+    assert ended.code == 2
+    assert "runs/demo/x" in ended.error
+    assert "a file is in the way; move it, or choose another folder with --workdir" in ended.error
+
+
+@pytest.fixture
+def small_disk(house: House) -> Iterator[Path]:
+    """A disk of 4 MB."""
+    folder = house.work / "small"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("needs the right to mount a small disk (root)")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_folder_that_may_not_be_written(house: House, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    ended = house("run", breaking(house, "not"), "--workdir", "small/run")
+    assert ended.code == 2
+    assert ended.error == f"{small_disk}/run: read-only file system; choose another folder with --workdir"
+
+
+def test_a_disk_that_gets_full_while_a_stage_writes(house: House, small_disk: Path) -> None:
+    house.pipeline("name: demo\nsteps: {x: {stage: fill-disk}, y: {stage: fill-disk, params: {megabytes: 30}}}\n")
+    ended = house("run", "p.yaml", "--workdir", "small/run")
+    assert ended.code == 2
+    assert "no space left on device; free some space and run again: finished steps are kept" in ended.error
+    assert "\n" not in ended.error
+    assert (small_disk / "run/x/much.json").stat().st_size == 1_000_000
+    ended = house("run", "p.yaml", "--workdir", "small/run", "--set", "y.megabytes=1")
+    assert ended.code == 0, ended.err
+    assert "x: skipped (nothing changed)" in ended.out
+
+
+def test_a_disk_that_is_full_already(house: House, small_disk: Path) -> None:
+    house.pipeline("name: demo\nsteps: {x: {stage: fill-disk}}\n")
+    assert house("run", "p.yaml", "--workdir", "small/run").code == 0
+    record = (small_disk / "run/run.json").read_bytes()
+    (small_disk / "rest").touch()
+    with pytest.raises(OSError, match="No space left"):
+        shutil.copyfile("/dev/zero", small_disk / "rest")
+    ended = house("run", "p.yaml", "--workdir", "small/run", "--force", "x")
+    assert ended.code == 2
+    assert "no space left on device; free some space and run again: finished steps are kept" in ended.error
+    assert (small_disk / "run/run.json").read_bytes() == record  # whole, not half
+    (small_disk / "rest").unlink()
+    assert house("run", "p.yaml", "--workdir", "small/run").code == 0
+
+
+def test_a_folder_of_another_user(house: House) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    (house.work / "runs").mkdir(mode=0o500)
+    ended = house("run", breaking(house, "not"))
+    assert ended.code == 2
+    assert ended.error.endswith(
+        "permission denied; give this user the right to use it, or choose another folder with --workdir"
+    )
+
+
+def test_an_input_that_cannot_be_read(house: House) -> None:
+    (house.work / "in").mkdir()
+    (house.work / "in" / "a.txt").symlink_to("nowhere")
+    house.pipeline("name: demo\ninputs: {a: {path: in}}\nsteps: {x: {stage: copy-text, in: {source: inputs.a}}}\n")
+    ended = house("run", "p.yaml")
+    assert ended.code == 2
+    assert ended.error == f"{house.work}/in/a.txt: cannot be read: no such file or directory; mend or remove it"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["rn"], "No such command 'rn'."),
+        (["run"], "Missing argument 'PIPELINE.yaml'."),
+        (["run", "p.yaml", "--workdr", "x"], "No such option '--workdr'."),
+        (
+            ["run", "p.yaml", "--engine", "podman"],
+            "--engine podman: there is no such engine; choose one of auto, local",
+        ),
+        (["plan", "none.yaml"], "none.yaml: no such file; name a pipeline file, such as pipelines/ffn.yaml"),
+    ],
+)
+def test_wrong_commands(house: House, arguments: list[str], error: str) -> None:
+    breaking(house, "not")
+    ended = house(*arguments)
+    assert ended.code == 2
+    assert ended.error.startswith(error)
+
+
+def test_a_bug_of_ours_is_one_line_and_a_file(house: House) -> None:
+    """A run.json that this version cannot have written."""
+    assert house("run", breaking(house, "not")).code == 0
+    (house.work / "runs/demo/run.json").write_text('{"steps": {"x": {}}, "pipeline": {"name": "demo"}}')
+    ended = house("status")
+    assert ended.code == 3
+    assert ended.error.startswith("a bug of ours: KeyError: ")
+    log = Path(ended.error.rsplit(" ", 1)[1])
+    assert "Traceback" in log.read_text()
+    log.unlink()
