@@ -1,0 +1,188 @@
+"""status, logs, clean, stages, doctor, plan: what they say."""
+
+# ruff: noqa: E501  (a message a line)
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner import doctor, machine
+
+if TYPE_CHECKING:
+    from conftest import House
+
+
+def test_help_names_the_commands(house: House) -> None:
+    ended = house("--help")
+    assert (ended.code, ended.err) == (0, "")
+    for command in ("run", "plan", "stages", "status", "logs", "doctor", "clean"):
+        assert f"  {command} " in ended.out
+    assert "training continues from its" in house("run", "--help").out
+
+
+def test_plan(done: House) -> None:
+    ended = done("plan", "p.yaml", "--set", "two.suffix=x", "--force", "one")
+    assert ended.code == 0
+    assert ended.out.splitlines() == [
+        "demo in runs/demo, engine local",
+        "  one    run      --force, from scratch",
+        '  two    run      parameter suffix: "!" -> "x"',
+        "  three  may run  waits for two",
+    ]
+    assert not (done.work / "runs/demo/one/state.1").exists()
+
+
+def test_status_and_how_a_run_is_named(done: House) -> None:
+    by_default, by_folder, by_pipeline = (done("status", *a) for a in ([], ["runs/demo/"], ["p.yaml"]))
+    assert by_default.out == by_folder.out == by_pipeline.out
+    lines = by_default.out.splitlines()
+    assert lines[0].startswith("demo in runs/demo: done 20")
+    assert lines[1].startswith("  one    done 20")
+    assert lines[4:] == [
+        "Results:",
+        "  one: length 11",
+        "  two: length 11",
+        "Look at:",
+        "  runs/demo/one/picture.txt  (a picture of the text)",
+        "  runs/demo/two/picture.txt  (a picture of the text)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["status", "runs/deno"], "runs/deno: does not exist; name a run folder, such as runs/<pipeline name>; did you mean 'demo'?"),
+        (["status", "texts"], "texts: is no run folder; name a run folder, such as runs/<pipeline name>; choose 'demo'"),
+        (["logs", "tow"], "runs/demo: there is no step 'tow'; did you mean 'two'?"),
+        (["clean", "texts", "--yes"], "texts: is no run folder; name a run folder"),
+        (["clean", "runs/demo"], "runs/demo: nobody to ask; add --yes to remove "),
+        (["stages", "copy-txt"], "unknown stage 'copy-txt'; did you mean 'copy-text'?"),
+    ],
+)  # fmt: skip
+def test_refused(done: House, arguments: list[str], error: str) -> None:
+    before = sorted(done.work.rglob("*"))
+    ended = done(*arguments)
+    assert ended.code == 2
+    assert ended.error.startswith(error)
+    assert set(before) <= set(done.work.rglob("*"))
+
+
+def test_no_run_yet(house: House) -> None:
+    ended = house("status")
+    assert (ended.code, ended.error) == (2, "runs/: holds no run; name a run folder or a pipeline file")
+
+
+def test_logs(done: House) -> None:
+    ended = done("logs", "two")
+    assert ended.code == 0
+    head, *rest = ended.out.splitlines()
+    assert head.startswith("--- 20")
+    assert head.endswith("floodrunner run p.yaml")
+    assert rest == ["copied"]
+
+
+def test_clean_keeps_training_state_unless_told(done: House) -> None:
+    (done.work / "runs/demo/notes.txt").write_text("mine")
+    (done.work / "runs/demo/my-folder").mkdir()
+    ended = done("clean", "runs/demo", "--yes")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (
+        "runs/demo: removed what its steps had made; training state is kept in runs/demo, --state removes it\n"
+    )
+    left = {p.relative_to(done.work / "runs/demo").as_posix() for p in (done.work / "runs/demo").rglob("*")}
+    assert left - {".lock", ".hashes.json"} == {
+        "run.json", "three", "three/state", "three/state/count", "three/state/pid", "notes.txt", "my-folder"
+    }  # fmt: skip
+    assert done("run", "p.yaml").code == 0
+    assert "from 10\n" in (done.work / "runs/demo/three/log.txt").read_text()
+    (done.work / "runs/demo/notes.txt").unlink()
+    (done.work / "runs/demo/my-folder").rmdir()
+    assert done("clean", "runs/demo", "--yes", "--state").code == 0
+    assert not (done.work / "runs/demo").exists()
+
+
+def test_stages(house: House) -> None:
+    (house.code / "stages/wrong.py").write_text("X = 1")
+    ended = house("stages")
+    assert ended.code == 0
+    assert "copy-text  Copy a text, with a number added." in ended.out
+    assert "wrong      cannot be used: stages/wrong.py: has no docstring" in ended.out
+    assert "__main__" not in ended.out
+    ended = house("stages", "copy-text")
+    assert ended.out.splitlines() == [
+        "copy-text: Copy a text, with a number added.",
+        "",
+        "inputs:",
+        "  source: stack or json",
+        "  extra: json (optional)",
+        "outputs:",
+        "  text: json",
+        "params:",
+        '  suffix: text, ""',
+        "      What to add.",
+        "  upper: true or false, false",
+        "      Ignore what there is.",
+    ]
+
+
+def test_doctor(house: House) -> None:
+    ended = house("doctor", "--workdir", "runs/x")
+    assert ended.code in (0, 1)
+    assert ended.err == ""
+    assert not (house.work / "runs").exists()
+    for expected in ("Python 3.", "packages: ", "numpy ", "of memory", "run folder runs/x: ", "GPU"):
+        assert expected in ended.out
+    for line in ended.out.splitlines():
+        assert line.split()[0] in ("ok", "note", "trouble")
+        assert line.startswith("ok") or " -> " in line  # what to do
+
+
+def test_doctor_on_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor._python((3, 10)).level == "trouble"
+    assert doctor._python((3, 13)).level == "ok"
+    assert doctor._memory(2e9).level == "note"
+    monkeypatch.setattr(machine, "file_system", lambda path: "9p")
+    monkeypatch.setattr(machine, "is_wsl", lambda: True)
+    (finding,) = [each for each in doctor._folder(tmp_path) if "9p" in each.text and "below /mnt" in each.advice]
+    assert finding.level == "note"
+
+
+def test_file_system_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert machine.file_system(Path("/proc/self")) == "proc"
+    assert machine.file_system(tmp_path / "none") == machine.file_system(tmp_path) != ""
+
+
+def test_a_hidden_gpu_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.gpus.cache_clear()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert machine.gpus() == []
+    machine.gpus.cache_clear()
+
+
+def test_gpu_steps_see_the_gpu_and_others_do_not(house: House) -> None:
+    (house.code / "stages/slow.py").write_text(
+        (house.code / "stages/slow.py")
+        .read_text()
+        .replace('print("from", done', 'print(os.environ.get("CUDA_VISIBLE_DEVICES")')
+    )
+    house.pipeline("name: demo\nsteps: {a: {stage: slow}, b: {stage: slow, gpu: true}}\n")
+    expected = os.environ.get("CUDA_VISIBLE_DEVICES", "None")
+    assert house("run", "p.yaml").code == 0
+    assert house("logs", "a").out.splitlines()[-1] == "-1"
+    assert house("logs", "b").out.splitlines()[-1] == expected
+
+
+def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> None:
+    job = json.loads((done.work / "runs/demo/two/job.json").read_text())
+    folder = done_once / "work/runs/demo"
+    assert job == {
+        "stage": "copy-text",
+        "params": {"suffix": "!", "upper": False},
+        "inputs": {"source": str(folder / "one/text.json")},
+        "outputs": {"text": str(folder / "two/partial/text.json")},
+        "state": str(folder / "two/state"),
+    }
