@@ -19,6 +19,8 @@ from stages._volumes import Place
 NAMES = "section_names"
 """Dataset beside a volume: the file name of each section, where the stack was a folder."""
 
+_AHEAD_BYTES = 2**28
+
 Read = Callable[[], np.ndarray]
 
 
@@ -64,12 +66,14 @@ class Stack:
         def work(read: Read, name: str) -> np.ndarray:
             return convert(read(), name)
 
-        pool = ThreadPoolExecutor(self.threads)
+        _, y, x = self.shape
+        threads = max(1, min(self.threads, _AHEAD_BYTES // (y * x * self.form.samples * max(self.form.bits // 8, 1))))
+        pool = ThreadPoolExecutor(threads)
         ahead: deque[Future[np.ndarray]] = deque()
         try:
             for read, name in zip(self.reads(), self.names, strict=True):
                 ahead.append(pool.submit(work, read, name))
-                if len(ahead) > self.threads:
+                if len(ahead) > threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

@@ -60,6 +60,8 @@ def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
         raise InputError(f"{file_path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{file_path}: is a folder; name an HDF5 file") from None
+    except PermissionError:
+        raise InputError(f"{file_path}: may not be read by this user; give it the right to read, or copy it") from None
     except OSError as error:
         reason = "is truncated" if "truncated" in str(error) else "is not a readable HDF5 file"
         raise InputError(f"{file_path}: {reason}; make it again, or copy it again from where it came") from None
