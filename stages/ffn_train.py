@@ -171,7 +171,13 @@ class _Training:
         for i, variable in enumerate(self._variables()):
             variable.assign(arrays[f"variables/{i}"])
         self._examples.restore(values["examples"] | {"masks": arrays["masks"]})
-        return int(values["step"])
+        step = int(values["step"])
+        if step > self._params.max_steps:
+            raise InputError(
+                f"max_steps is {self._params.max_steps}, but {step} steps are trained already; set it to {step} or "
+                "more, or start afresh with --force"
+            )
+        return step
 
     def save(self, step: int) -> None:
         import keras
@@ -199,8 +205,8 @@ class _Training:
             loss, logits = train(given, target)
             if loss != loss:
                 raise StageError(
-                    f"the loss is not a number at step {step}: training diverged; try --set with a lower "
-                    f"learning_rate than {params.learning_rate} and --force, which starts it afresh"
+                    f"the loss is not a number at step {step}: training diverged; try a learning_rate lower than "
+                    f"{params.learning_rate}, and --force to start afresh"
                 )
             self._examples.update(logits)
             losses.append(loss)
@@ -220,7 +226,7 @@ class _Training:
                 self.save(done)
         board.close()
         self.save(params.max_steps)
-        self.write_model(context.outputs["model"], max(start, params.max_steps))
+        self.write_model(context.outputs["model"], params.max_steps)
 
     def write_model(self, folder: Path, step: int) -> None:
         from segmentation.ffn import network as ffn

@@ -1,0 +1,37 @@
+"""A small tissue and a small network, for the stages that train and segment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages._volumes import Place, write_volume
+
+SMALL: dict[str, Any] = {"depth": 2, "features": 4, "fov_xyz": [7, 7, 5], "deltas_xyz": [2, 2, 1]}
+PLACE = Place((8.0, 8.0, 30.0))
+
+
+@pytest.fixture
+def tissue(tmp_path: Path) -> dict[str, Path]:
+    """Inputs of `ffn-train`: two bright tubes along x, 40 x 32 x 20 voxels."""
+    from segmentation.coordinates import coordinates
+    from segmentation.partitions import partition
+    from stages._tables import write_coordinates
+
+    labels = np.zeros((20, 32, 40), np.uint32)
+    labels[4:16, 4:14] = 1
+    labels[4:16, 18:28] = 2
+    noise = np.random.default_rng(1).normal(0, 10, labels.shape)
+    image = np.clip(np.where(labels > 0, 180, 60) + noise, 0, 255).astype(np.uint8)
+    paths = {name: tmp_path / f"{name}.h5" for name in ("image", "labels", "coordinates")}
+    write_volume(paths["image"], "image", image, PLACE)
+    write_volume(paths["labels"], "labels", labels, PLACE)
+    margin = (3, 5, 5)
+    write_coordinates(paths["coordinates"], coordinates(partition(labels, margin, [0.3, 0.6], min_size=10), margin))
+    paths["statistics"] = tmp_path / "statistics.json"
+    paths["statistics"].write_text(json.dumps({"mean": float(image.mean()), "stddev": float(image.std())}))
+    return paths
