@@ -102,7 +102,7 @@ def run(params: Params, context: Context) -> None:
         )
     _volumes.write_volume(context.outputs["segmentation"], "segmentation", segmentation, data.place)
     _write_as_ffn(context.output_folder, segmentation, canvas.probability[data.box], data.place)
-    _write_objects(context.output_folder / "objects.csv", work.attempts, data)
+    _write_objects(context.output_folder / "objects.csv", work.attempts, segmentation, data)
     context.artifact(context.output_folder / "objects.csv", "each object: seed, voxels, fields of view")
     context.metric("objects", canvas.max_id)
     context.metric("segmented", round(float((segmentation > 0).mean()), 4))
@@ -172,7 +172,7 @@ class _Inference:
     def _save(self, canvas: Canvas) -> None:
         from stages import _state
 
-        arrays = {"segmentation": canvas.segmentation, "probability": canvas.probability}
+        arrays: dict[str, np.ndarray] = {"segmentation": canvas.segmentation, "probability": canvas.probability}
         values: dict[str, Any] = {
             "identity": self._identity,
             "max_id": canvas.max_id,
@@ -237,8 +237,11 @@ def _write_as_ffn(folder: Path, segmentation: np.ndarray, probability: np.ndarra
         np.savez_compressed(file, qprob=probability)
 
 
-def _write_objects(path: Path, attempts: list[Attempt], data: _Data) -> None:
+def _write_objects(path: Path, attempts: list[Attempt], segmentation: np.ndarray, data: _Data) -> None:
     """One line an object, positions in voxels of the whole stack."""
+    import numpy as np
+
+    voxels = np.bincount(segmentation.ravel())  # an attempt's own count includes what it has outside the box
     origin = [o - b.start for o, b in zip(data.place.offset, data.box, strict=True)]
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -246,7 +249,7 @@ def _write_objects(path: Path, attempts: list[Attempt], data: _Data) -> None:
         for attempt in attempts:
             if attempt.id:
                 z, y, x = (s + o for s, o in zip(attempt.seed, origin, strict=True))
-                table.writerow([attempt.id, x, y, z, attempt.voxels, len(attempt.visited)])
+                table.writerow([attempt.id, x, y, z, voxels[attempt.id], len(attempt.visited)])
 
 
 def _sizes(shape: Any) -> str:

@@ -59,9 +59,7 @@ def test_training_lowers_the_loss_and_writes_a_model(run_stage: Callable[..., An
     assert network == (2, 4, (5, 7, 7), (1, 2, 2))
     assert json.loads((long["model"] / "network.json").read_text())["step"] == 300
     state = long["model"].parent / "state"
-    assert sorted(p.name for p in (state / "checkpoints").iterdir()) == [
-        f"step-{n:08d}" for n in (100, 200, 300)
-    ]
+    assert sorted(p.name for p in (state / "checkpoints").iterdir()) == [f"step-{n:08d}" for n in (100, 200, 300)]
     assert list((state / "tensorboard").glob("events.out.tfevents.*"))
 
 
