@@ -100,9 +100,7 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
         starts.append(total)
     one, other = np.concatenate(touching).T
     graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(total + 1, total + 1))
-    count, number = connected_components(graph, directed=False)
-    _, first, number = np.unique(number, return_index=True, return_inverse=True)
-    number = np.argsort(np.argsort(first))[number]  # in the order in which the pieces begin
+    count, number = connected_components(graph, directed=False)  # numbered in the order in which they begin
     of_piece, size = np.zeros(count, np.uint64), np.zeros(count, np.int64)
     of_piece[number] = np.concatenate(ids)
     np.add.at(size, number, np.concatenate(voxels))

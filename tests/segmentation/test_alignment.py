@@ -68,6 +68,29 @@ def test_where_nothing_tells_there_is_no_shift() -> None:
     assert shift_of_sections([(picture(same), same)])[0] == 0
 
 
+def test_one_section_of_strong_contrast_shifts_nothing() -> None:
+    labels = np.broadcast_to(cells(1, seed=4)[0], (8, 64, 64))
+    image = picture(labels, membrane=140)
+    image[7] = picture(labels[7:], membrane=30)[0]
+    shift, _, own = shift_of_sections([(image, labels)])
+    contrast = [
+        (grey[boundaries(ids)].mean() - grey.mean()) / grey.std() for grey, ids in zip(image, labels, strict=True)
+    ]
+    assert abs(np.mean(contrast[2:])) > 1.25 * abs(np.mean(contrast[1:7]))  # the one after is better, by one section
+    assert shift == 0
+    assert own > 0
+
+
+def test_a_contrast_that_is_a_little_better_shifts_nothing() -> None:
+    labels = np.broadcast_to(cells(1, seed=4)[0], (10, 64, 64))
+    image = np.concatenate([picture(labels[:1], membrane=120 - 4 * z) for z in range(10)])
+    shift, there, own = shift_of_sections([(image, labels)])
+    assert (shift, there) == (0, own)
+    at_their_own = shift_of_sections([(image[:9], labels[:9])])[1]
+    at_the_next = shift_of_sections([(image[1:], labels[:9])])[1]
+    assert at_the_next > at_their_own
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ["snemi3d", "isbi2012"])
 @pytest.mark.parametrize("shift", [-1, 0, 1])

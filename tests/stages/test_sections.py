@@ -118,6 +118,7 @@ def test_a_folder_of_folders_is_refused(tmp_path: Path) -> None:
         (["0000.png", "0002.png"], [0, 2]),
         (["em_4nm_z001_v2.png", "em_4nm_z002_v2.png"], [1, 2]),
         (["a1.png", "b2.png"], None),  # two things differ
+        (["s1_t5.png", "s2_t6.png"], None),
         (["a1.png", "b1.png"], None),  # what differs is no number
         (["a1.png", "a1b.png"], None),
         (["a1.png"], None),
