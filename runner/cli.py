@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner import __version__
-from runner.errors import Interrupted, UserError, disk_trouble
+from runner.errors import Interrupted, StepFailed, UserError, disk_trouble
+
+if TYPE_CHECKING:
+    from runner.run import Setting
 
 _DONE, _BAD_INPUT, _BUG, _INTERRUPTED = 0, 2, 3, 130  # as in stages._contract, which would load pydantic
 
@@ -77,9 +80,10 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
     decisions = running.decisions(setting.plan, setting.engine, setting.root)
     words_for = {True: "run", False: "skip", None: "may run"}
     width = max(len(step) for step in decisions)
+    engine_used = setting.engine_name + (f" ({setting.engine_reason})" if setting.engine_reason else "")
     _print(
         [
-            f"{setting.plan.name} in {words.here(setting.plan.workdir)}, engine {setting.engine_name}",
+            f"{setting.plan.name} in {words.here(setting.plan.workdir)}, engine {engine_used}",
             *(f"  {step:{width}}  {words_for[each.runs]:7}  {each.reason}" for step, each in decisions.items()),
         ]
     )
@@ -129,8 +133,10 @@ def clean(target: str, state: bool, yes: bool) -> None:
     """Remove what a run has made. RUN as for `status`."""
     from runner import folders, record, words
 
-    workdir, _ = folders.find(target)
+    workdir, run = folders.find(target)
     with record.lock(workdir, "floodrunner clean"):
+        for step in run["steps"]:
+            folders.reclaim(workdir / step)
         paths = folders.removable(workdir, state)
         if not paths:
             click.echo(f"{words.here(workdir)}: nothing to remove; --state removes training state as well")
@@ -166,7 +172,7 @@ def _setting(
     workdir: str | None,
     start: str | None,
     force: Sequence[str],
-) -> Any:
+) -> Setting:
     from pathlib import Path
 
     from runner import engines, folders, registry, spec
@@ -178,8 +184,8 @@ def _setting(
     read, known = spec.load(Path(pipeline)), registry.scan()
     folder = Path(os.path.expanduser(workdir)) if workdir else folders.default(read.spec.name)
     planned = planning.make(read, known, folder, planning.Options(inputs, sets, force, start))
-    name, chosen, _ = engines.choose(engine, [planned.job(step) for step in planned.steps])
-    return running.Setting(read, planned, name, chosen, known.root, ["floodrunner", *sys.argv[1:]])
+    name, chosen, reason = engines.choose(engine, [planned.job(step) for step in planned.steps])
+    return running.Setting(read, planned, name, chosen, reason, known.root, ["floodrunner", *sys.argv[1:]])
 
 
 def _print(lines: Sequence[str]) -> None:
@@ -214,9 +220,9 @@ def _main() -> int:
     except OSError as error:
         text = disk_trouble(error)
         return _say(text, _BAD_INPUT) if text else _bug(error)
+    except StepFailed as error:
+        return _say(str(error), error.code)
     except Exception as error:
-        if code := getattr(error, "code", None):  # run.StepFailed, which is not loaded here for everybody
-            return _say(str(error), code)
         return _bug(error)
 
 

@@ -50,14 +50,14 @@ def _python(version: tuple[int, ...]) -> Finding:
 
 def _packages() -> list[Finding]:
     """The packages that stages use; read from their metadata."""
-    there, missing = [], []
-    # `tensorflow` and `tensorflow-cpu` are one package to us: the extra lists both, for different machines.
-    for name in local.identity(False):
-        if name not in ("engine", "python", "KERAS_BACKEND"):
+    names, there, missing = local.distributions(), [], []
+    for name in names:
+        try:
             there.append(f"{name} {importlib.metadata.version(name)}")
-    for name in ("h5py", "keras", "numpy", "pillow", "scikit-image", "scipy", "tifffile"):
-        if not any(entry.startswith(f"{name} ") for entry in there):
+        except importlib.metadata.PackageNotFoundError:
             missing.append(name)
+    if any(each.startswith("tensorflow") for each in there):  # two packages for different machines; one is enough
+        missing = [name for name in missing if not name.startswith("tensorflow")]
     found = [Finding("ok", f"packages: {', '.join(there)}")] if there else []
     if missing:
         found.append(Finding("trouble", f"not installed: {', '.join(missing)}", "run 'make test' or 'make demo' once"))

@@ -12,6 +12,14 @@ class UserError(Exception):
     """Refused, with exit code 2. Its text is one line, without the leading `floodrunner: `."""
 
 
+class StepFailed(Exception):
+    """A step ended otherwise than done: exit code, and one line for the user."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(" ".join(text.split()))
+        self.code = code
+
+
 class Interrupted(BaseException):
     """Ctrl-C, SIGTERM or SIGHUP arrived. Exit code 130."""
 

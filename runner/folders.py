@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runner import record, spec
+from runner import engines, record, spec
 from runner.errors import UserError, suggest
 from runner.record import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
 from stages._contract import JOB_FILE, STATE
@@ -49,6 +49,13 @@ def step_folder(workdir: Path, run: dict[str, Any], step: str) -> Path:
     if step not in run["steps"]:
         raise UserError(f"{workdir}: there is no step {step!r}; {suggest(step, run['steps'])}")
     return workdir / step
+
+
+def reclaim(folder: Path) -> None:
+    """Waits until nothing that a killed run left behind is at work in a step's folder. Raises UserError if it stays."""
+    if folder.is_dir():
+        for name in engines.NAMES:
+            engines.load(name).reclaim(folder)
 
 
 def removable(workdir: Path, with_state: bool) -> list[Path]:

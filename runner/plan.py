@@ -22,6 +22,7 @@ from stages import _contract
 from stages._contract import split_dataset
 
 FORCED, FROM = "forced", "from"
+_BESIDE = ("stage", "in", "gpu")
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,8 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
     for name in params:
         if name not in known:
             where = _param_place(id, (name,), pipeline, sets)
-            raise UserError(f"{where}: unknown parameter {name!r} of stage {stage.name}; {suggest(name, known)}")
+            instead = f"{name} is written beside params, not in it" if name in _BESIDE else suggest(name, known)
+            raise UserError(f"{where}: unknown parameter {name!r} of stage {stage.name}; {instead}")
     texts: dict[YamlPath, str] = {}
     for path, text in pipeline.document.texts.items():
         if path[:3] == ("steps", id, "params") and path[3] not in sets:

@@ -14,10 +14,10 @@ from runner import __version__, content, display, events, machine, record, skip,
 from runner.content import Cache
 from runner.display import Display
 from runner.engines import Engine, Exit, Job
-from runner.errors import Interrupted, UserError
+from runner.errors import Interrupted, StepFailed, UserError
 from runner.events import Progress, Tail
 from runner.plan import FORCED, Plan, Step
-from runner.record import HASHES_FILE, RUN_FILE, STEP_FILE, Parts, StepRecord
+from runner.record import HASHES_FILE, RUN_FILE, STEP_FILE, Artifact, Parts, StepRecord
 from runner.skip import Contents, Decision
 from runner.spec import Pipeline
 from runner.stop import Stop
@@ -38,16 +38,9 @@ class Setting:
     plan: Plan
     engine_name: str
     engine: Engine
+    engine_reason: str
     root: Path
     command: list[str]
-
-
-class StepFailed(Exception):
-    """A step ended otherwise than done: exit code, and one line for the user."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(" ".join(text.split()))
-        self.code = code
 
 
 @dataclass
@@ -180,7 +173,7 @@ def _step(run: _Run, step: Step) -> StepRecord:
 def _prepare(run: _Run, step: Step, job: Job) -> None:
     """Makes the step's folder ready for a try: what a former one left half done goes, its state stays."""
     job.folder.mkdir(exist_ok=True)
-    run.setting.engine.reclaim(job)
+    run.setting.engine.reclaim(job.folder)
     for note in run.setting.engine.notes([job]):
         if note not in run.notes:
             run.notes.add(note)
@@ -236,7 +229,7 @@ def _publish(
         files=files,
         ports={port: content.of_port(port_file(port, kind), files) for port, kind in step.stage.outputs.items()},
         metrics=progress.results,
-        artifacts=progress.artifacts,
+        artifacts=[_from_step_folder(artifact) for artifact in progress.artifacts],
         started=started,
         ended=record.now(),
         seconds=seconds,
@@ -248,9 +241,17 @@ def _publish(
     return done
 
 
+def _from_step_folder(artifact: Artifact) -> Artifact:
+    """The stage names it from where its outputs were written, which may also be the state beside them."""
+    path = os.path.relpath(os.path.join(_contract.PARTIAL, artifact.path), _contract.PARTIAL)
+    if path.startswith(os.pardir):
+        path = os.path.normpath(os.path.join(_contract.PARTIAL, artifact.path))
+    return Artifact(path=path, title=artifact.title)
+
+
 def _read_inputs(run: _Run) -> None:
     """Hashes the user's inputs, before anything starts."""
-    plan, cache = run.setting.plan, run.contents.cache
+    plan = run.setting.plan
     timer = threading.Timer(_SAY_READING_AFTER_S, run.show.note, ["reading the inputs, to know when they change"])
     timer.daemon = True
     timer.start()
@@ -259,8 +260,12 @@ def _read_inputs(run: _Run) -> None:
             run.contents.of(f"inputs.{name}")
     finally:
         timer.cancel()
-    if (entries := cache.entries()) is not None:
-        record.write_json(plan.workdir / HASHES_FILE, entries)
+    _save_hashes(run)
+
+
+def _save_hashes(run: _Run) -> None:
+    if (entries := run.contents.cache.entries()) is not None:
+        record.write_json(run.setting.plan.workdir / HASHES_FILE, entries)
 
 
 def _report(run: _Run) -> dict[str, Any]:
@@ -275,7 +280,11 @@ def _report(run: _Run) -> dict[str, Any]:
         "started": record.now(),
         "ended": None,
         "host": machine.describe(),
-        "engine": {"name": setting.engine_name, "identity": setting.engine.identity(False)},
+        "engine": {
+            "name": setting.engine_name,
+            "reason": setting.engine_reason,
+            "identity": setting.engine.identity(False),
+        },
         "pipeline": {"name": plan.name, "file": os.path.abspath(document.source), "text": document.text},
         "inputs": {
             name: {"path": path, "content": run.contents.of(f"inputs.{name}")} for name, path in plan.inputs.items()
@@ -296,6 +305,7 @@ def _report(run: _Run) -> dict[str, Any]:
 def _close(run: _Run, status: str) -> None:
     run.report.update(status=status, ended=record.now())
     run.save()
+    _save_hashes(run)
 
 
 def _status(error: BaseException) -> str:

@@ -74,6 +74,8 @@ def read(document: Document) -> Pipeline:
     except ValidationError as error:
         path, text = explain.problem(error, document.value, PipelineSpec, document.texts)
         where = _where(path)
+        if len(path) == 2 and path[0] == "inputs" and isinstance(found := document.value["inputs"][path[1]], str):
+            text = f"found {found!r} (text); write {{path: {found}}}"
         raise UserError(f"{document.at(path)}: {where}{': ' if where else ''}{text}") from None
     for kind, pattern, rule in _RULES:
         for name in [spec.name] if kind == "name" else list(getattr(spec, kind)):

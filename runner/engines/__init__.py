@@ -67,14 +67,18 @@ class Engine(Protocol):
     def notes(self, jobs: Sequence[Job]) -> list[str]:
         """What the user should know before these jobs start, one line each."""
 
-    def reclaim(self, job: Job) -> None:
-        """Waits for, or ends, what a killed runner left at work in the job's folder. Raises UserError if it stays."""
+    def reclaim(self, folder: Path) -> None:
+        """Waits for, or ends, what a killed runner left at work in a step's folder. Raises UserError if it stays."""
 
     def start(self, job: Job, root: Path) -> Running:
         """Writes `job.json` and starts the stage, its output added to `log.txt`.
 
         `root` holds `stages/` and `segmentation/`.
         """
+
+
+def load(name: str) -> Engine:
+    return cast(Engine, importlib.import_module(f"runner.engines.{name}"))
 
 
 def choose(name: str, jobs: Sequence[Job]) -> tuple[str, Engine, str]:
@@ -88,7 +92,7 @@ def choose(name: str, jobs: Sequence[Job]) -> tuple[str, Engine, str]:
     """
     reasons: list[str] = []
     for candidate in NAMES if name == "auto" else (name,):
-        engine = cast(Engine, importlib.import_module(f"runner.engines.{candidate}"))
+        engine = load(candidate)
         reason = engine.unavailable(jobs)
         if not reason:
             why = "; ".join(reasons) if name == "auto" else "asked for"

@@ -31,10 +31,8 @@ def unavailable(jobs: Sequence[Job]) -> str:
 def identity(gpu: bool) -> dict[str, str]:
     """Python, and the versions of the packages that stages use; read from their metadata, nothing is imported."""
     found = {"engine": "local", "python": ".".join(platform.python_version_tuple()[:2])}
-    backend = os.environ.get("KERAS_BACKEND", "")
-    names = _distributions() + (["jax", "jaxlib"] if backend == "jax" else [])
-    if backend:
-        found["KERAS_BACKEND"] = backend
+    found["backend"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    names = distributions() + (["jax", "jaxlib"] if found["backend"] == "jax" else [])
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
@@ -48,11 +46,11 @@ def notes(jobs: Sequence[Job]) -> list[str]:
     return [f"no GPU found: {', '.join(wanting)} will run on the CPU, which is slower (floodrunner doctor says more)"]
 
 
-def reclaim(job: Job) -> None:
+def reclaim(folder: Path) -> None:
     """A stage whose runner was killed stops by itself; it holds a lock on its folder until then."""
     deadline = time.monotonic() + _ORPHAN_LEAVES_S
     while True:
-        with open(job.folder / _RUNNING, "a+", encoding="utf-8") as file:
+        with open(folder / _RUNNING, "a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
@@ -61,7 +59,7 @@ def reclaim(job: Job) -> None:
                 pid = file.read().strip() or "unknown"
         if time.monotonic() > deadline:
             raise UserError(
-                f"step {job.step}: process {pid}, left by a run that was killed, is still at work in {job.folder}; "
+                f"step {folder.name}: process {pid}, left by a run that was killed, is still at work in {folder}; "
                 f"end it (kill {pid}) and run again"
             )
         time.sleep(0.2)
@@ -142,7 +140,7 @@ def _cause(number: int) -> str:
     return f"killed by {name}{often.get(number, '')}"
 
 
-def _distributions() -> list[str]:
+def distributions() -> list[str]:
     """The packages of our extra `stages`, whether installed or not."""
     try:
         requirements = importlib.metadata.requires("floodrunner") or []

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import doctor, machine
+from runner import cli, doctor, machine
+from stages import _contract
 
 if TYPE_CHECKING:
     from conftest import House
@@ -186,3 +187,10 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
         "outputs": {"text": str(folder / "two/partial/text.json")},
         "state": str(folder / "two/state"),
     }
+
+
+def test_exit_codes_are_those_of_the_contract() -> None:
+    """The command line has its own copy: the contract would load pydantic for `--help`."""
+    assert (cli._DONE, cli._BAD_INPUT, cli._BUG, cli._INTERRUPTED) == (
+        _contract.DONE, _contract.BAD_INPUT, _contract.BUG, _contract.INTERRUPTED
+    )  # fmt: skip

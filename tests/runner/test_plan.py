@@ -175,6 +175,7 @@ def edited(old: str, new: str) -> str:
             "p.yaml:7: a step cannot be named 'inputs': inputs.<name> means the pipeline's; rename it",
         ),
         (edited("path: images", "paht: images"), "p.yaml:3: input images: paht: unknown key 'paht'; did you mean 'path'?"),
+        (edited("{path: images, help: the sections}", "data/images"), "p.yaml:3: input images: found 'data/images' (text); write {path: data/images}"),
         (edited("path: images", "path: 3"), "p.yaml:3: input images: path: found 3; write text, in quotes"),
         (edited("stage: make-labels", "stage: make-label"), "p.yaml:8: step train: unknown stage 'make-label'; "
          "did you mean 'make-labels'?"),
@@ -304,7 +305,7 @@ def test_refused(stages: Registry, folder: Path, text: str, message: str) -> Non
         ({"sets": ["train.max_step=1"]}, "--set train.max_step=1: unknown parameter 'max_step' of stage make-labels; "
          "did you mean 'max_steps'?"),
         ({"sets": ["tran.max_steps=1"]}, "--set tran.max_steps=1: there is no step 'tran'; did you mean 'train'?"),
-        ({"sets": ["train.gpu=true"]}, "--set train.gpu=true: unknown parameter 'gpu' of stage make-labels; choose one of"),
+        ({"sets": ["train.gpu=true"]}, "--set train.gpu=true: unknown parameter 'gpu' of stage make-labels; gpu is written beside params, not in it"),
         ({"sets": ["max_steps=1"]}, "--set max_steps=1: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000"),
         ({"sets": ["train.max_steps"]}, "--set train.max_steps: write --set STEP.PARAMETER=VALUE"),
         ({"sets": ["train.max_steps="]}, "--set train.max_steps=: has no value; write one after the =, or null for none"),
