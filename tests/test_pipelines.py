@@ -1,0 +1,70 @@
+"""The pipelines as they are shipped, run with the command a user types."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY_NETWORK = ["train.depth=2", "train.features=4"]
+
+
+def floodrunner(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("floodrunner")), *(str(arg) for arg in args)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+
+
+def settings(*pairs: str) -> list[str]:
+    return [part for pair in pairs for part in ("--set", pair)]
+
+
+@pytest.mark.real_data
+def test_ffn_on_real_sections_runs_to_the_score(shared: Path, tmp_path: Path) -> None:
+    """70 sections of 512 x 512; training cut short, a small box."""
+    data = shared / "snemi3d"
+    arguments = [
+        "pipelines/ffn.yaml",
+        *("--input", f"images={data / 'images'}", "--input", f"labels={data / 'labels'}"),
+        *("--workdir", tmp_path / "run"),
+        *settings(*TINY_NETWORK, "train.max_steps=20"),
+        *settings("segment.box_xyz={start: [200, 100, 20], size: [64, 48, 24]}", "segment.min_segment_size=10"),
+        *settings("segment.move_threshold=0.3", "segment.segment_threshold=0.2"),  # so that 20 steps find anything
+    ]
+    done = floodrunner("run", *arguments)
+    assert done.returncode == 0, done.stderr + done.stdout
+    metrics = json.loads((tmp_path / "run" / "score" / "metrics.json").read_text())
+    assert metrics["truth_objects"] > 3
+    assert 0 <= metrics["unsegmented_as_background"]["adapted_rand_error"] <= 1
+    assert len(list((tmp_path / "run" / "png" / "sections").glob("*.png"))) == 24
+    assert "overview.png" in done.stdout
+
+    again = floodrunner("run", *arguments)
+    assert again.returncode == 0
+    assert again.stdout.count("nothing changed") == 10
+    assert "overview.png" in again.stdout
+
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["engine"]
+
+
+def test_quickstart_runs_to_its_pictures(tmp_path: Path) -> None:
+    """The demo on smaller tissue, with a network that learns nothing in 20 steps: the whole road, not its quality."""
+    arguments = [
+        "pipelines/quickstart.yaml",
+        *("--workdir", tmp_path / "run"),
+        *settings("tissue.size_xyz=[96, 96, 24]", "unseen.size_xyz=[64, 64, 16]"),
+        *settings(*TINY_NETWORK, "train.max_steps=20"),
+    ]
+    done = floodrunner("run", *arguments)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert (tmp_path / "run" / "score" / "metrics.json").exists()
+    for picture in ("tissue/preview.png", "png/overview.png"):
+        assert (tmp_path / "run" / picture).exists()
+        assert picture in done.stdout
+    longer = floodrunner("plan", *arguments, "--set", "train.max_steps=30")
+    assert "max_steps: 20 -> 30" in longer.stdout
+    assert longer.stdout.count("nothing changed") == 6
