@@ -44,13 +44,13 @@ def test_a_shift_is_found(shift: int, membrane: int) -> None:
     found = shift_of_sections([(image[1:13], labels[1 + shift : 13 + shift])])
     assert found is not None
     assert found[0] == shift
-    assert (found[1] > 1.25 * found[2]) == (shift != 0)
+    assert (found[1] > 1.4 * found[2]) == (shift != 0)
 
 
 def test_several_blocks_count_together() -> None:
     labels = cells(14, seed=3)
     image = picture(labels)
-    blocks = [(image[a : a + 4], labels[a + 1 : a + 5]) for a in (0, 4, 8)]  # 2 sections each, but 6 in all
+    blocks = [(image[a : a + 4], labels[a + 1 : a + 5]) for a in (0, 3, 6, 9)]  # 2 sections each, but 8 in all
     assert shift_of_sections(blocks[:1])[0] == 0
     assert shift_of_sections(blocks)[0] == 1
 
@@ -76,7 +76,7 @@ def test_one_section_of_strong_contrast_shifts_nothing() -> None:
     contrast = [
         (grey[boundaries(ids)].mean() - grey.mean()) / grey.std() for grey, ids in zip(image, labels, strict=True)
     ]
-    assert abs(np.mean(contrast[2:])) > 1.25 * abs(np.mean(contrast[1:7]))  # the one after is better, by one section
+    assert abs(np.mean(contrast[2:])) > 1.4 * abs(np.mean(contrast[1:7]))  # the one after is better, by one section
     assert shift == 0
     assert own > 0
 
