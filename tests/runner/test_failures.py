@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner import record
+
 if TYPE_CHECKING:
     from conftest import House
 
@@ -130,16 +132,26 @@ def test_a_disk_that_gets_full_while_a_stage_writes(house: House, small_disk: Pa
 def test_a_disk_that_is_full_already(house: House, small_disk: Path) -> None:
     house.pipeline("name: demo\nsteps: {x: {stage: fill-disk}}\n")
     assert house("run", "p.yaml", "--workdir", "small/run").code == 0
-    record = (small_disk / "run/run.json").read_bytes()
+    before = (small_disk / "run/run.json").read_bytes()
     (small_disk / "rest").touch()
     with pytest.raises(OSError, match="No space left"):
         shutil.copyfile("/dev/zero", small_disk / "rest")
     ended = house("run", "p.yaml", "--workdir", "small/run", "--force", "x")
     assert ended.code == 2
     assert "no space left on device; free some space and run again: finished steps are kept" in ended.error
-    assert (small_disk / "run/run.json").read_bytes() == record  # whole, not half
+    assert (small_disk / "run/run.json").read_bytes() == before  # whole, not half
     (small_disk / "rest").unlink()
     assert house("run", "p.yaml", "--workdir", "small/run").code == 0
+
+
+def test_a_record_is_whole_or_the_one_before(small_disk: Path) -> None:
+    file = small_disk / "run.json"
+    record.write_json(file, {"a": 1})
+    with pytest.raises(OSError, match="No space left") as error:
+        record.write_json(file, {"a": "x" * 5_000_000})
+    assert error.value.filename == str(file)
+    assert record.read_json(file) == {"a": 1}
+    assert os.listdir(small_disk) == ["run.json"]
 
 
 def test_a_folder_of_another_user(house: House) -> None:

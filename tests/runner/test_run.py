@@ -273,6 +273,15 @@ def test_a_failure_leaves_the_former_result_and_the_state(done: House) -> None:
     assert set(planned(done).values()) == {SKIPPED}  # back to what was: the former result still stands
 
 
+def test_a_step_run_again_on_request_is_not_forgotten_when_cut_off(done: House) -> None:
+    state = done.work / "runs/demo/three/state/count"
+    state.unlink()
+    state.mkdir()  # the stage stumbles over this
+    assert done("run", "p.yaml", "--from", "three").code == 3
+    state.rmdir()
+    assert planned(done)["three"] == "run not finished last time, continues from its state"
+
+
 def test_what_a_try_left_half_done_is_cleared(done: House) -> None:
     partial = done.work / "runs/demo/two/partial"
     partial.mkdir()
