@@ -1,0 +1,63 @@
+"""What the documents say, done."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import types
+from pathlib import Path
+
+import numpy as np
+
+from stages import _contract
+from stages._volumes import Place, read_volume, write_volume
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_stage_in_adding_a_stage_works(tmp_path: Path) -> None:
+    block = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "adding-a-stage.md").read_text(), re.DOTALL)
+    assert block
+    stage = types.ModuleType("stages.documented")
+    exec(block[1], stage.__dict__)
+    labels = np.zeros((4, 6, 8), np.uint32)
+    labels[0] = 5
+    labels[2, 0, 0] = 9
+    write_volume(tmp_path / "in.h5", "segmentation", labels, Place())
+    job = _contract.Job(
+        stage="documented",
+        params={},
+        inputs={port: str(tmp_path / "in.h5") for port in stage.INPUTS},
+        outputs={port: str(tmp_path / _contract.port_file(port, kind)) for port, kind in stage.OUTPUTS.items()},
+        state=str(tmp_path / "state"),
+    )
+    events = io.StringIO()
+    stage.run(stage.Params.parse({"min_size": 40}), _contract.Context(job, events))
+    result, _ = read_volume(tmp_path / "segmentation.h5")
+    np.testing.assert_array_equal(result, np.where(labels == 5, 5, 0))
+    assert json.loads(events.getvalue())["value"] == 1
+
+
+def test_commands_in_the_readme_exist() -> None:
+    from click.testing import CliRunner
+
+    from runner.cli import cli
+
+    readme = (ROOT / "README.md").read_text()
+    commands = set(re.findall(r"^(?:\.venv/bin/)?floodrunner +([a-z]+)", readme, re.MULTILINE))
+    assert len(commands) > 4
+    for command in commands:
+        assert CliRunner().invoke(cli, [command, "--help"]).exit_code == 0, command
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    links = [
+        (page, link)
+        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text())
+        if not link.startswith("http")
+    ]
+    assert len(links) > 3
+    missing = [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
+    assert not missing
