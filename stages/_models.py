@@ -11,6 +11,7 @@ import numpy as np
 
 from segmentation.ffn.network import Network
 from stages._contract import InputError
+from stages._hdf5 import create_hdf5
 
 if TYPE_CHECKING:
     import keras
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def write_model(folder: Path, network: Network, weights: dict[str, np.ndarray], step: int) -> None:
     """Writes the model; `weights` by google/ffn's names, `step` is how far it was trained."""
     folder.mkdir(parents=True, exist_ok=True)
-    with h5py.File(folder / "weights.h5", "w") as file:
+    with create_hdf5(folder / "weights.h5") as file:
         for name, array in weights.items():
             file[name] = array
     settings = {

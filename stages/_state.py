@@ -11,6 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from stages._hdf5 import create_hdf5
+
 _VALUES = "values.json"
 
 
@@ -27,7 +29,7 @@ def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> N
     """Writes beside `path`, then takes its place: a kill at any moment leaves the old state or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".writing")
-    with h5py.File(beside, "w") as file:
+    with create_hdf5(beside) as file:
         for name, array in arrays.items():
             file[name] = array
         file[_VALUES] = np.frombuffer(json.dumps(values).encode(), np.uint8)

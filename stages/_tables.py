@@ -8,11 +8,12 @@ import h5py
 
 from segmentation.coordinates import Coordinates
 from stages._contract import InputError
+from stages._hdf5 import create_hdf5
 
 
 def write_coordinates(path: Path, coordinates: Coordinates) -> None:
     """Writes the table; `read_coordinates` gives the same back."""
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as file:
         file.attrs["shape_zyx"] = coordinates.shape
         file["classes"] = coordinates.classes
         file["starts"] = coordinates.starts

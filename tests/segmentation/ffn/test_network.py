@@ -76,7 +76,7 @@ def test_sizes_that_do_not_fit_are_refused(fov: ffn.Triple, deltas: ffn.Triple, 
 
 def test_weights_of_another_depth_are_refused_by_name() -> None:
     deeper = ffn.weights(ffn.build(SMALL._replace(depth=4)))
-    with pytest.raises(ValueError, match="seed_update/conv3_a/biases.*depth does not agree"):
+    with pytest.raises(ValueError, match=r"seed_update/conv3_a/biases.*depth does not agree"):
         ffn.set_weights(ffn.build(SMALL), deeper)
 
 
