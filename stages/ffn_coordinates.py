@@ -29,7 +29,7 @@ def _plain(name: str) -> str:
 class Params(StageParams):
     margin_xyz: tuple[Margin, Margin, Margin] = (24, 24, 24)
     """Voxels next to the border that are left out: the radius of what the network sees, with its moves."""
-    background: bool = False
+    background: bool = True
     """List positions on no object as one more class, as google/ffn does: there the network learns not to grow."""
     tfrecord: bool = False
     """Also write `tf_record_file`, which google/ffn's train.py reads, beside the table."""
