@@ -65,7 +65,7 @@ class Plan:
     def folder(self, step: str) -> Path:
         return self.workdir / step
 
-    def job(self, step: Step) -> Job:
+    def job(self, step: Step, program: str = "") -> Job:
         """The job of a step; its outputs go to `partial/`, from where they are published."""
         folder = self.folder(step.id)
         return Job(
@@ -79,6 +79,7 @@ class Plan:
             },
             folder=folder,
             gpu=step.gpu,
+            program=program,
         )
 
     def _path(self, source: str) -> str:

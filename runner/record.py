@@ -8,9 +8,10 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runner.content import File
 from runner.errors import UserError
-from stages._contract import PARTIAL, STATE
+from stages._contract import EVENTS_FILE, JOB_FILE, LOG_FILE, PARTIAL, STATE
 
 RUN_FILE, STEP_FILE, LOCK_FILE, HASHES_FILE = "run.json", "step.json", ".lock", ".hashes.json"
+OURS = frozenset({JOB_FILE, EVENTS_FILE, LOG_FILE, STEP_FILE, PARTIAL, STATE})
+"""Names in a step's folder that a stage may not publish under."""
+
+_NAMES_FILE = ".names.json"
+_BESIDE = re.compile(r"\..+\.json\.\d+")  # what `write_json` writes first
+_LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.05
 
 
 def now() -> str:
@@ -44,10 +51,18 @@ def write_json(path: Path, value: Any) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C as well
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed `write_json` left. Call it with the lock held: nobody else may be writing here."""
+    for name in filter(_BESIDE.fullmatch, os.listdir(folder)):
+        remove(folder / name)
 
 
 class Artifact(BaseModel):
@@ -60,7 +75,7 @@ class Artifact(BaseModel):
 
 
 class Parts(BaseModel):
-    """All that decides the result of a step; its fingerprint is the hash of this.
+    """All that decides the result of a step.
 
     Attributes:
       code: path of a source file -> hash.
@@ -77,9 +92,9 @@ class Parts(BaseModel):
     gpu: bool
     inputs: dict[str, str]
 
-    def fingerprint(self) -> str:
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+    def program(self) -> str:
+        """The hash of the code and of what runs it: a state that another program made is not blindly gone on from."""
+        return hashlib.sha256(json.dumps([self.code, self.engine], sort_keys=True).encode()).hexdigest()
 
 
 class StepRecord(BaseModel):
@@ -95,7 +110,6 @@ class StepRecord(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     step: str
-    fingerprint: str
     parts: Parts
     names: list[str]
     files: dict[str, File]
@@ -147,21 +161,47 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def publish(folder: Path, former: list[str]) -> list[str]:
-    """Moves what a step made from `partial/` to its place, and removes what only a former run of it had made.
+def withdraw(folder: Path, more: Sequence[str] = ()) -> set[str]:
+    """Removes a step's record: from now on it counts as not run. Its files stay, and so do their names.
 
-    `step.json` must be gone before this and be written after it: in between, the step counts as not run.
+    The names outlive the record in a file of their own: a try that is cut off may not make the same files again, and
+    what nobody knows the name of would lie among the next result for ever.
+
+    Args:
+      more: names that are about to be published.
+
+    Returns:
+      All names that a result of this step has, or may have, in its folder; `more` included.
+    """
+    names = set(more)
+    for file in (STEP_FILE, _NAMES_FILE):
+        names.update((read_json(folder / file) or {}).get("names", []))
+    write_json(folder / _NAMES_FILE, {"names": sorted(names)})
+    remove(folder / STEP_FILE)
+    return names
+
+
+def publish(folder: Path) -> list[str]:
+    """Moves what a step made from `partial/` to its place, and removes what only a former try of it had made.
+
+    The step counts as not run until `finish` is called.
 
     Returns:
       The names published, sorted.
     """
     made = sorted(os.listdir(folder / PARTIAL))
-    for name in {*former, *made}:
+    for name in withdraw(folder, made):
         remove(folder / name)
     for name in made:
         os.rename(folder / PARTIAL / name, folder / name)
     os.rmdir(folder / PARTIAL)
     return made
+
+
+def finish(folder: Path, done: StepRecord) -> None:
+    """Writes the record of a step whose files are in their place."""
+    write_json(folder / STEP_FILE, done.model_dump(mode="json"))
+    remove(folder / _NAMES_FILE)
 
 
 def open_run_folder(workdir: Path, pipeline: str) -> None:
@@ -175,7 +215,7 @@ def open_run_folder(workdir: Path, pipeline: str) -> None:
     run = read_json(workdir / RUN_FILE)
     if run is None:
         ours = {LOCK_FILE, HASHES_FILE}
-        others = [name for name in os.listdir(workdir) if name not in ours and not name.startswith(f".{RUN_FILE}.")]
+        others = [name for name in os.listdir(workdir) if name not in ours and not _BESIDE.fullmatch(name)]
         if others:
             raise UserError(
                 f"{workdir}: is no run folder, and holds {others[0]}; choose an empty or new folder with --workdir"
@@ -194,27 +234,47 @@ def lock(workdir: Path, command: str) -> Iterator[None]:
       UserError: if another process holds it; says which.
     """
     path = workdir / LOCK_FILE
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = _acquire(path)
     try:
-        for _ in range(10):
-            if _flock(descriptor, path, fcntl.LOCK_EX):
-                break
-            if held := read_json(path):
-                who = f"process {held.get('pid')} on {held.get('host')} since {local_time(held['since'])}"
-                raise UserError(
-                    f"{workdir}: is in use by {who}: {held.get('command')}; wait for it, stop it, or choose another "
-                    "folder with --workdir"
-                )
-            time.sleep(0.05)  # it has not written its name yet, or is only `status` having a look
-        else:
-            raise UserError(f"{workdir}: is in use by another process; wait for it, or choose another with --workdir")
         me = {"pid": os.getpid(), "host": os.uname().nodename, "command": command, "since": now()}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(me).encode(), 0)
+        sweep(workdir)
         yield
-        os.ftruncate(descriptor, 0)
     finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
         os.close(descriptor)
+
+
+def _acquire(path: Path) -> int:
+    """The locked descriptor of the lock file. Raises UserError as `lock`."""
+    for attempt in range(_LOCK_TRIES):
+        if attempt:  # the other may be only `status` having a look, and the name in the file that of one long dead
+            time.sleep(_LOCK_PAUSE_S)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            if _flock(descriptor, path, fcntl.LOCK_EX) and _is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    if not (held := read_json(path)):
+        raise UserError(f"{path.parent}: is in use by another process; wait for it, or choose another with --workdir")
+    who = f"process {held.get('pid')} on {held.get('host')} since {local_time(held['since'])}"
+    raise UserError(
+        f"{path.parent}: is in use by {who}: {held.get('command')}; wait for it, stop it, or choose another "
+        "folder with --workdir"
+    )
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one of that name: `clean` may have removed it while we waited for it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def holder(workdir: Path) -> dict[str, Any] | None:

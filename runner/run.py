@@ -17,7 +17,7 @@ from runner.engines import Engine, Exit, Job
 from runner.errors import Interrupted, StepFailed, UserError
 from runner.events import Progress, Tail
 from runner.plan import FORCED, Plan, Step
-from runner.record import HASHES_FILE, RUN_FILE, STEP_FILE, Artifact, Parts, StepRecord
+from runner.record import HASHES_FILE, OURS, RUN_FILE, Artifact, Parts, StepRecord
 from runner.skip import Contents, Decision
 from runner.spec import Pipeline
 from runner.stop import Stop
@@ -27,7 +27,6 @@ from stages._contract import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS, 
 _POLL_S = 0.1
 _SAY_READING_AFTER_S = 2.0
 _CODES = {status: code for code, status in STATUS.items()}
-_OURS = {_contract.JOB_FILE, _contract.EVENTS_FILE, _contract.LOG_FILE, STEP_FILE, _contract.PARTIAL, _contract.STATE}
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ class _Run:
         self.save()
 
 
-def run(setting: Setting) -> None:
-    """Runs what has to run; returns when all steps are done.
+def run(setting: Setting) -> dict[str, Any]:
+    """Runs what has to run; returns `run.json` when all steps are done.
 
     Raises:
       UserError: if the run folder is in use or holds something else.
@@ -85,9 +84,10 @@ def run(setting: Setting) -> None:
                         run.contents.learn(step, _step(run, step))
                 except BaseException as error:
                     with contextlib.suppress(OSError):  # a full disk: that is being said already
-                        _close(run, _status(error))
+                        _close(run, _status(error), str(error))
                     raise
                 _close(run, STATUS[DONE])
+            return run.report
 
 
 def decisions(plan: Plan, engine: Engine, root: Path) -> dict[str, Decision]:
@@ -122,7 +122,7 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
     text = str((progress.end or {}).get("message"))
     if code == DONE:
         missing = [port for port, path in job.outputs.items() if not os.path.exists(path)]
-        clashing = sorted(_OURS.intersection(os.listdir(job.folder / _contract.PARTIAL)))
+        clashing = sorted(OURS.intersection(os.listdir(job.folder / _contract.PARTIAL)))
         if missing or clashing:
             code, text = BUG, f"wrote {clashing[0]}, a name of ours" if clashing else f"did not write {missing[0]}"
     if code == BUG:
@@ -144,7 +144,8 @@ def _step(run: _Run, step: Step) -> StepRecord:
         run.show.skipped(step.id, decision.reason)
         run.report["steps"][step.id].update(status="skipped", reason=decision.reason)
         return former
-    job, parts = setting.plan.job(step), skip.parts(step, run.contents, identity, setting.root)
+    parts = skip.parts(step, run.contents, identity, setting.root)
+    job = setting.plan.job(step, parts.program())
     _prepare(run, step, job)
     started, clock = record.now(), time.monotonic()
     run.note(step, status="running", reason=decision.reason, started=started)
@@ -156,12 +157,12 @@ def _step(run: _Run, step: Step) -> StepRecord:
             seconds = round(time.monotonic() - clock, 3)
             code, text = judge(exit, progress, run.stop.count > 0, job)
             if code == DONE:
-                done = _publish(run, step, parts, former, progress, started, seconds)
+                done = _publish(run, step, parts, progress, started, seconds)
         finally:
-            if code != DONE:  # what it wrote may be what filled the disk
+            if done is None:  # what it wrote may be what filled the disk
                 with contextlib.suppress(OSError):
                     record.remove(folder / _contract.PARTIAL)
-            shown = {DONE: "done", INTERRUPTED: "stopped"}.get(code, "failed")
+            shown = "done" if done else "stopped" if code == INTERRUPTED else "failed"
             run.show.finished(step.id, shown, time.monotonic() - clock)
         run.note(step, status=STATUS[code], ended=record.now(), seconds=seconds, message=text)
         if done is None and not (code == INTERRUPTED and run.stop.count):
@@ -174,12 +175,13 @@ def _prepare(run: _Run, step: Step, job: Job) -> None:
     """Makes the step's folder ready for a try: what a former one left half done goes, its state stays."""
     job.folder.mkdir(exist_ok=True)
     run.setting.engine.reclaim(job.folder)
+    record.sweep(job.folder)
     for note in run.setting.engine.notes([job]):
         if note not in run.notes:
             run.notes.add(note)
             run.show.note(note)
     if step.again:
-        record.remove(job.folder / STEP_FILE)  # should this try be cut off, the next run goes on with it
+        record.withdraw(job.folder)  # should this try be cut off, the next run goes on with it
     if step.again == FORCED and (aside := record.set_state_aside(job.folder)):
         run.show.note(f"{step.id}: its former state is kept in {words.here(aside)}")
     record.remove(job.folder / _contract.PARTIAL)
@@ -212,18 +214,14 @@ def _attempt(run: _Run, job: Job, title: str) -> tuple[Progress, Exit]:
     return progress, exit
 
 
-def _publish(
-    run: _Run, step: Step, parts: Parts, former: StepRecord | None, progress: Progress, started: str, seconds: float
-) -> StepRecord:
+def _publish(run: _Run, step: Step, parts: Parts, progress: Progress, started: str, seconds: float) -> StepRecord:
     """Moves what the step made to its place, and writes its record."""
     folder, cache = run.setting.plan.folder(step.id), run.contents.cache
     partial = folder / _contract.PARTIAL
     files = content.measure(content.files(partial, os.listdir(partial)), cache)
-    record.remove(folder / STEP_FILE)
-    names = record.publish(folder, former.names if former else [])
+    names = record.publish(folder)
     done = StepRecord(
         step=step.id,
-        fingerprint=parts.fingerprint(),
         parts=parts,
         names=names,
         files=files,
@@ -237,7 +235,7 @@ def _publish(
         host=run.report["host"],
         floodrunner=__version__,
     )
-    record.write_json(folder / STEP_FILE, done.model_dump(mode="json"))
+    record.finish(folder, done)
     return done
 
 
@@ -302,8 +300,11 @@ def _report(run: _Run) -> dict[str, Any]:
     }
 
 
-def _close(run: _Run, status: str) -> None:
+def _close(run: _Run, status: str, message: str = "") -> None:
     run.report.update(status=status, ended=record.now())
+    for facts in run.report["steps"].values():
+        if facts["status"] == "running":  # it ended otherwise than by its stage: a full disk, a bug of ours
+            facts.update(status=status, ended=record.now(), message=" ".join(message.split()))
     run.save()
     _save_hashes(run)
 

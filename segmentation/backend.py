@@ -12,13 +12,19 @@ from typing import Any
 import keras
 import numpy as np
 
-Arrays = tuple[np.ndarray, ...]
 Loss = Callable[[Any, Any], Any]
 
 
 def name() -> str:
-    """`tensorflow` or `jax`."""
-    return keras.backend.backend()
+    """`tensorflow` or `jax`.
+
+    Raises:
+      ValueError: if Keras was told to use another one.
+    """
+    found = keras.backend.backend()
+    if found not in ("tensorflow", "jax"):
+        raise ValueError(f"KERAS_BACKEND is {found}; use tensorflow or jax")
+    return str(found)
 
 
 def device() -> str:
@@ -39,9 +45,9 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     if name() == "jax":
         import jax
 
-        state = ([v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables])
+        held = (model.trainable_variables, model.non_trainable_variables)
         run = jax.jit(lambda trainable, fixed, x: model.stateless_call(trainable, fixed, x)[0])
-        return lambda x: np.array(run(*state, x))
+        return lambda x: np.array(run(*([v.value for v in variables] for variables in held), x))
     import tensorflow as tf
 
     graph = tf.function(lambda x: model(x, training=False), jit_compile=device() != "CPU", reduce_retracing=True)

@@ -32,15 +32,17 @@ _DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ERO
 
 def main(folder: Path) -> int:
     job = Job.model_validate_json((folder / _contract.JOB_FILE).read_bytes())
-    with open(folder / _contract.EVENTS_FILE, "a", encoding="utf-8") as events:
-        context = Context(job, events)
-        code, text = _run(job, context)
+    events = open(folder / _contract.EVENTS_FILE, "a", encoding="utf-8")  # noqa: SIM115: closing needs care
+    context = Context(job, events)
+    code, text = _run(job, context)
+    # A full disk: the exit code still tells, and the log if it can. Closing writes what is left once more.
+    for last in (lambda: context.emit("end", status=_contract.STATUS[code], message=text), events.close):
         try:
-            context.emit("end", status=_contract.STATUS[code], message=text)
-        except OSError as error:  # a full disk: the exit code still tells, and the log if it can
+            last()
+        except OSError as error:
             print(error, file=sys.stderr)
-        if text:
-            print(text, file=sys.stderr)
+    if text:
+        print(text, file=sys.stderr)
     return code
 
 

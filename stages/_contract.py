@@ -63,7 +63,10 @@ class StageParams(BaseModel):
 
 
 class Job(BaseModel):
-    """`job.json`: one run of a stage. Paths are as the stage sees them (inside the container, under docker)."""
+    """`job.json`: one run of a stage. Paths are as the stage sees them (inside the container, under docker).
+
+    `program` is a hash of the stage's code and of the versions that run it; another one may compute another result.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -72,6 +75,7 @@ class Job(BaseModel):
     inputs: dict[str, str]
     outputs: dict[str, str]
     state: str
+    program: str = ""
 
 
 class PortType(NamedTuple):
@@ -120,12 +124,14 @@ class Context:
       outputs: port -> path to write. Its parent folder is this step's alone; it is published as a whole
         when the stage returns.
       state: folder for what a later try continues from (checkpoints). It survives failure.
+      program: tells apart code and versions; a state should keep it.
     """
 
     def __init__(self, job: Job, events: IO[str]) -> None:
         self.inputs = dict(job.inputs)
         self.outputs = {port: Path(path) for port, path in job.outputs.items()}
         self.state = Path(job.state)
+        self.program = job.program
         self.stop_requested = False
         self._defer_stop = False
         self._events = events

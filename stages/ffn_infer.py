@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stages._contract import VOXELS, Context, InputError, StageParams
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
     from segmentation.ffn.canvas import Attempt, Canvas
@@ -25,7 +26,8 @@ STATE_FILE = "inference.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
 
-Probability = Field(gt=0, lt=1)
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Distance = Annotated[int, Field(ge=0)]
 
 
 class Box(BaseModel):
@@ -41,22 +43,32 @@ class Params(StageParams):
     box_xyz: Box | None = None
     """Segment only this box, `{start: [x, y, z], size: [x, y, z]}`; all of the volume without it."""
     reflect_border: bool = True
-    """Extend the volume by reflection, so that the field of view reaches its border; google/ffn leaves a rim."""
-    init_activation: float = Field(0.95, gt=0, lt=1)
+    """Extend the volume by reflection, so that the field of view can be centred up to its border. Without it, and in
+    google/ffn, what lies within half a field of view of the border is only reached from further inside."""
+    init_activation: Probability = 0.95
     """Activation of the seed voxel."""
-    pad_value: float = Field(0.05, gt=0, lt=1)
+    pad_value: Probability = 0.05
     """Activation of voxels that no field of view has covered yet."""
-    move_threshold: float = Field(0.9, gt=0, lt=1)
+    move_threshold: Probability = 0.9
     """The field of view moves to voxels of this activation or more."""
-    segment_threshold: float = Field(0.6, gt=0, lt=1)
+    segment_threshold: Probability = 0.6
     """Voxels of this activation or more belong to the object."""
-    min_boundary_dist_xyz: VOXELS = (1, 1, 1)
+    min_boundary_dist_xyz: tuple[Distance, Distance, Distance] = (1, 1, 1)
     """A seed this close to an earlier object is left out, voxels."""
     min_segment_size: int = Field(1000, ge=1)
     """Smallest object, voxels."""
-    disco_seed_threshold: float = 0.0
+    disco_seed_threshold: float = Field(0.0, allow_inf_nan=False)
     """Where more than this share of a field of view is above `move_threshold`, voxels that were below 0.5 cannot
     rise again, which keeps neighbours apart; -1 switches that off."""
+
+    @model_validator(mode="after")
+    def _seeds_may_move(self) -> Self:
+        if self.init_activation < self.move_threshold:
+            raise ValueError(
+                f"init_activation {self.init_activation} is below move_threshold {self.move_threshold}, so no seed "
+                "would be started; raise the one or lower the other"
+            )
+        return self
 
 
 class _Data(NamedTuple):
@@ -90,8 +102,9 @@ def run(params: Params, context: Context) -> None:
         disco_seed_threshold=params.disco_seed_threshold,
     )
     context.message(f"segmenting on {backend.device()} ({backend.name()}), {len(seeds)} seeds")
-    work = _Inference(params, model, data, seeds, context)
-    canvas = ffn.Canvas(data.image, work.counted(backend.forward(model)), network.fov, network.deltas, options)
+    work = _Inference(params, network, model, data, seeds, context)
+    forward = work.counted(backend.forward(model))
+    canvas = ffn.Canvas(data.image, forward, network.fov, network.deltas, options, data.box)
     with context.saves_on_stop():
         work.flood(canvas)
 
@@ -102,30 +115,40 @@ def run(params: Params, context: Context) -> None:
         )
     _volumes.write_volume(context.outputs["segmentation"], "segmentation", segmentation, data.place)
     _write_as_ffn(context.output_folder, segmentation, canvas.probability[data.box], data.place)
-    _write_objects(context.output_folder / "objects.csv", work.attempts, segmentation, data)
+    _write_objects(context.output_folder / "objects.csv", work.attempts, data)
     context.artifact(context.output_folder / "objects.csv", "each object: seed, voxels, fields of view")
     context.metric("objects", canvas.max_id)
     context.metric("segmented", round(float((segmentation > 0).mean()), 4))
+    (context.state / STATE_FILE).unlink(missing_ok=True)  # all that it held is in the result now
 
 
 class _Inference:
     """The loop over the seeds: progress, and the state to continue from."""
 
-    def __init__(self, params: Params, model: Any, data: _Data, seeds: np.ndarray, context: Context) -> None:
+    def __init__(
+        self, params: Params, network: Network, model: keras.Model, data: _Data, seeds: np.ndarray, context: Context
+    ) -> None:
         from stages import _state
 
         self.attempts: list[Attempt] = []
         self._context, self._seeds, self._data = context, seeds, data
         self._next = 0
         self._fovs = 0
-        settings = params.model_dump(mode="json")
-        self._identity = settings | {"data": _state.fingerprint(data.image, *model.get_weights())}
+        self._begun = self._saved = self._reported = time.monotonic()
+        self._save_interval: float = _SAVE_INTERVAL_S
+        self._identity = {
+            "params": params.model_dump(mode="json"),
+            "network": list(map(str, network)),
+            "data": _state.fingerprint(data.image, *model.get_weights()),
+            "program": context.program,
+        }
 
     def counted(self, forward: Any) -> Any:
         """The network call, counted; and a place where a stop may leave: an unfinished object is begun again."""
 
         def call(given: np.ndarray) -> np.ndarray:
             self._fovs += 1
+            self._report()
             self._context.stop_point(lambda: self._save(self._canvas))
             output: np.ndarray = forward(given)
             return output
@@ -135,21 +158,22 @@ class _Inference:
     def flood(self, canvas: Canvas) -> None:
         self._canvas = canvas
         self._resume(canvas)
-        begun = saved = reported = time.monotonic()
-        total = len(self._seeds)
         for attempt in canvas.segment(self._seeds[self._next :]):
             self._next += 1
             if attempt is not None:
                 self.attempts.append(attempt)
-            now = time.monotonic()
-            if now - reported >= _REPORT_INTERVAL_S or self._next == total:
-                reported = now
-                self._context.metric("objects", canvas.max_id, step=self._next)
-                self._context.metric("fields of view per s", round(self._fovs / max(now - begun, 1e-3), 1), self._next)
-            self._context.progress(self._next, total, "seeds")
-            if now - saved >= _SAVE_INTERVAL_S:
-                saved = now
+            self._report()
+            if time.monotonic() - self._saved >= self._save_interval:
                 self._save(canvas)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        done, total = self._next, len(self._seeds)
+        if now - self._reported >= _REPORT_INTERVAL_S or done == total:
+            self._reported = now
+            self._context.metric("objects", self._canvas.max_id, step=done)
+            self._context.metric("fields of view per s", round(self._fovs / max(now - self._begun, 1e-3), 1), done)
+            self._context.progress(done, total, "seeds")
 
     def _resume(self, canvas: Canvas) -> None:
         from segmentation.ffn.canvas import Attempt
@@ -179,7 +203,10 @@ class _Inference:
             "next": self._next,
             "attempts": [tuple(vars(attempt).values()) for attempt in self.attempts],
         }
+        begun = time.monotonic()
         _state.save(self._context.state / STATE_FILE, arrays, values)
+        self._saved = time.monotonic()
+        self._save_interval = max(_SAVE_INTERVAL_S, 20 * (self._saved - begun))  # at most a twentieth of the time
 
 
 def _read(params: Params, network: Network, context: Context) -> _Data:
@@ -205,11 +232,14 @@ def _read(params: Params, network: Network, context: Context) -> _Data:
         rim = half if params.reflect_border else (0, 0, 0)
         low = [max(s - r, 0) for s, r in zip(start, rim, strict=True)]
         high = [min(s + n + r, end) for s, n, r, end in zip(start, size, rim, dataset.shape, strict=True)]
-        image = dataset[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float32)
+        part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        image = _volumes.read_part(path, dataset, *part).astype(np.float32)
     if not np.isfinite(image).all():
         raise InputError(f"{path}: holds values that are not numbers (NaN or infinite); import it with import-images")
     missing = [(r - (s - a), r - (b - s - n)) for r, s, n, a, b in zip(rim, start, size, low, high, strict=True)]
-    image = (np.pad(image, missing, mode="reflect") - np.float32(mean)) / np.float32(stddev)
+    image = np.pad(image, missing, mode="reflect")
+    image -= np.float32(mean)
+    image /= np.float32(stddev)
     box = tuple(slice(r, r + n) for r, n in zip(rim, size, strict=True))
     return _Data(image, box, place.shifted(start))
 
@@ -237,11 +267,8 @@ def _write_as_ffn(folder: Path, segmentation: np.ndarray, probability: np.ndarra
         np.savez_compressed(file, qprob=probability)
 
 
-def _write_objects(path: Path, attempts: list[Attempt], segmentation: np.ndarray, data: _Data) -> None:
+def _write_objects(path: Path, attempts: list[Attempt], data: _Data) -> None:
     """One line an object, positions in voxels of the whole stack."""
-    import numpy as np
-
-    voxels = np.bincount(segmentation.ravel())  # an attempt's own count includes what it has outside the box
     origin = [o - b.start for o, b in zip(data.place.offset, data.box, strict=True)]
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -249,7 +276,7 @@ def _write_objects(path: Path, attempts: list[Attempt], segmentation: np.ndarray
         for attempt in attempts:
             if attempt.id:
                 z, y, x = (s + o for s, o in zip(attempt.seed, origin, strict=True))
-                table.writerow([attempt.id, x, y, z, voxels[attempt.id], len(attempt.visited)])
+                table.writerow([attempt.id, x, y, z, attempt.voxels, attempt.fovs])
 
 
 def _sizes(shape: Any) -> str:

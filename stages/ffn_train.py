@@ -13,6 +13,7 @@ from stages._contract import VOXELS, Context, InputError, StageError, StageParam
 if TYPE_CHECKING:
     import keras
     import numpy as np
+    from tensorboard.summary import Writer
 
     from segmentation.coordinates import Coordinates
     from segmentation.ffn.network import Network
@@ -24,6 +25,7 @@ STATE_FILE = "training.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
 _LOSS_WINDOW = 100
+_PIECE = 2**20
 
 
 class Params(StageParams):
@@ -39,13 +41,13 @@ class Params(StageParams):
     """How far the field of view moves along each axis, voxels; about a quarter of it."""
     batch_size: int = Field(4, ge=1)
     """Fields of view in a step, each from an example of its own."""
-    learning_rate: float = Field(0.001, gt=0)
+    learning_rate: float = Field(0.001, gt=0, allow_inf_nan=False)
     """Of the Adam optimiser."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Keep the learning rate, or let it fall to 0 at `max_steps` along a cosine."""
     augment: bool = True
     """Reflect examples along x, y, z and swap x with y, at random."""
-    seed: int = 1
+    seed: int = Field(1, ge=0, lt=2**32)
     """Of the fresh weights and of the order of the examples."""
     checkpoint_steps: int = Field(10_000, ge=1)
     """Keep the weights every so many steps, in `state/checkpoints/`."""
@@ -91,7 +93,9 @@ def run(params: Params, context: Context) -> None:
         np.random.default_rng(params.seed),
         augment=params.augment,
     )
-    identity = _state.fingerprint(data.image, data.labels, data.coordinates.indices)
+    table = data.coordinates
+    normalisation = np.array([data.mean, data.stddev])
+    identity = _state.fingerprint(data.image, data.labels, normalisation, table.classes, table.starts, table.indices)
     train = backend.training_step(model, optimizer, ffn.loss)
     training = _Training(params, network, model, optimizer, examples, identity, context)
     start = training.resume()
@@ -106,20 +110,24 @@ def _read(network: Network, context: Context) -> _Data:
     import numpy as np
 
     from segmentation.ffn.training import patch_shape
-    from stages import _statistics, _tables, _volumes
+    from stages import _labels, _statistics, _tables, _volumes
 
     mean, stddev = _statistics.read_statistics(context.inputs["statistics"])
     coordinates = _tables.read_coordinates(context.inputs["coordinates"])
     image, _ = _volumes.read_volume(context.inputs["image"])
-    labels, _ = _volumes.read_volume(context.inputs["labels"])
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise InputError(
+            f"{context.inputs['image']}: holds values that are not numbers (NaN or infinite); "
+            "import it with import-images"
+        )
+    labels, _ = _labels.read_labels(context.inputs["labels"])
     if not image.shape == labels.shape == coordinates.shape:
         raise InputError(
             f"{context.inputs['image']}: {_sizes(image.shape)}, but the labels are {_sizes(labels.shape)} and the "
             f"coordinates were made for {_sizes(coordinates.shape)}; all three must be of one volume"
         )
     patch = patch_shape(network.fov, network.deltas)
-    positions = np.unravel_index(coordinates.indices, coordinates.shape)
-    room = [int(min(p.min(), n - 1 - p.max())) for p, n in zip(positions, coordinates.shape, strict=True)]
+    room = _room(coordinates)
     if any(free < size // 2 for free, size in zip(room, patch, strict=True)):
         needed = [size // 2 for size in patch[::-1]]
         raise InputError(
@@ -128,6 +136,19 @@ def _read(network: Network, context: Context) -> _Data:
             "or use a smaller fov_xyz"
         )
     return _Data(image, labels, coordinates, mean, stddev)
+
+
+def _room(coordinates: Coordinates) -> list[int]:
+    """How far the positions stay away from the border of the volume, z, y, x."""
+    import numpy as np
+
+    room = list(coordinates.shape)
+    # In pieces: unravelled, a table of all voxels would be many times the volume.
+    for start in range(0, len(coordinates.indices), _PIECE):
+        positions = np.unravel_index(coordinates.indices[start : start + _PIECE], coordinates.shape)
+        for axis, (p, n) in enumerate(zip(positions, coordinates.shape, strict=True)):
+            room[axis] = min(room[axis], int(p.min()), n - 1 - int(p.max()))
+    return room
 
 
 def _sizes(shape: tuple[int, ...]) -> str:
@@ -152,6 +173,7 @@ class _Training:
         # Steps and learning rate may change on the way; with any of these it is another training.
         fixed = {"depth", "features", "fov_xyz", "deltas_xyz", "batch_size", "augment", "seed"}
         self._identity = params.model_dump(mode="json", include=fixed) | {"data": data}
+        self._manner = params.model_dump(mode="json", include={"learning_rate", "schedule"})
 
     def resume(self) -> int:
         """Continues from the saved state, if there is one of this training; returns the step to go on from."""
@@ -168,51 +190,82 @@ class _Training:
                 "starting over"
             )
             return 0
+        self._check(int(values["step"]), values["manner"], values["program"])
         for i, variable in enumerate(self._variables()):
             variable.assign(arrays[f"variables/{i}"])
         self._examples.restore(values["examples"] | {"masks": arrays["masks"]})
-        step = int(values["step"])
+        return int(values["step"])
+
+    def _check(self, step: int, manner: dict[str, Any], program: str) -> None:
+        """Whether going on from a state means what the user thinks; says what has changed since it was saved."""
+        changed = ", ".join(f"{k} {manner[k]} -> {v}" for k, v in self._manner.items() if manner[k] != v)
         if step > self._params.max_steps:
             raise InputError(
                 f"max_steps is {self._params.max_steps}, but {step} steps are trained already; set it to {step} or "
                 "more, or start afresh with --force"
             )
-        return step
+        if step == self._params.max_steps and changed:
+            raise InputError(
+                f"all {step} steps are trained already, and {changed} would change nothing; raise max_steps to go on "
+                "with it, or start afresh with --force"
+            )
+        if changed:
+            self._context.message(f"going on with {changed}")
+        if program != self._context.program:
+            self._context.message(
+                f"the code or a library has changed since step {step}; its weights are kept (--force starts afresh)"
+            )
 
     def save(self, step: int) -> None:
         import keras
+        import numpy as np
 
         from stages import _state
 
         arrays = {f"variables/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise self._diverged(step)  # before the good state is replaced
         examples = self._examples.state()
         arrays["masks"] = examples.pop("masks")
-        values = {"identity": self._identity, "step": step, "examples": examples}
+        values = {
+            "identity": self._identity,
+            "manner": self._manner,
+            "program": self._context.program,
+            "step": step,
+            "examples": examples,
+        }
         _state.save(self._context.state / STATE_FILE, arrays, values)
 
     def loop(self, train: Any, start: int) -> None:
-        from collections import deque
-
         from tensorboard.summary import Writer
+
+        board = Writer(str(self._context.state / "tensorboard"))
+        try:
+            self._steps(train, start, board)
+        finally:
+            board.close()
+        if start < self._params.max_steps:
+            self.save(self._params.max_steps)
+        self.write_model(self._context.outputs["model"], self._params.max_steps)
+
+    def _steps(self, train: Any, start: int, board: Writer) -> None:
+        from collections import deque
 
         params, context = self._params, self._context
         losses: deque[float] = deque(maxlen=_LOSS_WINDOW)
-        board = Writer(str(context.state / "tensorboard"))
-        reported = saved = time.monotonic()
+        begun = reported = saved = time.monotonic()
         for step in range(start, params.max_steps):
             self._optimizer.learning_rate.assign(self._learning_rate(step))
             given, target = self._examples.batch()
             loss, logits = train(given, target)
             if loss != loss:
-                raise StageError(
-                    f"the loss is not a number at step {step}: training diverged; try a learning_rate lower than "
-                    f"{params.learning_rate}, and --force to start afresh"
-                )
+                raise self._diverged(step)
             self._examples.update(logits)
             losses.append(loss)
             done = step + 1
             now = time.monotonic()
-            if now - reported >= _REPORT_INTERVAL_S or done == params.max_steps:
+            # Seldom enough, in the end, that a fortnight leaves a file one can open.
+            if now - reported >= max(_REPORT_INTERVAL_S, (now - begun) / 5000) or done == params.max_steps:
                 reported = now
                 mean = sum(losses) / len(losses)
                 board.add_scalar("loss", mean, done)
@@ -224,15 +277,18 @@ class _Training:
             if now - saved >= _SAVE_INTERVAL_S:
                 saved = now
                 self.save(done)
-        board.close()
-        self.save(params.max_steps)
-        self.write_model(context.outputs["model"], params.max_steps)
 
     def write_model(self, folder: Path, step: int) -> None:
         from segmentation.ffn import network as ffn
         from stages import _models
 
         _models.write_model(folder, self._network, ffn.weights(self._model), step)
+
+    def _diverged(self, step: int) -> StageError:
+        return StageError(
+            f"the loss is not a number at step {step}: training diverged; try a learning_rate lower than "
+            f"{self._params.learning_rate}: it goes on from the last saved step"
+        )
 
     def _learning_rate(self, step: int) -> float:
         import math

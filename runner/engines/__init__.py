@@ -21,6 +21,7 @@ class Job:
     Attributes:
       inputs: port -> absolute path, of the user's with `:dataset` where one was named.
       outputs: port -> absolute path to write, inside `folder`.
+      program: hash of the code and the versions that run it.
       folder: the step's folder, which holds `job.json`, `events.jsonl`, `log.txt`, `state/`.
     """
 
@@ -31,6 +32,7 @@ class Job:
     outputs: dict[str, str]
     folder: Path
     gpu: bool
+    program: str
 
 
 class Exit(NamedTuple):

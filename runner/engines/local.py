@@ -20,7 +20,7 @@ from runner.engines import Exit, Job
 from runner.errors import UserError
 from stages import _contract
 
-_RUNNING = ".running"
+_RUNNING, _KERAS = ".running", ".keras"
 _ORPHAN_LEAVES_S = 30  # a little more than a stage gives itself when its runner is gone
 
 
@@ -31,12 +31,23 @@ def unavailable(jobs: Sequence[Job]) -> str:
 def identity(gpu: bool) -> dict[str, str]:
     """Python, and the versions of the packages that stages use; read from their metadata, nothing is imported."""
     found = {"engine": "local", "python": ".".join(platform.python_version_tuple()[:2])}
-    found["backend"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    found["backend"] = keras_settings(Path())["KERAS_BACKEND"]
     names = distributions() + (["jax", "jaxlib"] if found["backend"] == "jax" else [])
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
+
+
+def keras_settings(home: Path) -> dict[str, str]:
+    """The environment that makes Keras what `identity` says.
+
+    Without it `~/.keras/keras.json`, which Keras reads, decides about backend, float type and the order of axes.
+
+    Args:
+      home: where Keras finds no such file; it need not exist.
+    """
+    return {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow", "KERAS_HOME": str(home)}
 
 
 def notes(jobs: Sequence[Job]) -> list[str]:
@@ -72,6 +83,7 @@ def start(job: Job, root: Path) -> Process:
         inputs=job.inputs,
         outputs=job.outputs,
         state=str(job.folder / _contract.STATE),
+        program=job.program,
     )
     record.write_json(job.folder / _contract.JOB_FILE, contract_job.model_dump(mode="json"))
     environment = {
@@ -79,7 +91,9 @@ def start(job: Job, root: Path) -> Process:
         "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH")))),
         "PYTHONUNBUFFERED": "1",
         "FLOODRUNNER_STDIN_IS_LIFELINE": "1",
+        **keras_settings(job.folder / _KERAS),
     }
+    record.remove(job.folder / _KERAS)  # Keras writes its settings there
     if not job.gpu:
         environment["CUDA_VISIBLE_DEVICES"] = "-1"
     with (

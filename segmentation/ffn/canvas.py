@@ -45,12 +45,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of one seed: `id` is that of the new object, 0 if there is none."""
+    """What became of one seed.
+
+    Attributes:
+      id: of the new object, 0 if there is none.
+      voxels: of the object in the canvas's box, without those that earlier objects have.
+      fovs: fields of view that it took.
+    """
 
     seed: Position
     id: int
     voxels: int
-    visited: tuple[Position, ...]
+    fovs: int
     result: str
     overlapped: tuple[tuple[int, int], ...] = ()
     """(id, voxels) of earlier objects that the mask reached into, and left alone."""
@@ -63,13 +69,23 @@ class Canvas:
       image: (z, y, x) float32, normalised.
       forward: the network.
       fov, deltas: of the network, z, y, x.
+      box: the part of the image whose voxels count for the size of an object; all of it by default. What lies
+        around it is context.
 
     Attributes:
       segmentation: (z, y, x) int32: ids from 1, 0 unclaimed, EXCLUDED.
       probability: (z, y, x) uint8, `quantise_probability` of each claimed voxel.
     """
 
-    def __init__(self, image: np.ndarray, forward: Forward, fov: Triple, deltas: Triple, options: Options) -> None:
+    def __init__(
+        self,
+        image: np.ndarray,
+        forward: Forward,
+        fov: Triple,
+        deltas: Triple,
+        options: Options,
+        box: tuple[slice, ...] | None = None,
+    ) -> None:
         self.image = image
         self.segmentation = np.zeros(image.shape, np.int32)
         self.probability = np.zeros(image.shape, np.uint8)
@@ -78,6 +94,7 @@ class Canvas:
         self._half: Triple = tuple(size // 2 for size in fov)  # type: ignore[assignment]  # three of them
         self._deltas = deltas
         self._options = options
+        self._box = [slice(*s.indices(n)) for s, n in zip(box or (slice(None),) * 3, image.shape, strict=True)]
         self._mask = np.full(image.shape, np.nan, np.float32)
         self._dirty: tuple[slice, ...] | None = None
         self._input = np.empty((1, *fov, 2), np.float32)
@@ -107,10 +124,10 @@ class Canvas:
             self.segmentation[seed] = EXCLUDED
             return None
 
-        visited = self._flood(seed)
+        fovs = self._flood(seed)
         if self._mask[seed] < self._move:
             self._exclude(seed)
-            return Attempt(seed, 0, 0, visited, "weak seed")
+            return Attempt(seed, 0, 0, fovs, "weak seed")
 
         box = self._dirty
         assert box is not None  # the flood visited the seed at least
@@ -120,28 +137,34 @@ class Canvas:
         ids, counts = np.unique(claimed[mask & (claimed > 0)], return_counts=True)
         overlapped = tuple(zip(ids.tolist(), counts.tolist(), strict=True))
         mask &= claimed <= 0
-        voxels = int(mask.sum())
+        voxels = int(mask[self._counts(box)].sum())
         if voxels < self._options.min_segment_size:
             self._exclude(seed)
-            return Attempt(seed, 0, voxels, visited, "too small", overlapped)
+            return Attempt(seed, 0, voxels, fovs, "too small", overlapped)
 
         self.max_id += 1
         claimed[mask] = self.max_id
         self.probability[box][mask] = quantise_probability(expit(self._mask[box][mask]))
-        return Attempt(seed, self.max_id, voxels, visited, "created", overlapped)
+        return Attempt(seed, self.max_id, voxels, fovs, "created", overlapped)
 
-    def _flood(self, seed: Position) -> tuple[Position, ...]:
-        """Grows the mask from the seed; returns the positions of the field of view, in order."""
+    def _counts(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+        """The part of `box` that lies in the box that counts, relative to `box`."""
+        return tuple(
+            slice(max(c.start - b.start, 0), max(c.stop - b.start, 0)) for b, c in zip(box, self._box, strict=True)
+        )
+
+    def _flood(self, seed: Position) -> int:
+        """Grows the mask from the seed; returns how many fields of view that took."""
         if self._dirty is not None:
             self._mask[self._dirty] = np.nan
         self._dirty = tuple(slice(p, p + 1) for p in seed)
         self._mask[seed] = self._init
         moves = Moves(seed, self._deltas)
-        visited = []
+        fovs = 0
         position: Position | None = moves.pop()
         while position is not None:
             logits = self._update(position)
-            visited.append(position)
+            fovs += 1
             moves.visited(position)
             for _, offset in face_maxima(logits, self._deltas, self._move):
                 z, y, x = (p + o for p, o in zip(position, offset, strict=True))
@@ -151,7 +174,7 @@ class Canvas:
             position = moves.pop()
             while position is not None and not self._may_visit(position):
                 position = moves.pop()
-        return tuple(visited)
+        return fovs
 
     def _update(self, position: Position) -> np.ndarray:
         """Runs the network on the field of view at `position`, writes its logits into the mask, returns them."""

@@ -22,8 +22,14 @@ def peaks(image: np.ndarray) -> np.ndarray:
     Source: google/ffn's PolicyPeaks. Ties within a plateau are broken by a noise of fixed seed, as there.
     """
     edges = ndimage.generic_gradient_magnitude(image, ndimage.sobel)
-    is_edge = edges > ndimage.gaussian_filter(edges, _SIGMA, mode="reflect")
-    distance = ndimage.distance_transform_edt(~is_edge).astype(np.float32)
-    noise = np.random.RandomState(42).random_sample(distance.shape) * 1e-4
-    found = peak_local_max(distance + noise, min_distance=3, threshold_abs=0, threshold_rel=0)
+    inside = edges <= ndimage.gaussian_filter(edges, _SIGMA, mode="reflect")
+    del edges  # several arrays of the image's size follow
+    # In double precision with the noise, as there: in single precision the noise would make other ties.
+    distance = ndimage.distance_transform_edt(inside).astype(np.float32).astype(np.float64)
+    del inside
+    noise = np.random.RandomState(42).random_sample(distance.shape)
+    noise *= 1e-4
+    distance += noise
+    del noise
+    found = peak_local_max(distance, min_distance=3, threshold_abs=0, threshold_rel=0)
     return found[np.lexsort(found.T[::-1])].astype(np.int64)

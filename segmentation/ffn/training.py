@@ -3,7 +3,7 @@
 Source: Januszewski et al., Nature Methods 15 (2018), Methods, "Network training"; google/ffn's train.py with its
 fixed movement policy: an example is a patch of the volume around a training position; the field of view looks at
 its centre, then at each position one delta away (26 of them, in random order) where the mask that has grown so far
-exceeds the move threshold. Each field of view is one sample of gradient descent, and its prediction updates the mask.
+reaches the move threshold. Each field of view is one sample of gradient descent, and its prediction updates the mask.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 
 from stages._volumes import Place, write_volume
 
-SMALL: dict[str, Any] = {"depth": 2, "features": 4, "fov_xyz": [7, 7, 5], "deltas_xyz": [2, 2, 1]}
+SMALL: dict[str, Any] = {"depth": 2, "features": 4, "fov_xyz": [9, 7, 5], "deltas_xyz": [3, 2, 1]}
 PLACE = Place((8.0, 8.0, 30.0))
 
 
@@ -30,7 +30,7 @@ def tissue(tmp_path: Path) -> dict[str, Path]:
     paths = {name: tmp_path / f"{name}.h5" for name in ("image", "labels", "coordinates")}
     write_volume(paths["image"], "image", image, PLACE)
     write_volume(paths["labels"], "labels", labels, PLACE)
-    margin = (3, 5, 5)
+    margin = (3, 5, 7)
     write_coordinates(paths["coordinates"], coordinates(partition(labels, margin, [0.3, 0.6], min_size=10), margin))
     paths["statistics"] = tmp_path / "statistics.json"
     paths["statistics"].write_text(json.dumps({"mean": float(image.mean()), "stddev": float(image.std())}))

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from stages import _contract, _models, _volumes, ffn_train
+from stages import _contract, _models, _state, _volumes, ffn_train
 from stages._contract import InputError, StageError, Stopped
 from tests.stages.conftest import SMALL
 
@@ -33,18 +33,17 @@ def context(tissue: dict[str, Path], folder: Path, events: Any) -> _contract.Con
     return _contract.Context(job, events)
 
 
-class StopAt:
-    """An events file that asks for a stop when a line with this text is written."""
+class Events:
+    """An events file in memory."""
 
-    def __init__(self, text: str = "never") -> None:
+    def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
-        self.text = text
-        self.context: _contract.Context | None = None
 
     def write(self, line: str) -> None:
         self.lines.append(json.loads(line))
-        if self.text in line and self.context is not None:
-            self.context.request_stop()
+
+    def messages(self) -> list[str]:
+        return [line["text"] for line in self.lines if line["event"] == "message"]
 
     def flush(self) -> None:
         pass
@@ -56,56 +55,123 @@ def test_training_lowers_the_loss_and_writes_a_model(run_stage: Callable[..., An
     first, last = (r.reported("metric")[-1]["value"] for r in (few, long))
     assert last < 0.75 * first
     network, _ = _models.read_model(long["model"])
-    assert network == (2, 4, (5, 7, 7), (1, 2, 2))
+    assert network == (2, 4, (5, 7, 9), (1, 2, 3))
     assert json.loads((long["model"] / "network.json").read_text())["step"] == 300
     state = long["model"].parent / "state"
     assert sorted(p.name for p in (state / "checkpoints").iterdir()) == [f"step-{n:08d}" for n in (100, 200, 300)]
     assert list((state / "tensorboard").glob("events.out.tfevents.*"))
 
 
-def test_stopped_and_continued_is_undisturbed(tissue: dict[str, Path], tmp_path: Path) -> None:
-    """Ctrl-C in the middle, then again: the same weights to the last bit, examples, moves and optimiser included."""
-    params = ffn_train.Params.parse({"max_steps": 40, "schedule": "cosine", **SMALL})
-    straight = StopAt()
-    ffn_train.run(params, context(tissue, tmp_path / "straight", straight))
+def train(tissue: dict[str, Path], folder: Path, program: str = "", **params: Any) -> list[str]:
+    """Runs the stage with `SMALL` and these parameters; returns its messages."""
+    events = Events()
+    work = context(tissue, folder, events)
+    work.program = program
+    ffn_train.run(ffn_train.Params.parse({**SMALL, **params}), work)
+    return events.messages()
 
-    stopping = StopAt("training on")
-    stopping.context = context(tissue, tmp_path / "stopped", stopping)
-    stopping.context.request_stop = lambda: setattr(stopping.context, "stop_requested", True)  # type: ignore[method-assign]
-    with pytest.raises(Stopped):
-        ffn_train.run(params, stopping.context)
-    assert not (tmp_path / "stopped" / "partial" / "model").exists()
-    again = StopAt()
-    ffn_train.run(params, context(tissue, tmp_path / "stopped", again))
-    assert "from step 1 to 40" in again.lines[0]["text"]
 
-    expected = weights(tmp_path / "straight" / "partial" / "model")
-    found = weights(tmp_path / "stopped" / "partial" / "model")
+def same_weights(a: Path, b: Path) -> None:
+    expected, found = (weights(folder / "partial" / "model") for folder in (a, b))
     assert expected.keys() == found.keys()
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
-def test_more_steps_continue_and_another_network_starts_over(tissue: dict[str, Path], tmp_path: Path) -> None:
-    def train(**params: Any) -> list[str]:
-        events = StopAt()
-        ffn_train.run(ffn_train.Params.parse({**SMALL, **params}), context(tissue, tmp_path / "t", events))
-        return [line["text"] for line in events.lines if line["event"] == "message"]
+LIVELY = {"max_steps": 60, "schedule": "cosine", "learning_rate": 0.01}
+"""By the middle, the mask of some example has grown and its field of view has moved."""
 
-    assert "from step 0 to 3" in train(max_steps=3)[0]
-    assert "from step 3 to 5" in train(max_steps=5, learning_rate=0.01)[0]
-    aside, start = train(max_steps=5, features=5)
+
+def test_stopped_and_continued_is_undisturbed(tissue: dict[str, Path], tmp_path: Path) -> None:
+    """Ctrl-C in the middle, then again: the same weights to the last bit, examples, moves and optimiser included."""
+    train(tissue, tmp_path / "straight", **LIVELY)
+
+    work = context(tissue, tmp_path / "stopped", Events())
+    points = 0
+
+    def stop_point(save: Callable[[], None]) -> None:
+        nonlocal points
+        points += 1
+        if points == 40:
+            save()
+            raise Stopped
+
+    work.stop_point = stop_point  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        ffn_train.run(ffn_train.Params.parse({**SMALL, **LIVELY}), work)
+    assert not (tmp_path / "stopped" / "partial" / "model").exists()
+    _, values = _state.load(tmp_path / "stopped" / "state" / ffn_train.STATE_FILE)  # type: ignore[misc]
+    assert any(any(example["offset"]) for example in values["examples"]["examples"])
+    assert "from step 40 to 60" in train(tissue, tmp_path / "stopped", **LIVELY)[-1]
+    same_weights(tmp_path / "straight", tmp_path / "stopped")
+
+
+def test_killed_and_continued_from_the_last_save_is_undisturbed(
+    tissue: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after kill -9: nothing is saved on the way out."""
+
+    class Killed(BaseException):
+        pass
+
+    train(tissue, tmp_path / "straight", **LIVELY)
+    monkeypatch.setattr(ffn_train, "_SAVE_INTERVAL_S", 0)
+    work = context(tissue, tmp_path / "killed", Events())
+    points = 0
+
+    def stop_point(save: Callable[[], None]) -> None:
+        nonlocal points
+        points += 1
+        if points == 30:
+            raise Killed
+
+    work.stop_point = stop_point  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        ffn_train.run(ffn_train.Params.parse({**SMALL, **LIVELY}), work)
+    assert "from step 29 to 60" in train(tissue, tmp_path / "killed", **LIVELY)[-1]
+    same_weights(tmp_path / "straight", tmp_path / "killed")
+
+
+def test_the_cosine_falls_from_the_learning_rate_to_zero(tissue: dict[str, Path], tmp_path: Path) -> None:
+    def rates(schedule: str) -> list[float]:
+        params = ffn_train.Params.parse({"schedule": schedule, "max_steps": 100, "learning_rate": 0.01})
+        training = ffn_train._Training(params, None, None, None, None, "", context(tissue, tmp_path, Events()))  # type: ignore[arg-type]
+        return [training._learning_rate(step) for step in (0, 25, 50, 100)]
+
+    assert rates("cosine") == pytest.approx([0.01, 0.01 * (0.5 + 0.5**1.5), 0.005, 0])
+    assert rates("constant") == [0.01] * 4
+
+
+def test_more_steps_continue_and_another_training_starts_over(tissue: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    assert "from step 0 to 3" in train(tissue, folder, max_steps=3)[0]
+    going_on, start = train(tissue, folder, max_steps=5, learning_rate=0.01)
+    assert going_on == "going on with learning_rate 0.001 -> 0.01"
+    assert "from step 3 to 5" in start
+    aside, start = train(tissue, folder, max_steps=5, features=5)
     assert aside == (
         "the saved state is of another training (features changed): kept in state/set-aside-1, starting over"
     )
     assert "from step 0 to 5" in start
-    assert (tmp_path / "t" / "state" / "set-aside-1" / ffn_train.STATE_FILE).exists()
+    assert (folder / "state" / "set-aside-1" / ffn_train.STATE_FILE).exists()
+    tissue["statistics"].write_text('{"mean": 10, "stddev": 3}')
+    assert (
+        "of another training (data changed): kept in state/set-aside-2"
+        in train(tissue, folder, features=5, max_steps=5)[0]
+    )
 
 
-def test_fewer_steps_than_were_trained_are_refused(tissue: dict[str, Path], tmp_path: Path) -> None:
-    ffn_train.run(ffn_train.Params.parse({**SMALL, "max_steps": 3}), context(tissue, tmp_path, StopAt()))
+def test_a_finished_training_does_not_pretend_to_be_another(tissue: dict[str, Path], tmp_path: Path) -> None:
+    train(tissue, tmp_path, "this code", max_steps=3)
     with pytest.raises(InputError, match="max_steps is 2, but 3 steps are trained already; set it to 3 or more, or"):
-        ffn_train.run(ffn_train.Params.parse({**SMALL, "max_steps": 2}), context(tissue, tmp_path, StopAt()))
+        train(tissue, tmp_path, "this code", max_steps=2)
+    with pytest.raises(
+        InputError, match=r"all 3 steps are trained already, and learning_rate 0\.001 -> 0\.1 would change"
+    ):
+        train(tissue, tmp_path, "this code", max_steps=3, learning_rate=0.1)
+    told = train(tissue, tmp_path, "other code", max_steps=3)[0]
+    assert told == ("the code or a library has changed since step 3; its weights are kept (--force starts afresh)")
+    assert len(train(tissue, tmp_path, "this code", max_steps=3)) == 1
 
 
 def test_a_loss_that_is_not_a_number_stops(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
@@ -117,8 +183,8 @@ def test_a_loss_that_is_not_a_number_stops(tissue: dict[str, Path], run_stage: C
     ("params", "words"),
     [
         ({"fov_xyz": [8, 7, 5]}, r"fov_xyz \[8, 7, 5\] has an even size"),
-        ({"fov_xyz": [33, 33, 17], "deltas_xyz": [8, 8, 4]}, r"come within \[5, 5, 4\] voxels .* reach \[24, 24, 12\]"),
-        ({"deltas_xyz": [4, 2, 1]}, r"deltas_xyz \[4, 2, 1\] leave the field of view"),
+        ({"fov_xyz": [33, 33, 17], "deltas_xyz": [8, 8, 4]}, r"come within \[7, 5, 4\] voxels .* reach \[24, 24, 12\]"),
+        ({"deltas_xyz": [5, 2, 1]}, r"deltas_xyz \[5, 2, 1\] leave the field of view"),
     ],
 )
 def test_sizes_that_do_not_fit(
@@ -126,6 +192,22 @@ def test_sizes_that_do_not_fit(
 ) -> None:
     with pytest.raises(InputError, match=words):
         run_stage("ffn-train", tissue, **{**SMALL, "max_steps": 1, **params})
+
+
+def test_labels_that_are_no_ids_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
+    labels, place = _volumes.read_volume(tissue["labels"])
+    _volumes.write_volume(tissue["labels"], "labels", labels.astype(np.float32), place)
+    with pytest.raises(InputError, match="not integer labels"):
+        run_stage("ffn-train", tissue, max_steps=1, **SMALL)
+
+
+def test_nan_in_the_image_is_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
+    image, place = _volumes.read_volume(tissue["image"])
+    image = image.astype(np.float32)
+    image[3, 4, 5] = np.nan
+    _volumes.write_volume(tissue["image"], "image", image, place)
+    with pytest.raises(InputError, match=r"image\.h5: holds values that are not numbers"):
+        run_stage("ffn-train", tissue, max_steps=1, **SMALL)
 
 
 def test_volumes_of_other_sizes_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:

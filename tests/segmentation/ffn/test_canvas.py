@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,22 @@ from segmentation.ffn.seeds import peaks
 FOV, DELTAS = (5, 5, 5), (1, 1, 1)
 
 
+class Traced(Canvas):
+    """Keeps where the field of view was, seed by seed."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.visited: list[list[tuple[int, int, int]]] = []
+
+    def _flood(self, seed: tuple[int, int, int]) -> int:
+        self.visited.append([])
+        return super()._flood(seed)
+
+    def _update(self, position: tuple[int, int, int]) -> np.ndarray:
+        self.visited[-1].append(position)
+        return super()._update(position)
+
+
 def grows_in_bright(given: np.ndarray) -> np.ndarray:
     """A network that knows the truth: the object is what is bright and connected to what the mask already has."""
     from scipy.ndimage import label
@@ -28,8 +45,8 @@ def grows_in_bright(given: np.ndarray) -> np.ndarray:
     return np.where(reached, 4.0, -4.0).astype(np.float32)[None, ..., None]
 
 
-def canvas(image: np.ndarray, forward: object = grows_in_bright, **options: object) -> Canvas:
-    return Canvas(image.astype(np.float32), forward, FOV, DELTAS, Options(**{"min_segment_size": 1, **options}))  # type: ignore[arg-type]
+def canvas(image: np.ndarray, forward: Any = grows_in_bright, **options: Any) -> Traced:
+    return Traced(image.astype(np.float32), forward, FOV, DELTAS, Options(**{"min_segment_size": 1, **options}))
 
 
 def attempts(of: Canvas, *seeds: tuple[int, int, int]) -> list[Attempt | None]:
@@ -58,8 +75,8 @@ def test_each_object_is_one_connected_piece(two_tubes: np.ndarray) -> None:
         assert (truth[mine] == attempt.id).all()
         # Not all of it: ties send the field of view to one of several maxima, which leaves a corner here and there.
         assert mine.sum() > 0.85 * (truth == attempt.id).sum()
-    assert first.visited[0] == first.seed
-    assert len(first.visited) > 20
+    assert work.visited[0][0] == first.seed
+    assert len(work.visited[0]) == first.fovs > 20
 
 
 def test_probability_is_quantised_where_claimed_and_zero_elsewhere(two_tubes: np.ndarray) -> None:
@@ -93,7 +110,7 @@ def test_a_seed_that_gets_too_weak_ends_its_object(two_tubes: np.ndarray) -> Non
     work = canvas(two_tubes)
     (attempt,) = attempts(work, (5, 10, 10))  # dark: the first prediction is below the move threshold
     assert attempt is not None
-    assert (attempt.result, attempt.visited, attempt.id) == ("weak seed", ((5, 10, 10),), 0)
+    assert (attempt.result, work.visited, attempt.fovs, attempt.id) == ("weak seed", [[(5, 10, 10)]], 1, 0)
     assert work.segmentation[5, 10, 10] == EXCLUDED
     assert work.max_id == 0
 
@@ -125,7 +142,7 @@ def test_voxels_that_an_earlier_object_has_stay_its_own() -> None:
     assert (work.segmentation[:, :, :8] == 7).all()
     assert attempt.overlapped == ((7, int((work._mask[:, :, :8] >= logit(0.6)).sum())),)
     assert attempt.overlapped[0][1] > 0
-    assert not any(position[2] < 8 for position in attempt.visited)  # nor does the field of view go there
+    assert not any(position[2] < 8 for position in work.visited[0])  # nor does the field of view go there
 
 
 def test_what_was_told_apart_stays_apart_unless_disco_is_off() -> None:
@@ -151,6 +168,25 @@ def test_what_was_told_apart_stays_apart_unless_disco_is_off() -> None:
     free = canvas(image, rises_later, disco_seed_threshold=-1)
     attempts(free, (3, 3, 3))
     assert (free._mask[first] == 4).sum() > 50
+
+
+def test_only_voxels_in_the_box_count_for_the_size(two_tubes: np.ndarray) -> None:
+    """Context around what is segmented, reflected or real, must not lift an object over the smallest size."""
+    box = (slice(0, 12), slice(0, 24), slice(10, 24))
+    whole, part = canvas(two_tubes), canvas(two_tubes)
+    part._box = list(box)
+    (a,), (b,) = attempts(whole, (5, 5, 12)), attempts(part, (5, 5, 12))
+    assert a is not None
+    assert b is not None
+    assert a.voxels == (whole.segmentation == 1).sum()
+    assert b.voxels == (part.segmentation[box] == 1).sum()
+    assert 0 < b.voxels < a.voxels
+    strict = Traced(
+        two_tubes.astype(np.float32), grows_in_bright, FOV, DELTAS, Options(min_segment_size=b.voxels + 1), box
+    )
+    (none,) = attempts(strict, (5, 5, 12))
+    assert none is not None
+    assert none.result == "too small"
 
 
 def test_quantised_probability() -> None:
@@ -195,11 +231,11 @@ def test_result_is_that_of_google_ffn(shared: Path) -> None:
     room = ((seeds >= half) & (seeds < np.array(image.shape) - half)).all(1)
     np.testing.assert_array_equal(seeds[room], np.load(reference / "seeds_zyx.npy"))
 
-    work = Canvas(image, forward, network.fov, network.deltas, Options())
+    work = Traced(image, forward, network.fov, network.deltas, Options())
     tried = [attempt for attempt in work.segment(seeds) if attempt is not None]
     trace = json.loads((reference / "trace.json").read_text())
     assert [list(a.seed) for a in tried] == [t["seed_zyx"] for t in trace]
-    assert [[list(p) for p in a.visited] for a in tried] == [t["fovs"] for t in trace]
+    assert [[list(p) for p in visited] for visited in work.visited] == [t["fovs"] for t in trace]
     result = np.load(reference / "segmentation.npz")
     assert len(np.unique(result["segmentation"])) == 21
     np.testing.assert_array_equal(np.maximum(work.segmentation, 0), result["segmentation"])
