@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import importlib
 import os
 import signal
@@ -27,22 +27,22 @@ from stages._contract import (
 )
 
 _ORPHAN_GRACE_S = 20
-_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 
 
 def main(folder: Path) -> int:
     job = Job.model_validate_json((folder / _contract.JOB_FILE).read_bytes())
-    events = open(folder / _contract.EVENTS_FILE, "a", encoding="utf-8")  # noqa: SIM115: closing needs care
-    context = Context(job, events)
-    code, text = _run(job, context)
-    # A full disk: the exit code still tells, and the log if it can. Closing writes what is left once more.
-    for last in (lambda: context.emit("end", status=_contract.STATUS[code], message=text), events.close):
-        try:
-            last()
-        except OSError as error:
-            print(error, file=sys.stderr)
+    code, text = DONE, ""
+    try:
+        with open(folder / _contract.EVENTS_FILE, "a", encoding="utf-8") as events:
+            context = Context(job, events)
+            code, text = _run(job, context)
+            context.emit("end", status=_contract.STATUS[code], message=text)
+    except OSError as error:  # a full disk, maybe only when closing writes once more what could not be written
+        if code == DONE:
+            code, text = _disk_trouble(error, folder)
     if text:
-        print(text, file=sys.stderr)
+        with contextlib.suppress(OSError):  # the log is on that disk as well; the exit code still tells
+            print(text, file=sys.stderr)
     return code
 
 
@@ -70,13 +70,7 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
             f"{job.stage}: out of memory; try a smaller box_xyz or fewer sections, or a machine with more",
         )
     except OSError as error:
-        code = _disk_errno(error)
-        if code is None:
-            return _bug(error)
-        return (
-            BAD_INPUT,
-            f"{error.filename or context.output_folder}: {os.strerror(code).lower()}; {_remedy(code)}",
-        )
+        return _disk_trouble(error, context.output_folder)
     except Exception as error:
         return _bug(error)
     return DONE, ""
@@ -87,17 +81,9 @@ def _bug(error: Exception) -> tuple[int, str]:
     return BUG, f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _disk_errno(error: OSError) -> int | None:
-    """HDF5 raises a bare OSError with the number in its text."""
-    if error.errno in _DISK_ERRNOS:
-        return error.errno
-    return next((code for code in _DISK_ERRNOS if f"errno = {code}," in str(error)), None)
-
-
-def _remedy(code: int) -> str:
-    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "free some space and run again: finished steps are kept"
-    return "give this user the right to write there, or choose another folder with --workdir"
+def _disk_trouble(error: OSError, folder: Path) -> tuple[int, str]:
+    text = _contract.disk_trouble(error, folder)
+    return _bug(error) if text is None else (BAD_INPUT, text)
 
 
 def _listen_for_stop(context: Context) -> None:
