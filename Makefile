@@ -23,6 +23,7 @@ docs: .venv/.cpu
 
 # A venv per checkout; each stamp is older than its lock file when that has changed.
 .venv/.cpu .venv/.dev: .venv/.%: requirements/%.txt pyproject.toml | .venv/bin/python
+	@echo "installing into .venv, a minute or a few"
 	$(BIN)/python -m pip install --quiet --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
@@ -30,7 +31,7 @@ docs: .venv/.cpu
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
 	  f"floodrunner needs Python 3.11, 3.12 or 3.13; $(PYTHON) is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 # Needs uv. `dev` holds everything, so the others are cut from its versions.
 lock:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner import __version__
-from runner.errors import Interrupted, StepFailed, UserError, disk_trouble
+from runner.errors import Interrupted, StepFailed, UserError
 
 if TYPE_CHECKING:
     from runner.run import Setting
@@ -57,13 +57,12 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
     """Run a pipeline; steps that nothing has changed for are skipped."""
     import time
 
-    from runner import record, summary
     from runner import run as running
+    from runner import summary
 
     started = time.monotonic()
     setting = _setting(pipeline, engine, **options)
-    running.run(setting)
-    report = record.read_json(setting.plan.workdir / record.RUN_FILE) or {}
+    report = running.run(setting)
     steps = [step.id for step in setting.plan.steps]
     ran = [step for step in steps if report["steps"][step]["status"] != "skipped"]
     _print(summary.of_run(setting.plan.workdir, steps, time.monotonic() - started, ran))
@@ -218,7 +217,9 @@ def _main() -> int:
         hush(sys.stdout)
         return _DONE
     except OSError as error:
-        text = disk_trouble(error)
+        from stages._contract import disk_trouble
+
+        text = disk_trouble(error, "the run folder")
         return _say(text, _BAD_INPUT) if text else _bug(error)
     except StepFailed as error:
         return _say(str(error), error.code)

@@ -68,9 +68,15 @@ def _tensorflow() -> Finding:
     """Imported in a process of its own: it takes seconds, and may die of a processor that it was not built for."""
     code = "import keras; print(keras.backend.backend(), keras.__version__)"
     try:
-        answer = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=_IMPORT_TIMEOUT_S, check=False
-        )
+        with tempfile.TemporaryDirectory() as home:
+            answer = subprocess.run(
+                [sys.executable, "-c", code],
+                env={**os.environ, **local.keras_settings(Path(home))},
+                capture_output=True,
+                text=True,
+                timeout=_IMPORT_TIMEOUT_S,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return Finding("trouble", f"Keras did not load within {_IMPORT_TIMEOUT_S} s", "try again when the disk is idle")
     if answer.returncode == 0:

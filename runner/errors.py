@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import errno
-import os
 from collections.abc import Iterable
 
 
@@ -22,33 +20,6 @@ class StepFailed(Exception):
 
 class Interrupted(BaseException):
     """Ctrl-C, SIGTERM or SIGHUP arrived. Exit code 130."""
-
-
-_DISK_TROUBLE = {
-    errno.ENOSPC: "free some space and run again: finished steps are kept",
-    errno.EDQUOT: "free some space and run again: finished steps are kept",
-    errno.EFBIG: "free some space and run again: finished steps are kept",
-    errno.EACCES: "give this user the right to use it, or choose another folder with --workdir",
-    errno.EPERM: "give this user the right to use it, or choose another folder with --workdir",
-    errno.EROFS: "choose another folder with --workdir",
-    errno.EEXIST: "a file is in the way; move it, or choose another folder with --workdir",
-    errno.ENOTDIR: "a file is in the way; move it, or choose another folder with --workdir",
-    errno.EISDIR: "a folder is in the way; move it, or choose another folder with --workdir",
-    errno.ENAMETOOLONG: "choose shorter names, or another folder with --workdir",
-    errno.EIO: "the disk does not answer properly; check it, then run again: finished steps are kept",
-}
-
-
-def disk_trouble(error: OSError, path: object = None) -> str | None:
-    """One line for trouble with a disk that the user can mend; None where it looks like a bug of ours.
-
-    Args:
-      path: what was being used, for the errors that do not name their file (a full disk does not).
-    """
-    if error.errno not in _DISK_TROUBLE:
-        return None
-    where = error.filename or path or "the run folder"
-    return f"{where}: {os.strerror(error.errno).lower()}; {_DISK_TROUBLE[error.errno]}"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

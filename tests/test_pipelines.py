@@ -44,7 +44,7 @@ def test_ffn_on_real_sections_runs_to_the_score(shared: Path, tmp_path: Path) ->
 
     again = floodrunner("run", *arguments)
     assert again.returncode == 0
-    assert again.stdout.count("nothing changed") == 10
+    assert again.stdout.count("skipped (nothing changed)") == 10
     assert "overview.png" in again.stdout
 
     run = json.loads((tmp_path / "run" / "run.json").read_text())

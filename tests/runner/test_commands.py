@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import cli, doctor, machine
+from runner import cli, doctor, machine, record
 from stages import _contract
 
 if TYPE_CHECKING:
@@ -186,6 +186,9 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
         "inputs": {"source": str(folder / "one/text.json")},
         "outputs": {"text": str(folder / "two/partial/text.json")},
         "state": str(folder / "two/state"),
+        "program": record.Parts.model_validate(
+            json.loads((done.work / "runs/demo/two/step.json").read_text())["parts"]
+        ).program(),
     }
 
 
@@ -194,3 +197,36 @@ def test_exit_codes_are_those_of_the_contract() -> None:
     assert (cli._DONE, cli._BAD_INPUT, cli._BUG, cli._INTERRUPTED) == (
         _contract.DONE, _contract.BAD_INPUT, _contract.BUG, _contract.INTERRUPTED
     )  # fmt: skip
+
+
+def test_keras_is_what_the_record_says_not_what_a_file_at_home_says(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real Keras is asked, in a stage; importing its settings alone loads no backend."""
+    home = house.work / "home"
+    (home / ".keras").mkdir(parents=True)
+    (home / ".keras/keras.json").write_text('{"backend": "jax", "floatx": "float64", "image_data_format": "x"}')
+    monkeypatch.setenv("HOME", str(home))
+    stage = house.code / "stages/breaks.py"
+    keras = """
+    import importlib.util, sys, types
+    from pathlib import Path
+    folder = Path(importlib.util.find_spec("keras").origin).parent
+    sys.modules["keras"] = package = types.ModuleType("keras")  # without what its __init__ loads
+    package.__path__ = [str(folder)]
+    sys.modules["keras.src"] = source = types.ModuleType("keras.src")
+    source.__path__ = [str(folder / "src")]
+    sys.modules["keras.src.backend"] = backend = types.ModuleType("keras.src.backend")
+    backend.__path__ = [str(folder / "src/backend")]
+    from keras.src.backend import config
+    print(config.backend(), config.floatx())
+"""
+    stage.write_text(stage.read_text().replace('    print("about to break", flush=True)\n', keras))
+    house.pipeline("name: demo\nsteps: {x: {stage: breaks}}\n")
+    for _ in range(2):  # Keras writes down what it found: the second time it must not be led by that
+        ended = house("run", "p.yaml", "--force", "x")
+        assert ended.code == 0, ended.err
+        assert house("logs", "x").out.splitlines()[-1] == "tensorflow float32"
+        settings = house.work / "runs/demo/x/.keras/keras.json"
+        settings.write_text('{"backend": "jax", "floatx": "float16"}')
+    assert json.loads((house.work / "runs/demo/run.json").read_text())["engine"]["identity"]["backend"] == "tensorflow"

@@ -3,9 +3,11 @@
 # ruff: noqa: E501  (a message a line)
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner import record
+from stages import _contract
 
 if TYPE_CHECKING:
     from conftest import House
@@ -144,6 +147,116 @@ def test_a_disk_that_is_full_already(house: House, small_disk: Path) -> None:
     assert house("run", "p.yaml", "--workdir", "small/run").code == 0
 
 
+def test_a_disk_that_gets_full_while_a_result_is_published(house: House, small_disk: Path) -> None:
+    """The stage is done, its record finds no room: neither the step nor the run counts as done."""
+    stage = house.code / "stages/fill_disk.py"
+    rest = """
+    try:
+        with open(context.output_folder / "rest", "wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+    except OSError:
+        pass
+    with open(context.output_folder / "rest", "r+b") as file:  # room for the closing event, not for a record
+        file.truncate(file.seek(0, 2) - 4096)
+"""
+    house.pipeline("name: demo\nsteps: {x: {stage: fill-disk}}\n")
+    assert house("run", "p.yaml", "--workdir", "small/run").code == 0
+    code = stage.read_text()
+    stage.write_text(code + rest)
+    ended = house("run", "p.yaml", "--workdir", "small/run")
+    assert ended.code == 2
+    assert "no space left on device; free some space and run again: finished steps are kept" in ended.error
+    assert "x: failed after" in ended.out
+    assert "x: done" not in ended.out
+    step = record.read_json(small_disk / "run/run.json")["steps"]["x"]  # type: ignore[index]
+    assert step["status"] == "bad-input"
+    assert "No space left on device" in step["message"]
+    status = house("status", "small/run")
+    assert status.code == 0
+    assert "  x  failed 20" in status.out
+    stage.write_text(code)
+    assert house("run", "p.yaml", "--workdir", "small/run").code == 0
+    assert not (small_disk / "run/x/rest").exists()
+
+
+@pytest.mark.parametrize("how", ["not", "input", "bug"])
+def test_a_stage_that_cannot_report_because_the_disk_is_full(house: House, how: str) -> None:
+    folder = house.work / "x"
+    folder.mkdir()
+    job = {
+        "stage": "breaks",
+        "params": {"how": how},
+        "inputs": {},
+        "outputs": {"nothing": str(folder / "partial/nothing.json")},
+        "state": str(folder / "state"),
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+    (folder / "events.jsonl").symlink_to("/dev/full")
+    _, environment = house.command()
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "stages", folder], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == {"not": 2, "input": 2, "bug": 3}[how]
+    assert (
+        ended.stderr.splitlines()[-1]
+        == {
+            "not": f"{folder}: no space left on device; free some space and run again: finished steps are kept",
+            "input": "section 3: is a text; remove it",
+            "bug": "KeyError: 'lost'",
+        }[how]
+    )
+    assert ("Traceback" in ended.stderr) is (how == "bug")
+
+
+def test_a_run_folder_that_is_removed_meanwhile(house: House) -> None:
+    stage = house.code / "stages/breaks.py"
+    remove = '    __import__("shutil").rmtree(context.output_folder.parent.parent)\n'
+    stage.write_text(stage.read_text().replace('    if params.how == "exit":', remove + '    if params.how == "exit":'))
+    ended = house("run", breaking(house, "not"))
+    assert ended.code == 2
+    assert ended.error.endswith("no such file or directory; its folder was removed or renamed meanwhile; run again")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (PermissionError(13, "x", "/in/a.png"), "/in/a.png: permission denied; give this user the right to use it; another run folder is chosen with --workdir"),
+        (OSError("Can't write (file write failed: errno = 28, error message = 'x')"), "/out: no space left on device; free some space and run again: finished steps are kept"),
+        (FileNotFoundError(2, "x", "/nowhere/at/all"), "/nowhere/at/all: no such file or directory; its folder was removed or renamed meanwhile; run again"),
+        (FileNotFoundError(2, "x", "/etc/no-such-file"), None),  # its folder is there: who looks for it is wrong
+        (OSError("strange"), None),
+    ],
+)  # fmt: skip
+def test_troubles_with_disks_in_words(error: OSError, text: str | None) -> None:
+    assert _contract.disk_trouble(error, "/out") == text
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("x")])
+def test_a_record_that_was_interrupted_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def broken(descriptor: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(type(error)):
+        record.write_json(tmp_path / "run.json", {})
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_runner_left_half_written_is_swept(house: House) -> None:
+    """kill -9 while the first hashes were saved: there is no run.json yet, and the folder is ours all the same."""
+    folder = house.work / "runs/demo"
+    (folder / "x").mkdir(parents=True)
+    record.write_json(folder / ".hashes.json", {})
+    for name in ("..hashes.json.123", ".run.json.123", "x/.step.json.123"):
+        (folder / name).write_text("{")
+    ended = house("run", breaking(house, "not"))
+    assert (ended.code, ended.err) == (0, "")
+    assert not list(folder.rglob("*.123"))
+
+
 def test_a_record_is_whole_or_the_one_before(small_disk: Path) -> None:
     file = small_disk / "run.json"
     record.write_json(file, {"a": 1})
@@ -161,7 +274,7 @@ def test_a_folder_of_another_user(house: House) -> None:
     ended = house("run", breaking(house, "not"))
     assert ended.code == 2
     assert ended.error.endswith(
-        "permission denied; give this user the right to use it, or choose another folder with --workdir"
+        "permission denied; give this user the right to use it; another run folder is chosen with --workdir"
     )
 
 

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner import plan, registry, spec
+import pytest
+
+from runner import plan, record, registry, spec
 from runner import run as running
 from runner.engines import local
 from runner.plan import Options
@@ -277,9 +279,63 @@ def test_a_step_run_again_on_request_is_not_forgotten_when_cut_off(done: House) 
     state = done.work / "runs/demo/three/state/count"
     state.unlink()
     state.mkdir()  # the stage stumbles over this
-    assert done("run", "p.yaml", "--from", "three").code == 3
+    assert done("run", "p.yaml", "--from", "three").code == 2
     state.rmdir()
     assert planned(done)["three"] == "run not finished last time, continues from its state"
+
+
+@pytest.mark.parametrize("again", [["--force", "x"], ["--from", "x"], []])
+def test_a_rerun_that_was_cut_off_leaves_nothing_of_the_former_result_behind(house: House, again: list[str]) -> None:
+    """A picture that only the first try makes would lie beside the last one's result, and look like a part of it."""
+    stage = house.code / "stages/breaks.py"
+    code = stage.read_text()
+    picture = '    (context.output_folder / "picture.txt").write_text("x")\n'
+    stage.write_text(code.replace('    if params.how == "exit":', picture + '    if params.how == "exit":'))
+    house.pipeline("name: demo\nsteps: {x: {stage: breaks}}\n")
+    assert house("run", "p.yaml").code == 0
+    folder = house.work / "runs/demo/x"
+    (folder / "notes.txt").write_text("the user's own")
+    stage.write_text(code)
+    for _ in range(2):
+        assert house("run", "p.yaml", "--set", "x.how=kill", *again).code == 1
+        assert (folder / "picture.txt").exists()  # no better result yet
+    assert house("run", "p.yaml").code == 0
+    assert sorted(name for name in os.listdir(folder) if not name.startswith(".")) == [
+        "events.jsonl", "job.json", "log.txt", "nothing.json", "notes.txt", "state", "step.json"
+    ]  # fmt: skip
+    assert not (folder / ".names.json").exists()
+
+
+def test_publishing_that_was_cut_off_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between any two of its moves: the step counts as not run, and the next result is whole and alone."""
+    moves = 0
+
+    def dies(*arguments: Any) -> None:
+        nonlocal moves
+        moves += 1
+        if moves == at:
+            raise KeyboardInterrupt
+        rename(*arguments)
+
+    rename = os.rename
+    for at in range(1, 4):
+        folder, moves = tmp_path / str(at), 0
+        (folder / "partial").mkdir(parents=True)
+        for name in ("a", "b", "c"):
+            (folder / "partial" / name).write_text("first")
+        (folder / "step.json").write_text('{"names": ["old"]}')
+        (folder / "old").write_text("old")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "rename", dies)
+            with pytest.raises(KeyboardInterrupt):
+                record.publish(folder)
+        assert not (folder / "step.json").exists()
+        shutil.rmtree(folder / "partial")
+        (folder / "partial").mkdir()
+        (folder / "partial" / "b").write_text("second")
+        assert record.publish(folder) == ["b"]
+        assert sorted(os.listdir(folder)) == [".names.json", "b"]
+        assert (folder / "b").read_text() == "second"
 
 
 def test_what_a_try_left_half_done_is_cleared(done: House) -> None:

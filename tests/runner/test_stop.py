@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+
+from runner import record
+from runner.errors import UserError
 
 if TYPE_CHECKING:
     from conftest import House
@@ -182,6 +186,42 @@ def test_the_second_run_is_refused_by_name_of_the_first(house: House, wait_for: 
     assert "from 0" in house("logs", "slow").out
     assert process.poll() is None
     assert house("run", "p.yaml", "--workdir", "other", "--set", "slow.steps=1").code == 0
+
+
+def test_a_lock_file_that_was_removed_while_we_waited_locks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`clean` holds the lock and removes the folder; we had its file open already, and get a lock on nothing."""
+    flock = record._flock
+    removed = []
+
+    def and_clean(descriptor: int, path: Path, how: int) -> bool:
+        if not removed:
+            removed.append(path)
+            path.unlink()
+        return flock(descriptor, path, how)
+
+    monkeypatch.setattr(record, "_flock", and_clean)
+    with record.lock(tmp_path, "first"):
+        assert removed
+        assert (record.holder(tmp_path) or {})["command"] == "first"
+        with pytest.raises(UserError, match="is in use by process .* first; wait for it"), record.lock(tmp_path, "2nd"):
+            pass
+    assert record.holder(tmp_path) is None
+
+
+def test_a_look_at_a_run_that_was_killed_does_not_bring_it_back(tmp_path: Path) -> None:
+    """`status` holds the lock, shared, for an instant; the name in the file is of a run long dead."""
+    dead = {"pid": 1, "host": "h", "since": "2026-01-31T12:00:00+00:00", "command": "dead"}
+    (tmp_path / ".lock").write_text(json.dumps(dead))
+    looking = os.open(tmp_path / ".lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    timer = threading.Timer(0.1, os.close, [looking])
+    timer.start()
+    with record.lock(tmp_path, "new"):
+        assert (record.holder(tmp_path) or {})["command"] == "new"
+    timer.join()
+    assert (tmp_path / ".lock").read_bytes() == b""
 
 
 def test_following_a_log_ends_with_the_run(house: House, wait_for: Wait) -> None:
