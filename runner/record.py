@@ -26,7 +26,7 @@ RUN_FILE, STEP_FILE, LOCK_FILE, HASHES_FILE = "run.json", "step.json", ".lock", 
 OURS = frozenset({JOB_FILE, EVENTS_FILE, LOG_FILE, STEP_FILE, PARTIAL, STATE})
 """Names in a step's folder that a stage may not publish under."""
 
-_NAMES_FILE = ".names.json"
+_NEXT_FILE, _NAMES_FILE = ".next.json", ".names.json"
 _BESIDE = re.compile(r"\..+\.json\.\d+")  # what `write_json` writes first
 _LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.05
 
@@ -181,26 +181,19 @@ def withdraw(folder: Path, more: Sequence[str] = ()) -> set[str]:
     return names
 
 
-def publish(folder: Path) -> list[str]:
+def publish(folder: Path, done: StepRecord) -> None:
     """Moves what a step made from `partial/` to its place, and removes what only a former try of it had made.
 
-    The step counts as not run until `finish` is called.
-
-    Returns:
-      The names published, sorted.
+    All that needs room on the disk is written before anything of the former result is touched. In between, the step
+    counts as not run.
     """
-    made = sorted(os.listdir(folder / PARTIAL))
-    for name in withdraw(folder, made):
+    write_json(folder / _NEXT_FILE, done.model_dump(mode="json"))
+    for name in withdraw(folder, done.names):
         remove(folder / name)
-    for name in made:
+    for name in done.names:
         os.rename(folder / PARTIAL / name, folder / name)
     os.rmdir(folder / PARTIAL)
-    return made
-
-
-def finish(folder: Path, done: StepRecord) -> None:
-    """Writes the record of a step whose files are in their place."""
-    write_json(folder / STEP_FILE, done.model_dump(mode="json"))
+    os.replace(folder / _NEXT_FILE, folder / STEP_FILE)
     remove(folder / _NAMES_FILE)
 
 

@@ -218,8 +218,8 @@ def _publish(run: _Run, step: Step, parts: Parts, progress: Progress, started: s
     """Moves what the step made to its place, and writes its record."""
     folder, cache = run.setting.plan.folder(step.id), run.contents.cache
     partial = folder / _contract.PARTIAL
-    files = content.measure(content.files(partial, os.listdir(partial)), cache)
-    names = record.publish(folder)
+    names = sorted(os.listdir(partial))
+    files = content.measure(content.files(partial, names), cache)
     done = StepRecord(
         step=step.id,
         parts=parts,
@@ -235,7 +235,7 @@ def _publish(run: _Run, step: Step, parts: Parts, progress: Progress, started: s
         host=run.report["host"],
         floodrunner=__version__,
     )
-    record.finish(folder, done)
+    record.publish(folder, done)
     return done
 
 

@@ -205,7 +205,10 @@ def test_a_lock_file_that_was_removed_while_we_waited_locks_nothing(
     with record.lock(tmp_path, "first"):
         assert removed
         assert (record.holder(tmp_path) or {})["command"] == "first"
-        with pytest.raises(UserError, match="is in use by process .* first; wait for it"), record.lock(tmp_path, "2nd"):
+        with (
+            pytest.raises(UserError, match=r"is in use by process .* first; wait for it"),
+            record.lock(tmp_path, "2nd"),
+        ):
             pass
     assert record.holder(tmp_path) is None
 
