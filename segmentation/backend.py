@@ -6,8 +6,11 @@ compiled with XLA by TensorFlow (its 3D convolution is ten times slower there th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else a log begins with what TensorFlow has to say of itself
 
 import keras
 import numpy as np

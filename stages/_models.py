@@ -50,7 +50,6 @@ def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
             fov=tuple(int(v) for v in settings["fov_xyz"][::-1]),  # type: ignore[arg-type]  # `check` follows
             deltas=tuple(int(v) for v in settings["deltas_xyz"][::-1]),  # type: ignore[arg-type]
         )
-        ffn.check(network)
         with h5py.File(folder / "weights.h5", "r") as file:
             weights: dict[str, np.ndarray] = {}
             file.visititems(lambda k, v: weights.update({k: v[...]}) if isinstance(v, h5py.Dataset) else None)

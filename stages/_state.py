@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from stages._contract import InputError
 from stages._hdf5 import create_hdf5
 
 _VALUES = "values.json"
@@ -41,13 +42,23 @@ def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> N
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The arrays and values, or None where there is no state."""
+    """The arrays and values, or None where there is no state.
+
+    Raises:
+      InputError: if the file is damaged.
+    """
     if not path.exists():
         return None
     arrays: dict[str, np.ndarray] = {}
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda k, v: arrays.update({k: v[...]}) if isinstance(v, h5py.Dataset) else None)
-    return arrays, json.loads(arrays.pop(_VALUES).tobytes())
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(lambda k, v: arrays.update({k: v[...]}) if isinstance(v, h5py.Dataset) else None)
+        return arrays, json.loads(arrays.pop(_VALUES).tobytes())
+    except (OSError, KeyError, ValueError):
+        raise InputError(
+            f"{path}: the saved state is truncated or damaged; put back a copy of it, or start afresh with "
+            "--force STEP, which sets it aside"
+        ) from None
 
 
 def set_aside(folder: Path) -> Path:

@@ -67,9 +67,7 @@ def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
         raise InputError(f"{file_path}: {reason}; make it again, or copy it again from where it came") from None
     with file:
         dataset = _choose(file, file_path, name)
-        size = tuple(float(v) for v in dataset.attrs.get("voxel_size_xyz", (1.0, 1.0, 1.0)))
-        offset = tuple(int(v) for v in dataset.attrs.get("offset_xyz", (0, 0, 0)))
-        yield dataset, Place(size, offset)  # type: ignore[arg-type]  # three of each, by construction
+        yield dataset, _place(file_path, dataset)
 
 
 def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
@@ -109,19 +107,47 @@ def write_volume(path: Path, kind: str, array: np.ndarray, place: Place) -> None
         dataset[...] = array
 
 
+def _place(path: str, dataset: h5py.Dataset) -> Place:
+    sizes = np.ravel(dataset.attrs.get("voxel_size_xyz", (1.0, 1.0, 1.0)))
+    if sizes.shape != (3,) or sizes.dtype.kind not in "uif" or not (np.isfinite(sizes) & (sizes > 0)).all():
+        raise InputError(
+            f"{path}: attribute voxel_size_xyz of dataset {dataset.name} is {sizes.tolist()}; it must be three numbers "
+            "above 0, x, y, z in nm: mend or remove it"
+        )
+    offset = np.ravel(dataset.attrs.get("offset_xyz", (0, 0, 0)))
+    if offset.shape != (3,) or offset.dtype.kind not in "ui":
+        raise InputError(
+            f"{path}: attribute offset_xyz of dataset {dataset.name} is {offset.tolist()}; it must be three whole "
+            "numbers, x, y, z in voxels: mend or remove it"
+        )
+    (x, y, z), (dx, dy, dz) = sizes.tolist(), offset.tolist()
+    return Place((float(x), float(y), float(z)), (dx, dy, dz))
+
+
 def _choose(file: h5py.File, path: str, name: str | None) -> h5py.Dataset:
     volumes: dict[str, h5py.Dataset] = {}
     file.visititems(lambda key, item: volumes.update({key: item}) if isinstance(item, h5py.Dataset) else None)
     names = ", ".join(volumes) or "none"
     if name is not None:
         if name.strip("/") not in volumes:
-            raise InputError(f"{path}: has no dataset {name!r}; it holds {names}")
+            instead = f"write {path}:{next(iter(volumes))}" if volumes else "give another file"
+            raise InputError(f"{path}: has no dataset {name!r}; it holds {names}: {instead}")
         chosen = volumes[name.strip("/")]
     else:
         of_3d = [dataset for dataset in volumes.values() if dataset.ndim == 3]
-        if len(of_3d) != 1:
-            raise InputError(f"{path}: holds {len(of_3d)} 3D datasets ({names}); name one, as in {path}:raw")
+        if not of_3d:
+            raise InputError(f"{path}: holds no 3D dataset (datasets: {names}); give a file with one, (z, y, x)")
+        if len(of_3d) > 1:
+            choice = ", ".join(str(dataset.name).strip("/") for dataset in of_3d)
+            raise InputError(
+                f"{path}: holds {len(of_3d)} 3D datasets ({choice}); name one, as in {path}:{choice.split(',')[0]}"
+            )
         chosen = of_3d[0]
-    if chosen.ndim != 3 or 0 in chosen.shape:
-        raise InputError(f"{path}: dataset {chosen.name} has shape {chosen.shape}; a volume is (z, y, x), not empty")
+    if chosen.ndim != 3:
+        raise InputError(
+            f"{path}: dataset {chosen.name} has {chosen.ndim} axes, {chosen.shape}; a volume has three, (z, y, x): "
+            "save the part you mean as a dataset of its own"
+        )
+    if 0 in chosen.shape:
+        raise InputError(f"{path}: dataset {chosen.name} is empty, {chosen.shape}; make it again")
     return chosen

@@ -64,6 +64,8 @@ def run(params: Params, context: Context) -> None:
     report = {name: score._asdict() for name, score in scores.items()} | counts
     context.outputs["metrics"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(_table(scores, counts))
+    if not counts["objects"]:
+        context.message("the segmentation has no object: its score says nothing")
     context.metric("adapted_rand_error", scores["unsegmented_as_background"].adapted_rand_error)
     context.metric("adapted_rand_error (unsegmented left out)", scores["unsegmented_ignored"].adapted_rand_error)
     context.metric("objects", counts["objects"])

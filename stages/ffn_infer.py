@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stages._contract import VOXELS, Context, InputError, StageParams
+from stages._contract import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import keras
@@ -28,14 +28,15 @@ _REPORT_INTERVAL_S = 2.0
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Distance = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=1)]
 
 
 class Box(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
-    start: VOXELS
+    start: tuple[Distance, Distance, Distance]
     """First voxel, x, y, z."""
-    size: VOXELS
+    size: tuple[Size, Size, Size]
     """Voxels along x, y, z."""
 
 
@@ -249,7 +250,7 @@ def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Tr
     if box is None:
         return (0, 0, 0), (shape[0], shape[1], shape[2])
     start, size = box.start[::-1], box.size[::-1]
-    if any(s < 0 or n < 1 or s + n > end for s, n, end in zip(start, size, shape, strict=True)):
+    if any(s + n > end for s, n, end in zip(start, size, shape, strict=True)):
         raise InputError(
             f"box_xyz: start {list(box.start)}, size {list(box.size)} does not lie inside {path}, which has "
             f"{_sizes(shape)}; start + size must not pass that"

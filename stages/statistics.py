@@ -40,6 +40,10 @@ def run(params: Params, context: Context) -> None:
             found = moments(parts())
         except ValueError as error:
             raise InputError(f"{path}: {error}; make the volume again without them") from None
+    if found.stddev == 0:
+        raise InputError(
+            f"{path}: every voxel is {found.minimum:g}; look at the sections, nothing can be learnt from them"
+        )
     context.metric("mean", found.mean)
     context.metric("stddev", found.stddev)
     context.outputs["json"].write_text(json.dumps(found._asdict(), indent=2) + "\n", encoding="utf-8")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 import types
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from stages import _contract
 from stages._volumes import Place, read_volume, write_volume
@@ -49,6 +51,36 @@ def test_commands_in_the_readme_exist() -> None:
     assert len(commands) > 4
     for command in commands:
         assert CliRunner().invoke(cli, [command, "--help"]).exit_code == 0, command
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        assert "@@" not in page.read_text(), page
+
+
+@pytest.mark.parametrize("name", ["run", "plan"])
+def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path) -> None:
+    """Each `run` and `plan` line of the README is planned, on a stack that is there."""
+    from click.testing import CliRunner
+
+    from runner.cli import cli
+
+    stack = tmp_path / "stack"
+    stack.mkdir()
+    (stack / "z0.png").touch()
+    readme = (ROOT / "README.md").read_text().replace("\\\n", " ")
+    lines = re.findall(rf"^(?:\.venv/bin/)?floodrunner +{name} +(.*?)(?: +#.*)?$", readme, re.MULTILINE)
+    assert lines
+    for line in lines:
+        arguments = [
+            f"{word.split('=')[0]}={stack}" if word.startswith(("images=", "labels=")) else word
+            for word in shlex.split(line)
+        ]
+        for port in ("images", "labels"):
+            if f"{port}={stack}" not in arguments:
+                arguments += ["--input", f"{port}={stack}"]
+        done = CliRunner().invoke(cli, ["plan", *arguments, "--workdir", str(tmp_path / "run")], catch_exceptions=False)
+        assert done.exit_code == 0, (line, done.output)
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

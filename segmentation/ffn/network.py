@@ -22,26 +22,13 @@ class Network(NamedTuple):
       depth: number of residual modules, of two convolutions each (the first has no shortcut).
       features: channels of each convolution.
       fov: field of view, odd.
-      deltas: how far the field of view moves along each axis.
+      deltas: how far the field of view moves along each axis, less than half of it; 0 where it does not.
     """
 
     depth: int
     features: int
     fov: Triple
     deltas: Triple
-
-
-def check(network: Network) -> None:
-    """Raises ValueError, in words for the user, if the field of view and its moves do not fit together."""
-    if any(size % 2 == 0 for size in network.fov):
-        raise ValueError(f"fov_xyz {list(network.fov[::-1])} has an even size; a field of view has a centre: use odd")
-    if any(not 0 <= 2 * delta < size for delta, size in zip(network.deltas, network.fov, strict=True)):
-        raise ValueError(
-            f"deltas_xyz {list(network.deltas[::-1])} leave the field of view, fov_xyz {list(network.fov[::-1])}; "
-            "use about a quarter of it, less than half"
-        )
-    if not any(network.deltas):
-        raise ValueError("deltas_xyz are all 0: the field of view would never move; use about a quarter of fov_xyz")
 
 
 def build(network: Network) -> keras.Model:

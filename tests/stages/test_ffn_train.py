@@ -170,7 +170,7 @@ def test_a_finished_training_does_not_pretend_to_be_another(tissue: dict[str, Pa
     ):
         train(tissue, tmp_path, "this code", max_steps=3, learning_rate=0.1)
     told = train(tissue, tmp_path, "other code", max_steps=3)[0]
-    assert told == ("the code or a library has changed since step 3; its weights are kept (--force starts afresh)")
+    assert told == ("the code or a library has changed since step 3; its weights are kept (--force STEP starts afresh)")
     assert len(train(tissue, tmp_path, "this code", max_steps=3)) == 1
 
 
@@ -179,19 +179,40 @@ def test_a_loss_that_is_not_a_number_stops(tissue: dict[str, Path], run_stage: C
         run_stage("ffn-train", tissue, max_steps=200, learning_rate=1e30, **SMALL)
 
 
+def test_positions_too_near_the_border_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
+    words = (
+        r"come within \[7, 5, 4\] voxels .* reach \[24, 24, 12\]; set margin_xyz of ffn-coordinates to \[24, 24, 12\]"
+    )
+    with pytest.raises(InputError, match=words):
+        run_stage("ffn-train", tissue, max_steps=1, depth=1, features=1)
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"fov_xyz": [8, 7, 5]}, r"fov_xyz \[8, 7, 5\] has an even size"),
-        ({"fov_xyz": [33, 33, 17], "deltas_xyz": [8, 8, 4]}, r"come within \[7, 5, 4\] voxels .* reach \[24, 24, 12\]"),
-        ({"deltas_xyz": [5, 2, 1]}, r"deltas_xyz \[5, 2, 1\] leave the field of view"),
+        ({"fov_xyz": [8, 7, 5]}, "8 is even; a field of view has a centre: use an odd size"),
+        (
+            {"fov_xyz": [9, 9, 5], "deltas_xyz": [5, 2, 1]},
+            r"deltas_xyz \[5, 2, 1\] leave the field of view, fov_xyz \[9, 9, 5\]; use about a quarter",
+        ),
+        ({"deltas_xyz": [0, 0, 0]}, "deltas_xyz are all 0: the field of view would never move"),
+        ({"deltas_xyz": [8, 8, -1]}, "greater than or equal to 0"),
+        ({"seed": 2**32}, "less than"),
     ],
 )
-def test_sizes_that_do_not_fit(
-    tissue: dict[str, Path], run_stage: Callable[..., Any], params: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(InputError, match=words):
-        run_stage("ffn-train", tissue, **{**SMALL, "max_steps": 1, **params})
+def test_settings_are_refused_before_anything_is_read(params: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ffn_train.Params.parse(params)
+
+
+def test_a_damaged_state_is_refused(tissue: dict[str, Path], tmp_path: Path) -> None:
+    train(tissue, tmp_path, max_steps=2)
+    state = tmp_path / "state" / ffn_train.STATE_FILE
+    state.write_bytes(state.read_bytes()[:500])
+    with pytest.raises(
+        InputError, match=r"training\.h5: the saved state is truncated or damaged; put back a copy of it"
+    ):
+        train(tissue, tmp_path, max_steps=3)
 
 
 def test_labels_that_are_no_ids_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:

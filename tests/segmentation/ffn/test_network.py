@@ -61,19 +61,6 @@ def test_forward_equals_a_plain_convolution_stack() -> None:
     np.testing.assert_allclose(backend.forward(model)(given[None])[0], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("fov", "deltas", "words"),
-    [
-        ((17, 32, 33), (4, 8, 8), r"fov_xyz \[33, 32, 17\] has an even size"),
-        ((5, 9, 9), (1, 5, 2), r"deltas_xyz \[2, 5, 1\] leave the field of view, fov_xyz \[9, 9, 5\]"),
-        ((5, 9, 9), (0, 0, 0), "would never move"),
-    ],
-)
-def test_sizes_that_do_not_fit_are_refused(fov: ffn.Triple, deltas: ffn.Triple, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        ffn.check(ffn.Network(1, 1, fov, deltas))
-
-
 def test_weights_of_another_depth_are_refused_by_name() -> None:
     deeper = ffn.weights(ffn.build(SMALL._replace(depth=4)))
     with pytest.raises(ValueError, match=r"seed_update/conv3_a/biases.*depth does not agree"):
