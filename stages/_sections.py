@@ -14,7 +14,7 @@ from stages import _pixels, _tiff
 from stages._contract import InputError, split_dataset
 from stages._pixels import Form
 from stages._section_names import SUFFIXES, section_files
-from stages._stack import Read, Stack, kept_names, uniform
+from stages._stack import AHEAD_BYTES, Read, Stack, kept_names, uniform
 from stages._volumes import open_volume, read_part
 
 
@@ -90,7 +90,8 @@ def _open_hdf5(path: str) -> Iterator[Stack]:
 
 
 def _hdf5_reads(path: str, dataset: h5py.Dataset) -> Iterator[Read]:
-    depth = dataset.chunks[0] if dataset.chunks else 1  # a chunk is unpacked whole, so once
+    depth = dataset.chunks[0] if dataset.chunks else 1  # a chunk is unpacked whole: once, where there is room
+    depth = max(1, min(depth, AHEAD_BYTES // (dataset.dtype.itemsize * dataset.shape[1] * dataset.shape[2])))
     for start in range(0, dataset.shape[0], depth):
         slab = read_part(path, dataset, slice(start, start + depth))
         for section in slab:

@@ -19,7 +19,8 @@ from stages._volumes import Place
 NAMES = "section_names"
 """Dataset beside a volume: the file name of each section, where the stack was a folder."""
 
-_AHEAD_BYTES = 2**28
+AHEAD_BYTES = 2**28
+"""Pixels that are decoded ahead of the caller, and read at once from a chunked file."""
 
 Read = Callable[[], np.ndarray]
 
@@ -67,7 +68,7 @@ class Stack:
             return convert(read(), name)
 
         _, y, x = self.shape
-        threads = max(1, min(self.threads, _AHEAD_BYTES // (y * x * self.form.samples * max(self.form.bits // 8, 1))))
+        threads = max(1, min(self.threads, AHEAD_BYTES // (y * x * self.form.samples * max(self.form.bits // 8, 1))))
         pool = ThreadPoolExecutor(threads)
         ahead: deque[Future[np.ndarray]] = deque()
         try:
