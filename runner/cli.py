@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 _DONE, _BAD_INPUT, _BUG, _INTERRUPTED = 0, 2, 3, 130  # as in stages._contract, which would load pydantic
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="floodrunner")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """From a stack of microscope images to a segmentation, with one command."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +78,7 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
 def plan(pipeline: str, engine: str, **options: Any) -> None:
     """Say what a run would do, step by step, and why; nothing is started or written."""
     from runner import run as running
-    from runner import words
+    from runner import skip, words
 
     setting = _setting(pipeline, engine, **options)
     decisions = running.decisions(setting.plan, setting.engine, setting.root)
@@ -84,6 +89,7 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
         [
             f"{setting.plan.name} in {words.here(setting.plan.workdir)}, engine {engine_used}",
             *(f"  {step:{width}}  {words_for[each.runs]:7}  {each.reason}" for step, each in decisions.items()),
+            *skip.unasked(setting.plan, decisions),
         ]
     )
 
@@ -143,7 +149,9 @@ def clean(target: str, state: bool, yes: bool) -> None:
         if not yes:
             if not sys.stdin.isatty():
                 raise UserError(f"{workdir}: nobody to ask; add --yes to remove {len(paths)} files and folders")
-            click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?", abort=True)
+            if not click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?"):
+                click.echo(f"{words.here(workdir)}: nothing was removed")
+                return
         folders.clean(workdir, paths)
     kept = f"; training state is kept in {words.here(workdir)}, --state removes it" if workdir.exists() else ""
     click.echo(f"{words.here(workdir)}: removed what its steps had made{kept}")
@@ -209,8 +217,10 @@ def _main() -> int:
         return _say(error.format_message().replace("\n", " "), _BAD_INPUT)
     except UserError as error:
         return _say(str(error), _BAD_INPUT)
-    except (KeyboardInterrupt, Interrupted, click.Abort):
+    except Interrupted:
         return _say("interrupted; run again to go on", _INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort):  # not in a run: there is nothing to go on with
+        return _say("interrupted", _INTERRUPTED)
     except BrokenPipeError:  # `floodrunner status | head`
         from runner.display import hush
 

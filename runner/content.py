@@ -16,6 +16,7 @@ from runner.errors import UserError
 from stages._contract import split_dataset
 
 _SETTLED_NS = 2_000_000_000  # a file younger than this may change again within the clock's grain
+_HARMLESS = {"thumbs.db", "desktop.ini"}
 
 
 class File(NamedTuple):
@@ -27,7 +28,7 @@ class File(NamedTuple):
 
 
 class Cache:
-    """Hashes of files by path, size, time and inode, kept between runs: a large stack is read once, not every time."""
+    """Hashes of files by path, size, times and inode, kept between runs: a large stack is read once, not every time."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -44,11 +45,11 @@ class Cache:
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):  # a pipe would make us wait for ever
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        key, mark = str(path), [info.st_size, info.st_mtime_ns, info.st_ino]
+        key, mark = str(path), [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
         known = self._known.get(key)
-        if known and known[:3] == mark:
+        if known and known[:-1] == mark:
             self._seen[key] = known
-            return str(known[3])
+            return str(known[-1])
         started = time.time_ns()
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -57,19 +58,33 @@ class Cache:
         return digest
 
     def entries(self) -> dict[str, list[str | int]] | None:
-        """What to write to the file; None where nothing is new."""
-        return None if self._seen.items() <= self._known.items() else {**self._known, **self._seen}
+        """What to write to the file, without what is no longer there; None where nothing is new."""
+        kept = {path: entry for path, entry in self._known.items() if path in self._seen or os.path.exists(path)}
+        entries = {**kept, **self._seen}
+        return None if entries == self._known else entries
 
 
 def files(folder: Path, names: list[str]) -> dict[str, Path]:
-    """The files that `names` (of files or folders in `folder`) stand for: path below `folder` -> path, sorted."""
+    """The files that `names` (of files or folders in `folder`) stand for: path below `folder` -> path, sorted.
+
+    Links to folders are not followed, they may lead in a circle: they count as files, which cannot be read.
+
+    Raises:
+      OSError: if a folder cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
     found: dict[str, Path] = {}
     for name in names:
         top = folder / name
-        if not top.is_dir() and os.path.lexists(top):  # a broken link as well: reading it will say so
-            found[name] = top
-        for parent, _, children in os.walk(top, followlinks=True):
-            for child in children:
+        if not top.is_dir():
+            if os.path.lexists(top):  # a broken link as well: reading it will say so
+                found[name] = top
+            continue
+        for parent, folders, children in os.walk(top, onerror=fail):
+            for child in [*children, *(name for name in folders if os.path.islink(os.path.join(parent, name)))]:
                 path = Path(parent, child)
                 found[path.relative_to(folder).as_posix()] = path
     return dict(sorted(found.items()))
@@ -95,8 +110,16 @@ def combined(hashes: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
 
 
-def of_input(path: str, cache: Cache) -> str:
+def is_section(name: str) -> bool:
+    """Whether a file of this name in a folder of sections counts: hidden ones and what file managers leave do not."""
+    return not (name.startswith(".") or name.lower() in _HARMLESS or name.endswith(":Zone.Identifier"))
+
+
+def of_input(path: str, cache: Cache, deep: bool = True) -> str:
     """The content of what the user brought: a file, with `:dataset` where one was named, or a folder.
+
+    Args:
+      deep: whether all below the folder counts; otherwise only its sections, as the stages read them.
 
     Raises:
       UserError: if it cannot be read.
@@ -107,7 +130,10 @@ def of_input(path: str, cache: Cache) -> str:
         if top.is_file():
             digest = cache.sha256(top)
             return digest if dataset is None else combined({dataset: digest})
-        children = files(top, sorted(os.listdir(top)))
+        names = os.listdir(top)
+        if not deep:
+            names = [name for name in names if is_section(name) and not (top / name).is_dir()]
+        children = files(top, names)
         return combined({key: file.sha256 for key, file in measure(children, cache).items()})
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

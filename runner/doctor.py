@@ -92,7 +92,7 @@ def _tensorflow() -> Finding:
 
 
 def _memory(total: float) -> Finding:
-    text = f"{len(os.sched_getaffinity(0))} processors, {words.size(total)} of memory"
+    text = f"{machine.processors()} processors, {words.size(total)} of memory"
     if total < _LITTLE_MEMORY:
         return Finding("note", text, "work on a small box_xyz, or give WSL more memory in .wslconfig")
     return Finding("ok", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 import time
 from pathlib import Path
@@ -20,11 +21,12 @@ def print_log(workdir: Path, folder: Path, follow: bool) -> None:
         if not (follow and record.holder(workdir) is not None):
             raise UserError(f"{log}: there is no log: step {folder.name} has not run; see floodrunner status {workdir}")
         time.sleep(_POLL_S)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a block may end inside a letter
     with open(log, "rb") as file:
         while True:
             alive = follow and record.holder(workdir) is not None
             while block := file.read(_BLOCK):
-                sys.stdout.write(block.decode("utf-8", "replace"))
+                sys.stdout.write(decoder.decode(block))
             sys.stdout.flush()
             if not alive:
                 return

@@ -21,10 +21,16 @@ def describe() -> dict[str, Any]:
         "name": platform.node(),
         "system": platform.platform(),
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": processors(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": gpus(),
     }
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @cache

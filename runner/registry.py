@@ -12,11 +12,9 @@ from pathlib import Path
 from types import ModuleType
 
 from runner.errors import UserError, suggest
+from runner.record import OURS
 from stages import _contract
 from stages._contract import PortType, StageParams
-
-RESERVED = frozenset({_contract.PARTIAL, _contract.STATE})
-"""Names in a step's folder that are not a port's."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,11 @@ def _header(name: str, file: Path) -> Stage:
                 f"{where}: output {port!r} is of kind {kind!r}, which only users bring; choose another kind"
             )
     for port in [*inputs, *module.OUTPUTS]:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", port) or (port in module.OUTPUTS and port in RESERVED):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", port):
             raise UserError(f"{where}: a port cannot be named {port!r}; use small letters, digits and '_'")
+    for port, kind in module.OUTPUTS.items():
+        if (taken := _contract.port_file(port, kind)) in OURS:
+            raise UserError(f"{where}: an output of kind {kind!r} cannot be named {port!r}: {taken} is ours; rename it")
     if not module.OUTPUTS:
         raise UserError(f"{where}: OUTPUTS is empty; a stage writes at least one thing")
     params = getattr(module, "Params", None)

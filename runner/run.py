@@ -80,6 +80,8 @@ def run(setting: Setting) -> dict[str, Any]:
             run.save()
             with display.make([step.id for step in plan.steps]) as run.show:
                 try:
+                    for line in _unasked(run):
+                        run.show.note(line)
                     for step in plan.steps:
                         run.contents.learn(step, _step(run, step))
                 except BaseException as error:
@@ -90,9 +92,13 @@ def run(setting: Setting) -> dict[str, Any]:
             return run.report
 
 
-def decisions(plan: Plan, engine: Engine, root: Path) -> dict[str, Decision]:
-    """What a run would do now, step by step. Changes nothing."""
-    contents = Contents(plan, Cache(plan.workdir / HASHES_FILE))
+def decisions(plan: Plan, engine: Engine, root: Path, contents: Contents | None = None) -> dict[str, Decision]:
+    """What a run would do now, step by step. Changes nothing.
+
+    Args:
+      contents: what is known of the inputs already; what is found out goes there.
+    """
+    contents = contents or Contents(plan, Cache(plan.workdir / HASHES_FILE))
     found = {}
     for step in plan.steps:
         found[step.id] = skip.decide(step, contents, engine.identity(step.gpu), root)
@@ -132,6 +138,13 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
     elif code == INTERRUPTED and not stopped:
         text = "stopped by a signal from outside; run again to go on"
     return code, text
+
+
+def _unasked(run: _Run) -> list[str]:
+    setting = run.setting
+    if not any(step.again for step in setting.plan.steps):
+        return []
+    return skip.unasked(setting.plan, decisions(setting.plan, setting.engine, setting.root, run.contents))
 
 
 def _step(run: _Run, step: Step) -> StepRecord:

@@ -11,7 +11,7 @@ from runner import content, sources
 from runner.content import Cache
 from runner.plan import FORCED, FROM, Plan, Step
 from runner.record import Parts, StepRecord, read_step
-from stages._contract import EVENTS_FILE, STATE, port_file
+from stages._contract import EVENTS_FILE, STATE, SUFFIXES, port_file
 
 _MOST_REASONS = 3
 
@@ -36,8 +36,18 @@ class Contents:
         """The hash of `inputs.<name>` or `<step>.<port>`; None for a step that is still to run."""
         owner, name = source.split(".")
         if owner == "inputs" and source not in self.known:
-            self.known[source] = content.of_input(self.plan.inputs[name], self.cache)
+            self.known[source] = content.of_input(self.plan.inputs[name], self.cache, self._is_deep(source))
         return self.known.get(source)
+
+    def _is_deep(self, source: str) -> bool:
+        """Whether a port that takes a folder of any depth (a model) is connected to this input."""
+        ports = [
+            step.stage.inputs[port]
+            for step in self.plan.steps
+            for port, from_ in step.sources.items()
+            if from_ == source
+        ]
+        return any(SUFFIXES[kind] == "" for port in ports for kind in port.kinds)
 
     def learn(self, step: Step, record: StepRecord) -> None:
         self.known.update({f"{step.id}.{port}": digest for port, digest in record.ports.items()})
@@ -62,10 +72,10 @@ def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -
     if step.again:
         return Decision(True, {FORCED: "--force, from scratch", FROM: "--from"}[step.again])
     if record is None:
-        if not (folder / EVENTS_FILE).exists():
-            return Decision(True, "never run")
-        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())
-        return Decision(True, "not finished last time" + (", continues from its state" if kept else ""))
+        begun = (folder / EVENTS_FILE).exists()
+        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # also of a run that was cleaned
+        reason = "not finished last time" if begun else "no result" if kept else "never run"
+        return Decision(True, reason + (", continues from its state" if kept else ""))
     reasons = changed_outputs(step, folder, record, contents.cache)
     waits = [source.split(".")[0] for source in step.sources.values() if contents.of(source) is None]
     reasons += differences(record.parts, parts(step, contents, engine, root), unknown=set(_ports_of(step, waits)))
@@ -75,6 +85,18 @@ def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -
     if waits:
         return Decision(None, f"waits for {', '.join(dict.fromkeys(waits))}")
     return Decision(False, "nothing changed")
+
+
+def unasked(plan: Plan, decisions: dict[str, Decision]) -> list[str]:
+    """A line for each step that runs although --from or --force names only a later one: `--set` of the former run,
+    say, was left out."""
+    lines, named = [], ""
+    for step in reversed(plan.steps):
+        if step.again:
+            named = step.id
+        elif named and decisions[step.id].runs:
+            lines.append(f"{step.id} runs too, before {named}: {decisions[step.id].reason}")
+    return lines[::-1]
 
 
 def differences(old: Parts, new: Parts, unknown: set[str]) -> list[str]:

@@ -45,8 +45,6 @@ class Exit(NamedTuple):
 class Running(Protocol):
     """A stage at work."""
 
-    pid: int
-
     def wait(self, seconds: float) -> Exit | None:
         """Waits up to so long; None while it runs."""
 

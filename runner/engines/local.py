@@ -120,7 +120,6 @@ class Process:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self.pid = process.pid
 
     def wait(self, seconds: float) -> Exit | None:
         try:
@@ -140,7 +139,7 @@ class Process:
 
     def _signal_group(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+            os.killpg(self._process.pid, number)
 
 
 def _cause(number: int) -> str:

@@ -3,14 +3,17 @@
 # ruff: noqa: E501  (a message a line)
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
-from runner import cli, doctor, machine, record
+from runner import cli, doctor, follow, machine, record
 from stages import _contract
 
 if TYPE_CHECKING:
@@ -25,6 +28,13 @@ def test_help_names_the_commands(house: House) -> None:
     assert "training continues from its" in house("run", "--help").out
 
 
+def test_without_a_command_it_helps(house: House) -> None:
+    ended = house()
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == house("--help").out
+    assert ended.out.count("\n") > 10
+
+
 def test_plan(done: House) -> None:
     ended = done("plan", "p.yaml", "--set", "two.suffix=x", "--force", "one")
     assert ended.code == 0
@@ -35,6 +45,21 @@ def test_plan(done: House) -> None:
         "  three  may run  waits for two",
     ]
     assert not (done.work / "runs/demo/one/state.1").exists()
+
+
+def test_what_runs_too_is_said_before(done: House) -> None:
+    """`--set` does not last: without it the former training is not the one that --from means to go on with."""
+    done.pipeline(done.written.replace('{suffix: "!"}', '{suffix: "?"}'))
+    line = 'two runs too, before three: parameter suffix: "!" -> "?"'
+    assert done("plan", "p.yaml", "--from", "three").out.splitlines()[-1] == line
+    assert done("plan", "p.yaml", "--force", "three").out.splitlines()[-1] == line
+    assert "runs too" not in done("plan", "p.yaml").out
+    assert "runs too" not in done("plan", "p.yaml", "--from", "two").out
+    ended = done("run", "p.yaml", "--from", "three")
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    assert lines[:2] == [line, "one: skipped (nothing changed)"]
+    assert "runs too" not in done("run", "p.yaml", "--from", "three").out
 
 
 def test_status_and_how_a_run_is_named(done: House) -> None:
@@ -98,12 +123,65 @@ def test_clean_keeps_training_state_unless_told(done: House) -> None:
     assert left - {".lock", ".hashes.json"} == {
         "run.json", "three", "three/state", "three/state/count", "three/state/pid", "notes.txt", "my-folder"
     }  # fmt: skip
+    done.pipeline("name: demo\nsteps: {three: {stage: slow}}\n", "q.yaml")
+    assert done("plan", "q.yaml").out.splitlines()[1:] == ["  three  run      no result, continues from its state"]
     assert done("run", "p.yaml").code == 0
     assert "from 10\n" in (done.work / "runs/demo/three/log.txt").read_text()
     (done.work / "runs/demo/notes.txt").unlink()
     (done.work / "runs/demo/my-folder").rmdir()
     assert done("clean", "runs/demo", "--yes", "--state").code == 0
     assert not (done.work / "runs/demo").exists()
+
+
+def test_clean_asks_and_an_answer_of_no_is_no_interruption(done: House) -> None:
+    before = sorted(done.work.rglob("*"))
+    command, environment = done.command("clean", "runs/demo")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(done.work)
+        os.execvpe(command[0], command, environment)
+    os.write(terminal, b"n\n")
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while block := os.read(terminal, 4096):
+            shown += block
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0, shown
+    assert shown.endswith(b"runs/demo: nothing was removed\r\n")
+    assert sorted(done.work.rglob("*")) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
+def test_only_a_run_has_something_to_go_on_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: type[BaseException]
+) -> None:
+    def interrupted(workdir: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(doctor, "examine", interrupted)
+    monkeypatch.setattr("sys.argv", ["floodrunner", "doctor"])
+    assert cli._main() == 130
+    assert capsys.readouterr().err.strip() == "floodrunner: interrupted"
+
+
+def test_a_log_of_more_than_a_block_is_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blocks end where they end, also inside a letter."""
+    text = "µm, 神経, 🧠\n" * 3
+    (tmp_path / "log.txt").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(follow, "_BLOCK", 5)
+    follow.print_log(tmp_path, tmp_path, follow=False)
+    assert capsys.readouterr().out == text
+
+
+def test_processors_where_the_system_does_not_tell_whose(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.processors() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert machine.processors() == os.cpu_count()
+    assert machine.describe()["cores"] == os.cpu_count()
+    assert f"{os.cpu_count()} processors" in doctor._memory(1e10).text
 
 
 def test_stages(house: House) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from runner import content
 from runner.content import Cache
 from runner.errors import UserError
+from stages import _section_names
 
 
 @pytest.fixture
@@ -78,3 +81,69 @@ def test_a_published_folder_has_the_content_of_the_same_folder_as_an_input(folde
     files = content.measure(content.files(folder.parent, ["stack"]), Cache(Path("/nowhere/x.json")))
     assert content.of_port("stack", files) == of(folder)
     assert files["stack/sub/c"].size == 5
+
+
+def sections(folder: Path) -> str:
+    return content.of_input(str(folder), Cache(Path("/nowhere/hashes.json")), deep=False)
+
+
+def test_of_a_folder_of_sections_what_is_read_counts(folder: Path) -> None:
+    """What a file manager leaves, a folder beside the sections, a link in a circle: no stage reads them."""
+    before, whole = sections(folder), of(folder)
+    for name in (".DS_Store", "Thumbs.db", "a.png:Zone.Identifier"):
+        (folder / name).write_bytes(b"x")
+    (folder / "sub" / "more").write_bytes(b"x")
+    assert sections(folder) == before
+    assert of(folder) != whole
+    (folder / "circle").symlink_to(folder)
+    assert sections(folder) == before
+    (folder / "a").write_bytes(b"changed")
+    assert sections(folder) != before
+
+
+@pytest.mark.parametrize("name", ["a.png", ".a.png", "Thumbs.db", "desktop.INI", "a.tif:Zone.Identifier", "notes"])
+def test_sections_are_those_of_the_stages(name: str) -> None:
+    assert content.is_section(name) is not _section_names._is_harmless(name)
+
+
+def test_a_link_that_leads_in_a_circle_is_refused_where_all_counts(folder: Path) -> None:
+    (folder / "sub" / "circle").symlink_to(folder)
+    with pytest.raises(UserError, match=r"sub/circle: cannot be read: not a regular file; mend or remove it$"):
+        of(folder)
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refuses(path: str | Path) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "sub":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuses)  # root may read everything
+    with pytest.raises(UserError, match=r"sub: cannot be read: permission denied; mend or remove it$"):
+        of(folder)
+
+
+def test_what_is_gone_leaves_the_cache(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "hashes.json"
+    for name in ("a", "b"):
+        os.utime(folder / name, (1, 1))
+    cache = Cache(file)
+    content.measure({"a": folder / "a", "b": folder / "b"}, cache)
+    file.write_text(json.dumps(cache.entries()))
+    assert Cache(file).entries() is None
+    (folder / "a").unlink()
+    assert list(Cache(file).entries() or {}) == [str(folder / "b")]
+
+
+def test_a_file_changed_with_its_time_set_back_is_read_again(folder: Path, tmp_path: Path) -> None:
+    """As `cp -p` and `rsync -t` do it."""
+    file = tmp_path / "hashes.json"
+    os.utime(folder / "a", (1, 1))
+    cache = Cache(file)
+    cache.sha256(folder / "a")
+    file.write_text(json.dumps(cache.entries()))
+    (folder / "a").write_bytes(b"two")
+    os.utime(folder / "a", (1, 1))
+    assert Cache(file).sha256(folder / "a") == hashlib.sha256(b"two").hexdigest()

@@ -366,7 +366,15 @@ RUN = "def run(params, context):\n    pass\n"
         (HEADER.replace("json", "jsn") + PARAMS + RUN, "unknown kind of port 'jsn'; did you mean 'json'?"),
         (HEADER.replace('"json"', '"stack"') + PARAMS + RUN, "output 'a' is of kind 'stack', which only users bring"),
         (HEADER.replace('"a"', '"A b"') + PARAMS + RUN, "a port cannot be named 'A b'; use small letters"),
-        (HEADER.replace('"a"', '"state"') + PARAMS + RUN, "a port cannot be named 'state'"),
+        (
+            HEADER.replace('"a": "json"', '"state": "ffn-model"') + PARAMS + RUN,
+            "an output of kind 'ffn-model' cannot be named 'state': state is ours; rename it",
+        ),
+        (
+            HEADER.replace('"a"', '"job"') + PARAMS + RUN,
+            "an output of kind 'json' cannot be named 'job': job.json is ours; rename it",
+        ),
+        (HEADER.replace('"a"', '"step"') + PARAMS + RUN, "cannot be named 'step': step.json is ours; rename it"),
         (HEADER.replace('{"a": "json"}', "{}") + PARAMS + RUN, "OUTPUTS is empty; a stage writes at least one thing"),
         (HEADER + RUN, "has no class Params(StageParams); write one, empty if there are no parameters"),
         (HEADER + PARAMS, "has no function run(params, context); write one"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -170,6 +171,19 @@ def test_an_input_counts_by_content_not_by_place(done: House) -> None:
     (done.work / "texts/c.txt").unlink()
     (done.work / "texts/b.txt").rename(done.work / "texts/0.txt")
     assert planned(done)["one"] == "run input source changed"
+
+
+def test_beside_the_sections_nothing_counts_but_in_a_model_everything_does(demo: House) -> None:
+    (demo.work / "texts/sub").mkdir()
+    (demo.work / "texts/sub/x").write_text("x")
+    demo.pipeline("name: demo\ninputs: {texts: {path: texts}}\nsteps: {x: {stage: breaks, in: {a: inputs.texts}}}\n")
+    stage = demo.code / "stages/breaks.py"
+    for kind, reason in (("stack", SKIPPED), ("stack|ffn-model", "run input a changed")):
+        stage.write_text(re.sub("INPUTS = .*", f"INPUTS = {{'a': '{kind}'}}", stage.read_text()))
+        (demo.work / "texts/sub/x").write_text("x")
+        assert demo("run", "p.yaml").code == 0
+        (demo.work / "texts/sub/x").write_text("y")
+        assert planned(demo) == {"x": reason}
 
 
 def test_an_input_that_changes_without_changing_size(done: House) -> None:
@@ -353,7 +367,7 @@ def test_hashes_of_unchanged_inputs_are_not_read_again(demo: House) -> None:
     known = json.loads(cache.read_text())
     assert {Path(path).name for path in known} >= {"a.txt", "b.txt"}
     # A lie in the cache is believed as long as size, time and inode are those of the file: so the file was not read.
-    known[str(demo.work / "texts/a.txt")][3] = "0" * 64
+    known[str(demo.work / "texts/a.txt")][-1] = "0" * 64
     cache.write_text(json.dumps(known))
     assert planned(demo)["one"] == "run input source changed"
     os.utime(demo.work / "texts/a.txt", (1_000_000_001, 1_000_000_001))
