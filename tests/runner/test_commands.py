@@ -208,11 +208,15 @@ def test_stages(house: House) -> None:
     ]
 
 
-def test_doctor(house: House) -> None:
+def test_doctor(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    (house.work / ".keras").mkdir()
+    (house.work / ".keras/keras.json").write_text('{"backend": "jax"}')  # not what a run would take
+    monkeypatch.setenv("HOME", str(house.work))
     ended = house("doctor", "--workdir", "runs/x")
     assert ended.code in (0, 1)
     assert ended.err == ""
     assert not (house.work / "runs").exists()
+    assert "with jax as its backend" not in ended.out
     for expected in ("Python 3.", "packages: ", "numpy ", "of memory", "run folder runs/x: ", "GPU"):
         assert expected in ended.out
     for line in ended.out.splitlines():
