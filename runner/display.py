@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from runner import words
 from runner.events import Event, Progress
+from stages import _contract
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -84,7 +85,7 @@ class Display:
         line = self.lines[step]
         line.progress.take(event)
         if event["event"] == "message":
-            self.note(f"{step}: {event.get('text')}")
+            self.note(f"{step}: {event.get('text')}".replace(_contract.STEP, step))
         elif event["event"] in ("progress", "metric"):
             now = time.monotonic()
             if now - self._spoken.get(step, 0.0) >= _PLAIN_INTERVAL_S and (facts := line.facts()):

@@ -122,10 +122,10 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
         if exit.cause:
             return FAILED, f"crashed: {exit.cause}; its output is in {words.here(log)}"
         if exit.code == BAD_INPUT:
-            return BAD_INPUT, _last_line(log)
+            return BAD_INPUT, _last_line(log).replace(_contract.STEP, job.step)
         code = exit.code if exit.code in (FAILED, BUG) else FAILED
         return code, f"crashed with exit code {exit.code}: {_last_line(log)}; its output is in {words.here(log)}"
-    text = str((progress.end or {}).get("message"))
+    text = str((progress.end or {}).get("message")).replace(_contract.STEP, job.step)
     if code == DONE:
         missing = [port for port, path in job.outputs.items() if not os.path.exists(path)]
         clashing = sorted(OURS.intersection(os.listdir(job.folder / _contract.PARTIAL)))

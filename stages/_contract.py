@@ -96,6 +96,10 @@ class Job(BaseModel):
     program: str = ""
 
 
+STEP = "STEP"
+"""In what a stage says to the user, stands for the id of its step, which only the runner knows."""
+
+
 class PortType(NamedTuple):
     """The kinds a port takes and whether it may be left unconnected; written `"image|labels"`, `"image?"`."""
 

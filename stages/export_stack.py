@@ -118,7 +118,9 @@ def _painter(
     style = params.style or "ids"
     if style == "overlay":
         if "image" not in context.inputs:
-            raise InputError("style: overlay needs the image; connect it with in: {image: STEP.volume}, or take colour")
+            raise InputError(
+                "style: overlay needs the image; connect it with in: {image: image.volume}, or take colour"
+            )
         return lambda section, grey: colours.overlay(np.asarray(grey), section, params.opacity)
     if style == "colour":
         return lambda section, _: colours.colours(section)

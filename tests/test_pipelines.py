@@ -65,6 +65,6 @@ def test_quickstart_runs_to_its_pictures(tmp_path: Path) -> None:
     for picture in ("tissue/preview.png", "png/overview.png"):
         assert (tmp_path / "run" / picture).exists()
         assert picture in done.stdout
-    longer = floodrunner("plan", *arguments, "--set", "train.max_steps=30")
+    longer = floodrunner("plan", *(str(arg).replace("max_steps=20", "max_steps=30") for arg in arguments))
     assert "max_steps: 20 -> 30" in longer.stdout
     assert longer.stdout.count("nothing changed") == 6

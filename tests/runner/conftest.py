@@ -126,7 +126,7 @@ STAGES = {
             if params.how == "bug":
                 raise KeyError("lost")
             if params.how == "input":
-                raise InputError("section 3: is a text; remove it")
+                raise InputError("section 3: is a text; remove it, or --force STEP")
             if params.how == "fail":
                 raise StageError("the network diverged; lower the learning rate")
             if params.how != "no-output":

@@ -34,7 +34,7 @@ def breaking(house: House, how: str) -> str:
         ("kill", 1, f"step x: crashed: killed by SIGKILL (often: out of memory); its output is in {LOG}"),
         ("term", 130, "step x: stopped by a signal from outside; run again to go on"),
         ("bug", 3, f"step x: a bug in stage breaks: KeyError: 'lost'; the full traceback is in {LOG}"),
-        ("input", 2, "step x: section 3: is a text; remove it"),
+        ("input", 2, "step x: section 3: is a text; remove it, or --force x"),
         ("fail", 1, f"step x: the network diverged; lower the learning rate; its output is in {LOG}"),
         (
             "no-output",
@@ -202,7 +202,7 @@ def test_a_stage_that_cannot_report_because_the_disk_is_full(house: House, how: 
         ended.stderr.splitlines()[-1]
         == {
             "not": f"{folder}: no space left on device; free some space and run again: finished steps are kept",
-            "input": "section 3: is a text; remove it",
+            "input": "section 3: is a text; remove it, or --force x",
             "bug": "KeyError: 'lost'",
         }[how]
     )

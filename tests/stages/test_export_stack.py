@@ -161,7 +161,7 @@ def test_a_box_outside_the_image_is_refused(run_stage, volume, offset: tuple[int
 def test_styles_and_ports_that_do_not_go_together(run_stage, volume) -> None:
     labels, image = volume(IDS), volume(GREY, "image")
     assert refusal(run_stage, {"volume": labels}, style="overlay") == (
-        "style: overlay needs the image; connect it with in: {image: STEP.volume}, or take colour"
+        "style: overlay needs the image; connect it with in: {image: image.volume}, or take colour"
     )
     assert refusal(run_stage, {"volume": image}, style="colour") == (
         f"style: colour is for labels, but {image} is an image; leave style out"
