@@ -35,9 +35,9 @@ docs: .venv/.cpu
 
 # Needs uv. `dev` holds everything, so the others are cut from its versions.
 lock:
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	  --extra stages --extra checkout --extra dev pyproject.toml -o requirements/dev.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	  --extra stages --extra checkout -c requirements/dev.txt pyproject.toml -o requirements/cpu.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	  -c requirements/dev.txt pyproject.toml -o requirements/runner.txt

@@ -54,7 +54,7 @@ def create_hdf5(path: Path) -> Iterator[h5py.File]:
         try:
             with h5py.File(under, "w") as file:
                 yield file
-        except Exception:
+        except Exception:  # the library may stumble over what was dropped; that tells nothing new
             if under.error is None:
                 raise
         if under.error is not None:
