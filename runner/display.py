@@ -16,6 +16,7 @@ from stages import _contract
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_WIDE = 110
 _PLAIN_INTERVAL_S = 5.0
 _METRICS_SHOWN = 2
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "skipped": "–", "stopped": "■", "failed": "✗"}
@@ -152,9 +153,10 @@ class LiveDisplay(Display):
 
         table = Table.grid(padding=(0, 1))
         table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True)
-        table.add_column(width=20)
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        # Where the terminal is narrow the bar gives way, then a second line is taken: names and figures stay whole.
+        table.add_column(no_wrap=True, min_width=max(len(step) for step in self.lines))
+        table.add_column(width=20 if self._console.width >= _WIDE else 6)
+        table.add_column(overflow="fold")
         for line in self.lines.values():
             colour, running = _COLOURS[line.status], line.status == "running"
             known = line.progress.total or None

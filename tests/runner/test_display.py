@@ -60,7 +60,8 @@ def test_plain_is_silent_once_nobody_listens() -> None:
 
 def test_one_line_per_step_in_a_terminal() -> None:
     show = LiveDisplay(["image", "train", "fill"])
-    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
+    show._console = console
     show.skipped("image", "nothing changed")
     show.started("train", "never run")
     for second in range(3):
@@ -140,3 +141,17 @@ def test_numbers(value: float | None, text: str) -> None:
 @pytest.mark.parametrize(("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (3.2e9, "3.2 GB"), (5e13, "50.0 TB")])
 def test_sizes(count: float, text: str) -> None:
     assert words.size(count) == text
+
+
+def test_names_and_figures_stay_whole_in_a_narrow_terminal(clock: Clock) -> None:
+    live = LiveDisplay(["statistics", "unseen-statistics", "train"])
+    stream = io.StringIO()
+    live._console = Console(width=80, file=stream, force_terminal=True, color_system=None)
+    line = live.lines["train"]
+    line.status, line.started = "running", clock.now - 248
+    for done, at in ((4000, 0.0), (4313, 11.0)):
+        line.progress.take({"event": "progress", "done": done, "total": 7000, "unit": "steps", "time": at})
+    line.progress.take({"event": "metric", "name": "loss", "value": 0.2896, "step": 4313})
+    live._console.print(live._table())
+    for whole in ("unseen-statistics", "4313/7000 steps", "loss 0.2896"):
+        assert whole in stream.getvalue()
