@@ -99,6 +99,8 @@ def _memory(total: float) -> Finding:
 
 
 def _folder(workdir: Path) -> list[Finding]:
+    if workdir.exists() and not workdir.is_dir():
+        return [Finding("trouble", f"run folder {words.here(workdir)}: is a file", "choose a folder with --workdir")]
     there = next(folder for folder in [workdir.absolute(), *workdir.absolute().parents] if folder.is_dir())
     kind, free = machine.file_system(there), shutil.disk_usage(there).free
     text = f"run folder {words.here(workdir)}: {words.size(free)} free, file system {kind or 'unknown'}"

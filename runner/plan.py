@@ -141,6 +141,8 @@ def _sources(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, earlier:
         where = f"{pipeline.document.at(('steps', id, 'in', port))}: step {id}: in.{port}"
         if port not in stage.inputs:
             raise UserError(f"{where}: stage {stage.name} has no input port {port!r}; {suggest(port, stage.inputs)}")
+        if source.partition(".")[0] == id:
+            raise UserError(f"{where}: a step cannot read its own output; connect that of an earlier step")
         _check_source(where, source, stage.inputs[port].kinds, pipeline, earlier)
     for port, kinds in stage.inputs.items():
         if port not in spec.inputs and not kinds.optional:

@@ -200,15 +200,25 @@ def publish(folder: Path, done: StepRecord) -> None:
 def open_run_folder(workdir: Path, pipeline: str) -> None:
     """Makes the run folder, or checks that it is one of this pipeline.
 
+    A folder whose `run.json` is lost or damaged, but which holds nothing but steps, is taken as it is: what each step's
+    record says decides what runs again.
+
     Raises:
       UserError: if the folder holds something else.
       OSError: if it cannot be made.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # below /proc, say, where the parent is there and yet is not
+        raise UserError(f"{workdir}: cannot be made there; choose another folder with --workdir") from None
     run = read_json(workdir / RUN_FILE)
     if run is None:
-        ours = {LOCK_FILE, HASHES_FILE}
-        others = [name for name in os.listdir(workdir) if name not in ours and not _BESIDE.fullmatch(name)]
+        ours = {LOCK_FILE, HASHES_FILE, RUN_FILE}
+        others = [
+            name
+            for name in os.listdir(workdir)
+            if name not in ours and not _BESIDE.fullmatch(name) and not (workdir / name / JOB_FILE).exists()
+        ]
         if others:
             raise UserError(
                 f"{workdir}: is no run folder, and holds {others[0]}; choose an empty or new folder with --workdir"

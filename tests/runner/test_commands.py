@@ -312,3 +312,9 @@ def test_keras_is_what_the_record_says_not_what_a_file_at_home_says(
         settings = house.work / "runs/demo/x/.keras/keras.json"
         settings.write_text('{"backend": "jax", "floatx": "float16"}')
     assert json.loads((house.work / "runs/demo/run.json").read_text())["engine"]["identity"]["backend"] == "tensorflow"
+
+
+def test_doctor_on_a_file(demo: House) -> None:
+    ended = demo("doctor", "--workdir", "p.yaml")
+    assert ended.code == 1
+    assert "run folder p.yaml: is a file" in ended.out

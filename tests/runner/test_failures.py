@@ -316,3 +316,19 @@ def test_a_bug_of_ours_is_one_line_and_a_file(house: House) -> None:
     log = Path(ended.error.rsplit(" ", 1)[1])
     assert "Traceback" in log.read_text()
     log.unlink()
+
+
+@pytest.mark.parametrize("damage", ["lost", "cut off"])
+def test_steps_outlive_a_lost_run_json(demo: House, damage: str) -> None:
+    assert demo("run", "p.yaml").code == 0
+    run = demo.work / "runs/demo/run.json"
+    run.unlink() if damage == "lost" else run.write_text("{")
+    again = demo("run", "p.yaml")
+    assert again.code == 0
+    assert "Nothing to do" in again.out
+    assert json.loads(run.read_text())["steps"]
+
+
+def test_a_run_folder_where_none_can_be_made(demo: House) -> None:
+    ended = demo("run", "p.yaml", "--workdir", "/proc/x")
+    assert (ended.code, ended.error) == (2, "/proc/x: cannot be made there; choose another folder with --workdir")

@@ -212,7 +212,7 @@ def edited(old: str, new: str) -> str:
         ),
         (
             edited("{stack: inputs.images}", "{stack: image.volume}"),
-            "p.yaml:6: step image: in.stack: step 'image' comes later; move it up, steps run in the order written",
+            "p.yaml:6: step image: in.stack: a step cannot read its own output; connect that of an earlier step",
         ),
         (
             edited("{image: image.volume}", "{image: image.volume, mask: image.volume}"),
