@@ -202,7 +202,7 @@ def test_a_stage_that_cannot_report_because_the_disk_is_full(house: House, how: 
         ended.stderr.splitlines()[-1]
         == {
             "not": f"{folder}: no space left on device; free some space and run again: finished steps are kept",
-            "input": "section 3: is a text; remove it, or --force x",
+            "input": "section 3: is a text; remove it, or --force STEP",
             "bug": "KeyError: 'lost'",
         }[how]
     )
