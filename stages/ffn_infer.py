@@ -132,7 +132,7 @@ class _Inference:
         from stages import _state
 
         self.attempts: list[Attempt] = []
-        self._context, self._seeds, self._data = context, seeds, data
+        self._context, self._seeds = context, seeds
         self._next = 0
         self._fovs = 0
         self._begun = self._saved = self._reported = time.monotonic()
