@@ -1,0 +1,93 @@
+"""The images that steps run in: what they are called, whether they are those of this source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner import docker_api
+from runner.errors import UserError
+from runner.sources import PACKAGES
+
+if TYPE_CHECKING:
+    from docker.models.images import Image
+
+CPU, GPU = "cpu", "gpu"
+SOURCE_LABEL = "org.floodrunner.source"
+SOURCE_LAYERS = len(PACKAGES)
+"""The last layers of an image, one for each package: all before them is the environment."""
+
+
+def name(kind: str) -> str:
+    """`floodrunner:cpu`. FLOODRUNNER_IMAGE changes the part before the colon, for two checkouts on one machine."""
+    return f"{os.environ.get('FLOODRUNNER_IMAGE') or 'floodrunner'}:{kind}"
+
+
+def source_hash(root: Path) -> str:
+    """One hash of all that an image holds of our source.
+
+    Args:
+      root: the folder that holds `stages/` and `segmentation/`.
+    """
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found[path.relative_to(root).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def find(kind: str) -> Image | None:
+    """The image of a kind, as the engine has it now; later calls give the same, so that a run keeps to one.
+
+    Raises:
+      UserError: if the engine does not answer.
+    """
+    from docker.errors import ImageNotFound
+
+    try:
+        return docker_api.connect().images.get(name(kind))
+    except ImageNotFound:
+        return None
+
+
+def trouble(kind: str, root: Path) -> str:
+    """Why an image cannot be used, and what to do; "" if it can. Raises UserError as `find`."""
+    image, build = find(kind), f"floodrunner build --{kind}"
+    if image is None:
+        return f"there is no image {name(kind)}; {build} makes it"
+    built_from = image.labels.get(SOURCE_LABEL)
+    if built_from is None:
+        return f"the image {name(kind)} does not say which source it holds; {build} makes one that does"
+    if built_from != source_hash(root):
+        return f"the image {name(kind)} holds another source than {root}; {build} brings it up to date, in seconds"
+    return ""
+
+
+def get(kind: str) -> Image:
+    """The image of a kind. Raises UserError if there is none."""
+    image = find(kind)
+    if image is None:
+        raise UserError(f"there is no image {name(kind)}; floodrunner build --{kind} makes it")
+    return image
+
+
+def environment(image: Image) -> str:
+    """A hash of what an image holds besides our source, which is hashed by itself, stage by stage.
+
+    By the image's own id an edit of any stage would run all steps again, trainings of weeks among them.
+    """
+    layers = image.attrs["RootFS"]["Layers"][:-SOURCE_LAYERS]
+    settings = sorted(image.attrs["Config"].get("Env") or [])
+    return hashlib.sha256(json.dumps([layers, settings]).encode()).hexdigest()
+
+
+def variables(image: Image) -> dict[str, str]:
+    """The environment variables that an image sets."""
+    pairs = (text.partition("=") for text in image.attrs["Config"].get("Env") or [])
+    return {key: value for key, _, value in pairs}
