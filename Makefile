@@ -21,10 +21,12 @@ bench: .venv/.cpu
 docs: .venv/.cpu
 	$(BIN)/floodrunner stages --markdown > docs/pipeline-reference.md
 
-# A venv per checkout; each stamp is older than its lock file when that has changed.
-.venv/.cpu .venv/.dev: .venv/.%: requirements/%.txt pyproject.toml | .venv/bin/python
+# A venv per checkout; each stamp is older than a lock file of its own when that has changed.
+.venv/.cpu: requirements/runner.txt requirements/cpu.txt
+.venv/.dev: requirements/dev.txt
+.venv/.cpu .venv/.dev: pyproject.toml | .venv/bin/python
 	@echo "installing into .venv, a minute or a few"
-	$(BIN)/python -m pip install --quiet --require-hashes -r $<
+	$(BIN)/python -m pip install --quiet --require-hashes $(patsubst %,-r %,$(filter %.txt,$^))
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -33,11 +35,18 @@ docs: .venv/.cpu
 	  f"floodrunner needs Python 3.11, 3.12 or 3.13; $(PYTHON) is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
-# Needs uv. `dev` holds everything, so the others are cut from its versions.
+# Needs uv. `dev` holds everything for a CPU, so the others are cut from its versions.
+# cpu, gpu and gpu-jax are what images install: what stages need, and nothing of the runner's.
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
 lock:
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	  --extra stages --extra checkout --extra dev pyproject.toml -o requirements/dev.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	  --extra stages --extra checkout -c requirements/dev.txt pyproject.toml -o requirements/cpu.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	  -c requirements/dev.txt pyproject.toml -o requirements/runner.txt
+	$(COMPILE) --extra stages --extra checkout --extra dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra checkout -c requirements/dev.txt pyproject.toml -o requirements/runner.txt
+	$(call needs,stages) | $(COMPILE) -c requirements/dev.txt - -o requirements/cpu.txt
+	$(call needs,stages gpu) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu.txt
+	$(call needs,stages gpu-jax) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu-jax.txt
+
+# pyproject's lines for the stages; of a second extra, which brings its backend, that one's instead of TensorFlow.
+needs = python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+  stages, *backend = [project["optional-dependencies"][extra] for extra in "$1".split()]; \
+  print(*[line for line in project["dependencies"] if line.startswith("pydantic")], *[line for line in stages \
+  if not (backend and line.startswith("tensorflow"))], *sum(backend, []), sep="\n")'
