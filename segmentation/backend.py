@@ -6,7 +6,9 @@ compiled with XLA by TensorFlow (its 3D convolution is ten times slower there th
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -30,17 +32,63 @@ def name() -> str:
     return str(found)
 
 
-def device() -> str:
-    """The device that computes, in words for a log: `GPU: ...` or `CPU`."""
+def gpus() -> list[dict[str, str]]:
+    """The GPUs that it sees: `name` and `compute_capability` (`9.0`; "" where it does not tell)."""
     if name() == "jax":
         import jax
 
-        found = jax.devices()[0]
-        return "CPU" if found.platform == "cpu" else f"GPU: {found.device_kind}"
+        try:
+            seen = [each for each in jax.devices() if each.platform == "gpu"]
+        except RuntimeError:  # JAX for CUDA insists on a GPU, unless told otherwise
+            seen = []
+        return [
+            {"name": each.device_kind, "compute_capability": str(getattr(each, "compute_capability", ""))}
+            for each in seen
+        ]
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
-    return f"GPU: {tf.config.experimental.get_device_details(gpus[0]).get('device_name', '?')}" if gpus else "CPU"
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return [
+        {
+            "name": each.get("device_name", "?"),
+            "compute_capability": ".".join(map(str, each.get("compute_capability", ()))),
+        }
+        for each in details
+    ]
+
+
+def device() -> str:
+    """The device that computes, in words for a log: `GPU: ...` or `CPU`."""
+    found = gpus()
+    return f"GPU: {found[0]['name']}" if found else "CPU"
+
+
+def cuda() -> dict[str, str]:
+    """The versions of what it computes on GPUs with: CUDA and cuDNN, or JAX's plug-in; {} if it is for CPUs alone."""
+    if name() == "jax":
+        plugins = importlib.metadata.distributions()
+        return {each.name: each.version for each in plugins if re.fullmatch(r"jax-cuda\d+-plugin", each.name or "")}
+    import tensorflow as tf
+
+    built = tf.sysconfig.get_build_info()
+    return {each: str(built[f"{each}_version"]) for each in ("cuda", "cudnn") if f"{each}_version" in built}
+
+
+def compute(function: Callable[..., Any], *arrays: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Compiles a function in `keras.ops` as networks are compiled, and runs it once.
+
+    Returns:
+      Its result, and whether a GPU holds it.
+    """
+    if name() == "jax":
+        import jax
+
+        result = jax.jit(function)(*arrays)
+        return np.array(result), all(each.platform == "gpu" for each in result.devices())
+    import tensorflow as tf
+
+    result = tf.function(function, jit_compile=device() != "CPU")(*map(tf.constant, arrays))
+    return result.numpy(), "GPU" in result.device
 
 
 def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:

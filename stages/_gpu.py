@@ -1,0 +1,141 @@
+"""Says whether a GPU computes here, and rightly: `python -m stages._gpu` prints one line of JSON.
+
+Exit code 0 if one does, else 1, and `reason` says why and what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages._contract import StageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_TOLERANCE = 1e-2
+"""Of the largest value. A GPU may round factors to 10 bits (TF32), which shifts a sum by some 1e-3; what computes
+wrongly is off by as much as the values themselves."""
+
+_BOX, _FEATURES = (9, 17, 17), 32
+_DRIVER = Path("/proc/driver/nvidia/version")
+_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""What a driver shows, on Linux and under WSL."""
+
+
+def require() -> None:
+    """For the start of a step that was promised a GPU: looks for devices, computes nothing.
+
+    Raises:
+      StageError: if the backend sees none; one line that says why.
+    """
+    from segmentation import backend
+
+    if not backend.gpus():
+        raise StageError(f"a GPU was promised, but {_why_none()}")
+
+
+def check() -> dict[str, Any]:
+    """Has a GPU do what the FFN does most, and compares with NumPy.
+
+    Returns:
+      What goes into the line: `backend`, `cuda` {library: version}, `driver`, `devices` [{name, compute_capability}],
+      `errors` {operation: largest difference by largest value}, `right`, and `reason` where that is False.
+    """
+    from segmentation import backend
+
+    report: dict[str, Any] = {"backend": backend.name(), "cuda": backend.cuda(), "driver": _driver()}
+    report |= {"devices": backend.gpus(), "errors": {}, "right": False, "reason": ""}
+    if not report["devices"]:
+        return report | {"reason": _why_none()}
+    for operation, (function, arrays, expected) in _operations().items():
+        try:
+            result, on_gpu = backend.compute(function, *arrays)
+        except Exception as error:  # the libraries have no common class for it
+            return report | {"reason": f"{operation} fails on the GPU: {_words(error)}; {_advice(report, error)}"}
+        difference = float(abs(result - expected).max() / abs(expected).max())
+        report["errors"][operation] = difference if difference == difference else None
+        if not on_gpu:
+            return report | {"reason": f"{operation} was left to the CPU; {_advice(report)}"}
+        if not difference <= _TOLERANCE:  # NaN too
+            return report | {"reason": f"{operation} on the GPU is off by {difference:.2g}; {_advice(report)}"}
+    return report | {"right": True}
+
+
+def _operations() -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...], np.ndarray]]:
+    """Name -> function in `keras.ops`, its arrays, and what comes out, by NumPy in double precision."""
+    import keras
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    image = random.normal(size=(1, *_BOX, _FEATURES)).astype(np.float32)
+    kernel = random.normal(size=(3, 3, 3, _FEATURES, _FEATURES)).astype(np.float32)
+    matrix = random.normal(size=(256, 256)).astype(np.float32)
+
+    padded = np.pad(image.astype(np.float64), ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
+    depth, height, width = _BOX
+    convolved = sum(
+        padded[:, z : z + depth, y : y + height, x : x + width] @ kernel[z, y, x].astype(np.float64)
+        for z, y, x in np.ndindex(3, 3, 3)
+    )
+
+    def convolve(a: Any, b: Any) -> Any:
+        return keras.ops.conv(a, b, padding="same", data_format="channels_last")
+
+    return {
+        "a 3D convolution": (convolve, (image, kernel), np.array(convolved)),
+        "a matrix product": (keras.ops.matmul, (matrix, matrix), matrix.astype(np.float64) @ matrix),
+    }
+
+
+def _why_none() -> str:
+    """Why the backend sees no GPU, as far as one can tell from here, and what to do."""
+    from segmentation import backend
+
+    sees_none = f"{backend.name()} sees none"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden in ("", "-1"):
+        return f"{sees_none}: CUDA_VISIBLE_DEVICES={hidden} hides it; unset that"
+    if not backend.cuda():
+        return f"{sees_none}: it was installed for the CPU alone; use the GPU image: floodrunner build --gpu"
+    if not any(path.exists() for path in _DEVICES):
+        return (
+            f"{sees_none}: there is no device of NVIDIA's driver; install the driver, and for containers the NVIDIA "
+            "container toolkit (floodrunner doctor says more)"
+        )
+    return (
+        f"{sees_none}, though there is a driver{f' ({_driver()})' if _driver() else ''}: it could not load the driver "
+        "or its CUDA libraries (its own lines above say which); update the driver, or build the image again: "
+        "floodrunner build --gpu"
+    )
+
+
+def _advice(report: dict[str, Any], error: Exception | None = None) -> str:
+    capability = report["devices"][0]["compute_capability"]
+    if report["backend"] == "tensorflow" and capability and int(capability.split(".")[0]) >= 12:
+        return f"tensorflow lacks compute capability {capability}: floodrunner build --gpu --backend jax"
+    if re.search("out of memory|OOM|RESOURCE_EXHAUSTED", str(error)):
+        return "other programs hold the GPU's memory (nvidia-smi lists them): end them, and try again"
+    return "update the NVIDIA driver, restart the machine, and try again"
+
+
+def _words(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def _driver() -> str:
+    """`550.54.15`; "" where the system does not tell, as under WSL."""
+    text = _DRIVER.read_text(errors="replace") if _DRIVER.exists() else ""
+    match = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", text)
+    return match[0] if match else ""
+
+
+if __name__ == "__main__":
+    found = check()
+    print(json.dumps(found), flush=True)
+    sys.exit(0 if found["right"] else 1)

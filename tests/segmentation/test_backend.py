@@ -1,0 +1,73 @@
+"""What the seam says of devices: for real on a CPU, with both back ends; their answers on a GPU are put in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from segmentation import backend
+
+LOOK = """
+import json
+import keras, numpy as np
+from segmentation import backend
+x = np.arange(12, dtype=np.float32).reshape(3, 4)
+result, on_gpu = backend.compute(keras.ops.matmul, x, x.T)
+print(json.dumps([backend.name(), backend.gpus(), backend.cuda(), backend.device(), result.tolist(), on_gpu]))
+"""
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "jax"])
+def test_without_a_gpu(name: str) -> None:
+    environment = {**os.environ, "KERAS_BACKEND": name, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    answer = subprocess.run(
+        [sys.executable, "-c", LOOK], capture_output=True, text=True, env=environment, timeout=60, check=True
+    )
+    x = np.arange(12).reshape(3, 4)
+    assert json.loads(answer.stdout) == [name, [], {}, "CPU", (x @ x.T).tolist(), False]
+
+
+def test_a_gpu_of_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def details(device: object) -> dict[str, Any]:
+        return {"device_name": "NVIDIA H100", "compute_capability": (9, 0)} if device == "first" else {}
+
+    monkeypatch.setattr(backend, "name", lambda: "tensorflow")
+    monkeypatch.setattr(tf.config, "list_physical_devices", {"GPU": ["first", "second"]}.get)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
+    assert backend.gpus() == [
+        {"name": "NVIDIA H100", "compute_capability": "9.0"},
+        {"name": "?", "compute_capability": ""},
+    ]
+    assert backend.device() == "GPU: NVIDIA H100"
+    built = {"is_cuda_build": True, "cuda_version": "12.5.1", "cudnn_version": "9"}
+    monkeypatch.setattr(tf.sysconfig, "get_build_info", lambda: built)
+    assert backend.cuda() == {"cuda": "12.5.1", "cudnn": "9"}
+
+
+def test_a_gpu_of_jax(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = [
+        SimpleNamespace(platform="gpu", device_kind="NVIDIA GeForce RTX 5090", compute_capability="12.0"),
+        SimpleNamespace(platform="cpu", device_kind="cpu"),
+    ]
+    monkeypatch.setattr(backend, "name", lambda: "jax")
+    monkeypatch.setattr(jax, "devices", lambda: devices)
+    assert backend.gpus() == [{"name": "NVIDIA GeForce RTX 5090", "compute_capability": "12.0"}]
+    assert backend.device() == "GPU: NVIDIA GeForce RTX 5090"
+
+
+def test_jax_for_cuda_raises_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def devices() -> None:
+        raise RuntimeError("Unable to initialize backend 'cuda': no supported devices found for platform CUDA")
+
+    monkeypatch.setattr(backend, "name", lambda: "jax")
+    monkeypatch.setattr(jax, "devices", devices)
+    assert backend.gpus() == []
