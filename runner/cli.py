@@ -37,7 +37,7 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="Where an input is."),
             click.option("--set", "sets", multiple=True, metavar="STEP.PARAM=VALUE", help="A parameter's value."),
             click.option("--workdir", metavar="FOLDER", help="The run folder; by default runs/<pipeline name>."),
-            click.option("--engine", default="auto", metavar="auto|local", help="Where steps run."),
+            click.option("--engine", default="auto", metavar="auto|docker|local", help="Where steps run."),
             click.option(
                 "--from",
                 "start",
@@ -84,10 +84,9 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
     decisions = running.decisions(setting.plan, setting.engine, setting.root)
     words_for = {True: "run", False: "skip", None: "may run"}
     width = max(len(step) for step in decisions)
-    engine_used = setting.engine_name + (f" ({setting.engine_reason})" if setting.engine_reason else "")
     _print(
         [
-            f"{setting.plan.name} in {words.here(setting.plan.workdir)}, engine {engine_used}",
+            f"{setting.plan.name} in {words.here(setting.plan.workdir)}, {running.engine(setting)}",
             *(f"  {step:{width}}  {words_for[each.runs]:7}  {each.reason}" for step, each in decisions.items()),
             *skip.unasked(setting.plan, decisions),
         ]
@@ -141,7 +140,7 @@ def clean(target: str, state: bool, yes: bool) -> None:
     workdir, run = folders.find(target)
     with record.lock(workdir, "floodrunner clean"):
         for step in run["steps"]:
-            folders.reclaim(workdir / step)
+            _print([f"{step}: {line}" for line in folders.reclaim(workdir / step)])
         paths = folders.removable(workdir, state)
         if not paths:
             click.echo(f"{words.here(workdir)}: nothing to remove; --state removes training state as well")
@@ -171,6 +170,32 @@ def doctor(workdir: str) -> None:
     sys.exit(1 if any(finding.level == "trouble" for finding in findings) else 0)
 
 
+@cli.command("build")
+@click.option("--cpu", is_flag=True, help="The image for steps without a GPU.")
+@click.option("--gpu", is_flag=True, help="The image for steps with one. By default what this machine needs.")
+@click.option("--backend", type=click.Choice(["tensorflow", "jax"]), help="What the GPU image computes with.")
+@click.option("--base-image", metavar="NAME", help="Another Debian 12 than the Dockerfile's, which is pinned by digest.")
+@click.option("--network", type=click.Choice(["default", "host"]), default="default", help="Of the build's own steps.")
+@click.option("--no-cache", is_flag=True, help="Build every layer anew.")
+def build_images(
+    cpu: bool, gpu: bool, backend: str | None, base_image: str | None, network: str, no_cache: bool
+) -> None:
+    """Build the images that the docker engine runs steps in."""
+    from runner import build as building
+    from runner import images, registry
+
+    if backend and not gpu and cpu:
+        raise UserError(f"--backend {backend}: is for the GPU image; add --gpu, or leave it out")
+    wanted, notes = building.kinds(cpu, gpu)
+    arguments = {"BASE_IMAGE": base_image} if base_image else {}
+    for note in notes:
+        click.echo(note)
+    for kind in wanted:
+        chosen = building.backend(backend) if kind == images.GPU else ("", "")
+        building.build(kind, registry.scan().root, arguments, network, not no_cache)
+    click.echo("Next: floodrunner run pipelines/quickstart.yaml --engine docker")
+
+
 def _setting(
     pipeline: str,
     engine: str,
@@ -191,7 +216,7 @@ def _setting(
     read, known = spec.load(Path(pipeline)), registry.scan()
     folder = Path(os.path.expanduser(workdir)) if workdir else folders.default(read.spec.name)
     planned = planning.make(read, known, folder, planning.Options(inputs, sets, force, start))
-    name, chosen, reason = engines.choose(engine, [planned.job(step) for step in planned.steps])
+    name, chosen, reason = engines.choose(engine, [planned.job(step) for step in planned.steps], known.root)
     return running.Setting(read, planned, name, chosen, reason, known.root, ["floodrunner", *sys.argv[1:]])
 
 

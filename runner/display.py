@@ -177,8 +177,12 @@ class LiveDisplay(Display):
 
 def make(steps: Sequence[str]) -> Display:
     """The live view in a terminal that can draw it, plain lines elsewhere."""
-    live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return LiveDisplay(steps) if live else Display(steps)
+    return LiveDisplay(steps) if can_draw() else Display(steps)
+
+
+def can_draw() -> bool:
+    """Whether standard output is a terminal in which lines can be drawn again."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def hush(stream: TextIO) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from docker.types import DeviceRequest
 
 SOCKET = Path("/var/run/docker.sock")
-_LOCAL = "or leave Docker out with --engine local"
 _CDI_FOLDERS = (Path("/etc/cdi"), Path("/var/run/cdi"))
 _CDI_ALL = "nvidia.com/gpu=all"
 
@@ -34,7 +33,7 @@ def address() -> str:
         rootless = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "docker.sock")
         socket = next((path for path in (SOCKET, rootless) if path.exists()), None)
         if socket is None:
-            raise UserError(f"no Docker engine found ({SOCKET} is not there); install or start Docker, {_LOCAL}")
+            raise UserError(f"no Docker engine at {SOCKET}; install or start Docker")
         return f"unix://{socket}"
     parts = urlsplit(found)
     if parts.scheme == "unix" or (parts.scheme in ("tcp", "http") and parts.hostname in ("localhost", "127.0.0.1")):
@@ -56,11 +55,11 @@ def connect() -> DockerClient:
     path = urlsplit(where).path
     if where.startswith("unix:"):
         if not os.path.exists(path):
-            raise UserError(f"no Docker engine at {where}; start Docker, {_LOCAL}")
+            raise UserError(f"no Docker engine at {where}; start Docker")
         if not os.access(path, os.R_OK | os.W_OK):
             raise UserError(
                 f"no right to use the Docker engine at {where}; "
-                f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again, {_LOCAL}"
+                f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again"
             )
     import docker
     from docker.errors import DockerException
@@ -70,7 +69,7 @@ def connect() -> DockerClient:
         return docker.DockerClient(base_url=where, version="auto")
     except (DockerException, RequestException, OSError) as error:
         text = " ".join(str(error).split())
-        raise UserError(f"the Docker engine at {where} does not answer: {text}; start Docker, {_LOCAL}") from None
+        raise UserError(f"the Docker engine at {where} does not answer: {text}; start Docker") from None
 
 
 @cache

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.record import Artifact
 
@@ -43,6 +44,25 @@ def begin(path: Path, text: str) -> int:
             file.write(b"\n")
         file.write(json.dumps({"event": "start", "time": round(time.time(), 3), "text": text}).encode() + b"\n")
         return file.tell()
+
+
+class Begun(NamedTuple):
+    """Where in `events.jsonl` a try begins, and when it began, as `time.time()`."""
+
+    offset: int
+    time: float
+
+
+def last_begun(path: Path) -> Begun | None:
+    """The newest try in a file of events; None if there is none."""
+    found, offset = None, 0
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        for line in file:
+            offset += len(line)
+            event = _event(line)
+            if event is not None and event["event"] == "start" and _numbers(event, "time"):
+                found = Begun(offset, event["time"])
+    return found
 
 
 @dataclass

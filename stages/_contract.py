@@ -84,6 +84,7 @@ class Job(BaseModel):
     """`job.json`: one run of a stage. Paths are as the stage sees them (inside the container, under docker).
 
     `program` is a hash of the stage's code and of the versions that run it; another one may compute another result.
+    With `gpu` the engine has given it a GPU: a stage that then sees none must not go on for days without.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -94,6 +95,7 @@ class Job(BaseModel):
     outputs: dict[str, str]
     state: str
     program: str = ""
+    gpu: bool = False
 
 
 STEP = "STEP"

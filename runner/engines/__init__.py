@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from runner.errors import UserError
 
-NAMES = ("local",)
+NAMES = ("docker", "local")
 """Engines, the one that `auto` prefers first."""
 
 
@@ -22,6 +23,7 @@ class Job:
       inputs: port -> absolute path, of the user's with `:dataset` where one was named.
       outputs: port -> absolute path to write, inside `folder`.
       program: hash of the code and the versions that run it.
+      fingerprint: hash of all that decides the result; two jobs of one fingerprint do the same.
       folder: the step's folder, which holds `job.json`, `events.jsonl`, `log.txt`, `state/`.
     """
 
@@ -32,7 +34,10 @@ class Job:
     outputs: dict[str, str]
     folder: Path
     gpu: bool
+    network: bool
+    shm_mib: int
     program: str
+    fingerprint: str
 
 
 class Exit(NamedTuple):
@@ -45,6 +50,10 @@ class Exit(NamedTuple):
 class Running(Protocol):
     """A stage at work."""
 
+    @property
+    def name(self) -> str:
+        """What it runs as, in words: `container floodrunner-ffn-train-1a2b3c`."""
+
     def wait(self, seconds: float) -> Exit | None:
         """Waits up to so long; None while it runs."""
 
@@ -54,21 +63,37 @@ class Running(Protocol):
     def kill(self) -> None:
         """Ends it, and whatever it has started, at once."""
 
+    def close(self) -> None:
+        """Ends it if it still runs, and leaves nothing of it behind but its folder."""
+
 
 class Engine(Protocol):
     """What a module of this folder provides."""
 
-    def unavailable(self, jobs: Sequence[Job]) -> str:
-        """Why these jobs cannot run here, and what to do; "" if they can."""
+    def unavailable(self, jobs: Sequence[Job], root: Path) -> str:
+        """Why these jobs cannot run here, and what to do; "" if they can. `root` as in `start`."""
 
     def identity(self, gpu: bool) -> dict[str, str]:
         """What, besides its code, decides the result of a step: versions, or the id of an image."""
 
+    def facts(self, jobs: Sequence[Job]) -> dict[str, Any]:
+        """What of the engine belongs into the record of a run, besides its identity."""
+
     def notes(self, jobs: Sequence[Job]) -> list[str]:
         """What the user should know before these jobs start, one line each."""
 
-    def reclaim(self, folder: Path) -> None:
-        """Waits for, or ends, what a killed runner left at work in a step's folder. Raises UserError if it stays."""
+    def adopt(self, job: Job) -> Running | None:
+        """What a killed runner left that does, or has done, this very job; None if there is no such thing."""
+
+    def reclaim(self, folder: Path) -> str:
+        """Waits for, or ends, what a killed runner left at work in a step's folder.
+
+        Returns:
+          What it ended, in words; "" where there was nothing to end.
+
+        Raises:
+          UserError: if it stays.
+        """
 
     def start(self, job: Job, root: Path) -> Running:
         """Writes `job.json` and starts the stage, its output added to `log.txt`.
@@ -81,7 +106,7 @@ def load(name: str) -> Engine:
     return cast(Engine, importlib.import_module(f"runner.engines.{name}"))
 
 
-def choose(name: str, jobs: Sequence[Job]) -> tuple[str, Engine, str]:
+def choose(name: str, jobs: Sequence[Job], root: Path) -> tuple[str, Engine, str]:
     """The engine called `name`, or for `auto` the first that can run these jobs.
 
     Returns:
@@ -93,9 +118,21 @@ def choose(name: str, jobs: Sequence[Job]) -> tuple[str, Engine, str]:
     reasons: list[str] = []
     for candidate in NAMES if name == "auto" else (name,):
         engine = load(candidate)
-        reason = engine.unavailable(jobs)
+        reason = engine.unavailable(jobs, root)
         if not reason:
             why = "; ".join(reasons) if name == "auto" else "asked for"
             return candidate, engine, why
         reasons.append(f"{candidate}: {reason}")
     raise UserError(f"--engine {name}: {'; '.join(reasons)}")
+
+
+def killed_by(number: int) -> str:
+    """The cause of an end by a signal, in words."""
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    often: dict[int, str] = {
+        signal.SIGKILL: " (often: out of memory)",
+        signal.SIGSEGV: " (a fault in a library)",
+        signal.SIGILL: " (a library built for another processor)",
+        signal.SIGBUS: " (often: a full or failing disk)",
+    }
+    return f"killed by {name}{often.get(number, '')}"

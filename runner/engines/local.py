@@ -14,9 +14,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from runner import machine, record
-from runner.engines import Exit, Job
+from runner.engines import Exit, Job, Running, killed_by
 from runner.errors import UserError
 from stages import _contract
 
@@ -24,7 +25,7 @@ _RUNNING, _KERAS = ".running", ".keras"
 _ORPHAN_LEAVES_S = 30  # a little more than a stage gives itself when its runner is gone
 
 
-def unavailable(jobs: Sequence[Job]) -> str:
+def unavailable(jobs: Sequence[Job], root: Path) -> str:
     return ""
 
 
@@ -50,6 +51,10 @@ def keras_settings(home: Path) -> dict[str, str]:
     return {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow", "KERAS_HOME": str(home)}
 
 
+def facts(jobs: Sequence[Job]) -> dict[str, Any]:
+    return {}
+
+
 def notes(jobs: Sequence[Job]) -> list[str]:
     wanting = [job.step for job in jobs if job.gpu]
     if not wanting or machine.gpus():
@@ -57,14 +62,19 @@ def notes(jobs: Sequence[Job]) -> list[str]:
     return [f"no GPU found: {', '.join(wanting)} will run on the CPU, which is slower (floodrunner doctor says more)"]
 
 
-def reclaim(folder: Path) -> None:
+def adopt(job: Job) -> Running | None:
+    """None: a stage leaves by itself when its runner is gone."""
+    return None
+
+
+def reclaim(folder: Path) -> str:
     """A stage whose runner was killed stops by itself; it holds a lock on its folder until then."""
     deadline = time.monotonic() + _ORPHAN_LEAVES_S
     while True:
         with open(folder / _RUNNING, "a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
+                return ""
             except BlockingIOError:
                 file.seek(0)
                 pid = file.read().strip() or "unknown"
@@ -121,15 +131,16 @@ class Process:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
+    @property
+    def name(self) -> str:
+        return f"process {self._process.pid}"
+
     def wait(self, seconds: float) -> Exit | None:
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
-        self._signal_group(signal.SIGKILL)  # helpers that it left behind
-        if self._process.stdin:
-            self._process.stdin.close()
-        return Exit(code, "" if code >= 0 else _cause(-code))
+        return Exit(code, "" if code >= 0 else killed_by(-code))
 
     def stop(self) -> None:
         self._process.terminate()
@@ -137,20 +148,15 @@ class Process:
     def kill(self) -> None:
         self._signal_group(signal.SIGKILL)
 
+    def close(self) -> None:
+        self.kill()  # itself, if it still runs, and helpers that it left behind
+        self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+
     def _signal_group(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
-
-
-def _cause(number: int) -> str:
-    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-    often: dict[int, str] = {
-        signal.SIGKILL: " (often: out of memory)",
-        signal.SIGSEGV: " (a fault in a library)",
-        signal.SIGILL: " (a library built for another processor)",
-        signal.SIGBUS: " (often: a full or failing disk)",
-    }
-    return f"killed by {name}{often.get(number, '')}"
 
 
 def distributions() -> list[str]:

@@ -152,6 +152,9 @@ STAGES = {
         ''',
 }
 
+NO_ENGINE = "unix:///nowhere.sock"
+"""Steps of these tests run as processes, also where there is an engine."""
+
 
 @dataclass
 class Ended:
@@ -184,7 +187,7 @@ class House:
         return name
 
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "200"}
+        environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
         environment.pop("KERAS_BACKEND", None)
         return [sys.executable, "-P", "-m", "runner.cli", *arguments], environment
 

@@ -39,7 +39,7 @@ def test_plan(done: House) -> None:
     ended = done("plan", "p.yaml", "--set", "two.suffix=x", "--force", "one")
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "demo in runs/demo, engine local",
+        "demo in runs/demo, engine local (docker: no Docker engine at unix:///nowhere.sock; start Docker)",
         "  one    run      --force, from scratch",
         '  two    run      parameter suffix: "!" -> "x"',
         "  three  may run  waits for two",
@@ -58,7 +58,7 @@ def test_what_runs_too_is_said_before(done: House) -> None:
     ended = done("run", "p.yaml", "--from", "three")
     assert ended.code == 0
     lines = ended.out.splitlines()
-    assert lines[:2] == [line, "one: skipped (nothing changed)"]
+    assert lines[1:3] == [line, "one: skipped (nothing changed)"]
     assert "runs too" not in done("run", "p.yaml", "--from", "three").out
 
 
@@ -271,6 +271,7 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
         "program": record.Parts.model_validate(
             json.loads((done.work / "runs/demo/two/step.json").read_text())["parts"]
         ).program(),
+        "gpu": False,
     }
 
 
@@ -311,7 +312,9 @@ def test_keras_is_what_the_record_says_not_what_a_file_at_home_says(
         assert house("logs", "x").out.splitlines()[-1] == "tensorflow float32"
         settings = house.work / "runs/demo/x/.keras/keras.json"
         settings.write_text('{"backend": "jax", "floatx": "float16"}')
-    assert json.loads((house.work / "runs/demo/run.json").read_text())["engine"]["identity"]["backend"] == "tensorflow"
+    assert (
+        json.loads((house.work / "runs/demo/run.json").read_text())["steps"]["x"]["engine"]["backend"] == "tensorflow"
+    )
 
 
 def test_doctor_on_a_file(demo: House) -> None:

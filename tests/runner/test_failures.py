@@ -294,7 +294,7 @@ def test_an_input_that_cannot_be_read(house: House) -> None:
         (["run", "p.yaml", "--workdr", "x"], "No such option '--workdr'."),
         (
             ["run", "p.yaml", "--engine", "podman"],
-            "--engine podman: there is no such engine; choose one of auto, local",
+            "--engine podman: there is no such engine; choose one of auto, docker, local",
         ),
         (["plan", "none.yaml"], "none.yaml: no such file; name a pipeline file, such as pipelines/ffn.yaml"),
     ],

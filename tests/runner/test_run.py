@@ -74,6 +74,7 @@ def test_again_does_nothing_says_why_and_names_the_pictures(done: House) -> None
     assert time.monotonic() - started < 10  # a hang, not a measurement
     assert ended.code == 0
     assert ended.out.splitlines() == [
+        "engine local (docker: no Docker engine at unix:///nowhere.sock; start Docker)",
         "one: skipped (nothing changed)",
         "two: skipped (nothing changed)",
         "three: skipped (nothing changed)",
@@ -97,8 +98,8 @@ def test_run_json_holds_enough_to_run_the_same_again(done: House, done_once: Pat
     assert run["pipeline"]["text"] == (done.work / "p.yaml").read_text()
     assert run["inputs"]["texts"]["path"] == str(done_once / "work/texts")
     assert len(run["inputs"]["texts"]["content"]) == 64
-    assert run["engine"]["identity"]["python"].startswith("3.")
-    assert "numpy" in run["engine"]["identity"]
+    assert run["steps"]["one"]["engine"]["python"].startswith("3.")
+    assert "numpy" in run["steps"]["one"]["engine"]
     assert {"name", "cpu", "cores", "memory_bytes", "gpus", "system"} <= set(run["host"])
     assert run["steps"]["two"]["params"] == {"suffix": "!", "upper": False}
     assert run["steps"]["two"]["status"] == "done"
