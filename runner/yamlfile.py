@@ -31,7 +31,7 @@ _HINTS = (
     (r"could not find expected ':'", "write key: value, with a space after the colon"),
     (r"expected <block end>|did not find expected", "check the indentation"),
     (r"expected ',' or", "close the bracket, and separate its values by commas"),
-    (r"unexpected end of stream|found unexpected end", "close the quotes or brackets"),
+    (r"unexpected end of stream", 'close the quotes that open here; \\" does not end them'),
     (r"escape", "write the text in single quotes: backslashes are plain there"),
     (r"cannot start any token", "put the text in quotes"),
 )
@@ -179,6 +179,8 @@ def _key(event: yaml.Event, document: Document) -> str:
 def _syntax_trouble(error: yaml.MarkedYAMLError, source: str) -> str:
     problem = error.problem or error.context or "cannot be read"
     mark = error.problem_mark or error.context_mark
+    if "unexpected end of stream" in problem:  # where the quotes open says more than where the file ends
+        mark = error.context_mark
     where = _at_line(source, mark.line + 1 if mark else 1)
     hint = next((hint for pattern, hint in _HINTS if re.search(pattern, problem)), "check this line and the one before")
     return f"{where}: is not YAML: {problem}; {hint}"

@@ -1,0 +1,71 @@
+r"""Windows paths, as users of WSL write them: `C:\data\images`, `\\wsl.localhost\Debian\home\u`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+from runner import machine
+from runner.errors import UserError
+
+_DRIVE = re.compile(r"([A-Za-z]):([\\/].*)", re.DOTALL)
+_SHARE = re.compile(r"\\\\([^\\]+)\\([^\\]+)(.*)|//(wsl\$|wsl\.localhost)/([^/]+)(.*)", re.DOTALL | re.IGNORECASE)
+_WITHOUT_BACKSLASHES = re.compile(r"[A-Za-z]:(?![\\/])|\\(?!\\)")
+_WSLPATH_TIMEOUT_S = 10
+
+
+def is_windows(path: str) -> bool:
+    r"""Whether it starts as `C:\`, `C:/` or `\\server\` do."""
+    return bool(_DRIVE.match(path) or _SHARE.match(path))
+
+
+def here(path: str) -> str:
+    r"""What a path is called in this system.
+
+    Under WSL a Windows path is what `wslpath` makes of it, which knows where drives are mounted; without that
+    program, what the usual places make of it. What is there under the name as written, and all paths outside of WSL,
+    come back as they are.
+
+    Raises:
+      UserError: if it cannot be reached from here, or has lost its backslashes on the way.
+    """
+    if not machine.is_wsl() or os.path.lexists(path):
+        return path
+    if is_windows(path):
+        return _by_wslpath(path) or _by_convention(path)
+    if _WITHOUT_BACKSLASHES.match(path):
+        raise UserError(
+            f"{path} looks like a Windows path whose backslashes the shell took away; write it in single quotes "
+            r"('C:\data\images'), or with slashes (C:/data/images)"
+        )
+    return path.replace("\\", "/")
+
+
+def _by_wslpath(path: str) -> str:
+    """ "" where it knows no answer; older ones do not know `wsl.localhost`."""
+    try:
+        answer = subprocess.run(["wslpath", "-u", path], capture_output=True, timeout=_WSLPATH_TIMEOUT_S, check=True)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ""
+    return os.fsdecode(answer.stdout).removesuffix("\n")
+
+
+def _by_convention(path: str) -> str:
+    if drive := _DRIVE.match(path):
+        return f"/mnt/{drive[1].lower()}{drive[2]}".replace("\\", "/")
+    share = _SHARE.match(path)
+    assert share is not None
+    server, name, rest = (share[1], share[2], share[3]) if share[1] else (share[4], share[5], share[6])
+    if server.lower() not in ("wsl$", "wsl.localhost"):
+        raise UserError(
+            rf"{path} is a Windows network folder; mount it, sudo mkdir -p /mnt/{name} && "
+            rf"sudo mount -t drvfs '\\{server}\{name}' /mnt/{name}, and name it there"
+        )
+    ours = os.environ.get("WSL_DISTRO_NAME") or name
+    if name.lower() != ours.lower():
+        raise UserError(
+            f"{path} is in the WSL distribution {name}, this is {ours}; run Floodrunner there, or copy the files to "
+            "this one or to a Windows drive"
+        )
+    return rest.replace("\\", "/") or "/"
