@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from runner import __version__
 from runner.errors import Interrupted, StepFailed, UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runner.run import Setting
 
 _DONE, _BAD_INPUT, _BUG, _INTERRUPTED = 0, 2, 3, 130  # as in stages._contract, which would load pydantic
@@ -160,14 +161,13 @@ def clean(target: str, state: bool, yes: bool) -> None:
 @click.option("--workdir", default="runs", metavar="FOLDER", help="The run folder to look at.")
 def doctor(workdir: str) -> None:
     """Look for what would be in the way of a run."""
-    from pathlib import Path
-
     from runner import doctor as doctoring
 
-    findings = doctoring.examine(Path(workdir))
-    for finding in findings:
+    trouble = False
+    for finding in doctoring.examine(_folder(workdir)):
         click.echo(f"{finding.level:8}{finding.text}{f' -> {finding.advice}' if finding.advice else ''}")
-    sys.exit(1 if any(finding.level == "trouble" for finding in findings) else 0)
+        trouble = trouble or finding.level == "trouble"
+    sys.exit(1 if trouble else 0)
 
 
 @cli.command("build")
@@ -207,17 +207,26 @@ def _setting(
 ) -> Setting:
     from pathlib import Path
 
-    from runner import engines, folders, registry, spec
+    from runner import engines, folders, registry, spec, wsl
     from runner import plan as planning
     from runner import run as running
 
     if engine not in ("auto", *engines.NAMES):
         raise UserError(f"--engine {engine}: there is no such engine; choose one of auto, {', '.join(engines.NAMES)}")
-    read, known = spec.load(Path(pipeline)), registry.scan()
-    folder = Path(os.path.expanduser(workdir)) if workdir else folders.default(read.spec.name)
+    read, known = spec.load(Path(wsl.here(pipeline))), registry.scan()
+    folder = _folder(workdir) if workdir else folders.default(read.spec.name)
     planned = planning.make(read, known, folder, planning.Options(inputs, sets, force, start))
     name, chosen, reason = engines.choose(engine, [planned.job(step) for step in planned.steps], known.root)
     return running.Setting(read, planned, name, chosen, reason, known.root, ["floodrunner", *sys.argv[1:]])
+
+
+def _folder(workdir: str) -> Path:
+    from runner import wsl
+
+    try:
+        return wsl.folder(workdir)
+    except UserError as error:
+        raise UserError(f"--workdir: {error}") from None
 
 
 def _print(lines: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runner import engines, record, spec
+from runner import engines, record, spec, wsl
 from runner.errors import UserError, suggest
 from runner.record import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
 from stages._contract import JOB_FILE, STATE
@@ -33,7 +33,7 @@ def find(target: str | None) -> tuple[Path, dict[str, Any]]:
             raise UserError(f"{RUNS}/: holds no run; name a run folder or a pipeline file")
         folder = runs[-1].parent
     else:
-        path = Path(target)
+        path = Path(wsl.here(target))
         folder = default(spec.load(path).spec.name) if path.is_file() or path.suffix in (".yaml", ".yml") else path
     run = record.read_json(folder / RUN_FILE)
     if run is None or not isinstance(run.get("steps"), dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 from runner import machine
 from runner.errors import UserError
@@ -40,6 +41,18 @@ def here(path: str) -> str:
             r"('C:\data\images'), or with slashes (C:/data/images)"
         )
     return path.replace("\\", "/")
+
+
+def folder(path: str) -> Path:
+    r"""A folder that the user named, and that may have to be made; `~` is the home folder.
+
+    Raises:
+      UserError: as `here`; and outside of WSL for a Windows path, which would make a folder called `C:\runs`.
+    """
+    found = here(path)
+    if found == path and is_windows(path) and not os.path.lexists(path):
+        raise UserError(f"{path} is a Windows path, and this is not WSL; name a folder of this system")
+    return Path(os.path.expanduser(found))
 
 
 def _by_wslpath(path: str) -> str:
