@@ -174,7 +174,7 @@ def doctor(workdir: str) -> None:
 @click.option("--cpu", is_flag=True, help="The image for steps without a GPU.")
 @click.option("--gpu", is_flag=True, help="The image for steps with one. By default what this machine needs.")
 @click.option("--backend", type=click.Choice(["tensorflow", "jax"]), help="What the GPU image computes with.")
-@click.option("--base-image", metavar="NAME", help="Another Debian 12 than the Dockerfile's, which is pinned by digest.")
+@click.option("--base-image", metavar="NAME", help="Another Debian 12 than the Dockerfile's pinned one.")
 @click.option("--network", type=click.Choice(["default", "host"]), default="default", help="Of the build's own steps.")
 @click.option("--no-cache", is_flag=True, help="Build every layer anew.")
 def build_images(
@@ -182,16 +182,13 @@ def build_images(
 ) -> None:
     """Build the images that the docker engine runs steps in."""
     from runner import build as building
-    from runner import images, registry
+    from runner import registry
 
-    if backend and not gpu and cpu:
-        raise UserError(f"--backend {backend}: is for the GPU image; add --gpu, or leave it out")
-    wanted, notes = building.kinds(cpu, gpu)
-    arguments = {"BASE_IMAGE": base_image} if base_image else {}
-    for note in notes:
-        click.echo(note)
-    for kind in wanted:
-        chosen = building.backend(backend) if kind == images.GPU else ("", "")
+    wanted, notes = building.choose(cpu, gpu, backend)
+    _print(notes)
+    for kind, arguments in wanted.items():
+        if base_image:
+            arguments["BASE_IMAGE"] = base_image
         building.build(kind, registry.scan().root, arguments, network, not no_cache)
     click.echo("Next: floodrunner run pipelines/quickstart.yaml --engine docker")
 

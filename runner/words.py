@@ -40,3 +40,9 @@ def here(path: Path) -> str:
     """A path as short as it gets from the current folder."""
     relative = os.path.relpath(path)
     return relative if not relative.startswith("..") else str(path)
+
+
+def short(text: str, length: int) -> str:
+    """A text as one line, cut to a length."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[: length - 3]}..."

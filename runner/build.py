@@ -1,0 +1,267 @@
+"""Builds the images that steps run in, out of this source."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner import __version__, build_log, builders, docker_api, images, machine, record, words
+from runner.build_log import BuildLog
+from runner.builders import CannotBuild, Order, Said
+from runner.errors import StepFailed, UserError
+from runner.stop import Stop
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.images import Image
+
+NAME_LABEL = "org.floodrunner.image"
+"""What an image was called when it was built: tells later which of the nameless ones are replaced ones of ours."""
+RECIPE_LABEL = "org.floodrunner.recipe"
+"""A hash of all that goes into a build."""
+
+_NEED_BYTES = {images.CPU: 3e9, images.GPU: 12e9}
+_TENSORFLOW_FAILS_FROM = 12.0  # compute capability: TensorFlow 2.21 has no code for RTX 50 cards
+_TRIES = 3
+_STEP_CHARACTERS, _TEXT_CHARACTERS = 80, 300
+
+
+def choose(cpu: bool, gpu: bool, backend: str | None) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Which images to build: those that were asked for, else those that steps will run in here.
+
+    Returns:
+      Kind -> build arguments, and lines for the user: what was chosen for what reason.
+
+    Raises:
+      UserError: if no engine answers, or a backend was chosen for an image that is not built.
+    """
+    notes = []
+    if not cpu and not gpu:
+        cpu, gpu = True, backend is not None
+        if not gpu and machine.gpus():
+            gpu = docker_api.gpu_request() is not None
+            if not gpu:
+                notes.append(
+                    f"only the CPU image: the engine cannot give this machine's GPU ({machine.gpus()[0]}) to "
+                    "containers; floodrunner doctor says what to install, --gpu builds its image all the same"
+                )
+    if backend and not gpu:
+        raise UserError(f"--backend {backend}: is of the GPU image; add --gpu, or leave it out")
+    wanted: dict[str, dict[str, str]] = {images.CPU: {}} if cpu else {}
+    if gpu:
+        backend, note = (backend, "") if backend else _default_backend()
+        wanted[images.GPU] = {"BACKEND": backend}
+        notes += [note] if note else []
+    return wanted, notes
+
+
+def _default_backend() -> tuple[str, str]:
+    """The backend of the GPU image, and why where that is not plain."""
+    capabilities = [float(line) for line in machine.nvidia_smi("compute_cap") if re.fullmatch(r"\d+\.\d+", line)]
+    if capabilities and max(capabilities) >= _TENSORFLOW_FAILS_FROM:
+        return "jax", (
+            f"the GPU image is for JAX: TensorFlow fails on GPUs of compute capability {_TENSORFLOW_FAILS_FROM} "
+            f"and above, and this one has {max(capabilities)}"
+        )
+    present = _present(images.name(images.GPU))
+    if present is not None and images.variables(present).get("KERAS_BACKEND") == "jax":
+        return "jax", "the GPU image is for JAX, as the present one; --backend tensorflow changes that"
+    return "tensorflow", ""
+
+
+def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool) -> None:
+    """Builds one image under its name, and removes the one that it replaces, if nothing uses that.
+
+    Args:
+      root: the folder that holds `stages/`, `segmentation/` and `Dockerfile.<kind>`.
+      args: the Dockerfile's build arguments.
+
+    Raises:
+      UserError: if the Dockerfile, the engine, the base image or room is missing.
+      StepFailed: if the build fails.
+      Interrupted: on Ctrl-C; no container of it is left then.
+    """
+    name, dockerfile = images.name(kind), f"Dockerfile.{kind}"
+    _check(name, root / dockerfile)
+    client, before = docker_api.connect(), _present(name)
+    source, archive = _snapshot(root, dockerfile)
+    # Under a name of its own until it is whole; two builds at a time do not meet.
+    order = Order(f"{name}-{os.getpid()}", dockerfile, args, {}, network, cache)
+    base = args.get("BASE_IMAGE") or _pinned_base(root / dockerfile)
+    recipe = _recipe(order, base, archive)
+    if cache and before is not None and before.labels.get(RECIPE_LABEL) == recipe:
+        print(f"{name}: up to date ({_facts(before)})")
+        return
+    if before is None:
+        _check_room(name, _NEED_BYTES[kind])
+    order = replace(order, labels=_labels(name, source, recipe, root))
+    command = builders.buildkit_command()
+    with Stop().listening():
+        way = f"BuildKit ({' '.join(command[:2])})" if command else builders.CLASSIC
+        print(f"{name}: building from {words.here(root / dockerfile)} with {way}", flush=True)
+        with build_log.make(name) as log:
+            try:
+                _follow(command, client, order, base, archive, log)
+                built = client.images.get(order.tag)
+                repository, _, tag = name.rpartition(":")
+                built.tag(repository, tag)
+            finally:
+                _untag(client, order.tag)
+            _tidy(client, name, log.images, before)
+    steps = f"{log.cached} of {log.steps} steps from the cache"
+    print(f"{name}: built in {words.duration(log.seconds)}, {steps} ({_facts(built)})")
+    if images.source_hash(root) != source:
+        print(f"{name}: the source changed meanwhile; floodrunner build --{kind} brings the image up to date")
+
+
+def _check(name: str, dockerfile: Path) -> None:
+    from docker.utils import match_tag
+
+    if not match_tag(name):
+        raise UserError(f"FLOODRUNNER_IMAGE: {name!r} cannot be an image's name; use small letters, digits and '-'")
+    if not dockerfile.is_file():
+        raise UserError(
+            f"{dockerfile}: there is no such file; images are built in a checkout of Floodrunner, by its "
+            ".venv/bin/floodrunner, not by an installed package"
+        )
+
+
+def _present(name: str) -> Image | None:
+    """An image as the engine has it now. Raises UserError if the engine does not answer."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return docker_api.connect().images.get(name)
+    except ImageNotFound:
+        return None
+
+
+def _snapshot(root: Path, dockerfile: str) -> tuple[str, bytes]:
+    """The hash of the source, and the archive that holds just that source, whoever may be editing it."""
+    for _ in range(_TRIES):
+        source = images.source_hash(root)
+        try:
+            archive = builders.context(root, dockerfile)
+        except FileNotFoundError:  # an editor at work
+            continue
+        except OSError as error:
+            raise UserError(f"{error.filename or root}: cannot be read: {error.strerror or error}") from None
+        if images.source_hash(root) == source:
+            return source, archive
+    raise UserError(f"{root}: its files keep changing; build again when they rest")
+
+
+def _pinned_base(dockerfile: Path) -> str:
+    found = re.search(r"^ARG BASE_IMAGE=(\S+)", dockerfile.read_text(), re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _recipe(order: Order, base: str, archive: bytes) -> str:
+    """A hash of all that decides what comes out: what goes in, and the base image as it is here, if it is."""
+    image = _present(base) if base else None
+    rest = [sorted(order.args.items()), order.dockerfile, image.id if image else base, __version__]
+    return hashlib.sha256(json.dumps(rest).encode() + archive).hexdigest()
+
+
+def _labels(name: str, source: str, recipe: str, root: Path) -> dict[str, str]:
+    found = {
+        images.SOURCE_LABEL: source,
+        NAME_LABEL: name,
+        RECIPE_LABEL: recipe,
+        "org.opencontainers.image.created": record.now(),
+        "org.opencontainers.image.version": __version__,
+    }
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # no git, or none of its checkouts
+        command = ("git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=15, check=True)
+        found["org.opencontainers.image.revision"] = answer.stdout.strip()
+    return found
+
+
+def _check_room(name: str, need: float) -> None:
+    """Refuses a build that the disk cannot hold; where the engine's folder cannot be seen from here, it may try."""
+    folder = str(docker_api.info().get("DockerRootDir") or "")
+    if docker_api.info().get("OperatingSystem") == "Docker Desktop" or not os.path.isdir(folder):
+        return
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise UserError(
+            f"{name} needs about {words.size(need)}, and {folder} has {words.size(free)} free; "
+            "make room there (docker system prune removes what no container uses)"
+        )
+
+
+def _follow(
+    command: tuple[str, ...], client: DockerClient, order: Order, base: str, archive: bytes, log: BuildLog
+) -> None:
+    """Builds. Raises UserError without a base image, StepFailed if it fails otherwise."""
+    if command:
+        saying = builders.buildkit(command, docker_api.address(), order, archive)
+    else:
+        saying = builders.classic(client.api, order, archive)
+    failed: Said | None = None
+    try:
+        with contextlib.closing(saying):
+            for said in saying:
+                log.take(said)
+    except CannotBuild as error:
+        failed = Said("error", "", str(error))
+    failed = log.failure or failed
+    if failed is not None:
+        raise _failure(failed, order.dockerfile, base, log)
+
+
+def _failure(failed: Said, dockerfile: str, base: str, log: BuildLog) -> UserError | StepFailed:
+    """What went wrong, in one line."""
+    text, step = words.short(failed.text, _TEXT_CHARACTERS), words.short(failed.step, _STEP_CHARACTERS)
+    if log.disk_full:
+        folder = docker_api.info().get("DockerRootDir")
+        text = f"{log.name}: the engine's disk is full ({folder}); make room there and build again"
+    elif re.match(r"\d+/\d+ FROM |\[internal\] load metadata for ", failed.step):
+        return UserError(
+            f"{dockerfile}: the base image {base} is neither here nor can it be pulled ({text}); "
+            "--base-image NAME builds on another"
+        )
+    elif failed.code:
+        last = words.short(log.last_of(failed.step), _TEXT_CHARACTERS) or "it wrote nothing"
+        text = f"{dockerfile}, step {step}: failed with exit code {failed.code}: {last}"
+    else:
+        text = f"{dockerfile}, step {step}: {text}" if step else f"{dockerfile}: {text}"
+    return StepFailed(1, f"{text}; the whole log is in {log.path}")
+
+
+def _untag(client: DockerClient, tag: str) -> None:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    with contextlib.suppress(DockerException, RequestException):
+        client.images.remove(tag)
+
+
+def _tidy(client: DockerClient, name: str, passed: list[str], before: Image | None) -> None:
+    """Removes what this build has left without a name, as far as no container uses it: what it replaced, helpers.
+
+    Args:
+      passed: the beginnings of the ids of images that this build went through. Those that others are made of stay:
+        they are the layer cache.
+    """
+    from docker.errors import APIError
+
+    for image in client.api.images(filters={"dangling": True}):
+        number = image["Id"].removeprefix("sha256:")
+        replaced = before is not None and image["Id"] == before.id
+        if replaced or (image.get("Labels") or {}).get(NAME_LABEL) == name or number.startswith(tuple(passed)):
+            with contextlib.suppress(APIError):
+                client.api.remove_image(image["Id"])
+
+
+def _facts(image: Image) -> str:
+    return f"id {image.short_id.removeprefix('sha256:')}, {words.size(image.attrs['Size'])}"
