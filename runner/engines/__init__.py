@@ -123,7 +123,8 @@ def choose(name: str, jobs: Sequence[Job], root: Path) -> tuple[str, Engine, str
             why = "; ".join(reasons) if name == "auto" else "asked for"
             return candidate, engine, why
         reasons.append(f"{candidate}: {reason}")
-    raise UserError(f"--engine {name}: {'; '.join(reasons)}")
+    told = "; ".join(reasons).removeprefix(f"{name}: ")
+    raise UserError(f"--engine {name}: {told}")
 
 
 def killed_by(number: int) -> str:
