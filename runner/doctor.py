@@ -4,41 +4,45 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 
-from runner import machine, words
+from runner import doctor_docker, machine, registry, words
 from runner.engines import local
+from runner.finding import Finding
 
 _LITTLE_DISK, _LITTLE_MEMORY = 5e9, 4e9
-_SLOW_FILE_SYSTEMS = {"9p", "drvfs", "v9fs", "fuse.sshfs", "cifs", "nfs", "nfs4"}
+_SLOW_NETWORK, _SLOW_WINDOWS = {"fuse.sshfs", "cifs", "nfs", "nfs4", "9p"}, {"9p", "drvfs", "v9fs", "virtiofs"}
 _IMPORT_TIMEOUT_S = 120
+_OLDEST_DRIVER, _OLDEST_DRIVER_WINDOWS = "525.60.13", "528.33"
+"""For all of CUDA 12: https://docs.nvidia.com/cuda/cuda-toolkit-release-notes, "Minor Version Compatibility"."""
 
 
-class Finding(NamedTuple):
-    """Attributes: level: `ok`, `note` (works, but could be better) or `trouble`; advice: what to do, "" if ok."""
-
-    level: str
-    text: str
-    advice: str = ""
-
-
-def examine(workdir: Path) -> list[Finding]:
-    """All findings, in the order in which a person would look."""
-    return [
-        _python(sys.version_info[:2]),
-        *_packages(),
-        _tensorflow(),
-        _memory(psutil.virtual_memory().total),
-        *_folder(workdir),
-        _gpu(),
-    ]
+def examine(workdir: Path) -> Iterator[Finding]:
+    """All findings, in the order in which a person would look, what takes long at the end."""
+    root = registry.scan().root
+    with ThreadPoolExecutor(1) as pool:
+        keras = pool.submit(_tensorflow)
+        yield _python(sys.version_info[:2])
+        yield from _wsl(machine.wsl_version())
+        yield _memory(psutil.virtual_memory().total)
+        yield from _folder(workdir)
+        yield _gpu()
+        yield from doctor_docker.examine(root)
+        for finding in (*_packages(), keras.result()):
+            if finding.level == "trouble" and doctor_docker.usable(root):
+                yield Finding("note", f"{finding.text} (steps in containers do without)", finding.advice)
+            else:
+                yield finding
 
 
 def _python(version: tuple[int, ...]) -> Finding:
@@ -91,6 +95,15 @@ def _tensorflow() -> Finding:
     return Finding("trouble", f"Keras does not load: {last}", "install again: remove .venv, then run 'make demo'")
 
 
+def _wsl(version: int) -> Iterator[Finding]:
+    if version == 2:
+        yield Finding("ok", f"WSL 2 ({platform.release()})")
+    elif version == 1:
+        name = os.environ.get("WSL_DISTRO_NAME") or "<this distribution>"
+        advice = f"in Windows' PowerShell: wsl --set-version {name} 2"
+        yield Finding("note", "WSL 1: slow with many files, and without Docker and GPUs", advice)
+
+
 def _memory(total: float) -> Finding:
     text = f"{machine.processors()} processors, {words.size(total)} of memory"
     if total < _LITTLE_MEMORY:
@@ -113,18 +126,26 @@ def _folder(workdir: Path) -> list[Finding]:
         return [Finding("trouble", f"{text}; cannot write: {os.strerror(error.errno or 0).lower()}", advice)]
     if free < _LITTLE_DISK:
         found.append(Finding("note", text, "free some space, or choose another folder with --workdir"))
-    if kind in _SLOW_FILE_SYSTEMS:
-        advice = "under WSL keep the run folder in Linux's own file system (~/...), not below /mnt"
-        if not machine.is_wsl():
-            advice = "a network file system is slow for many small writes: choose a local --workdir"
-        found.append(Finding("note", text, advice))
+    if machine.is_wsl() and kind in _SLOW_WINDOWS:
+        text = f"{text}: a Windows drive, ten to a hundred times slower than Linux's own file system"
+        found.append(Finding("note", text, "keep the run folder and the data below ~, not below /mnt"))
+    elif kind in _SLOW_NETWORK:
+        found.append(
+            Finding("note", text, "a network file system is slow for many small writes: choose a local --workdir")
+        )
     return found or [Finding("ok", text)]
 
 
 def _gpu() -> Finding:
     rows = machine.nvidia_smi("name,memory.total,driver_version")
     if rows:
-        return Finding("ok", f"GPU: {'; '.join(rows)}")
+        oldest = _OLDEST_DRIVER_WINDOWS if machine.is_wsl() else _OLDEST_DRIVER
+        text, driver = f"GPU: {'; '.join(rows)}", rows[0].rpartition(",")[2].strip()
+        if _version(driver) and _version(driver) < _version(oldest):
+            where = "in Windows (not in Linux)" if machine.is_wsl() else "of the system"
+            advice = f"update the NVIDIA driver {where}: CUDA 12 needs {oldest} or later"
+            return Finding("note", f"{text}: driver {driver} is too old for the GPU image", advice)
+        return Finding("ok", text)
     names = machine.gpus()
     if names:
         advice = "nvidia-smi gives no answer: reinstall the NVIDIA driver, or restart the machine"
@@ -133,3 +154,8 @@ def _gpu() -> Finding:
     if machine.is_wsl():
         advice += "; if there is an NVIDIA card, install its driver in Windows (not in Linux)"
     return Finding("note", "no NVIDIA GPU found", advice)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """`550.54.15` -> (550, 54, 15); () if it is none."""
+    return tuple(map(int, text.split("."))) if re.fullmatch(r"\d+(\.\d+)+", text) else ()

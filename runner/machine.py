@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -12,6 +13,7 @@ from typing import Any
 
 import psutil
 
+_MOUNTS = Path("/proc/mounts")
 _WSL_NVIDIA_SMI = "/usr/lib/wsl/lib/nvidia-smi"
 
 
@@ -69,12 +71,20 @@ def is_wsl() -> bool:
     return "microsoft" in platform.release().lower()
 
 
+def wsl_version() -> int:
+    """1, which emulates Linux and has neither Docker nor GPUs; 2, a virtual machine; 0 outside of WSL."""
+    if not is_wsl():
+        return 0
+    return 1 if platform.release().endswith("-Microsoft") else 2  # 4.4.0-22621-Microsoft
+
+
 def file_system(path: Path) -> str:
     """Type of the file system that a path is or would be on: `ext4`, `9p`, `nfs4`; "" where that is not known."""
     path = Path(os.path.abspath(path))
     best, kind = "", ""
-    for line in Path("/proc/mounts").read_text(errors="replace").splitlines() if Path("/proc/mounts").exists() else []:
+    for line in _MOUNTS.read_text(errors="replace").splitlines() if _MOUNTS.exists() else []:
         _, point, type_, *_ = line.split(" ")
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)  # a space is \040
         if path.is_relative_to(point) and len(point) >= len(best):
             best, kind = point, type_
     return kind

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,8 @@ def gpus() -> list[dict[str, str]]:
 
         try:
             seen = [each for each in jax.devices() if each.platform == "gpu"]
-        except RuntimeError:  # JAX for CUDA insists on a GPU, unless told otherwise
+        except RuntimeError as error:  # JAX for CUDA insists on a GPU, unless told otherwise
+            warnings.warn(str(error), stacklevel=2)
             seen = []
         return [
             {"name": each.device_kind, "compute_capability": str(getattr(each, "compute_capability", ""))}

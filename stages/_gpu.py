@@ -110,7 +110,7 @@ def _why_none() -> str:
         )
     return (
         f"{sees_none}, though there is a driver{f' ({_driver()})' if _driver() else ''}: it could not load the driver "
-        "or its CUDA libraries (its own lines above say which); update the driver, or build the image again: "
+        "or its CUDA libraries; update the driver, or build the image again: "
         "floodrunner build --gpu"
     )
 

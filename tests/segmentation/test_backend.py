@@ -70,4 +70,5 @@ def test_jax_for_cuda_raises_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(backend, "name", lambda: "jax")
     monkeypatch.setattr(jax, "devices", devices)
-    assert backend.gpus() == []
+    with pytest.warns(UserWarning, match="no supported devices found"):
+        assert backend.gpus() == []

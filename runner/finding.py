@@ -1,0 +1,13 @@
+"""What `doctor` says of one thing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Finding(NamedTuple):
+    """Attributes: level: `ok`, `note` (works, but could be better) or `trouble`; advice: what to do, "" if ok."""
+
+    level: str
+    text: str
+    advice: str = ""
