@@ -5,26 +5,23 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 
-from runner import doctor_docker, machine, registry, words
+from runner import doctor_docker, doctor_gpu, machine, registry, words
 from runner.engines import local
 from runner.finding import Finding
 
 _LITTLE_DISK, _LITTLE_MEMORY = 5e9, 4e9
 _SLOW_NETWORK, _SLOW_WINDOWS = {"fuse.sshfs", "cifs", "nfs", "nfs4", "9p"}, {"9p", "drvfs", "v9fs", "virtiofs"}
 _IMPORT_TIMEOUT_S = 120
-_OLDEST_DRIVER, _OLDEST_DRIVER_WINDOWS = "525.60.13", "528.33"
-"""For all of CUDA 12: https://docs.nvidia.com/cuda/cuda-toolkit-release-notes, "Minor Version Compatibility"."""
 
 
 def examine(workdir: Path) -> Iterator[Finding]:
@@ -36,9 +33,9 @@ def examine(workdir: Path) -> Iterator[Finding]:
         yield from _wsl(machine.wsl_version())
         yield _memory(psutil.virtual_memory().total)
         yield from _folder(workdir)
-        yield _gpu()
+        yield doctor_gpu.of_machine()
         yield from doctor_docker.examine(root)
-        for finding in (*_packages(), keras.result()):
+        for finding in _for_steps_here(keras):
             if finding.level == "trouble" and doctor_docker.usable(root):
                 yield Finding("note", f"{finding.text} (steps in containers do without)", finding.advice)
             else:
@@ -50,6 +47,11 @@ def _python(version: tuple[int, ...]) -> Finding:
     if (3, 11) <= version < (3, 14):
         return Finding("ok", text)
     return Finding("trouble", text, "use Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 test")
+
+
+def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
+    yield from _packages()
+    yield keras.result()
 
 
 def _packages() -> list[Finding]:
@@ -134,28 +136,3 @@ def _folder(workdir: Path) -> list[Finding]:
             Finding("note", text, "a network file system is slow for many small writes: choose a local --workdir")
         )
     return found or [Finding("ok", text)]
-
-
-def _gpu() -> Finding:
-    rows = machine.nvidia_smi("name,memory.total,driver_version")
-    if rows:
-        oldest = _OLDEST_DRIVER_WINDOWS if machine.is_wsl() else _OLDEST_DRIVER
-        text, driver = f"GPU: {'; '.join(rows)}", rows[0].rpartition(",")[2].strip()
-        if _version(driver) and _version(driver) < _version(oldest):
-            where = "in Windows (not in Linux)" if machine.is_wsl() else "of the system"
-            advice = f"update the NVIDIA driver {where}: CUDA 12 needs {oldest} or later"
-            return Finding("note", f"{text}: driver {driver} is too old for the GPU image", advice)
-        return Finding("ok", text)
-    names = machine.gpus()
-    if names:
-        advice = "nvidia-smi gives no answer: reinstall the NVIDIA driver, or restart the machine"
-        return Finding("note", f"GPU: {', '.join(names)}", advice)
-    advice = "everything runs on the CPU; training a large network takes days there"
-    if machine.is_wsl():
-        advice += "; if there is an NVIDIA card, install its driver in Windows (not in Linux)"
-    return Finding("note", "no NVIDIA GPU found", advice)
-
-
-def _version(text: str) -> tuple[int, ...]:
-    """`550.54.15` -> (550, 54, 15); () if it is none."""
-    return tuple(map(int, text.split("."))) if re.fullmatch(r"\d+(\.\d+)+", text) else ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import docker_api, doctor_docker, images, machine
+from runner import docker_api, doctor_docker, doctor_gpu, images, machine
 from runner.finding import Finding
 from tests.docker.conftest import BASE_IMAGE
 from tests.runner.test_doctor import only
@@ -70,7 +70,7 @@ def make_image(
         made.append(image)
 
     yield make
-    left = engine.containers.list(all=True, filters={"label": f"{doctor_docker.LABEL}={images.name('gpu')}"})
+    left = engine.containers.list(all=True, filters={"label": f"{doctor_gpu.LABEL}={images.name('gpu')}"})
     for container in left:
         container.remove(force=True)
     for image in made:
@@ -108,27 +108,27 @@ def test_images_of_this_source_and_of_another(root: Path, make_image: Callable[.
     ("script", "finding"),
     [
         (f"echo a line of a library; echo '{json.dumps(REPORT)}'", Finding("ok", "the GPU computes in containers: NVIDIA H100 (compute capability 9.0); driver 550.54.15, cuda 12.5.1, cudnn 9; a 3D convolution differs by 3e-04 from the CPU's")),
-        ("echo '{\"right\": false, \"reason\": \"tensorflow sees none; build it\"}'; echo W0000 Cannot dlopen some GPU libraries >&2; exit 1", Finding("note", "GPU in a container: tensorflow sees none (W0000 Cannot dlopen some GPU libraries)", "build it")),
-        ("echo first >&2; echo F0000 Check failed >&2; kill -ABRT $$", Finding("note", "trying the GPU in a container ended with exit code 134: F0000 Check failed", "update the NVIDIA driver, and build the image again: floodrunner build --gpu")),
+        ("echo '{\"right\": false, \"reason\": \"tensorflow sees none; build it\"}'; echo W0000 Cannot dlopen some GPU libraries >&2; exit 1", Finding("trouble", "GPU in a container: tensorflow sees none (W0000 Cannot dlopen some GPU libraries)", "build it")),
+        ("echo first >&2; echo F0000 Check failed >&2; kill -ABRT $$", Finding("trouble", "trying the GPU in a container ended with exit code 134: F0000 Check failed", "update the NVIDIA driver, and build the image again: floodrunner build --gpu")),
     ],
 )  # fmt: skip
 def test_the_gpu_is_tried_in_a_container(
     root: Path, make_image: Callable[..., None], script: str, finding: Finding
 ) -> None:
     make_image("gpu", script)
-    label = {doctor_docker.LABEL: images.name("gpu")}
+    label = {doctor_gpu.LABEL: images.name("gpu")}
     left = docker_api.connect().containers.run(
         BASE_IMAGE, "true", labels=label, detach=True
     )  # by a doctor that was killed
     left.wait()
-    assert only(doctor_docker._gpu(root)) == finding
+    assert only(doctor_gpu.in_containers(root)) == finding
 
 
 @pytest.mark.usefixtures("no_device")
 def test_that_container_has_no_more_rights_than_a_step(root: Path, make_image: Callable[..., None]) -> None:
     look = "user $(id -u):$(id -g), networks $(ls /sys/class/net | tr '\\n' ' '), capabilities $(grep CapEff /proc/self/status | cut -f2), wrote $(touch /x 2>/dev/null && echo yes || echo no)"
     make_image("gpu", f'echo "{{\\"right\\": false, \\"reason\\": \\"{look}; advice\\"}}"; exit 1')
-    finding = only(doctor_docker._gpu(root))
+    finding = only(doctor_gpu.in_containers(root))
     user = "0:0" if docker_api.has_security("rootless") else f"{os.getuid()}:{os.getgid()}"
     assert finding.text == f"GPU in a container: user {user}, networks lo , capabilities 0000000000000000, wrote no"
 
@@ -138,9 +138,9 @@ def test_a_gpu_that_does_not_answer(
     root: Path, make_image: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_image("gpu", "exec sleep 100")
-    monkeypatch.setattr(doctor_docker, "_TRIAL_TIMEOUT_S", 1)
-    finding = only(doctor_docker._gpu(root))
-    assert (finding.level, finding.text) == ("note", "the GPU did not answer from a container within 1 s")
+    monkeypatch.setattr(doctor_gpu, "_TRIAL_TIMEOUT_S", 1)
+    finding = only(doctor_gpu.in_containers(root))
+    assert (finding.level, finding.text) == ("trouble", "the GPU did not answer from a container within 1 s")
 
 
 def test_an_engine_that_promises_a_gpu_and_gives_none(
@@ -152,8 +152,8 @@ def test_an_engine_that_promises_a_gpu_and_gives_none(
     make_image("gpu", "exit 1")
     request = DeviceRequest(driver="none-such", count=-1, capabilities=[["gpu"]])
     monkeypatch.setattr(docker_api, "gpu_request", lambda: request)
-    finding = only(doctor_docker._gpu(root))
-    assert finding.level == "note"
+    finding = only(doctor_gpu.in_containers(root))
+    assert finding.level == "trouble"
     assert finding.text.startswith("a container with the GPU does not start: could not select device driver")
     assert finding.advice.startswith("install the NVIDIA container toolkit")
 
@@ -164,9 +164,9 @@ def test_a_gpu_that_tensorflow_lacks_is_not_tried(
 ) -> None:
     make_image("gpu", "exit 1")
     monkeypatch.setattr(machine, "nvidia_smi", lambda query: {"compute_cap": ["8.9", "12.0"]}.get(query, []))
-    finding = only(doctor_docker._gpu(root))
+    finding = only(doctor_gpu.in_containers(root))
     assert finding == Finding(
-        "note",
+        "trouble",
         f"TensorFlow, which {images.name('gpu')} is for, lacks this GPU's compute capability (12.0)",
         "floodrunner build --gpu --backend jax",
     )
@@ -176,8 +176,8 @@ def test_a_gpu_that_tensorflow_lacks_is_not_tried(
 def test_the_real_image_answers(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing to write to but `/tmp`, and as a user that it does not know."""
     monkeypatch.setenv("FLOODRUNNER_IMAGE", image.partition(":")[0])
-    assert doctor_docker._tried(images.get("cpu")) == Finding(
-        "note",
+    assert doctor_gpu._tried(images.get("cpu")) == Finding(
+        "trouble",
         "GPU in a container: tensorflow sees none: it was installed for the CPU alone",
         "use the GPU image: floodrunner build --gpu",
     )

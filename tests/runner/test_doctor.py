@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from runner import docker_api, doctor, doctor_docker, images, machine
+from runner import docker_api, doctor, doctor_docker, doctor_gpu, images, machine
 from runner.finding import Finding
 
 
@@ -190,15 +190,15 @@ def test_room_for_the_images(root: Path, info: dict[str, Any], monkeypatch: pyte
 
 
 def test_a_gpu_that_containers_are_not_given(root: Path, info: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(doctor_docker._gpu(root)) == []
+    assert list(doctor_gpu.in_containers(root)) == []
     monkeypatch.setattr(machine, "gpus", lambda: ["NVIDIA H100"])
-    assert only(doctor_docker._gpu(root)) == Finding(
+    assert only(doctor_gpu.in_containers(root)) == Finding(
         "note",
         "containers are not given this machine's GPU",
         "install the NVIDIA container toolkit, then sudo nvidia-ctk runtime configure --runtime=docker, and restart Docker",
     )
     monkeypatch.setattr(machine, "is_wsl", lambda: True)
-    assert only(doctor_docker._gpu(root)).advice.startswith(
+    assert only(doctor_gpu.in_containers(root)).advice.startswith(
         "use Docker Desktop, or install the NVIDIA container toolkit"
     )
 
@@ -212,7 +212,7 @@ def test_a_gpu_that_containers_are_given(
 ) -> None:
     monkeypatch.setattr(machine, "gpus", lambda: ["NVIDIA H100"])
     info.update(answer)
-    found = only(doctor_docker._gpu(root))
+    found = only(doctor_gpu.in_containers(root))
     assert found == Finding("ok", f"containers are given the GPU by {means}; not tried, for want of a usable image")
     assert "floodrunner build --gpu makes it" in [finding.advice for finding in doctor_docker.examine(root)]
 
@@ -264,7 +264,7 @@ def test_the_file_system_of_the_run_folder(tmp_path: Path, monkeypatch: pytest.M
 def test_the_driver(monkeypatch: pytest.MonkeyPatch, driver: str, is_wsl: bool, advice: str) -> None:
     monkeypatch.setattr(machine, "nvidia_smi", lambda query: [f"NVIDIA H100, 81559 MiB, {driver}"])
     monkeypatch.setattr(machine, "is_wsl", lambda: is_wsl)
-    finding = doctor._gpu()
+    finding = doctor_gpu.of_machine()
     assert (finding.level, finding.advice) == ("note" if advice else "ok", advice)
 
 
