@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PLAIN_INTERVAL_S = 15.0
 _STEP_CHARACTERS, _LINE_CHARACTERS = 90, 120
 _TAKES_TIME = re.compile(r"\S+ (RUN|COPY|FROM) ")
-_SAYS_NOTHING = ("[notice]", "WARNING: Running pip as", "debconf: ", "Removing intermediate container")
+_SAYS_NOTHING = ("[notice]", "WARNING: Running pip as", "debconf: ")
 
 
 class BuildLog:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CLASSIC = "the engine's classic builder"
 _COMMAND_WITH_BUILDKIT_INSIDE = 23  # from this version on the docker command leaves BuildKit to buildx
-_LEAVE_S = 10.0
+_LEAVE_S = 2.0  # docker 20.10 does not leave; once it is gone the engine ends the build just as well
 _MTIME = 315532800  # 1980: times do not count, in the builders' caches neither
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -146,10 +146,13 @@ def buildkit(command: tuple[str, ...], address: str, order: Order, archive: byte
     last = ""
     try:
         for said in read_buildkit(process.stdout):
-            last = said.text or last
+            if said.text and not last.startswith("ERROR: "):  # behind it come hints
+                last = said.text
             yield said
         if process.wait():
-            raise CannotBuild(last)
+            raise CannotBuild(
+                re.sub(r"^(ERROR: )?failed to solve[^:]*: (failed to create LLB definition: )?", "", last)
+            )
     finally:
         _end(process)
 

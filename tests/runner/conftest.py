@@ -171,10 +171,15 @@ class Ended:
 
 @dataclass
 class House:
-    """A code folder with tiny stages, and a folder to work in."""
+    """A code folder with tiny stages, and a folder to work in.
+
+    Attributes:
+      environment: variables that the command line gets besides those of all houses.
+    """
 
     code: Path
     work: Path
+    environment: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -189,7 +194,7 @@ class House:
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
         environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
         environment.pop("KERAS_BACKEND", None)
-        return [sys.executable, "-P", "-m", "runner.cli", *arguments], environment
+        return [sys.executable, "-P", "-m", "runner.cli", *arguments], {**environment, **self.environment}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command, environment = self.command(*arguments)
@@ -198,9 +203,9 @@ class House:
         self.started.append(process)
         return process
 
-    def __call__(self, *arguments: str) -> Ended:
+    def __call__(self, *arguments: str, seconds: float = 60) -> Ended:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=seconds)
         return Ended(process.returncode, out, err)
 
 
