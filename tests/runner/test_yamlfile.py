@@ -88,7 +88,10 @@ def test_every_number_that_python_writes_is_read_back(number: float) -> None:
         ("a: b: c\n", "p.yaml:1: is not YAML: mapping values are not allowed here; put text that holds ': ' in quotes"),
         ("a: [1, 2\n", "close the bracket, and separate its values by commas"),
         ("a: 1\nb: 'x\n", "p.yaml:2: is not YAML: found unexpected end of stream; close the quotes that open here"),
-        ('a: "C:\\temp\\"\n', r'p.yaml:1: is not YAML: found unexpected end of stream; close the quotes that open here; \" does not'),
+        (
+            'a: "C:\\temp\\"\n',
+            r"p.yaml:1: is not YAML: found unexpected end of stream; close the quotes that open here; \" does not",
+        ),
         ('a: "C:\\data"\n', "found unknown escape character 'd'; write the text in single quotes"),
         ("a: @x\n", "found character '@' that cannot start any token; put the text in quotes"),
         ("a: x\nfoo\nb: 1\n", "could not find expected ':'; write key: value, with a space after the colon"),
