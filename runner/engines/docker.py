@@ -148,7 +148,7 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
         "labels": {
             RUN: str(run),
             STEP: job.step,
-            FOLDER: str(job.folder),
+            FOLDER: _real(job.folder),
             FINGERPRINT: job.fingerprint,
             LOG_START: str(_size(job.folder / _contract.LOG_FILE)),
         },
@@ -255,7 +255,7 @@ def _left_behind(folder: Path) -> list[Container]:
 
     try:
         found = docker_api.connect().containers.list(
-            all=True, ignore_removed=True, filters={"label": f"{FOLDER}={folder}"}
+            all=True, ignore_removed=True, filters={"label": f"{FOLDER}={_real(folder)}"}
         )
     except (UserError, DockerException, RequestException):
         return []
@@ -299,6 +299,11 @@ def _in_words(job: Job, image: str) -> Iterator[None]:
 
 def _words(error: Exception) -> str:
     return " ".join(str(getattr(error, "explanation", None) or error).split())
+
+
+def _real(folder: Path) -> str:
+    """The one name of a folder, whether it is given relative, or through links."""
+    return os.path.realpath(folder)
 
 
 def _size(path: Path) -> int:
