@@ -1,0 +1,163 @@
+"""Tiny stages that look around in their container, count, and fill a disk; as texts, for a code folder of their own."""
+
+from __future__ import annotations
+
+STAGES = {
+    "look": '''
+        """Report what a stage sees and may do."""
+        import json
+
+        from stages._contract import Context, StageParams
+
+        INPUTS = {"stack": "stack?", "file": "stack?", "former": "json?"}
+        OUTPUTS = {"seen": "json"}
+
+        class Params(StageParams):
+            write: list[str] = []
+            """Where to try to write."""
+            host: str = ""
+            """What to try to reach."""
+            port: int = 0
+            """Where on it."""
+
+        def run(params: Params, context: Context) -> None:
+            from segmentation import looking
+
+            seen = looking.look(context, params.write, params.host, params.port)
+            context.outputs["seen"].write_text(json.dumps(seen))
+        ''',
+    "look_online": '''
+        """The same with a network."""
+        from stages.look import INPUTS, OUTPUTS, Params, run
+
+        NETWORK = True
+        ''',
+    "look_shared": '''
+        """The same with shared memory."""
+        from stages.look import INPUTS, OUTPUTS, Params, run
+
+        SHM_MIB = 96
+        ''',
+    "lines": '''
+        """Count to a number, slowly, telling each; goes on from its state."""
+        import json
+        import time
+
+        from stages._contract import Context, StageError, StageParams
+
+        INPUTS = {"source": "json?"}
+        OUTPUTS = {"count": "json"}
+
+        class Params(StageParams):
+            steps: int = 40
+            """How far."""
+            seconds: float = 0.05
+            """For each."""
+            fails: bool = False
+            """In the end."""
+
+        def run(params: Params, context: Context) -> None:
+            state = context.state / "count"
+            done = int(state.read_text()) if state.exists() else 0
+            print("from", done, flush=True)
+
+            def save() -> None:
+                state.write_text(str(done))
+
+            with context.saves_on_stop():
+                while done < params.steps:
+                    context.stop_point(save)
+                    time.sleep(params.seconds)
+                    done += 1
+                    print("line", done, flush=True)
+                    context.metric("loss", 1 / done, step=done)
+            if params.fails:
+                raise StageError("the count is wrong; count again")
+            save()
+            context.outputs["count"].write_text(json.dumps(list(range(done))))
+        ''',
+    "hoard": '''
+        """Write a megabyte at a time into the state, and go on from there; in the end tell how much it was."""
+        from stages._contract import Context, StageParams
+
+        INPUTS = {"source": "json?"}
+        OUTPUTS = {"much": "json"}
+
+        class Params(StageParams):
+            megabytes: int = 1
+            """How much."""
+
+        def run(params: Params, context: Context) -> None:
+            for number in range(params.megabytes):
+                place = context.state / f"{number}.part"
+                if place.exists():
+                    continue
+                beside = context.state / "writing"
+                beside.write_bytes(bytes([number]) * 1_000_000)
+                beside.replace(place)
+                print("wrote", number, flush=True)
+                context.progress(number + 1, params.megabytes, "MB")
+            parts = [context.state / f"{number}.part" for number in range(params.megabytes)]
+            right = all(part.read_bytes() == bytes([n]) * 1_000_000 for n, part in enumerate(parts))
+            context.outputs["much"].write_text(f"{len(parts)} {right}")
+        ''',
+}
+
+LOOKING = """
+import errno
+import os
+import socket
+from pathlib import Path
+
+
+def look(context, write, host, port):
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    shared = os.statvfs("/dev/shm")
+    return {
+        "user": [os.getuid(), os.getgid()],
+        "groups": sorted(os.getgroups()),
+        "environment": dict(os.environ),
+        "home": os.path.expanduser("~"),
+        "folder": os.getcwd(),
+        "status": {name: value.strip() for name, value in status.items()},
+        "writes": {path: trying(write_to, path) for path in write},
+        "becomes_another": trying(os.setuid, 4321),
+        "gives_away": trying(os.chown, str(context.state), 4321, 4321),
+        "makes_device": trying(os.mknod, "/tmp/device", 0o600 | 0o060000, os.makedev(7, 0)),
+        "interfaces": [name for _, name in socket.if_nameindex()],
+        "routes": Path("/proc/net/route").read_text().splitlines()[1:],
+        "reaches": trying(reach, host, port) if host else "",
+        "shared_memory": shared.f_blocks * shared.f_frsize,
+        "first_process": Path("/proc/1/comm").read_text().strip(),
+        "reads": {port: read(Path(path)) for port, path in context.inputs.items()},
+    }
+
+
+def trying(function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as error:
+        return errno.errorcode.get(error.errno, str(error))
+    return "done"
+
+
+def write_to(path):
+    if os.path.isdir(path):
+        probe = os.path.join(path, ".probe")
+        with open(probe, "w") as file:
+            file.write("x")
+        os.remove(probe)
+    else:
+        with open(path, "r+b") as file:
+            file.write(file.read(1))
+
+
+def reach(host, port):
+    socket.create_connection((host, port), timeout=5).close()
+
+
+def read(path):
+    if path.is_dir():
+        return {name.name: name.read_text() for name in sorted(path.iterdir()) if name.is_file()}
+    return path.read_text()
+"""
