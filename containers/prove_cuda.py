@@ -34,6 +34,9 @@ OPENED = {
     "Nccl": "libnccl.so.2",
     "Nvrtc": "libnvrtc.so.12",
 }
+OPENED_BY_CUDA = ("libnvrtc.so.12", *(f"libcudnn_{part}.so.9" for part in ("adv", "cnn", "graph", "heuristic", "ops")))
+"""What cuDNN and others open only when one of their functions is called; it is in no list of what they need."""
+
 NOT_WANTED = re.compile("CudaDriver|Nvml|NvInfer(Plugin)?|Nvshmem|Hip.*|Roc.*|Miopen")
 """The driver's; TensorRT, which the wheel is built without; what links several machines; AMD's."""
 FEWEST = 8
@@ -49,7 +52,7 @@ def main(backend: str) -> int:
         sys.exit("LD_LIBRARY_PATH is set: this would prove what holds only where it is")
     print(f"CUDA for {backend}, without LD_LIBRARY_PATH:")
     loaders = loader_functions(backend)
-    trouble = [*opened_by_name(loaders), *unresolved(backend)]
+    trouble = [*opened_by_name(loaders), *unresolved(backend), *compiles_by_nvrtc()]
     trouble += opened_by_tensorflow(loaders) if backend == "tensorflow" else opened_by_jax()
     for line in trouble:
         print(f"missing: {line}", file=sys.stderr)
@@ -72,15 +75,13 @@ def loader_functions(backend: str) -> dict[str, str]:
 
 
 def opened_by_name(loaders: dict[str, str]) -> Iterator[str]:
-    """Opens libraries by their bare names, as a process does that was told of no folder.
-
-    Those that the backend opens; and all others, as cuDNN opens some of them only when one of its functions is called.
-    """
+    """Opens libraries by their bare names, as a process does that was told of no folder: those that must be there, and
+    those that are."""
     if len(loaders) < FEWEST:
         yield f"a loader of at least {FEWEST} libraries; found {', '.join(loaders) or 'none'}"
     for name in loaders.keys() - OPENED.keys():
         yield f"{name}, which this proof has not heard of; add it to OPENED, and its package to pyproject.toml"
-    wanted = [OPENED[name] for name in loaders if name in OPENED]
+    wanted = [OPENED[name] for name in loaders if name in OPENED] + list(OPENED_BY_CUDA)
     there = [path.name for path in shared_objects("nvidia") if path.parent.name == "lib"]
     for name in dict.fromkeys(wanted + [name for name in there if not BETWEEN_MACHINES.match(name)]):
         try:
@@ -99,6 +100,23 @@ def unresolved(backend: str) -> Iterator[str]:
             if not DRIVER.match(name):
                 yield f"{name}, which {path.relative_to(SITE)} needs"
     print(f"  {len(paths)} shared objects have what they need")
+
+
+def compiles_by_nvrtc() -> Iterator[str]:
+    """Lets CUDA compile a program, as cuDNN does for some convolutions; that opens yet another library."""
+    try:
+        nvrtc = ctypes.CDLL("libnvrtc.so.12")
+    except OSError:
+        return  # said already
+    program = ctypes.c_void_p()
+    code = b'extern "C" __global__ void f(float* x) { x[threadIdx.x] = __sinf(x[0]); }'
+    nvrtc.nvrtcCreateProgram(ctypes.byref(program), code, b"f.cu", 0, None, None)
+    error = nvrtc.nvrtcCompileProgram(program, 0, None)
+    if error:
+        nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
+        yield f"what libnvrtc.so.12 compiles with ({nvrtc.nvrtcGetErrorString(error).decode()})"
+    else:
+        print("  libnvrtc.so.12 compiles")
 
 
 def opened_by_tensorflow(loaders: dict[str, str]) -> Iterator[str]:

@@ -269,6 +269,7 @@ def prove_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "SITE", tmp_path)
     monkeypatch.setattr(module, "FEWEST", 2)
     monkeypatch.setattr(module, "OPENED", {"Cublas": "libm.so.6", "Nccl": "libpthread.so.0"})
+    monkeypatch.setattr(module, "OPENED_BY_CUDA", ())
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     library = tmp_path / "tensorflow/libtensorflow_framework.so.2"
     library.parent.mkdir()
