@@ -88,7 +88,10 @@ def opened_by_name(loaders: dict[str, str]) -> Iterator[str]:
             ctypes.CDLL(name)
             print(f"  {name}")
         except OSError as error:
-            yield f"{name} ({error})"
+            if DRIVER.match(str(error)):  # it is found; what else it needs `unresolved` sees
+                print(f"  {name}, but for the driver")
+            else:
+                yield f"{name} ({error})"
 
 
 def unresolved(backend: str) -> Iterator[str]:

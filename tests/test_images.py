@@ -6,6 +6,7 @@ import ctypes.util
 import importlib.util
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -300,6 +301,20 @@ def test_the_proof_opens_what_only_cuda_itself_opens_too(prove_cuda: ModuleType,
     (folder / "libcudnn_ops-of-nobody.so.9").write_bytes(b"")
     (line,) = prove_cuda.opened_by_name(prove_cuda.loader_functions("tensorflow"))
     assert line.startswith("libcudnn_ops-of-nobody.so.9 (")
+
+
+def test_the_proof_leaves_the_driver_to_the_host(prove_cuda: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def needs(library: str) -> Callable[[str], None]:
+        def fail(name: str) -> None:
+            raise OSError(f"{library}: cannot open shared object file: No such file or directory")
+
+        return fail
+
+    loaders = prove_cuda.loader_functions("tensorflow")
+    monkeypatch.setattr(ctypes, "CDLL", needs("libcuda.so.1"))
+    assert list(prove_cuda.opened_by_name(loaders)) == []
+    monkeypatch.setattr(ctypes, "CDLL", needs("libcudart.so.12"))
+    assert len(list(prove_cuda.opened_by_name(loaders))) == 2
 
 
 def test_the_proof_refuses_what_it_does_not_know(prove_cuda: ModuleType, tmp_path: Path) -> None:
