@@ -110,9 +110,7 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
         with build_log.make(name) as log:
             try:
                 _follow(command, client, order, base, archive, log)
-                built = client.images.get(order.tag)
-                repository, _, tag = name.rpartition(":")
-                built.tag(repository, tag)
+                built = _named(client, order.tag, name, log)
             finally:
                 _untag(client, order.tag)
             _tidy(client, name, log.images, before)
@@ -217,6 +215,23 @@ def _follow(
     failed = log.failure or failed
     if failed is not None:
         raise _failure(failed, order.dockerfile, base, log)
+
+
+def _named(client: DockerClient, tag: str, name: str, log: BuildLog) -> Image:
+    """Gives what was built its name."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        built = client.images.get(tag)
+        repository, _, last = name.rpartition(":")
+        built.tag(repository, last)
+    except (DockerException, RequestException) as error:
+        text = words.short(str(error), _TEXT_CHARACTERS)
+        raise StepFailed(
+            1, f"{name}: the build ended without an image ({text}); the whole log is in {log.path}"
+        ) from None
+    return built
 
 
 def _failure(failed: Said, dockerfile: str, base: str, log: BuildLog) -> UserError | StepFailed:

@@ -134,7 +134,8 @@ class LiveBuildLog(BuildLog):
         from rich.console import Group
         from rich.text import Text
 
-        lines = {f"▸ {self.name}, {words.duration(self.seconds)}: step {self.step}": "bold", f"  {self.last}": "dim"}
+        step = f"step {self.step}" if self.step else "the builder begins"
+        lines = {f"▸ {self.name}, {words.duration(self.seconds)}: {step}": "bold", f"  {self.last}": "dim"}
         return Group(*(Text(line, style, no_wrap=True, overflow="ellipsis") for line, style in lines.items()))
 
 

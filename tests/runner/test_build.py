@@ -1,0 +1,402 @@
+"""`floodrunner build` as far as it goes without an engine: what is built by what, what builders say, what fails how."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner import build, build_log, builders, docker_api, machine
+from runner.build_log import BuildLog
+from runner.builders import Order, Said
+from runner.errors import Interrupted, StepFailed, UserError
+
+if TYPE_CHECKING:
+    from conftest import House
+
+ORDER = Order(
+    "floodrunner:cpu-7", "Dockerfile.cpu", {"BASE_IMAGE": "debian:x=y"}, {"b": "two words", "a": "1"}, "host", True
+)
+
+
+# What is built
+
+
+@pytest.fixture
+def this_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`this_machine(gpus=["RTX"], given=True, capabilities=["8.9"])`"""
+
+    def pretend(gpus: list[str], given: bool, capabilities: list[str] | None = None) -> None:
+        monkeypatch.setattr(machine, "gpus", lambda: gpus)
+        monkeypatch.setattr(machine, "nvidia_smi", lambda query: capabilities or [])
+        monkeypatch.setattr(docker_api, "gpu_request", lambda: object() if given else None)
+        monkeypatch.setattr(build, "_present", lambda name: None)
+
+    return pretend
+
+
+def test_what_a_machine_needs(this_machine: Callable[..., None]) -> None:
+    this_machine([], given=True)
+    assert build.choose(False, False, None) == ({"cpu": {}}, [])
+    this_machine(["RTX 4090"], given=True, capabilities=["8.9"])
+    assert build.choose(False, False, None) == ({"cpu": {}, "gpu": {"BACKEND": "tensorflow"}}, [])
+    assert build.choose(True, False, None) == ({"cpu": {}}, [])
+    assert build.choose(False, True, None) == ({"gpu": {"BACKEND": "tensorflow"}}, [])
+    assert build.choose(False, True, "jax") == ({"gpu": {"BACKEND": "jax"}}, [])
+    assert build.choose(False, False, "jax") == ({"cpu": {}, "gpu": {"BACKEND": "jax"}}, [])
+    this_machine(["RTX 4090"], given=False)
+    wanted, notes = build.choose(False, False, None)
+    assert wanted == {"cpu": {}}
+    assert notes == [
+        "only the CPU image: the engine cannot give this machine's GPU (RTX 4090) to containers; "
+        "floodrunner doctor says what to install, --gpu builds its image all the same"
+    ]
+
+
+def test_new_gpus_get_jax(this_machine: Callable[..., None]) -> None:
+    """One of several is enough: JAX runs on all."""
+    this_machine(["RTX 4090", "RTX 5090"], given=True, capabilities=["8.9", "12.0"])
+    wanted, notes = build.choose(False, False, None)
+    assert wanted["gpu"] == {"BACKEND": "jax"}
+    assert notes == [
+        "the GPU image is for JAX: TensorFlow fails on GPUs of compute capability 12.0 and above, and this one has 12.0"
+    ]
+    assert build.choose(False, True, "tensorflow") == ({"gpu": {"BACKEND": "tensorflow"}}, [])
+    this_machine(["?"], given=True, capabilities=["[N/A]"])
+    assert build.choose(False, True, None) == ({"gpu": {"BACKEND": "tensorflow"}}, [])
+
+
+def test_backend_of_the_present_image_stays(this_machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Present:
+        attrs = {"Config": {"Env": ["KERAS_BACKEND=jax"]}}  # noqa: RUF012 -- as the SDK's
+
+    this_machine(["RTX 4090"], given=True, capabilities=["8.9"])
+    monkeypatch.setattr(build, "_present", lambda name: Present if name == "floodrunner:gpu" else None)
+    wanted, notes = build.choose(False, True, None)
+    assert wanted == {"gpu": {"BACKEND": "jax"}}
+    assert notes == ["the GPU image is for JAX, as the present one; --backend tensorflow changes that"]
+
+
+def test_refused_before_anything_is_sent(house: House) -> None:
+    ended = house("build", "--cpu", "--backend", "jax")
+    assert (ended.code, ended.error) == (2, "--backend jax: is of the GPU image; add --gpu, or leave it out")
+    ended = house("build", "--cpu")
+    assert ended.code == 2
+    assert ended.error == (
+        f"{house.code}/Dockerfile.cpu: there is no such file; images are built in a checkout of Floodrunner, by its "
+        ".venv/bin/floodrunner, not by an installed package"
+    )
+    (house.code / "Dockerfile.cpu").write_text("FROM scratch\n")
+    ended = house("build", "--cpu")
+    assert ended.code == 2
+    assert ended.error.startswith("no Docker engine at unix:///nowhere.sock; start Docker")
+    house.environment["FLOODRUNNER_IMAGE"] = "Two Words"
+    ended = house("build", "--cpu")
+    assert ended.code == 2
+    assert ended.error.startswith("FLOODRUNNER_IMAGE: 'Two Words:cpu' cannot be an image's name; use small letters")
+
+
+def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = {"DockerRootDir": str(tmp_path)}
+    monkeypatch.setattr(docker_api, "info", lambda: info)
+    free = shutil.disk_usage(tmp_path).free
+    build._check_room("floodrunner:gpu", free / 2)
+    with pytest.raises(UserError) as caught:
+        build._check_room("floodrunner:gpu", free * 2)
+    assert str(caught.value).startswith("floodrunner:gpu needs about ")
+    assert f"and {tmp_path} has " in str(caught.value)
+    assert "B free; make room there" in str(caught.value)
+    info["OperatingSystem"] = "Docker Desktop"  # that folder is one of its machine's, not of this
+    build._check_room("floodrunner:gpu", free * 2)
+    monkeypatch.setattr(docker_api, "info", lambda: {"DockerRootDir": "/nowhere/docker"})
+    build._check_room("floodrunner:gpu", free * 2)
+
+
+# By what
+
+
+def test_arguments() -> None:
+    assert builders.arguments(("docker", "build"), ORDER) == (
+        *("docker", "build", "--progress", "plain", "--file", "Dockerfile.cpu", "--tag", "floodrunner:cpu-7"),
+        *("--network", "host", "--build-arg", "BASE_IMAGE=debian:x=y", "--label", "a=1", "--label", "b=two words", "-"),
+    )
+    assert builders.arguments(("docker",), Order("t", "f", {}, {}, "default", False))[-2:] == ("--no-cache", "-")
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"buildx": "github.com/docker/buildx v0.14", "--version": "Docker version 28.2.2, build e6534b4"}, "buildx"),
+        ({"--version": "Docker version 28.2.2, build e6534b4"}, ""),
+        ({"--version": "Docker version 23.0.1, build a5ee5b1"}, ""),
+        ({"--version": "Docker version 20.10.24+dfsg1, build 297e128"}, "build"),
+        ({"--version": "podman version 4.3.1"}, ""),
+        ({}, ""),
+    ],
+)
+def test_which_builder(answers: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = tmp_path / "docker"
+    cases = "".join(f"{argument}) echo '{answer}';;\n" for argument, answer in answers.items())
+    docker.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exit 1;;\nesac\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = builders.buildkit_command()
+    assert command[1:2] == ((expected,) if expected else ())
+    assert command[:1] == ((str(docker),) if expected else ())
+
+
+def test_no_docker_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert builders.buildkit_command() == ()
+
+
+# Out of what
+
+
+def make_context(folder: Path, mode: int) -> Path:
+    (folder / "stages" / "__pycache__").mkdir(parents=True)
+    for name in ("Dockerfile.cpu", "stages/a.py", "stages/__pycache__/a.pyc", "secret.txt"):
+        (folder / name).write_text(name)
+        (folder / name).chmod(mode)
+    (folder / ".dockerignore").write_text("# few\n*\n\n!stages\n**/__pycache__\n")
+    return folder
+
+
+def test_context_is_the_same_for_everybody(tmp_path: Path) -> None:
+    """Its bytes depend on names and contents, not on who checked out when with which umask."""
+    import tarfile
+
+    one, other = make_context(tmp_path / "one", 0o600), make_context(tmp_path / "other", 0o664)
+    os.utime(other / "stages" / "a.py", (1, 1))
+    (other / "secret.txt").write_text("another")
+    (other / "stages" / "__pycache__" / "a.pyc").write_text("another")
+    archive = builders.context(one, "Dockerfile.cpu")
+    assert archive == builders.context(other, "Dockerfile.cpu")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        found = {entry.name: entry.mode for entry in tar if entry.name != ".dockerignore"}
+        content = tar.extractfile("stages/a.py")
+        assert content is not None
+        assert content.read() == b"stages/a.py"
+    assert found == {"Dockerfile.cpu": 0o644, "stages": 0o755, "stages/a.py": 0o644}
+    (other / "stages" / "a.py").write_text("stages/b.py")
+    assert archive != builders.context(other, "Dockerfile.cpu")
+
+
+def test_recipe_counts_all_that_goes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Base:
+        id = "sha256:1"
+
+    monkeypatch.setattr(build, "_present", lambda name: Base)
+    recipes = {
+        build._recipe(ORDER, "debian", b"source"),
+        build._recipe(ORDER, "debian", b"other source"),
+        build._recipe(Order("t", "Dockerfile.cpu", {"BACKEND": "jax"}, {}, "host", True), "debian", b"source"),
+    }
+    Base.id = "sha256:2"
+    recipes.add(build._recipe(ORDER, "debian", b"source"))
+    assert len(recipes) == 4
+    same = Order("another:cpu-8", "Dockerfile.cpu", ORDER.args, {"created": "now"}, "default", True)
+    assert build._recipe(same, "debian", b"source") in recipes
+
+
+# What builders say: as Docker 20.10 has said it, colours and all
+
+
+CLASSIC = [
+    {"stream": "Step 1/4 : FROM debian"},
+    {"stream": "\n"},
+    {"status": "Downloading", "progressDetail": {}, "progress": "[=>  ] 1MB/30MB", "id": "1a2b"},
+    {"stream": " ---> 8ebe107f4110\n"},
+    {"stream": "Step 2/4 : RUN apt-get   update"},
+    {"stream": "\n"},
+    {"stream": " ---> Using cache\n"},
+    {"stream": " ---> e0c1335418e5\n"},
+    {"stream": "Step 3/4 : RUN echo hello; exit 3"},
+    {"stream": "\n"},
+    {"stream": " ---> Running in 5341b52cc1b4\n"},
+    {"stream": "hel"},
+    {"stream": "lo\n 10%\r 99%\n"},
+    {"stream": "\u001b[91mE: bad\nunfinished\u001b[0m"},
+]
+FAILED = {"errorDetail": {"code": 3, "message": "The command '/bin/sh -c x' returned a non-zero code: 3"}, "error": "x"}
+STEP = "3/4 RUN echo hello; exit 3"
+
+
+def test_classic_builder() -> None:
+    containers: list[str] = []
+    assert list(builders.read_classic([*CLASSIC, FAILED], containers)) == [
+        Said("step", "1/4 FROM debian", ""),
+        Said("output", "1/4 FROM debian", "1a2b Downloading [=>  ] 1MB/30MB"),
+        Said("image", "1/4 FROM debian", "8ebe107f4110"),
+        Said("step", "2/4 RUN apt-get   update", ""),
+        Said("cached", "2/4 RUN apt-get   update", ""),
+        Said("image", "2/4 RUN apt-get   update", "e0c1335418e5"),
+        Said("step", STEP, ""),
+        Said("other", STEP, " ---> Running in 5341b52cc1b4"),
+        Said("output", STEP, "hello"),
+        Said("output", STEP, " 99%"),
+        Said("output", STEP, "E: bad"),
+        Said("output", STEP, "unfinished"),
+        Said("error", STEP, "The command '/bin/sh -c x' returned a non-zero code: 3", 3),
+    ]
+    assert containers == ["5341b52cc1b4"]
+
+
+BUILDKIT = """\
+#1 [internal] load build definition from Dockerfile.f
+#1 sha256:389efb09e8bd4acd0b89002ae3fee33214a75763ed8f9306359ab206d3eae768
+#1 transferring dockerfile: 102B done
+#1 DONE 0.0s
+
+#4 [environment 1/2] FROM docker.io/library/debian:bookworm-slim
+#4 CACHED
+
+#5 [2/2] RUN echo hello; exit 3
+#5 0.240 hello
+#6 [other 2/2] RUN sleep 1
+#6 ...
+
+#5 [2/2] RUN echo hello; exit 3
+#5 0.245 E: bad
+#5 ERROR: {error}
+------
+ > [2/2] RUN echo hello; exit 3:
+------
+"""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "executor failed running [/bin/sh -c echo hello; exit 3]: exit code: 3",
+        'process "/bin/sh -c echo hello; exit 3" did not complete successfully: exit code: 3',
+    ],
+)
+def test_buildkit(error: str) -> None:
+    said = list(builders.read_buildkit(BUILDKIT.replace("{error}", error).splitlines(keepends=True)))
+    step = "2/2 RUN echo hello; exit 3"
+    assert [each for each in said if each.what != "other"] == [
+        Said("step", "1/2 FROM docker.io/library/debian:bookworm-slim", ""),
+        Said("cached", "1/2 FROM docker.io/library/debian:bookworm-slim", ""),
+        Said("step", step, ""),
+        Said("output", step, "hello"),
+        Said("step", "2/2 RUN sleep 1", ""),
+        Said("output", step, "E: bad"),
+        Said("error", step, error, 3),
+    ]
+
+
+# What the user reads
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BuildLog:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(docker_api, "info", lambda: {"DockerRootDir": "/var/lib/docker"})
+    return BuildLog("floodrunner:cpu", io.StringIO())
+
+
+def shown(log: BuildLog) -> list[str]:
+    assert isinstance(log._stream, io.StringIO)
+    return log._stream.getvalue().splitlines()
+
+
+def test_plain_lines_are_few(log: BuildLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line for what came from the cache or is done at once; in a long step one in a while."""
+    now = [1000.0]
+    monkeypatch.setattr(build_log.time, "monotonic", lambda: now[0])
+    log._started = log._spoken = now[0]
+    with log:
+        for step in ("1/5 FROM debian", "2/5 COPY a b"):
+            log.take(Said("step", step, ""))
+            log.take(Said("cached", step, ""))
+        log.take(Said("step", "3/5 RUN pip install", ""))
+        for number in range(100):
+            now[0] += 1
+            log.take(Said("output", "3/5 RUN pip install", f"package {number}"))
+        log.take(Said("step", "4/5 LABEL a=b", ""))
+        log.take(Said("step", "5/5 COPY c d", ""))
+        log.take(Said("image", "5/5 COPY c d", "123456123456"))
+        assert log.path.read_text().count("package") == 100
+    assert shown(log)[0] == "floodrunner:cpu: step 3/5 RUN pip install"
+    assert shown(log)[1] == "floodrunner:cpu: 16 s: package 15"
+    assert len(shown(log)) == 1 + 6
+    assert (log.steps, log.cached, log.images) == (5, 2, ["123456123456"])
+    assert not log.path.exists()
+
+
+@pytest.mark.parametrize(("error", "kept"), [(StepFailed(1, ""), True), (UserError(""), False), (Interrupted(), False)])
+def test_the_whole_log_is_kept_for_a_failure(log: BuildLog, error: BaseException, kept: bool) -> None:
+    def fail() -> None:
+        with log:
+            log.take(Said("output", "1/1 RUN", "found"))
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert log.path.exists() == kept
+    assert not kept or log.path.read_text() == "[1/1 RUN] found\n"
+
+
+def failure(log: BuildLog, *said: Said) -> tuple[type[Exception], str]:
+    for each in said:
+        log.take(each)
+    assert log.failure is not None
+    error = build._failure(log.failure, "Dockerfile.cpu", "debian:12", log)
+    assert "\n" not in str(error)
+    return type(error), str(error).replace(str(log.path), "LOG")
+
+
+def test_a_step_that_fails(log: BuildLog) -> None:
+    """The last line that says something, of that step; of other steps that BuildKit ran beside it, none."""
+    step = f"3/4 RUN {'long ' * 100}"
+    assert failure(
+        log,
+        Said("output", step, "E: no such package"),
+        Said("output", step, "[notice] A new release of pip is available"),
+        Said("output", "2/2 RUN other", "fine"),
+        Said("error", step, "failed", 100),
+        Said("error", "2/2 RUN other", "cancelled", 137),
+    ) == (
+        StepFailed,
+        f"Dockerfile.cpu, step 3/4 RUN {'long ' * 13}long...: failed with exit code 100: E: no such package; "
+        "the whole log is in LOG",
+    )
+
+
+def test_a_step_that_fails_in_silence(log: BuildLog) -> None:
+    kind, text = failure(log, Said("error", "3/4 RUN false", "failed", 1))
+    assert text == (
+        "Dockerfile.cpu, step 3/4 RUN false: failed with exit code 1: it wrote nothing; the whole log is in LOG"
+    )
+    assert kind is StepFailed
+
+
+def test_a_full_disk_comes_before_its_consequences(log: BuildLog) -> None:
+    step = "3/4 RUN pip install"
+    kind, text = failure(
+        log,
+        Said("output", step, "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"),
+        Said("output", step, "ERROR: something else"),
+        Said("error", step, "failed", 1),
+    )
+    assert text == (
+        "floodrunner:cpu: the engine's disk is full (/var/lib/docker); make room there and build again; "
+        "the whole log is in LOG"
+    )
+    assert kind is StepFailed
+
+
+@pytest.mark.parametrize("step", ["2/4 FROM ${BASE_IMAGE} AS environment", "[internal] load metadata for debian:12"])
+def test_no_base_image(log: BuildLog, step: str) -> None:
+    kind, text = failure(log, Said("error", step, "no such host"))
+    assert text == (
+        "Dockerfile.cpu: the base image debian:12 is neither here nor can it be pulled (no such host); "
+        "--base-image NAME builds on another"
+    )
+    assert kind is UserError
