@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SOCKET = Path("/var/run/docker.sock")
 _CDI_FOLDERS = (Path("/etc/cdi"), Path("/var/run/cdi"))
+_ANSWERS_WITHIN_S = 10
 _CDI_ALL = "nvidia.com/gpu=all"
 
 
@@ -62,11 +63,14 @@ def connect() -> DockerClient:
                 f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again"
             )
     import docker
+    from docker.constants import DEFAULT_TIMEOUT_SECONDS
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     try:
-        return docker.DockerClient(base_url=where, version="auto")
+        client = docker.DockerClient(base_url=where, version="auto", timeout=_ANSWERS_WITHIN_S)
+        client.api.timeout = DEFAULT_TIMEOUT_SECONDS  # making a container may take longer than saying who one is
+        return client
     except (DockerException, RequestException, OSError) as error:
         text = " ".join(str(error).split())
         raise UserError(f"the Docker engine at {where} does not answer: {text}; start Docker") from None

@@ -59,12 +59,14 @@ def test_nothing_is_left_to_fill_in() -> None:
 
 
 @pytest.mark.parametrize("name", ["run", "plan"])
-def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path) -> None:
+def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each `run` and `plan` line of the README is planned, on a stack that is there."""
     from click.testing import CliRunner
 
     from runner.cli import cli
+    from runner.spec import load
 
+    monkeypatch.chdir(ROOT)
     stack = tmp_path / "stack"
     stack.mkdir()
     (stack / "z0.png").touch()
@@ -76,9 +78,11 @@ def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path) -> None:
             f"{word.split('=')[0]}={stack}" if word.startswith(("images=", "labels=")) else word
             for word in shlex.split(line)
         ]
-        for port in ("images", "labels"):
+        for port in load(ROOT / arguments[0]).spec.inputs:
             if f"{port}={stack}" not in arguments:
                 arguments += ["--input", f"{port}={stack}"]
+        if "--engine" in arguments:  # whether it is there is another matter
+            del arguments[(at := arguments.index("--engine")) : at + 2]
         done = CliRunner().invoke(cli, ["plan", *arguments, "--workdir", str(tmp_path / "run")], catch_exceptions=False)
         assert done.exit_code == 0, (line, done.output)
 

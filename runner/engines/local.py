@@ -105,7 +105,8 @@ def start(job: Job, root: Path) -> Process:
     }
     record.remove(job.folder / _KERAS)  # Keras writes its settings there
     if not job.gpu:
-        environment["CUDA_VISIBLE_DEVICES"] = "-1"
+        # JAX built for CUDA fails where it finds a driver and no device, unless told not to look.
+        environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     with (
         open(job.folder / _contract.LOG_FILE, "ab") as log,
         open(job.folder / _RUNNING, "w", encoding="utf-8") as running,
