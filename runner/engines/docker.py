@@ -134,7 +134,8 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
     """
     from docker.types import LogConfig, Mount
 
-    bind = [Mount(str(path), str(path), type="bind", read_only=True) for path in mounts.readable(job)]
+    readable = mounts.readable(job).items()
+    bind = [Mount(str(inside), str(outside), type="bind", read_only=True) for inside, outside in readable]
     bind.append(Mount(str(job.folder), str(mounts.writable(job)), type="bind"))
     user, groups = f"{os.getuid()}:{os.getgid()}", sorted({*os.getgroups()} - {os.getgid()})
     if docker_api.has_security("rootless"):

@@ -16,8 +16,8 @@ import pytest
 from runner.engines import docker as docker_engine
 from tests.docker.conftest import BUILD, BUILD_S, build_dockyard, end, remove
 from tests.docker.steps import tiny
-from tests.runner.conftest import Ended, House, wait_for  # noqa: F401 -- a fixture
-from tests.runner.conftest import build as build_house
+from tests.runner import conftest as houses
+from tests.runner.conftest import Ended, House
 
 if TYPE_CHECKING:
     import subprocess
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 LONG_S = 120
+
+wait_for = houses.wait_for
 
 
 @dataclass
@@ -73,7 +75,7 @@ class Ship:
 @pytest.fixture(scope="session")
 def shipyard(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house with the tiny stages, whose image is built."""
-    house = build_dockyard(build_house(tmp_path_factory.mktemp("ship")))
+    house = build_dockyard(houses.build(tmp_path_factory.mktemp("ship")))
     for name, text in tiny.STAGES.items():
         (house.code / "stages" / f"{name}.py").write_text(textwrap.dedent(text).lstrip())
     (house.code / "segmentation" / "looking.py").write_text(tiny.LOOKING)

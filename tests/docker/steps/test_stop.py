@@ -135,8 +135,9 @@ def test_what_a_step_prints_and_reports_is_as_with_the_local_engine(ship: Ship) 
     local = ship.work / "local" / "count"
     assert ship.log("count").splitlines()[1:] == (local / "log.txt").read_text().splitlines()[1:]
     assert ship.log("count").splitlines()[1:] == ["from 0", *(f"line {number + 1}" for number in range(30))]
+    theirs = [json.loads(line) for line in (local / "events.jsonl").read_text().splitlines()]
     kinds = [
         [(event["event"], event.get("step"), event.get("value")) for event in events]
-        for events in (ship.events("count"), [json.loads(line) for line in open(local / "events.jsonl")])
+        for events in (ship.events("count"), theirs)
     ]
     assert kinds[0] == kinds[1]
