@@ -28,7 +28,7 @@ NAME_LABEL = "org.floodrunner.image"
 RECIPE_LABEL = "org.floodrunner.recipe"
 """A hash of all that goes into a build."""
 
-_NEED_BYTES = {images.CPU: 4e9, images.GPU: 12e9}  # twice the image: a step's files become a layer by being copied
+_NEED_BYTES = {images.CPU: 4e9, images.GPU: 13e9}  # twice the image: a step's files become a layer by being copied
 _TENSORFLOW_FAILS_FROM = 12.0  # compute capability: TensorFlow 2.21 has no code for RTX 50 cards
 _TRIES = 3
 _STEP_CHARACTERS, _TEXT_CHARACTERS = 80, 300

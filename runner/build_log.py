@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PLAIN_INTERVAL_S = 15.0
 _STEP_CHARACTERS, _LINE_CHARACTERS = 90, 120
-_TAKES_TIME = re.compile(r"\S+ (RUN|COPY|FROM) ")
+_WORKS = re.compile(r"\S+ (RUN|COPY) ")
 _SAYS_NOTHING = ("[notice]", "WARNING: Running pip as", "debconf: ")
 
 
@@ -62,21 +62,22 @@ class BuildLog:
 
     def take(self, said: Said) -> None:
         self._write(said)
+        if said.what != "other":  # only now is known whether there is anything to do
+            if self._unsaid and (said.what == "output" or (said.what != "cached" and _WORKS.match(self._unsaid))):
+                self.say(f"{self.name}: step {words.short(self._unsaid, _STEP_CHARACTERS)}")
+            self._unsaid = ""
         self.disk_full = self.disk_full or "no space left on device" in said.text.lower()
         if said.what == "step":
-            self._say_step()
             self.steps += 1
             self.step, self.last = said.step, ""
             self._unsaid = said.step
         elif said.what == "cached":
             self.cached += 1
-            self._unsaid = ""
         elif said.what == "image":
             self.images.append(said.text)
         elif said.what == "error":
             self.failure = self.failure or said
-        if said.what == "output":
-            self._say_step()
+        elif said.what == "output":
             self.last = said.text
             if not said.text.startswith(_SAYS_NOTHING):
                 self._lines[said.step] = said.text
@@ -93,12 +94,6 @@ class BuildLog:
             print(text, file=self._stream, flush=True)
         except OSError:
             display.hush(self._stream)
-
-    def _say_step(self) -> None:
-        """Not before more is known: nobody wants to read a list of what did not have to be done."""
-        if self._unsaid and _TAKES_TIME.match(self._unsaid):
-            self.say(f"{self.name}: step {words.short(self._unsaid, _STEP_CHARACTERS)}")
-        self._unsaid = ""
 
     def _write(self, said: Said) -> None:
         mark = f"[{said.step}] " if said.step and said.what in ("output", "error") else ""

@@ -30,7 +30,7 @@ class Said(NamedTuple):
     """What a builder said.
 
     Attributes:
-      what: `step` begins; it is `cached`, or leaves an `image`; a line of `output`; an `error`; else `other`.
+      what: a `step` begins; it is `cached`, or `runs`; it leaves an `image`; a line of `output`; an `error`; `other`.
       step: what it belongs to, as `3/8 RUN pip install ...`; "" for none.
       text: a line, or the id of an image.
       code: the exit code of a command that failed; 0 where none is known.
@@ -264,7 +264,7 @@ def read_classic(events: Iterable[Mapping[str, Any]], containers: list[str]) -> 
                 yield Said("cached", step, "")
             elif runs := re.fullmatch(r" ---> Running in ([0-9a-f]{12})", line):
                 containers.append(runs[1])
-                yield Said("other", step, line)
+                yield Said("runs", step, line)
             elif image := re.fullmatch(r" ---> ([0-9a-f]{12})", line):
                 yield Said("image", step, image[1])
             elif re.match(r"Removing intermediate container|Successfully (built|tagged) ", line):
