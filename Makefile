@@ -1,10 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench docs lock
+.PHONY: demo containers test check bench docs lock
 
 demo: .venv/.cpu
 	$(BIN)/floodrunner run pipelines/quickstart.yaml
+
+containers: .venv/.runner
+	$(BIN)/floodrunner build
 
 test: .venv/.dev
 	$(BIN)/pytest
@@ -22,9 +25,10 @@ docs: .venv/.cpu
 	$(BIN)/floodrunner stages --markdown > docs/pipeline-reference.md
 
 # A venv per checkout; each stamp is older than a lock file of its own when that has changed.
+.venv/.runner: requirements/runner.txt
 .venv/.cpu: requirements/runner.txt requirements/cpu.txt
 .venv/.dev: requirements/dev.txt
-.venv/.cpu .venv/.dev: pyproject.toml | .venv/bin/python
+.venv/.runner .venv/.cpu .venv/.dev: pyproject.toml | .venv/bin/python
 	@echo "installing into .venv, a minute or a few"
 	$(BIN)/python -m pip install --quiet --require-hashes $(patsubst %,-r %,$(filter %.txt,$^))
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
