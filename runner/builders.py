@@ -200,7 +200,7 @@ def read_buildkit(lines: Iterable[str]) -> Iterator[Said]:
 
 
 def classic(client: APIClient, order: Order, archive: bytes) -> Generator[Said, None, None]:
-    """Builds with the engine's classic builder. Closing the iterator ends the build.
+    """Builds with the engine's classic builder, which ends, its container with it, when this process does.
 
     Raises:
       CannotBuild: if the engine refuses, or goes away.
@@ -209,8 +209,6 @@ def classic(client: APIClient, order: Order, archive: bytes) -> Generator[Said, 
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
 
-    containers: list[str] = []
-    ended = False
     try:
         events = client.build(
             fileobj=io.BytesIO(archive),
@@ -225,25 +223,15 @@ def classic(client: APIClient, order: Order, archive: bytes) -> Generator[Said, 
             forcerm=True,
             decode=True,
         )
-        yield from read_classic(events, containers)
-        ended = True
+        yield from read_classic(events)
     except APIError as error:
         raise CannotBuild(str(error.explanation or error)) from None
     except (DockerException, RequestException, HTTPError, OSError) as error:
         raise CannotBuild(f"the engine went away: {error}") from None
-    finally:
-        if not ended:
-            for container in containers[-1:]:
-                with contextlib.suppress(DockerException, RequestException):
-                    client.remove_container(container, force=True)
 
 
-def read_classic(events: Iterable[Mapping[str, Any]], containers: list[str]) -> Iterator[Said]:
-    """Reads the events of the engine's classic builder.
-
-    Args:
-      containers: where the ids of the containers that steps run in are added.
-    """
+def read_classic(events: Iterable[Mapping[str, Any]]) -> Iterator[Said]:
+    """Reads the events of the engine's classic builder."""
     step, rest = "", ""
     for event in events:
         if "error" in event:
@@ -262,8 +250,7 @@ def read_classic(events: Iterable[Mapping[str, Any]], containers: list[str]) -> 
                 yield Said("step", step, "")
             elif line == " ---> Using cache":
                 yield Said("cached", step, "")
-            elif runs := re.fullmatch(r" ---> Running in ([0-9a-f]{12})", line):
-                containers.append(runs[1])
+            elif line.startswith(" ---> Running in "):
                 yield Said("runs", step, line)
             elif image := re.fullmatch(r" ---> ([0-9a-f]{12})", line):
                 yield Said("image", step, image[1])
