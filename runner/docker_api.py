@@ -89,7 +89,7 @@ def has_security(name: str) -> bool:
 
 
 def gpu_request() -> DeviceRequest | None:
-    """What gives a container the GPUs that this user may see; None where the engine has no means to.
+    """What gives a container the GPUs that this user may see; None where there are none, or no means to.
 
     The NVIDIA container toolkit hooks into the engine as a runtime, or describes the devices in CDI files.
     CUDA_VISIBLE_DEVICES chooses among them, as it does outside of containers.
@@ -99,6 +99,8 @@ def gpu_request() -> DeviceRequest | None:
     """
     from docker.types import DeviceRequest
 
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # they are hidden
+        return None
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     if "nvidia" in (info().get("Runtimes") or {}) or shutil.which("nvidia-container-runtime-hook"):
         chosen: dict[str, Any] = {"device_ids": visible} if visible else {"count": -1}
