@@ -192,7 +192,8 @@ def _step(run: _Run, step: Step) -> StepRecord:
                     record.remove(folder / _contract.PARTIAL)
             shown = "done" if done else "stopped" if code == INTERRUPTED else "failed"
             run.show.finished(step.id, shown, time.monotonic() - clock)
-        run.note(step, status=STATUS[code], ended=record.now(), seconds=seconds, message=text)
+        with contextlib.nullcontext() if done else contextlib.suppress(OSError):  # what failed first is what counts
+            run.note(step, status=STATUS[code], ended=record.now(), seconds=seconds, message=text)
         if done is None and not (code == INTERRUPTED and run.stop.count):
             raise StepFailed(code, f"step {step.id}: {text}")
     assert done is not None  # else `shielded` has raised Interrupted
