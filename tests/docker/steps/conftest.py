@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner.engines import docker as docker_engine
-from tests.docker.conftest import BUILD, BUILD_S, build_dockyard, end, remove
+from tests.docker.conftest import BUILD, BUILD_S, build_dockyard, end, image_name, remove
 from tests.docker.steps import tiny
 from tests.runner import conftest as houses
 from tests.runner.conftest import Ended, House
@@ -118,10 +118,9 @@ def left_behind(engine: DockerClient, ship: Ship) -> Callable[[], list[str]]:
 
     def made_of_ours(image: dict[str, Any]) -> bool:
         """Others may be building at the same time."""
-        layers = engine.images.get(ours).attrs["RootFS"]["Layers"]
         return bool(engine.api.inspect_image(image["Id"])["RootFS"]["Layers"][: len(layers)] == layers)
 
-    ours = f"{ship.house.environment['FLOODRUNNER_IMAGE']}:cpu"
+    layers = engine.images.get(image_name(ship.house)).attrs["RootFS"]["Layers"]
     before = there()
     return lambda: [*(each.name for each in ship.containers()), *sorted(there() - before)]
 

@@ -109,6 +109,8 @@ import os
 import socket
 from pathlib import Path
 
+from stages._contract import split_dataset
+
 
 def look(context, write, host, port):
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -121,15 +123,22 @@ def look(context, write, host, port):
         "folder": os.getcwd(),
         "status": {name: value.strip() for name, value in status.items()},
         "writes": {path: trying(write_to, path) for path in write},
-        "becomes_another": trying(os.setuid, 4321),
-        "gives_away": trying(os.chown, str(context.state), 4321, 4321),
-        "makes_device": trying(os.mknod, "/tmp/device", 0o600 | 0o060000, os.makedev(7, 0)),
+        "rights": try_rights(context) if write else {},  # outside of a container root succeeds, and is root no longer
         "interfaces": [name for _, name in socket.if_nameindex()],
         "routes": Path("/proc/net/route").read_text().splitlines()[1:],
         "reaches": trying(reach, host, port) if host else "",
         "shared_memory": shared.f_blocks * shared.f_frsize,
         "first_process": Path("/proc/1/comm").read_text().strip(),
-        "reads": {port: read(Path(path)) for port, path in context.inputs.items()},
+        "reads": {port: read(Path(split_dataset(path)[0])) for port, path in context.inputs.items()},
+        "datasets": {port: split_dataset(path)[1] for port, path in context.inputs.items()},
+    }
+
+
+def try_rights(context):
+    return {
+        "become another": trying(os.setuid, 4321),
+        "give away": trying(os.chown, str(context.state), 4321, 4321),
+        "make a device": trying(os.mknod, "/tmp/device", 0o600 | 0o060000, os.makedev(7, 0)),
     }
 
 
