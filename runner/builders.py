@@ -23,6 +23,7 @@ CLASSIC = "the engine's classic builder"
 _COMMAND_WITH_BUILDKIT_INSIDE = 23  # from this version on the docker command leaves BuildKit to buildx
 _LEAVE_S = 2.0  # docker 20.10 does not leave; once it is gone the engine ends the build just as well
 _MTIME = 315532800  # 1980: times do not count, in the builders' caches neither
+_PREFIXES = re.compile(r"^(ERROR: )?(failed to build: )?(failed to solve[^:]*: )?(failed to create LLB definition: )?")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -128,7 +129,7 @@ def buildkit(command: tuple[str, ...], address: str, order: Order, archive: byte
     Raises:
       CannotBuild: if it ends without an image.
     """
-    environment = {**os.environ, "DOCKER_HOST": address, "DOCKER_BUILDKIT": "1"}
+    environment = {**os.environ, "DOCKER_HOST": address, "DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     with tempfile.TemporaryFile() as file:
         file.write(archive)
         file.seek(0)
@@ -150,9 +151,7 @@ def buildkit(command: tuple[str, ...], address: str, order: Order, archive: byte
                 last = said.text
             yield said
         if process.wait():
-            raise CannotBuild(
-                re.sub(r"^(ERROR: )?failed to solve[^:]*: (failed to create LLB definition: )?", "", last)
-            )
+            raise CannotBuild(_PREFIXES.sub("", last))
     finally:
         _end(process)
 
