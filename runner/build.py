@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from runner import __version__, build_log, builders, docker_api, images, machine, record, words
 from runner.build_log import BuildLog
 from runner.builders import CannotBuild, Order, Said
@@ -270,6 +272,11 @@ def _tidy(client: DockerClient, name: str, passed: list[str], before: Image | No
     """
     from docker.errors import APIError
 
+    for image in client.api.images(filters={"label": f"{NAME_LABEL}={name}"}):
+        for tag in image.get("RepoTags") or []:
+            pid = tag.removeprefix(f"{name}-")
+            if pid.isdecimal() and not psutil.pid_exists(int(pid)):  # BuildKit has outlived a killed runner
+                _untag(client, tag)
     for image in client.api.images(filters={"dangling": True}):
         number = image["Id"].removeprefix("sha256:")
         replaced = before is not None and image["Id"] == before.id

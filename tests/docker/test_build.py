@@ -154,6 +154,23 @@ def test_other_names_of_an_image_stay(engine: DockerClient, dockyard: House) -> 
         engine.images.remove(f"{repository}:kept")
 
 
+def test_what_a_killed_build_has_left_goes(engine: DockerClient, dockyard: House) -> None:
+    """Images on their way have a name with the process that builds them: one that is gone, and one that is at work."""
+    assert dockyard(*BUILD, seconds=300).code == 0
+    name = image_name(dockyard)
+    repository, _, tag = name.rpartition(":")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    first = engine.images.get(name)
+    for pid in (gone.pid, os.getpid()):
+        assert first.tag(repository, f"{tag}-{pid}")
+    (dockyard.code / "stages" / "slow.py").write_text("")
+    assert dockyard(*BUILD).code == 0
+    assert engine.images.get(first.id).tags == [f"{name}-{os.getpid()}"]
+    engine.images.remove(f"{name}-{os.getpid()}")
+    assert not nameless(engine, dockyard)
+
+
 def write_dockerfile(house: House, *lines: str) -> None:
     label = "LABEL {}={}".format(*house_label(house))
     text = "\n".join(["ARG BASE_IMAGE=debian:none", "FROM ${BASE_IMAGE}", label, *lines, "COPY stages /stages", ""])
