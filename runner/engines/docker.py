@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import re
@@ -30,6 +31,7 @@ RUN, STEP, FOLDER, FINGERPRINT, LOG_START = (
 
 _HOME = "/tmp"
 _TIME_TO_SAVE_S = 60
+_LOCK_FILE = ".container"
 _LOG_LIMIT = {"max-size": "50m"}
 
 
@@ -156,7 +158,13 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
         "user": user,
         "group_add": groups,
         "userns_mode": "host" if docker_api.has_security("userns") else None,
-        "environment": {"HOME": _HOME, "USER": _user_name(), "KERAS_HOME": f"{_HOME}/.keras", "PYTHONUNBUFFERED": "1"},
+        "environment": {
+            "HOME": _HOME,
+            "USER": _user_name(),
+            "KERAS_HOME": f"{_HOME}/.keras",
+            "PYTHONUNBUFFERED": "1",
+            "FLOODRUNNER_LOCK": str(job.folder / _LOCK_FILE),
+        },
         "working_dir": str(job.folder),
         "mounts": bind,
         "tmpfs": {"/tmp": ""},
@@ -205,13 +213,21 @@ class Running:
             self._container.kill(signal=number.name)
 
     def _follow(self) -> None:
+        from docker.errors import NotFound
+        from requests.exceptions import RequestException
+
         try:
             self._copy_log()
             self._container.client.api.wait(self._container.id, timeout=None)
             self._container.reload()
             self._exit.set_result(_exit(self._container.attrs["State"]))
+        except NotFound:
+            self._exit.set_result(Exit(_contract.FAILED, "its container was removed by somebody else; run again"))
+        except RequestException:
+            text = f"the Docker engine at {docker_api.address()} is gone; start it and run again"
+            self._exit.set_result(Exit(_contract.FAILED, text))
         except Exception as error:
-            text = f"the Docker engine at {docker_api.address()} is gone ({_words(error)}); start it and run again"
+            text = f"the Docker engine at {docker_api.address()} does not answer as it should: {_words(error)}"
             self._exit.set_result(Exit(_contract.FAILED, text))
 
     def _copy_log(self) -> None:
@@ -250,7 +266,11 @@ def _other_backend(kind: str) -> str:
 
 
 def _left_behind(folder: Path) -> list[Container]:
-    """The containers of a step's folder; none where no engine answers: then none is running either."""
+    """The containers of a step's folder; none where no engine answers.
+
+    Raises:
+      UserError: if one outlives its engine, which was killed: nobody can end it, and it writes to that folder.
+    """
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -259,8 +279,25 @@ def _left_behind(folder: Path) -> list[Container]:
             all=True, ignore_removed=True, filters={"label": f"{FOLDER}={_real(folder)}"}
         )
     except (UserError, DockerException, RequestException):
+        if _is_held(folder / _LOCK_FILE):
+            raise UserError(
+                f"{folder}: a container is still at work there, and its Docker engine does not answer; start Docker, "
+                "then run again"
+            ) from None
         return []
     return list(found)
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a stage in a container holds its lock; the kernel lets go of it when the stage ends, however it ends."""
+    try:
+        with open(lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such file; a file system without locks
+        return False
+    return False
 
 
 @contextlib.contextmanager
