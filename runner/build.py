@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from runner import __version__, build_log, builders, docker_api, images, machine, record, words
+from runner import __version__, build_log, builders, docker_api, images, machine, record, sources, words
 from runner.build_log import BuildLog
 from runner.builders import CannotBuild, Order, Said
 from runner.errors import StepFailed, UserError
@@ -104,7 +106,8 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
         return
     if before is None:
         _check_room(name, _NEED_BYTES[kind])
-    order = replace(order, labels=_labels(name, source, recipe, root))
+    environment = _environment(order, base, archive)
+    order = replace(order, labels=_labels(name, source, environment, recipe, root))
     command = builders.buildkit_command()
     with Stop().listening():
         way = f"BuildKit ({' '.join(command[:2])})" if command else builders.CLASSIC
@@ -171,9 +174,32 @@ def _recipe(order: Order, base: str, archive: bytes) -> str:
     return hashlib.sha256(json.dumps(rest).encode() + archive).hexdigest()
 
 
-def _labels(name: str, source: str, recipe: str, root: Path) -> dict[str, str]:
+def _environment(order: Order, base: str, archive: bytes) -> str:
+    """A hash of what decides what is in an image besides our source: the Dockerfile, what it copies, and the base.
+
+    Not all the archive: what only another image is made of does not count. A base that is pinned by its digest is the
+    same everywhere; of another one, what it is here counts.
+    """
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        files = {entry.name: tar.extractfile(entry) for entry in tar if entry.isreg()}
+        contents = {name: file.read() for name, file in files.items() if file is not None}
+    text = contents[order.dockerfile].decode()
+    copied = [path for line in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.MULTILINE) for path in line.split()]
+    ours = [path for path in copied if path not in sources.PACKAGES]
+    parts = {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in contents.items()
+        if name == order.dockerfile or any(name == path or name.startswith(f"{path}/") for path in ours)
+    }
+    image = None if "@sha256:" in base else _present(base)
+    args = {key: value for key, value in order.args.items() if key != "BASE_IMAGE"}
+    return hashlib.sha256(json.dumps([parts, args, image.id if image else base], sort_keys=True).encode()).hexdigest()
+
+
+def _labels(name: str, source: str, environment: str, recipe: str, root: Path) -> dict[str, str]:
     found = {
         images.SOURCE_LABEL: source,
+        images.ENVIRONMENT_LABEL: environment,
         NAME_LABEL: name,
         RECIPE_LABEL: recipe,
         "org.opencontainers.image.created": record.now(),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 CPU, GPU = "cpu", "gpu"
 SOURCE_LABEL = "org.floodrunner.source"
-SOURCE_LAYERS = len(PACKAGES)
-"""The last layers of an image, one for each package: all before them is the environment."""
+ENVIRONMENT_LABEL = "org.floodrunner.environment"
+"""Labels that `floodrunner build` gives an image: a hash of our source in it, and of what else goes into it."""
 
 
 def name(kind: str) -> str:
@@ -62,8 +62,8 @@ def trouble(kind: str, root: Path) -> str:
     if image is None:
         return f"there is no image {name(kind)}; {build} makes it"
     built_from = image.labels.get(SOURCE_LABEL)
-    if built_from is None:
-        return f"the image {name(kind)} does not say which source it holds; {build} makes one that does"
+    if built_from is None or ENVIRONMENT_LABEL not in image.labels:
+        return f"the image {name(kind)} does not say what it was built from; {build} makes one that does"
     if built_from != source_hash(root):
         return f"the image {name(kind)} holds another source than {root}; {build} brings it up to date, in seconds"
     return ""
@@ -78,13 +78,12 @@ def get(kind: str) -> Image:
 
 
 def environment(image: Image) -> str:
-    """A hash of what an image holds besides our source, which is hashed by itself, stage by stage.
+    """A hash of what goes into an image besides our source, which is hashed by itself, stage by stage.
 
-    By the image's own id an edit of any stage would run all steps again, trainings of weeks among them.
+    By the image's own id an edit of any stage would run all steps again, trainings of weeks among them; by its layers,
+    a build of the same packages on another machine, or after a clean-up, would.
     """
-    layers = image.attrs["RootFS"]["Layers"][:-SOURCE_LAYERS]
-    settings = sorted(image.attrs["Config"].get("Env") or [])
-    return hashlib.sha256(json.dumps([layers, settings]).encode()).hexdigest()
+    return str(image.labels[ENVIRONMENT_LABEL])
 
 
 def variables(image: Image) -> dict[str, str]:

@@ -19,6 +19,7 @@ from runner.errors import Interrupted, StepFailed, UserError
 if TYPE_CHECKING:
     from conftest import House
 
+ROOT = Path(__file__).resolve().parents[2]
 ORDER = Order(
     "floodrunner:cpu-7", "Dockerfile.cpu", {"BASE_IMAGE": "debian:x=y"}, {"b": "two words", "a": "1"}, "host", True
 )
@@ -202,6 +203,39 @@ def test_recipe_counts_all_that_goes_in(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(recipes) == 4
     same = Order("another:cpu-8", "Dockerfile.cpu", ORDER.args, {"created": "now"}, "default", True)
     assert build._recipe(same, "debian", b"source") in recipes
+
+
+def test_environment_is_what_goes_into_an_image_besides_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_present", lambda name: None)
+    for name in (".dockerignore", "Dockerfile.cpu", "Dockerfile.gpu"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("stages/a.py", "segmentation/b.py", "requirements/cpu.txt", "requirements/gpu.txt", "containers/c.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+
+    def of(kind: str, base: str = "debian@sha256:1", **args: str) -> str:
+        order = Order("t", f"Dockerfile.{kind}", args, {}, "host", True)
+        return build._environment(order, base, builders.context(tmp_path, order.dockerfile))
+
+    cpu, gpu = of("cpu"), of("gpu")
+    assert cpu != gpu
+    assert of("cpu", BASE_IMAGE="debian@sha256:1") == cpu  # said twice
+    assert of("cpu", base="debian@sha256:2") != cpu
+    assert of("gpu", BACKEND="jax") != gpu
+    (tmp_path / "stages" / "a.py").write_text("changed")
+    assert (of("cpu"), of("gpu")) == (cpu, gpu)
+    for name in ("requirements/gpu.txt", "containers/c.py"):
+        (tmp_path / name).write_text("changed")
+        assert of("cpu") == cpu
+        assert of("gpu") != gpu
+        gpu = of("gpu")
+    for name in ("requirements/cpu.txt", "Dockerfile.cpu"):
+        (tmp_path / name).write_text((tmp_path / name).read_text() + "# changed\n")
+        assert of("cpu") != cpu
+        cpu = of("cpu")
+    assert of("gpu") == gpu
 
 
 # What builders say: as Docker 20.10 has said it, colours and all
