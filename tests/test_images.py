@@ -15,6 +15,7 @@ from docker.utils import exclude_paths
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from runner import images
 from runner.sources import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]

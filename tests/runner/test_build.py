@@ -211,7 +211,13 @@ def test_environment_is_what_goes_into_an_image_besides_the_source(
     monkeypatch.setattr(build, "_present", lambda name: None)
     for name in (".dockerignore", "Dockerfile.cpu", "Dockerfile.gpu"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    for name in ("stages/a.py", "segmentation/b.py", "requirements/cpu.txt", "requirements/gpu.txt", "containers/c.py"):
+    for name in (
+        "stages/a.py",
+        "segmentation/b.py",
+        "requirements/cpu.txt",
+        "requirements/gpu.txt",
+        "containers/prove_cuda.py",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
 
@@ -226,7 +232,7 @@ def test_environment_is_what_goes_into_an_image_besides_the_source(
     assert of("gpu", BACKEND="jax") != gpu
     (tmp_path / "stages" / "a.py").write_text("changed")
     assert (of("cpu"), of("gpu")) == (cpu, gpu)
-    for name in ("requirements/gpu.txt", "containers/c.py"):
+    for name in ("requirements/gpu.txt", "containers/prove_cuda.py"):
         (tmp_path / name).write_text("changed")
         assert of("cpu") == cpu
         assert of("gpu") != gpu
