@@ -1,0 +1,183 @@
+"""The demo pipeline, shortened, with both engines: the same from every step."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from tests.docker.conftest import on_engine
+from tests.docker.steps.conftest import Ship, scuttle
+from tests.runner.conftest import REPOSITORY, House
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+SHORTER = {
+    "tissue.size_xyz": [96, 96, 24],
+    "unseen.size_xyz": [72, 72, 20],
+    "partitions.min_size": 50,
+    "train.max_steps": 100,
+    "train.schedule": "constant",
+    "train.learning_rate": 0.003,
+    "segment.box_xyz": {"start": [20, 20, 4], "size": [32, 32, 12]},
+    "segment.min_segment_size": 20,
+    "segment.move_threshold": 0.1,  # the network has learnt next to nothing, and is sure of nothing
+    "segment.segment_threshold": 0.08,
+}
+SETS = [word for name, value in SHORTER.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+DEMO = ("run", str(REPOSITORY / "pipelines" / "quickstart.yaml"), *SETS)
+
+
+class Both(NamedTuple):
+    """The run folders of the two, and what the one with containers left in the engine."""
+
+    docker: Path
+    local: Path
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def real(image: str, engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ship]:
+    """The checkout's own stages, on their image."""
+    ship = Ship(House(REPOSITORY, tmp_path_factory.mktemp("real"), on_engine(image.partition(":")[0])), engine)
+    yield ship
+    scuttle(ship)
+
+
+@pytest.fixture(scope="module")
+def both(real: Ship) -> Both:
+    for kind in ("docker", "local"):
+        ended = real.house(*DEMO, "--engine", kind, "--workdir", kind, seconds=300)
+        assert ended.code == 0, ended.err
+    return Both(real.work / "docker", real.work / "local", [each.name for each in real.containers()])
+
+
+def content(path: Path) -> Any:
+    """What a file holds, apart from how it is packed."""
+    import h5py
+    import numpy as np
+    from PIL import Image
+
+    def array(values: Any) -> tuple[str, tuple[int, ...], bytes]:
+        values = np.asarray(values)
+        return str(values.dtype), values.shape, values.tobytes()
+
+    if path.suffix == ".h5":
+        found = {}
+
+        def take(name: str, node: Any) -> None:
+            found[name] = {key: array(value) for key, value in node.attrs.items()}
+            if isinstance(node, h5py.Dataset):
+                found[f"{name}[]"] = array(node[()]) if node.dtype.kind != "O" else node[()]
+
+        with h5py.File(path) as file:
+            file.visititems(take)
+            found["/"] = {key: array(value) for key, value in file.attrs.items()}
+        return found
+    if path.suffix == ".png":
+        return array(Image.open(path))
+    if path.suffix in (".npz", ".prob"):
+        with np.load(path, allow_pickle=True) as packed:
+            return {name: packed[name].tolist() for name in packed}
+    return path.read_bytes()
+
+
+def published(run: Path) -> dict[str, Path]:
+    """What steps made, by its path in the run folder."""
+    found = {}
+    for record in sorted(run.glob("*/step.json")):
+        for name in json.loads(record.read_text())["files"]:
+            found[f"{record.parent.name}/{name}"] = record.parent / name
+    return found
+
+
+def test_every_step_gives_the_same(both: Both) -> None:
+    """Bit for bit, apart from google/ffn's archives: NumPy writes into each when it was made."""
+    docker, local = published(both.docker), published(both.local)
+    assert set(docker) == set(local)
+    assert len({name.split("/")[0] for name in docker}) == 11
+    assert both.left == []
+    differ = {name for name in docker if docker[name].read_bytes() != local[name].read_bytes()}
+    archives = {name for name in docker if docker[name].suffix in (".npz", ".prob")}
+    assert len(archives) == 2
+    assert differ <= archives
+    for name in archives:
+        assert content(docker[name]) == content(local[name]), name
+
+
+def test_the_same_is_not_nothing(both: Both) -> None:
+    import h5py
+    import numpy as np
+
+    with h5py.File(both.docker / "filled" / "segmentation.h5") as file:
+        assert np.count_nonzero(file["segmentation"][...]) > 1000
+    score = json.loads((both.docker / "score" / "metrics.json").read_text())
+    assert score["objects"] > 0
+    log = (both.docker / "train" / "log.txt").read_text()
+    assert "training on CPU (tensorflow), from step 0 to 100" in log
+    reports = {path.name: json.loads((path / "run.json").read_text())["engine"]["name"] for path in both[:2]}
+    assert reports == {"docker": "docker", "local": "local"}
+
+
+def test_what_is_the_same_can_be_told_apart(both: Both) -> None:
+    """Were the comparison blind, another seed would pass for the same as well."""
+    assert content(both.docker / "tissue" / "image.h5") != content(both.docker / "unseen" / "image.h5")
+    assert content(both.docker / "segment" / "seg-20_20_4.npz") != content(both.docker / "segment" / "seg-20_20_4.prob")
+
+
+def test_a_training_that_was_stopped_twice_ends_with_the_same_model(
+    real: Ship, both: Both, wait_for: Callable[..., None]
+) -> None:
+    """All after it is skipped: bit for bit the same model is no reason to segment again."""
+    folder = real.work / "stopped"
+    shutil.copytree(both.docker, folder)
+    arguments = (*DEMO, "--engine", "docker", "--workdir", "stopped")
+    before, more = events(folder, "progress"), ("--force", "train")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = real.house.start(*arguments, *more)
+        wait_for(lambda seen=before: events(folder, "progress") > seen, 60)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (130, "floodrunner: interrupted; run again to go on\n"), out
+        assert real.containers() == []
+        before, more = events(folder, "progress"), ()
+    ended = real.house(*arguments, seconds=200)
+    assert ended.code == 0, ended.err
+    told = re.findall(
+        r"training on CPU \(tensorflow\), from step (\d+) to 100", (folder / "train" / "log.txt").read_text()
+    )
+    first, second, third, fourth = map(int, told)  # the first is of the run that was copied
+    assert (first, second) == (0, 0)
+    assert 0 < third < fourth < 100
+    assert "segment: skipped (nothing changed)" in ended.out or "segment: runs" not in ended.out
+    one, other = (path / "train" / "model" / "weights.h5" for path in (folder, both.local))
+    assert content(one) == content(other)
+    assert real.containers() == []
+
+
+def events(folder: Path, kind: str) -> int:
+    return (folder / "train" / "events.jsonl").read_text().count(f'"event": "{kind}"')
+
+
+def test_a_dataset_of_a_file_with_an_odd_name(real: Ship) -> None:
+    import h5py
+    import numpy as np
+
+    image = np.random.default_rng(0).integers(0, 255, (6, 40, 50), np.uint8)
+    with h5py.File(real.work / "a b, ü=1.h5", "w") as file:
+        file["volumes/raw"] = image
+    real.pipeline(
+        "name: odd\ninputs: {stack: {path: x}}\nsteps: {image: {stage: import-images, in: {stack: inputs.stack}}}\n"
+    )
+    for kind in ("docker", "local"):
+        ended = real.run("--input", "stack=a b, ü=1.h5:volumes/raw", "--workdir", f"odd {kind}", engine=kind)
+        assert ended.code == 0, ended.err
+        with h5py.File(real.work / f"odd {kind}" / "image" / "volume.h5") as file:
+            assert np.array_equal(file["raw"][...], image)
