@@ -38,19 +38,20 @@ def measure(function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         return pool.apply(_timed, (function, args))
 
 
-def publish(name: str, data: str, rows: Sequence[dict[str, Any]]) -> None:
+def publish(name: str, data: str, rows: Sequence[dict[str, Any]], shape: tuple[int, ...] | None = SHAPE) -> None:
     """Prints the rows as a table and writes them, with what they were measured on, to `results/<name>.json`."""
     columns = list(rows[0])
     cells = [[_text(value) for value in row.values()] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
-    print(f"{name}: {data}, {' x '.join(map(str, SHAPE[::-1]))} voxels, {_cpus()} processors")
+    voxels = f", {' x '.join(map(str, shape[::-1]))} voxels" if shape else ""
+    print(f"{name}: {data}{voxels}, {_cpus()} processors")
     for first, *others in [columns, *cells]:
         numbers = (text.rjust(width) for text, width in zip(others, widths[1:], strict=True))
         print("  ".join([first.ljust(widths[0]), *numbers]))
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
     machine = {"processors": _cpus(), "machine": platform.machine(), "python": platform.python_version()}
-    report = {"data": data, "shape_zyx": SHAPE, **machine, "numpy": np.__version__, "rows": rows}
+    report = {"data": data, "shape_zyx": shape, **machine, "numpy": np.__version__, "rows": rows}
     (results / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
