@@ -26,6 +26,7 @@ OUTPUTS = {"segmentation": "labels"}
 STATE_FILE = "inference.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
+_LARGE = 2**30  # bytes; an archive may need its 64-bit form from twice that on
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Distance = Annotated[int, Field(ge=0)]
@@ -272,7 +273,8 @@ def _write_npz(path: Path, name: str, array: np.ndarray) -> None:
 
     entry = zipfile.ZipInfo(f"{name}.npy")
     entry.compress_type = zipfile.ZIP_DEFLATED
-    with zipfile.ZipFile(path, "w") as archive, archive.open(entry, "w", force_zip64=True) as file:
+    large = array.nbytes > _LARGE  # what is not, Python's versions write alike
+    with zipfile.ZipFile(path, "w") as archive, archive.open(entry, "w", force_zip64=large) as file:
         np.lib.format.write_array(file, array, allow_pickle=False)
 
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -59,36 +59,6 @@ def both(real: Ship) -> Both:
     return Both(real.work / "docker", real.work / "local", [each.name for each in real.containers()])
 
 
-def content(path: Path) -> Any:
-    """What a file holds, apart from how it is packed."""
-    import h5py
-    import numpy as np
-    from PIL import Image
-
-    def array(values: Any) -> tuple[str, tuple[int, ...], bytes]:
-        values = np.asarray(values)
-        return str(values.dtype), values.shape, values.tobytes()
-
-    if path.suffix == ".h5":
-        found = {}
-
-        def take(name: str, node: Any) -> None:
-            found[name] = {key: array(value) for key, value in node.attrs.items()}
-            if isinstance(node, h5py.Dataset):
-                found[f"{name}[]"] = array(node[()]) if node.dtype.kind != "O" else node[()]
-
-        with h5py.File(path) as file:
-            file.visititems(take)
-            found["/"] = {key: array(value) for key, value in file.attrs.items()}
-        return found
-    if path.suffix == ".png":
-        return array(Image.open(path))
-    if path.suffix in (".npz", ".prob"):
-        with np.load(path, allow_pickle=True) as packed:
-            return {name: packed[name].tolist() for name in packed}
-    return path.read_bytes()
-
-
 def published(run: Path) -> dict[str, Path]:
     """What steps made, by its path in the run folder."""
     found = {}
@@ -99,17 +69,13 @@ def published(run: Path) -> dict[str, Path]:
 
 
 def test_every_step_gives_the_same(both: Both) -> None:
-    """Bit for bit, apart from google/ffn's archives: NumPy writes into each when it was made."""
+    """Bit for bit, every file that a step has published."""
     docker, local = published(both.docker), published(both.local)
     assert set(docker) == set(local)
     assert len({name.split("/")[0] for name in docker}) == 11
+    assert {Path(name).suffix for name in docker} >= {".h5", ".json", ".png", ".csv", ".npz", ".prob"}
+    assert [name for name in docker if docker[name].read_bytes() != local[name].read_bytes()] == []
     assert both.left == []
-    differ = {name for name in docker if docker[name].read_bytes() != local[name].read_bytes()}
-    archives = {name for name in docker if docker[name].suffix in (".npz", ".prob")}
-    assert len(archives) == 2
-    assert differ <= archives
-    for name in archives:
-        assert content(docker[name]) == content(local[name]), name
 
 
 def test_the_same_is_not_nothing(both: Both) -> None:
@@ -124,12 +90,6 @@ def test_the_same_is_not_nothing(both: Both) -> None:
     assert "training on CPU (tensorflow), from step 0 to 100" in log
     reports = {path.name: json.loads((path / "run.json").read_text())["engine"]["name"] for path in both[:2]}
     assert reports == {"docker": "docker", "local": "local"}
-
-
-def test_what_is_the_same_can_be_told_apart(both: Both) -> None:
-    """Were the comparison blind, another seed would pass for the same as well."""
-    assert content(both.docker / "tissue" / "image.h5") != content(both.docker / "unseen" / "image.h5")
-    assert content(both.docker / "segment" / "seg-20_20_4.npz") != content(both.docker / "segment" / "seg-20_20_4.prob")
 
 
 def test_a_training_that_was_stopped_twice_ends_with_the_same_model(
@@ -158,7 +118,7 @@ def test_a_training_that_was_stopped_twice_ends_with_the_same_model(
     assert 0 < third < fourth < 100
     assert "segment: skipped (nothing changed)" in ended.out or "segment: runs" not in ended.out
     one, other = (path / "train" / "model" / "weights.h5" for path in (folder, both.local))
-    assert content(one) == content(other)
+    assert one.read_bytes() == other.read_bytes()
     assert real.containers() == []
 
 
