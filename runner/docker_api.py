@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from runner import machine
 from runner.errors import UserError
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.images import Image
     from docker.types import DeviceRequest
 
 SOCKET = Path("/var/run/docker.sock")
 _CDI_FOLDERS = (Path("/etc/cdi"), Path("/var/run/cdi"))
 _ANSWERS_WITHIN_S = 10
 _CDI_ALL = "nvidia.com/gpu=all"
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+_T = TypeVar("_T")
 
 
 def address() -> str:
@@ -27,31 +34,112 @@ def address() -> str:
     That is DOCKER_HOST, else the docker command's context, else the usual socket, else a rootless engine's.
 
     Raises:
-      UserError: if there is none, or it is another machine's.
+      UserError: if there is none, or it is another machine's, or wants TLS.
     """
-    found = os.environ.get("DOCKER_HOST") or _of_context()
+    found, tls = os.environ.get("DOCKER_HOST"), bool(os.environ.get("DOCKER_TLS_VERIFY"))
+    if not found:
+        found, tls = _of_context()
     if not found:
         rootless = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "docker.sock")
         socket = next((path for path in (SOCKET, rootless) if path.exists()), None)
         if socket is None:
             raise UserError(f"no Docker engine at {SOCKET}; install or start Docker")
         return f"unix://{socket}"
-    parts = urlsplit(found)
-    if parts.scheme == "unix" or (parts.scheme in ("tcp", "http") and parts.hostname in ("localhost", "127.0.0.1")):
+    try:
+        scheme, host = urlsplit(found).scheme, urlsplit(found).hostname
+    except ValueError:  # a bracket is missing
+        raise UserError(f"{found} is no Docker engine's address; mend or unset DOCKER_HOST") from None
+    if scheme == "unix":
         return found
-    raise UserError(
-        f"the Docker engine at {found} is not on this machine and does not see its files; run Floodrunner there, "
-        "or unset DOCKER_HOST (docker context use default)"
-    )
+    if scheme not in ("tcp", "http", "https") or host not in _THIS_MACHINE:
+        raise UserError(
+            f"the Docker engine at {found} is not on this machine and does not see its files; run Floodrunner there, "
+            "or unset DOCKER_HOST (docker context use default)"
+        )
+    if tls or scheme == "https":
+        raise UserError(
+            f"the Docker engine at {found} wants TLS, which Floodrunner does not speak; use the engine's socket: unset "
+            "DOCKER_HOST (docker context use default)"
+        )
+    return found
 
 
-@cache
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Says in one line what is wrong with the engine, for all that the SDK raises.
+
+    Raises:
+      UserError: for any of the SDK's errors. What has a meaning of its own, as ImageNotFound, is to be caught inside.
+    """
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException, Timeout
+
+    try:
+        yield
+    except (DockerException, RequestException, OSError) as error:
+        where = f"the Docker engine at {address()}"
+        if _explanation(error):
+            raise UserError(f"{where} does not answer as it should: {reason(error)}; restart Docker") from None
+        if any(isinstance(each, Timeout | TimeoutError) for each in _causes(error)):
+            raise UserError(f"{where} does not answer in time; restart Docker") from None
+        raise UserError(f"{where} does not answer: {reason(error)}; start Docker") from None
+
+
+def reason(error: BaseException) -> str:
+    """What the engine says is wrong, or the system of its socket: one line, and none of Python's words."""
+    system = (each.strerror for each in _causes(error) if isinstance(each, OSError) and each.strerror)
+    return " ".join(str(_explanation(error) or next(system, None) or error).split())
+
+
+def _explanation(error: BaseException) -> str:
+    return next((text for each in _causes(error) if (text := str(getattr(each, "explanation", None) or ""))), "")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+class once(Generic[_T]):
+    """As functools.cache, of refusals as well: an engine that hangs costs its ten seconds once in a process."""
+
+    def __init__(self, function: Callable[..., _T]) -> None:
+        self._function = function
+        self._outcomes: dict[tuple[Any, ...], _T | UserError] = {}
+        update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> _T:
+        if arguments not in self._outcomes:
+            try:
+                self._outcomes[arguments] = self._function(*arguments)
+            except UserError as error:
+                self._outcomes[arguments] = error
+        outcome = self._outcomes[arguments]
+        if isinstance(outcome, UserError):
+            raise UserError(str(outcome))
+        return outcome
+
+    def cache_clear(self) -> None:
+        self._outcomes.clear()
+
+
+@once
 def connect() -> DockerClient:
     """A client of the engine, which has answered.
 
     Raises:
       UserError: if it does not answer, or not this user.
     """
+    import docker
+
+    # Making a container may take longer than saying who one is.
+    return docker.DockerClient(base_url=address(), version=quick().api.api_version)
+
+
+@once
+def quick() -> DockerClient:
+    """A client for what the engine answers at once, or not at all. Raises UserError as `connect`."""
     where = address()
     path = urlsplit(where).path
     if where.startswith("unix:"):
@@ -63,24 +151,29 @@ def connect() -> DockerClient:
                 f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again"
             )
     import docker
-    from docker.constants import DEFAULT_TIMEOUT_SECONDS
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
 
-    try:
-        client = docker.DockerClient(base_url=where, version="auto", timeout=_ANSWERS_WITHIN_S)
-        client.api.timeout = DEFAULT_TIMEOUT_SECONDS  # making a container may take longer than saying who one is
-        return client
-    except (DockerException, RequestException, OSError) as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"the Docker engine at {where} does not answer: {text}; start Docker") from None
+    with in_words():
+        return docker.DockerClient(base_url=where, version="auto", timeout=_ANSWERS_WITHIN_S)
 
 
-@cache
+@once
 def info() -> dict[str, Any]:
     """What the engine says of itself (`docker info`). Raises UserError as `connect`."""
-    found: dict[str, Any] = connect().info()
+    with in_words():
+        found: dict[str, Any] = quick().info()
     return found
+
+
+def image(name: str) -> Image | None:
+    """An image as the engine has it now; None if it has none of that name. Raises UserError as `connect`."""
+    from docker.errors import NotFound
+
+    client = quick()
+    with in_words():
+        try:
+            return client.images.get(name)
+        except NotFound:
+            return None
 
 
 def has_security(name: str) -> bool:
@@ -89,26 +182,22 @@ def has_security(name: str) -> bool:
 
 
 def gpu_request() -> DeviceRequest | None:
-    """What gives a container the GPUs that this user may see; None where there are none, or no means to.
+    """What gives a container this machine's GPUs; None where there are none, they are hidden, or there are no means to.
 
-    The NVIDIA container toolkit hooks into the engine as a runtime, or describes the devices in CDI files.
-    CUDA_VISIBLE_DEVICES chooses among them, as it does outside of containers.
+    The NVIDIA container toolkit hooks into the engine as a runtime, or describes the devices in CDI files. Docker
+    Desktop has that runtime with or without a GPU. All GPUs are given: which of them CUDA_VISIBLE_DEVICES means, CUDA
+    knows, as its order is not the toolkit's.
 
     Raises:
       UserError: as `connect`.
     """
+    if not machine.gpus():
+        return None
     from docker.types import DeviceRequest
 
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # they are hidden
-        return None
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     if "nvidia" in (info().get("Runtimes") or {}) or shutil.which("nvidia-container-runtime-hook"):
-        chosen: dict[str, Any] = {"device_ids": visible} if visible else {"count": -1}
-        return DeviceRequest(**chosen, capabilities=[["gpu"]])
-    if _has_cdi():
-        names = [f"nvidia.com/gpu={name}" for name in visible] or [_CDI_ALL]
-        return DeviceRequest(driver="cdi", device_ids=names)
-    return None
+        return DeviceRequest(count=-1, capabilities=[["gpu"]])
+    return DeviceRequest(driver="cdi", device_ids=[_CDI_ALL]) if _has_cdi() else None
 
 
 def _has_cdi() -> bool:
@@ -119,16 +208,29 @@ def _has_cdi() -> bool:
     return any(list(folder.glob("nvidia*")) for folder in folders if folder in _CDI_FOLDERS)
 
 
-def _of_context() -> str | None:
-    """The address of the docker command's current context; None for its default one."""
-    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
-    if not os.environ.get("DOCKER_CONTEXT") and not config.exists():
-        return None  # spares loading the SDK where there is no Docker
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
+def _of_context() -> tuple[str | None, bool]:
+    """The address of the docker command's current context, None for its default one, and whether it wants TLS.
 
+    Raises:
+      UserError: if there is no such context.
+    """
+    wanted = os.environ.get("DOCKER_CONTEXT")
+    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    if not wanted and not config.exists():
+        return None, False  # spares loading the SDK where there is no Docker
+    from docker.context import ContextAPI
+    from docker.context.config import get_current_context_name
+
+    wanted = wanted or get_current_context_name()
+    if wanted == "default":
+        return None, False
     try:
-        found = ContextAPI.kwargs_from_context().get("base_url")
-    except (DockerException, OSError, ValueError):
-        return None  # a config.json that the docker command could not read either
-    return None if found == f"unix://{SOCKET}" else found
+        context = ContextAPI.get_context(wanted)
+    except Exception:  # some are that bare; the docker command could not read it either
+        context = None
+    if context is None:
+        raise UserError(
+            f"there is no docker context {wanted!r}; docker context ls lists them, docker context use default and "
+            "unset DOCKER_CONTEXT choose this machine's"
+        )
+    return context.Host, context.TLSConfig is not None

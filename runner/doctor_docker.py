@@ -52,7 +52,7 @@ def examine(root: Path) -> Iterator[Finding]:
         text, _, advice = str(error).rpartition("; ")
         yield Finding("note", text, f"{_without_engine() or advice}; without it steps run here (--engine local)")
     except (DockerException, RequestException) as error:
-        yield Finding("note", f"the Docker engine stopped answering: {doctor_gpu.words(error)}", "restart Docker")
+        yield Finding("note", f"the Docker engine stopped answering: {docker_api.reason(error)}", "restart Docker")
 
 
 def _without_engine() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,24 +35,25 @@ def source_hash(root: Path) -> str:
     found = {}
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                found[path.relative_to(root).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+            inside = path.relative_to(root)
+            if path.is_file() and not any(_left_out(part) for part in inside.parts):
+                found[inside.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
-@cache
+def _left_out(name: str) -> bool:
+    """What Python, editors and systems leave beside the source; .dockerignore keeps the same out of an image."""
+    return name == "__pycache__" or name.startswith(".") or name.endswith("~")
+
+
+@docker_api.once
 def find(kind: str) -> Image | None:
     """The image of a kind, as the engine has it now; later calls give the same, so that a run keeps to one.
 
     Raises:
       UserError: if the engine does not answer.
     """
-    from docker.errors import ImageNotFound
-
-    try:
-        return docker_api.connect().images.get(name(kind))
-    except ImageNotFound:
-        return None
+    return docker_api.image(name(kind))
 
 
 def trouble(kind: str, root: Path) -> str:

@@ -20,7 +20,8 @@ from runner.finding import Finding
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The engine is asked anew in each test; the machine has no GPU and is no WSL."""
-    clear = [docker_api.connect.cache_clear, docker_api.info.cache_clear, images.find.cache_clear]
+    cached = [docker_api.connect, docker_api.quick, docker_api.info, images.find]
+    clear = [each.cache_clear for each in cached]
     monkeypatch.setattr(machine, "gpus", list)
     monkeypatch.setattr(machine, "nvidia_smi", lambda query: [])
     monkeypatch.setattr(machine, "is_wsl", lambda: False)
