@@ -11,16 +11,17 @@ from runner.engines import Job
 from runner.errors import UserError
 from stages._contract import split_dataset
 
-_SYSTEM = (
-    *("", "bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "tmp", "usr", "var"),
-    *("usr/bin", "usr/lib", "usr/lib64", "usr/local", "usr/local/lib", "usr/sbin", "usr/share", "dev/shm", "var/lib"),
-)
-_PROGRAM = Path("/usr/local/lib/floodrunner")  # where an image has the stages and all that they need
+_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
+_TREES = tuple(Path("/", name) for name in _SYSTEM)  # the image's own, with all that is in them
+_HOLDERS = tuple(Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib"))  # data may be in them
 _MOST_HOPS = 40  # as the kernel: more is a circle
 
 
 def readable(job: Job) -> dict[Path, Path]:
-    """What a step may read besides its own folder: its inputs, and what links in them lead to.
+    """What a step may read besides its own folder: its inputs, and the folders that links in them lead to.
+
+    Links are followed in what the user has brought. In what a step has made they are not: it could make one to anything
+    of its user's. A link to a part of the system is passed over: in the container it leads to the image's own.
 
     Returns:
       Path inside the container -> path on this machine. They differ where a relative link lies in a folder that is
@@ -32,8 +33,12 @@ def readable(job: Job) -> dict[Path, Path]:
     found: dict[Path, Path] = {}
     for port, text in job.inputs.items():
         path = Path(split_dataset(text)[0])
-        for inside, outside in chain([(path, path)], _behind_links(path)):  # refused before it is walked through
-            _refuse_system(inside, f"step {job.step}: input {port}")
+        _refuse(path, f"step {job.step}: input {port}")  # before it is walked through
+        brought = not path.is_relative_to(job.folder.parent)
+        for inside, outside in chain([(path, path)], _behind_links(path) if brought else ()):
+            if _is_system(inside):
+                continue
+            _refuse(inside, f"step {job.step}: a link in input {port} leads to")
             if not any(inside.is_relative_to(folder) for folder in (*found, job.folder)):
                 found[inside] = outside
     return found
@@ -41,7 +46,7 @@ def readable(job: Job) -> dict[Path, Path]:
 
 def writable(job: Job) -> Path:
     """The step's own folder. Raises UserError as `readable`."""
-    _refuse_system(job.folder, f"step {job.step}: its folder")
+    _refuse(job.folder, f"step {job.step}: its folder")
     return job.folder
 
 
@@ -63,8 +68,14 @@ def _behind_links(path: Path) -> Iterator[tuple[Path, Path]]:
                     yield (inside, outside) if outside.is_dir() else (inside.parent, outside.parent)
 
 
-def _refuse_system(path: Path, what: str) -> None:
-    if str(path) in {f"/{name}" for name in _SYSTEM} or path.is_relative_to(_PROGRAM):
+def _is_system(path: Path) -> bool:
+    if path.is_relative_to("/dev/shm"):
+        return False
+    return path == Path("/") or any(path.is_relative_to(tree) for tree in _TREES)
+
+
+def _refuse(path: Path, what: str) -> None:
+    if _is_system(path) or path in _HOLDERS:
         raise UserError(
             f"{what} {path}: would hide the system's own folder in the container; move the data to a folder of its "
             "own, or use --engine local"

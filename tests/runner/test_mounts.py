@@ -94,7 +94,21 @@ def test_a_relative_link_in_a_folder_that_is_itself_reached_through_a_link(tmp_p
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/usr", "/tmp", "/proc", "/usr/local/lib", "/usr/local/lib/floodrunner/stages", "/etc", "/dev/shm"]
+    "path",
+    [
+        *(
+            "/",
+            "/usr",
+            "/tmp",
+            "/proc",
+            "/usr/local/lib",
+            "/usr/local/lib/floodrunner/stages",
+            "/etc",
+            "/dev/shm",
+            "/run",
+        ),
+        *("/usr/lib/x86_64-linux-gnu", "/usr/share/doc/data", "/etc/ssl/certs", "/lib64/x", "/dev/disk", "/var/lib"),
+    ],
 )
 def test_what_would_hide_a_part_of_the_image_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(UserError) as caught:
@@ -105,18 +119,50 @@ def test_what_would_hide_a_part_of_the_image_is_refused(tmp_path: Path, path: st
     )
 
 
-def test_a_link_to_such_a_folder_is_refused_as_well(tmp_path: Path) -> None:
+def test_links_to_parts_of_the_system_are_passed_over(tmp_path: Path) -> None:
+    """As a virtual environment has them: nothing that a stage reads is there. What lies beside them is still seen."""
     stack = put(tmp_path / "stack" / "a.png").parent
-    (stack / "hosts").symlink_to("/etc/hosts")
-    with pytest.raises(UserError, match="input images /etc: would hide the system's own folder in the container"):
+    for name, to in (("hosts", "/etc/hosts"), ("python", "/usr/bin/env"), ("deep", "/usr/lib/os-release"), ("r", "/")):
+        assert os.path.exists(to)
+        (stack / name).symlink_to(to)
+    (stack / "far").symlink_to(put(tmp_path / "far" / "b.png"))
+    assert mounts.readable(job(tmp_path, images=stack)) == same(stack, tmp_path / "far")
+
+
+def test_a_link_to_what_lies_in_a_folder_that_cannot_be_mounted_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data may be there, and only the whole folder could be mounted."""
+    monkeypatch.setattr(mounts, "_HOLDERS", (tmp_path / "holder",))
+    stack = put(tmp_path / "stack" / "a.png").parent
+    (stack / "b.png").symlink_to(put(tmp_path / "holder" / "b.png"))
+    with pytest.raises(UserError) as caught:
         mounts.readable(job(tmp_path, images=stack))
+    assert str(caught.value) == (
+        f"step one: a link in input images leads to {tmp_path}/holder: would hide the system's own folder in the "
+        "container; move the data to a folder of its own, or use --engine local"
+    )
 
 
-def test_a_run_folder_that_is_a_system_folder_is_refused() -> None:
-    with pytest.raises(UserError, match="step one: its folder /usr/share: would hide the system's own folder"):
-        mounts.writable(Job("one", "look", {}, {}, {}, Path("/usr/share"), False, False, 0, "", ""))
+def test_links_in_what_a_step_has_made_are_not_followed(tmp_path: Path) -> None:
+    """A step that could have its successor see any folder of the user's would not be shut in."""
+    secret = put(tmp_path / "home" / ".ssh" / "id")
+    made = put(tmp_path / "runs" / "former" / "stack" / "a.png").parent
+    brought = put(tmp_path / "runs2" / "stack" / "a.png").parent
+    for folder in (made, brought):
+        (folder / "b.png").symlink_to(secret)
+    assert mounts.readable(job(tmp_path, images=made)) == same(made)
+    assert mounts.readable(job(tmp_path, images=brought)) == same(brought, secret.parent)
 
 
-@pytest.mark.parametrize("path", ["/home/me/data", "/data", "/mnt/c/data", "/usr2", "/var/tmp/x", "/tmp/x"])
+@pytest.mark.parametrize("folder", ["/usr/share", "/usr/share/runs/one", "/tmp"])
+def test_a_run_folder_that_is_a_system_folder_is_refused(folder: str) -> None:
+    with pytest.raises(UserError, match=f"step one: its folder {folder}: would hide the system's own folder"):
+        mounts.writable(Job("one", "look", {}, {}, {}, Path(folder), False, False, 0, "", ""))
+
+
+@pytest.mark.parametrize(
+    "path", ["/home/me/data", "/data", "/mnt/c/data", "/usr2", "/var/tmp/x", "/tmp/x", "/dev/shm/x", "/run/media/disk"]
+)
 def test_folders_of_users_are_not(tmp_path: Path, path: str) -> None:
     assert mounts.readable(job(tmp_path, a=path)) == same(Path(path))
