@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -89,9 +90,9 @@ def _tried(image: Image) -> Finding:
     try:
         code, out, err = _trial(image)
     except DockerException as error:
-        gives_none = re.search("device driver|nvidia|CDI", words(error))
+        gives_none = re.search("device driver|nvidia|CDI", docker_api.reason(error))
         advice = _toolkit() if gives_none else "restart Docker, and try again"
-        return Finding("trouble", f"a container with the GPU does not start: {words(error)}", advice)
+        return Finding("trouble", f"a container with the GPU does not start: {docker_api.reason(error)}", advice)
     except RequestException as error:
         if "timed out" not in str(error):
             raise
@@ -122,9 +123,13 @@ def _trial(image: Image) -> tuple[int, str, str]:
     Returns:
       Exit code, standard output, standard error.
     """
-    client, label = docker_api.connect(), f"{LABEL}={images.name(images.GPU)}"
-    for left in client.containers.list(all=True, filters={"label": label, "status": "exited"}):
-        left.remove(force=True, v=True)
+    from docker.errors import NotFound
+
+    client = docker_api.connect()
+    ended = {"label": LABEL, "status": ["created", "exited", "dead"]}  # one that runs may be another doctor's
+    for left in client.containers.list(all=True, ignore_removed=True, filters=ended):
+        with contextlib.suppress(NotFound):
+            left.remove(v=True)
     job = Job(
         step="try-gpu",
         stage="",
@@ -140,7 +145,7 @@ def _trial(image: Image) -> tuple[int, str, str]:
     )
     settings = docker.settings(job, gpu=True)
     settings["environment"] |= {"TF_CPP_MIN_LOG_LEVEL": "1"}  # with its warnings: which library it did not find
-    settings |= {"labels": [label], "mounts": [], "working_dir": "/"}
+    settings |= {"labels": {LABEL: images.name(images.GPU)}, "mounts": [], "working_dir": "/"}
     entrypoint = [*image.attrs["Config"]["Entrypoint"][:-1], "stages._gpu"]
     container = client.containers.create(image.id, entrypoint=entrypoint, **settings)
     try:
@@ -155,11 +160,6 @@ def _trial(image: Image) -> tuple[int, str, str]:
 def backend(image: Image) -> str:
     """What an image computes with."""
     return images.variables(image).get("KERAS_BACKEND", "tensorflow")
-
-
-def words(error: Exception) -> str:
-    """What an error of the SDK says, in one line."""
-    return " ".join(str(getattr(error, "explanation", None) or error).split())
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from tests.runner.test_doctor import only
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.containers import Container
 
 REPORT = {
     "backend": "tensorflow",
@@ -63,19 +64,25 @@ def make_image(
         (folder / "script").write_text(f'[ "$*" = "-m stages._gpu" ] || exit 9\n{script}\n')
         (folder / "Dockerfile").write_text(
             f"FROM {BASE_IMAGE}\nCOPY script /script\nENV KERAS_BACKEND={backend}\n"
-            f"LABEL {images.SOURCE_LABEL}={source or images.source_hash(root)}\n"
+            f"LABEL {images.SOURCE_LABEL}={source or images.source_hash(root)} {images.ENVIRONMENT_LABEL}=none\n"
             'ENTRYPOINT ["/bin/sh", "/script", "-m", "stages"]\n'
         )
         image, _ = engine.images.build(path=str(folder), tag=images.name(kind), rm=True, forcerm=True)
         made.append(image)
 
     yield make
-    left = engine.containers.list(all=True, filters={"label": f"{doctor_gpu.LABEL}={images.name('gpu')}"})
+    left = of_doctors(engine)
     for container in left:
         container.remove(force=True)
     for image in made:
         engine.images.remove(image.id, force=True)
     assert not left
+
+
+def of_doctors(engine: DockerClient) -> list[Container]:
+    """Containers of this test's image that a doctor has made, found by their whole list, not by doctor's own label."""
+    ours = [each for each in engine.containers.list(all=True, ignore_removed=True) if "try-gpu" in each.name]
+    return [each for each in ours if each.labels.get(doctor_gpu.LABEL) == images.name("gpu")]
 
 
 @pytest.fixture
@@ -116,12 +123,33 @@ def test_the_gpu_is_tried_in_a_container(
     root: Path, make_image: Callable[..., None], script: str, finding: Finding
 ) -> None:
     make_image("gpu", script)
-    label = {doctor_gpu.LABEL: images.name("gpu")}
-    left = docker_api.connect().containers.run(
-        BASE_IMAGE, "true", labels=label, detach=True
-    )  # by a doctor that was killed
-    left.wait()
     assert only(doctor_gpu.in_containers(root)) == finding
+
+
+@pytest.mark.usefixtures("no_device")
+def test_what_a_killed_doctor_has_left_goes(
+    engine: DockerClient, root: Path, make_image: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was killed before its container had started, while it ran, or before it was removed. One that runs may be
+    that of another doctor, who is at work."""
+    from docker.models.containers import Container
+
+    make_image("gpu", "exec sleep 100")
+    monkeypatch.setattr(doctor_gpu, "_TRIAL_TIMEOUT_S", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Container, "remove", lambda *_, **__: None)
+        assert only(doctor_gpu.in_containers(root)).level == "trouble"
+        (ended,) = of_doctors(engine)
+        ended.kill()
+        assert only(doctor_gpu.in_containers(root)).level == "trouble"
+        patch.setattr(Container, "start", lambda container: None)
+        patch.setattr(Container, "wait", lambda *_, **__: {"StatusCode": 9})
+        assert only(doctor_gpu.in_containers(root)).level == "trouble"
+    assert sorted(each.status for each in of_doctors(engine)) == ["created", "exited", "running"]
+    assert only(doctor_gpu.in_containers(root)).level == "trouble"
+    (left,) = of_doctors(engine)
+    assert left.status == "running"
+    left.remove(force=True)
 
 
 @pytest.mark.usefixtures("no_device")
