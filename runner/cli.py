@@ -112,9 +112,11 @@ def stages(name: str | None, markdown: bool) -> None:
 @click.argument("target", metavar="[RUN]", required=False)
 def status(target: str | None) -> None:
     """Say how a run stands. RUN is a run folder or a pipeline file; by default the newest in runs/."""
-    from runner import folders, summary
+    from runner import folders, record, summary
 
-    _print(summary.status(*folders.find(target)))
+    workdir, run = folders.find(target)
+    alone = run.get("status") == "running" and record.holder(workdir) is None  # its runner was killed
+    _print(summary.status(workdir, run, folders.left_behind(workdir) if alone else ()))
 
 
 @cli.command()
@@ -140,8 +142,11 @@ def clean(target: str, state: bool, yes: bool) -> None:
 
     workdir, run = folders.find(target)
     with record.lock(workdir, "floodrunner clean"):
+        for left in folders.left_behind(workdir):
+            click.echo(f"{left.step}: stopping {left.name}, left by a run that was killed")
+            folders.reclaim(workdir / left.step)
         for step in run["steps"]:
-            _print([f"{step}: {line}" for line in folders.reclaim(workdir / step)])
+            folders.reclaim(workdir / step)
         paths = folders.removable(workdir, state)
         if not paths:
             click.echo(f"{words.here(workdir)}: nothing to remove; --state removes training state as well")
@@ -204,7 +209,7 @@ def _setting(
 ) -> Setting:
     from pathlib import Path
 
-    from runner import engines, folders, registry, spec, wsl
+    from runner import engines, folders, record, registry, spec, wsl
     from runner import plan as planning
     from runner import run as running
 
@@ -213,7 +218,9 @@ def _setting(
     read, known = spec.load(Path(wsl.here(pipeline))), registry.scan()
     folder = _folder(workdir) if workdir else folders.default(read.spec.name)
     planned = planning.make(read, known, folder, planning.Options(inputs, sets, force, start))
-    name, chosen, reason = engines.choose(engine, [planned.job(step) for step in planned.steps], known.root)
+    former = ((record.read_json(planned.workdir / record.RUN_FILE) or {}).get("engine") or {}).get("name", "")
+    jobs = [planned.job(step) for step in planned.steps]
+    name, chosen, reason = engines.choose(engine, jobs, known.root, former)
     return running.Setting(read, planned, name, chosen, reason, known.root, ["floodrunner", *sys.argv[1:]])
 
 

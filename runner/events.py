@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runner.record import Artifact
+from runner.record import Artifact, open_own
 
 _WINDOW_S = 30.0
 
@@ -39,7 +39,7 @@ class Tail:
 
 def begin(path: Path, text: str) -> int:
     """Appends a `start` event, which parts this try from those before it; returns where this try begins."""
-    with open(path, "ab") as file:
+    with open_own(path, "ab") as file:
         if file.tell() and not _ends_line(path):
             file.write(b"\n")
         file.write(json.dumps({"event": "start", "time": round(time.time(), 3), "text": text}).encode() + b"\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import engines, record, spec, wsl
+from runner.engines import Left
 from runner.errors import UserError, suggest
 from runner.record import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
 from stages._contract import JOB_FILE, STATE
@@ -51,18 +52,19 @@ def step_folder(workdir: Path, run: dict[str, Any], step: str) -> Path:
     return workdir / step
 
 
-def reclaim(folder: Path) -> list[str]:
-    """Waits for, or ends, what a killed runner left at work in a step's folder, by whichever engine.
+def left_behind(workdir: Path) -> list[Left]:
+    """What a killed runner left at work in a run folder, by whichever engine."""
+    return [left for name in engines.NAMES for left in engines.load(name).left_behind(workdir)]
 
-    Returns:
-      What was ended, a line each.
+
+def reclaim(folder: Path) -> None:
+    """Waits until nothing that a killed runner left behind is at work in a step's folder, or ends it.
 
     Raises:
       UserError: if it stays.
     """
-    if not folder.is_dir():
-        return []
-    return [line for name in engines.NAMES if (line := engines.load(name).reclaim(folder))]
+    for name in engines.NAMES:
+        engines.load(name).reclaim(folder)
 
 
 def removable(workdir: Path, with_state: bool) -> list[Path]:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -62,6 +62,20 @@ def write_json(path: Path, value: Any) -> None:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def open_own(path: Path, mode: str) -> IO[bytes]:
+    """Opens a file of ours in a step's folder, where a step could put a link to any file of the user's instead.
+
+    Raises:
+      UserError: if it is a link.
+    """
+    try:
+        return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UserError(f"{path}: is a link, not a file of ours; remove it and run again") from None
 
 
 def sweep(folder: Path) -> None:

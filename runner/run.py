@@ -91,6 +91,7 @@ def run(setting: Setting) -> dict[str, Any]:
                         run.show.note(line)
                     for step in plan.steps:
                         run.contents.learn(step, _step(run, step))
+                    _end_left(run)
                 except BaseException as error:
                     with contextlib.suppress(OSError):  # a full disk: that is being said already
                         _close(run, _status(error), str(error))
@@ -138,6 +139,8 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
         code = exit.code if exit.code in (FAILED, BUG) else FAILED
         return code, f"crashed with exit code {exit.code}: {_last_line(log)}; its output is in {words.here(log)}"
     text = str((progress.end or {}).get("message")).replace(_contract.STEP, job.step)
+    if code == DONE and (job.folder / _contract.PARTIAL).is_symlink():
+        code, text = BUG, f"put a link in the place of {_contract.PARTIAL}"  # its target is nobody's to move
     if code == DONE:
         missing = [port for port, path in job.outputs.items() if not os.path.exists(path)]
         clashing = sorted(OURS.intersection(os.listdir(job.folder / _contract.PARTIAL)))
@@ -171,37 +174,56 @@ def _step(run: _Run, step: Step) -> StepRecord:
         return former
     parts = skip.parts(step, run.contents, identity, setting.root)
     job = setting.plan.job(step, parts.program(), parts.fingerprint())
-    left = None if step.again else _left_at_work(run, job)
-    if left is None:
-        _prepare(run, step, job)
+    _end_left(run, but=step.id)  # of steps that are skipped now, or that wait for what this one makes
+    if not step.again:
+        with run.stop.shielded():  # what was taken over is stopped by a request to stop, not left alone again
+            left = _left_at_work(run, job)
+            if left is not None:
+                return _work(run, step, parts, job, left, decision.reason)
+    _end_left(run)
+    _prepare(run, step, job)
+    with run.stop.shielded():
+        return _work(run, step, parts, job, None, decision.reason)
+
+
+def _work(run: _Run, step: Step, parts: Parts, job: Job, left: _Left | None, reason: str) -> StepRecord:
+    """Has the stage do its work, and publishes what it made."""
     before = 0.0 if left is None else time.time() - left.begun.time
     started, clock = record.stamp(time.time() - before), time.monotonic() - before
-    run.note(step, status="running", reason=decision.reason, started=started)
-    run.show.started(step.id, decision.reason if left is None else f"goes on in {left.running.name}")
+    run.note(step, status="running", reason=reason, started=started)
+    run.show.started(step.id, reason if left is None else f"goes on in {left.running.name}")
     code, text, done = FAILED, "", None
-    with run.stop.shielded():
-        try:
-            progress, exit = _attempt(run, job, f"{started} {' '.join(setting.command)}", left)
-            seconds = round(time.monotonic() - clock, 3)
-            code, text = judge(exit, progress, run.stop.count > 0, job)
-            if code == DONE:
-                done = _publish(run, step, parts, progress, started, seconds)
-        finally:
-            if done is None:  # what it wrote may be what filled the disk
-                with contextlib.suppress(OSError):
-                    record.remove(folder / _contract.PARTIAL)
-            shown = "done" if done else "stopped" if code == INTERRUPTED else "failed"
-            run.show.finished(step.id, shown, time.monotonic() - clock)
-        with contextlib.nullcontext() if done else contextlib.suppress(OSError):  # what failed first is what counts
-            run.note(step, status=STATUS[code], ended=record.now(), seconds=seconds, message=text)
-        if done is None and not (code == INTERRUPTED and run.stop.count):
-            raise StepFailed(code, f"step {step.id}: {text}")
-    assert done is not None  # else `shielded` has raised Interrupted
+    try:
+        progress, exit = _attempt(run, job, f"{started} {' '.join(run.setting.command)}", left)
+        seconds = round(time.monotonic() - clock, 3)
+        code, text = judge(exit, progress, run.stop.count > 0, job)
+        if code == DONE:
+            done = _publish(run, step, parts, progress, started, seconds)
+    finally:
+        if done is None:  # what it wrote may be what filled the disk
+            with contextlib.suppress(OSError):
+                record.remove(job.folder / _contract.PARTIAL)
+        shown = "done" if done else "stopped" if code == INTERRUPTED else "failed"
+        run.show.finished(step.id, shown, time.monotonic() - clock)
+    with contextlib.nullcontext() if done else contextlib.suppress(OSError):  # what failed first is what counts
+        run.note(step, status=STATUS[code], ended=record.now(), seconds=seconds, message=text)
+    if done is None:
+        if code == INTERRUPTED:
+            run.stop.check()
+        raise StepFailed(code, f"step {step.id}: {text}")
     return done
 
 
+def _end_left(run: _Run, but: str = "") -> None:
+    """Ends what a killed runner left at work in the run folder, but for one step's."""
+    for left in folders.left_behind(run.setting.plan.workdir):
+        if left.step != but:
+            run.show.note(f"{left.step}: stopping {left.name}, left by a run that was killed")
+            folders.reclaim(run.setting.plan.folder(left.step))
+
+
 def _left_at_work(run: _Run, job: Job) -> _Left | None:
-    """What a killed runner left that does this very job; what does another one is ended by `_prepare`."""
+    """What a killed runner left that does this very job."""
     begun = events.last_begun(job.folder / _contract.EVENTS_FILE)
     if begun is None or not (job.folder / _contract.PARTIAL).is_dir():
         return None
@@ -212,8 +234,7 @@ def _left_at_work(run: _Run, job: Job) -> _Left | None:
 def _prepare(run: _Run, step: Step, job: Job) -> None:
     """Makes the step's folder ready for a try: what a former one left half done goes, its state stays."""
     job.folder.mkdir(exist_ok=True)
-    for line in folders.reclaim(job.folder):
-        run.show.note(f"{step.id}: {line}")
+    folders.reclaim(job.folder)
     record.sweep(job.folder)
     for note in run.setting.engine.notes([job]):
         if note not in run.notes:
@@ -233,7 +254,7 @@ def _attempt(run: _Run, job: Job, title: str, left: _Left | None) -> tuple[Progr
     to stop on to it."""
     reported = job.folder / _contract.EVENTS_FILE
     if left is None:
-        with open(job.folder / _contract.LOG_FILE, "ab") as log:
+        with record.open_own(job.folder / _contract.LOG_FILE, "ab") as log:
             log.write(f"--- {title}\n".encode("utf-8", "replace"))
         begin = events.begin(reported, title)
         running = run.setting.engine.start(job, run.setting.root)

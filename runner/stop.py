@@ -44,6 +44,10 @@ class Stop:
             yield
         finally:
             self._shielded = False
+        self.check()
+
+    def check(self) -> None:
+        """Raises Interrupted if there was a request."""
         if self.count:
             raise Interrupted
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from runner import record, words
+from runner.engines import Left
 from runner.events import Progress, Tail
 from stages._contract import EVENTS_FILE, LOG_FILE
 
@@ -40,11 +42,16 @@ def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> l
     return [head, *results(workdir, steps)]
 
 
-def status(workdir: Path, run: dict[str, Any]) -> list[str]:
-    """Lines for `floodrunner status`: who is at work, how each step stands, what there is to see."""
+def status(workdir: Path, run: dict[str, Any], left: Sequence[Left] = ()) -> list[str]:
+    """Lines for `floodrunner status`: who is at work, how each step stands, what there is to see.
+
+    Args:
+      left: what a killed runner left at work.
+    """
     held = record.holder(workdir)
     steps: dict[str, dict[str, Any]] = run.get("steps", {})
     lines = [f"{run['pipeline']['name']} in {words.here(workdir)}: {_state(run, held)}"]
+    lines += [f"  {each.step} is still at work in {each.name}; run it again to take that over" for each in left]
     width = max((len(step) for step in steps), default=0)
     for step, facts in steps.items():
         lines.append(f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}")

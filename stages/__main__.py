@@ -107,13 +107,17 @@ def _listen_for_stop(context: Context) -> None:
 
 
 def _hold_lock() -> IO[bytes] | None:
-    """In a container: what tells who comes later that a stage is at work here, should its engine be killed."""
+    """In a container: tells who comes later that a stage is at work here, even when no engine knows of it any more."""
     path = os.environ.get("FLOODRUNNER_LOCK")
     if not path:
         return None
     with contextlib.suppress(OSError):  # a full disk, a file system without locks
         file = open(path, "ab")  # noqa: SIM115 -- for as long as this process lives
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{path}: another container is at work there; stop it, and run again", file=sys.stderr)
+            sys.exit(BAD_INPUT)
         return file
     return None
 

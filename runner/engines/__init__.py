@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
+from runner import words
 from runner.errors import UserError
+from stages import _contract
 
 NAMES = ("docker", "local")
 """Engines, the one that `auto` prefers first."""
@@ -38,6 +40,26 @@ class Job:
     shm_mib: int
     program: str
     fingerprint: str
+
+    def told(self, gpu: bool) -> dict[str, Any]:
+        """`job.json`, with the paths as they are here."""
+        told = _contract.Job(
+            stage=self.stage,
+            params=self.params,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            state=str(self.folder / _contract.STATE),
+            program=self.program,
+            gpu=gpu,
+        )
+        return told.model_dump(mode="json")
+
+
+class Left(NamedTuple):
+    """What a killed runner left at work: its step, and what it runs as, as `Running.name`."""
+
+    step: str
+    name: str
 
 
 class Exit(NamedTuple):
@@ -82,14 +104,14 @@ class Engine(Protocol):
     def notes(self, jobs: Sequence[Job]) -> list[str]:
         """What the user should know before these jobs start, one line each."""
 
+    def left_behind(self, workdir: Path) -> list[Left]:
+        """What a killed runner left at work in a run folder, and what does not leave by itself."""
+
     def adopt(self, job: Job) -> Running | None:
         """What a killed runner left that does, or has done, this very job; None if there is no such thing."""
 
-    def reclaim(self, folder: Path) -> str:
-        """Waits for, or ends, what a killed runner left at work in a step's folder.
-
-        Returns:
-          What it ended, in words; "" where there was nothing to end.
+    def reclaim(self, folder: Path) -> None:
+        """Waits for, or ends, what a killed runner left at work in a step's folder, with time to save its state.
 
         Raises:
           UserError: if it stays.
@@ -106,15 +128,30 @@ def load(name: str) -> Engine:
     return cast(Engine, importlib.import_module(f"runner.engines.{name}"))
 
 
-def choose(name: str, jobs: Sequence[Job], root: Path) -> tuple[str, Engine, str]:
-    """The engine called `name`, or for `auto` the first that can run these jobs.
+def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tuple[str, Engine, str]:
+    """The engine called `name`; for `auto` the one that the run folder's steps have run in, else the first that can
+    run these jobs.
+
+    With another engine all steps would run again, trainings of weeks among them: nothing but a user's word decides that.
+
+    Args:
+      former: the engine that the run folder's record names, if any.
 
     Returns:
       Its name, the engine, and why it was chosen.
 
     Raises:
-      UserError: if the engine that was asked for cannot run them.
+      UserError: if the engine that was asked for, or the run folder's, cannot run them.
     """
+    if name == "auto" and former in NAMES:
+        engine = load(former)
+        if reason := engine.unavailable(jobs, root):
+            others = " or ".join(f"--engine {each}" for each in NAMES if each != former)
+            workdir = words.here(jobs[0].folder.parent)
+            raise UserError(
+                f"{workdir}: its steps ran with the engine {former}: {reason}; {others} runs them all again"
+            )
+        return former, engine, "as this run folder's steps"
     reasons: list[str] = []
     for candidate in NAMES if name == "auto" else (name,):
         engine = load(candidate)

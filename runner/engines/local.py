@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import machine, record
-from runner.engines import Exit, Job, Running, killed_by
+from runner.engines import Exit, Job, Left, Running, killed_by
 from runner.errors import UserError
 from stages import _contract
 
@@ -62,19 +62,24 @@ def notes(jobs: Sequence[Job]) -> list[str]:
     return [f"no GPU found: {', '.join(wanting)} will run on the CPU, which is slower (floodrunner doctor says more)"]
 
 
-def adopt(job: Job) -> Running | None:
+def left_behind(workdir: Path) -> list[Left]:
     """None: a stage leaves by itself when its runner is gone."""
+    return []
+
+
+def adopt(job: Job) -> Running | None:
+    """None, as nothing is left behind."""
     return None
 
 
-def reclaim(folder: Path) -> str:
+def reclaim(folder: Path) -> None:
     """A stage whose runner was killed stops by itself; it holds a lock on its folder until then."""
     deadline = time.monotonic() + _ORPHAN_LEAVES_S
-    while True:
+    while folder.is_dir():
         with open(folder / _RUNNING, "a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return ""
+                return
             except BlockingIOError:
                 file.seek(0)
                 pid = file.read().strip() or "unknown"
@@ -87,15 +92,7 @@ def reclaim(folder: Path) -> str:
 
 
 def start(job: Job, root: Path) -> Process:
-    contract_job = _contract.Job(
-        stage=job.stage,
-        params=job.params,
-        inputs=job.inputs,
-        outputs=job.outputs,
-        state=str(job.folder / _contract.STATE),
-        program=job.program,
-    )
-    record.write_json(job.folder / _contract.JOB_FILE, contract_job.model_dump(mode="json"))
+    record.write_json(job.folder / _contract.JOB_FILE, job.told(gpu=False))
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH")))),
@@ -108,7 +105,7 @@ def start(job: Job, root: Path) -> Process:
         # JAX built for CUDA fails where it finds a driver and no device, unless told not to look.
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     with (
-        open(job.folder / _contract.LOG_FILE, "ab") as log,
+        record.open_own(job.folder / _contract.LOG_FILE, "ab") as log,
         open(job.folder / _RUNNING, "w", encoding="utf-8") as running,
     ):
         fcntl.flock(running, fcntl.LOCK_EX)  # inherited: held until the last process of the stage is gone

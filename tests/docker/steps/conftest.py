@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.engines import docker as docker_engine
+from runner import containers
 from tests.docker.conftest import BUILD, BUILD_S, build_dockyard, end, image_name, remove
 from tests.docker.steps import tiny
 from tests.runner import conftest as houses
@@ -68,8 +68,8 @@ class Ship:
 
     def containers(self) -> list[Container]:
         """Those of this house's steps, in whichever state."""
-        found = self.engine.containers.list(all=True, ignore_removed=True, filters={"label": docker_engine.FOLDER})
-        return [each for each in found if each.labels[docker_engine.FOLDER].startswith(f"{self.work}/")]
+        found = self.engine.containers.list(all=True, ignore_removed=True, filters={"label": containers.RUN})
+        return [each for each in found if each.labels[containers.RUN].startswith(f"{self.work}/")]
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ def test_other_parameters_stop_it(ship: Ship, at_line: Wait, left_behind: LeftBe
     container = orphan(ship, at_line, 4000)
     ended = ship.run("--set", "count.seconds=0.001", "--set", "count.steps=200")
     assert ended.code == 0, ended.err
-    assert f"count: stopped container {container.name}, left by a run that was killed" in ended.out
+    assert f"count: stopping container {container.name}, left by a run that was killed" in ended.out
     assert ship.result("count", "count.json") == list(range(200))
     begun = [int(line.split()[1]) for line in lines(ship) if line.startswith("from")]
     assert len(begun) == 2
@@ -120,7 +120,7 @@ def test_the_local_engine_stops_it_first(ship: Ship, at_line: Wait, left_behind:
     container = orphan(ship, at_line, 4000)
     ended = ship.run("--set", "count.steps=200", "--set", "count.seconds=0.001", engine="local")
     assert ended.code == 0, ended.err
-    assert f"count: stopped container {container.name}, left by a run that was killed" in ended.out
+    assert f"count: stopping container {container.name}, left by a run that was killed" in ended.out
     assert "from 0" in lines(ship)
     assert int(lines(ship)[-1].split()[1]) == 200
     assert ship.result("count", "count.json") == list(range(200))
@@ -131,7 +131,7 @@ def test_force_stops_it(ship: Ship, at_line: Wait, left_behind: LeftBehind) -> N
     container = orphan(ship, at_line, 60)
     ended = ship.run("--force", "count")
     assert ended.code == 0, ended.err
-    assert f"stopped container {container.name}" in ended.out
+    assert f"stopping container {container.name}" in ended.out
     assert lines(ship)[-61:] == undisturbed(60)
     assert left_behind() == []
 
@@ -171,7 +171,7 @@ def test_clean_stops_it(ship: Ship, at_line: Wait, left_behind: LeftBehind, fold
     (ship.work / "link").symlink_to("runs")
     ended = ship.house("clean", folder, "--yes", "--state")
     assert ended.code == 0, ended.err
-    assert f"count: stopped container {container.name}, left by a run that was killed" in ended.out
+    assert f"count: stopping container {container.name}, left by a run that was killed" in ended.out
     assert not (ship.work / "runs" / "demo").exists()
     assert left_behind() == []
 
