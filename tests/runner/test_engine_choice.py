@@ -1,0 +1,92 @@
+"""Which engine steps run in: a run folder keeps to its own, as another one runs all steps again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner import engines
+from runner.engines import Job
+from runner.errors import UserError
+
+if TYPE_CHECKING:
+    from conftest import House
+
+JOB = Job("one", "look", {}, {}, {}, Path("/data/runs/demo/one"), False, False, 0, "", "")
+NO_ENGINE = "no Docker engine at unix:///nowhere.sock; start Docker"
+
+
+@pytest.fixture
+def in_the_way(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Engine -> what is in its way; tests change it."""
+    found = dict.fromkeys(engines.NAMES, "")
+    modules = {name: SimpleNamespace(unavailable=lambda jobs, root, name=name: found[name]) for name in found}
+    monkeypatch.setattr(engines, "load", modules.__getitem__)
+    return found
+
+
+def chosen(name: str, former: str = "") -> tuple[str, str]:
+    found, _, reason = engines.choose(name, [JOB], Path("/"), former)
+    return found, reason
+
+
+def test_a_new_run_folder_gets_the_first_that_can(in_the_way: dict[str, str]) -> None:
+    assert chosen("auto") == ("docker", "")
+    in_the_way["docker"] = "the image is stale; build it"
+    assert chosen("auto") == ("local", "docker: the image is stale; build it")
+    assert chosen("auto", "an engine of later times") == ("local", "docker: the image is stale; build it")
+
+
+def test_a_run_folder_keeps_to_its_engine(in_the_way: dict[str, str]) -> None:
+    """Neither an image that was built, nor one that got stale, is a reason to run trainings again."""
+    assert chosen("auto", "local") == ("local", "as this run folder's steps")
+    assert chosen("auto", "docker") == ("docker", "as this run folder's steps")
+    in_the_way["docker"] = "the image is stale; build it"
+    with pytest.raises(UserError) as caught:
+        chosen("auto", "docker")
+    assert str(caught.value) == (
+        "/data/runs/demo: its steps ran with the engine docker: the image is stale; build it; "
+        "--engine local runs them all again"
+    )
+    assert chosen("auto", "local") == ("local", "as this run folder's steps")
+    in_the_way["local"] = "numpy is missing; install it"
+    with pytest.raises(UserError, match="engine local: numpy is missing; install it; --engine docker runs them all"):
+        chosen("auto", "local")
+
+
+def test_a_user_may_change_it(in_the_way: dict[str, str]) -> None:
+    assert chosen("local", "docker") == ("local", "asked for")
+    assert chosen("docker", "local") == ("docker", "asked for")
+    in_the_way["docker"] = "the image is stale; build it"
+    with pytest.raises(UserError, match="^--engine docker: the image is stale; build it$"):
+        chosen("docker", "local")
+
+
+def test_of_a_run_folder(done: House) -> None:
+    again = done("run", "p.yaml")
+    assert again.code == 0, again.err
+    assert "engine local (as this run folder's steps)" in done("plan", "p.yaml").out
+    file = done.work / "runs" / "demo" / "run.json"
+    run = json.loads(file.read_text())
+    assert run["engine"]["name"] == "local"
+    assert run["engine"]["reason"] == "as this run folder's steps"
+    run["engine"]["name"] = "docker"
+    file.write_text(json.dumps(run))
+    for command in ("run", "plan"):
+        ended = done(command, "p.yaml")
+        assert (ended.code, ended.error) == (
+            2,
+            f"runs/demo: its steps ran with the engine docker: {NO_ENGINE}; --engine local runs them all again",
+        )
+    assert json.loads(file.read_text()) == run
+    new = done("plan", "p.yaml", "--workdir", "another")
+    assert new.out.startswith(f"demo in another, engine local (docker: {NO_ENGINE})")
+    ended = done("run", "p.yaml", "--engine", "local")
+    assert ended.code == 0, ended.err
+    assert json.loads(file.read_text())["engine"]["name"] == "local"
+    file.write_text("{")  # damaged: as if there were none
+    assert f"engine local (docker: {NO_ENGINE})" in done("plan", "p.yaml").out
