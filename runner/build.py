@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from runner import __version__, build_log, builders, docker_api, images, machine, record, sources, words
+from runner import __version__, build_log, builders, containers, docker_api, images, machine, record, sources, words
 from runner.build_log import BuildLog
 from runner.builders import CannotBuild, Order, Said
 from runner.errors import StepFailed, UserError
@@ -35,6 +35,7 @@ RECIPE_LABEL = "org.floodrunner.recipe"
 _NEED_BYTES = {images.CPU: 4e9, images.GPU: 13e9}  # twice the image: a step's files become a layer by being copied
 _TENSORFLOW_FAILS_FROM = 12.0  # compute capability: TensorFlow 2.21 has no code for RTX 50 cards
 _TRIES = 3
+_COMMENT = re.compile(r"\s*#(?!\s*(syntax|escape|check)\s*=)")
 _STEP_CHARACTERS, _TEXT_CHARACTERS = 80, 300
 
 
@@ -75,7 +76,7 @@ def _default_backend() -> tuple[str, str]:
             f"the GPU image is for JAX: TensorFlow fails on GPUs of compute capability {_TENSORFLOW_FAILS_FROM} "
             f"and above, and this one has {max(capabilities)}"
         )
-    present = _present(images.name(images.GPU))
+    present = docker_api.image(images.name(images.GPU))
     if present is not None and images.variables(present).get("KERAS_BACKEND") == "jax":
         return "jax", "the GPU image is for JAX, as the present one; --backend tensorflow changes that"
     return "tensorflow", ""
@@ -95,13 +96,14 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
     """
     name, dockerfile = images.name(kind), f"Dockerfile.{kind}"
     _check(name, root / dockerfile)
-    client, before = docker_api.connect(), _present(name)
+    client, before = docker_api.connect(), docker_api.image(name)
     source, archive = _snapshot(root, dockerfile)
     # Under a name of its own until it is whole; two builds at a time do not meet.
     order = Order(f"{name}-{os.getpid()}", dockerfile, args, {}, network, cache)
     base = args.get("BASE_IMAGE") or _pinned_base(root / dockerfile)
     recipe = _recipe(order, base, archive)
     if cache and before is not None and before.labels.get(RECIPE_LABEL) == recipe:
+        _tidy(client, name, [], None)
         print(f"{name}: up to date ({_facts(before)})")
         return
     if before is None:
@@ -137,16 +139,6 @@ def _check(name: str, dockerfile: Path) -> None:
         )
 
 
-def _present(name: str) -> Image | None:
-    """An image as the engine has it now. Raises UserError if the engine does not answer."""
-    from docker.errors import ImageNotFound
-
-    try:
-        return docker_api.connect().images.get(name)
-    except ImageNotFound:
-        return None
-
-
 def _snapshot(root: Path, dockerfile: str) -> tuple[str, bytes]:
     """The hash of the source, and the archive that holds just that source, whoever may be editing it."""
     for _ in range(_TRIES):
@@ -169,7 +161,7 @@ def _pinned_base(dockerfile: Path) -> str:
 
 def _recipe(order: Order, base: str, archive: bytes) -> str:
     """A hash of all that decides what comes out: what goes in, and the base image as it is here, if it is."""
-    image = _present(base) if base else None
+    image = docker_api.image(base) if base else None
     rest = [sorted(order.args.items()), order.dockerfile, image.id if image else base, __version__]
     return hashlib.sha256(json.dumps(rest).encode() + archive).hexdigest()
 
@@ -177,13 +169,15 @@ def _recipe(order: Order, base: str, archive: bytes) -> str:
 def _environment(order: Order, base: str, archive: bytes) -> str:
     """A hash of what decides what is in an image besides our source: the Dockerfile, what it copies, and the base.
 
-    Not all the archive: what only another image is made of does not count. A base that is pinned by its digest is the
-    same everywhere; of another one, what it is here counts.
+    Comments in the Dockerfile do not count: nobody wants to train again for a better one. Nor does what only another
+    image is made of. A base that is pinned by its digest is the same everywhere; of another one, what it is here.
     """
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         files = {entry.name: tar.extractfile(entry) for entry in tar if entry.isreg()}
         contents = {name: file.read() for name, file in files.items() if file is not None}
-    text = contents[order.dockerfile].decode()
+    lines = contents[order.dockerfile].decode().splitlines()
+    text = "\n".join(line for line in lines if line.strip() and not _COMMENT.match(line))
+    contents[order.dockerfile] = text.encode()
     copied = [path for line in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.MULTILINE) for path in line.split()]
     ours = [path for path in copied if path not in sources.PACKAGES]
     parts = {
@@ -191,7 +185,7 @@ def _environment(order: Order, base: str, archive: bytes) -> str:
         for name, content in contents.items()
         if name == order.dockerfile or any(name == path or name.startswith(f"{path}/") for path in ours)
     }
-    image = None if "@sha256:" in base else _present(base)
+    image = None if "@sha256:" in base else docker_api.image(base)
     args = {key: value for key, value in order.args.items() if key != "BASE_IMAGE"}
     return hashlib.sha256(json.dumps([parts, args, image.id if image else base], sort_keys=True).encode()).hexdigest()
 
@@ -290,7 +284,9 @@ def _untag(client: DockerClient, tag: str) -> None:
 
 
 def _tidy(client: DockerClient, name: str, passed: list[str], before: Image | None) -> None:
-    """Removes what this build has left without a name, as far as no container uses it: what it replaced, helpers.
+    """Removes what builds have left without a name, as far as no container uses it: what they replaced, helpers.
+
+    While a run is on, what was replaced stays: its later steps may be about to start in it. The next build removes it.
 
     Args:
       passed: the beginnings of the ids of images that this build went through. Those that others are made of stay:
@@ -298,17 +294,27 @@ def _tidy(client: DockerClient, name: str, passed: list[str], before: Image | No
     """
     from docker.errors import APIError
 
-    for image in client.api.images(filters={"label": f"{NAME_LABEL}={name}"}):
-        for tag in image.get("RepoTags") or []:
-            pid = tag.removeprefix(f"{name}-")
-            if pid.isdecimal() and not psutil.pid_exists(int(pid)):  # BuildKit has outlived a killed runner
-                _untag(client, tag)
-    for image in client.api.images(filters={"dangling": True}):
-        number = image["Id"].removeprefix("sha256:")
-        replaced = before is not None and image["Id"] == before.id
-        if replaced or (image.get("Labels") or {}).get(NAME_LABEL) == name or number.startswith(tuple(passed)):
-            with contextlib.suppress(APIError):
-                client.api.remove_image(image["Id"])
+    with docker_api.in_words():
+        for image in client.api.images(filters={"label": f"{NAME_LABEL}={name}"}):
+            for tag in image.get("RepoTags") or []:
+                pid = tag.removeprefix(f"{name}-")
+                if pid.isdecimal() and not psutil.pid_exists(int(pid)):  # BuildKit has outlived a killed runner
+                    _untag(client, tag)
+        at_work = _has_run(client, name)
+        for image in client.api.images(filters={"dangling": True}):
+            number = image["Id"].removeprefix("sha256:")
+            replaced = before is not None and image["Id"] == before.id
+            replaced = replaced or (image.get("Labels") or {}).get(NAME_LABEL) == name
+            if (replaced and not at_work) or (not replaced and number.startswith(tuple(passed))):
+                with contextlib.suppress(APIError):
+                    client.api.remove_image(image["Id"])
+
+
+def _has_run(client: DockerClient, name: str) -> bool:
+    """Whether a container of a run is there that uses an image of this repository; it has its image's labels."""
+    repository = name.rpartition(":")[0]
+    found = client.api.containers(all=True, filters={"label": [containers.RUN, NAME_LABEL]})
+    return any(each["Labels"][NAME_LABEL].rpartition(":")[0] == repository for each in found)
 
 
 def _facts(image: Image) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import build, build_log, builders, docker_api, machine
+from runner import build, build_log, builders, docker_api, images, machine
 from runner.build_log import BuildLog
 from runner.builders import Order, Said
 from runner.errors import Interrupted, StepFailed, UserError
@@ -36,7 +36,7 @@ def this_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(machine, "gpus", lambda: gpus)
         monkeypatch.setattr(machine, "nvidia_smi", lambda query: capabilities or [])
         monkeypatch.setattr(docker_api, "gpu_request", lambda: object() if given else None)
-        monkeypatch.setattr(build, "_present", lambda name: None)
+        monkeypatch.setattr(docker_api, "image", lambda name: None)
 
     return pretend
 
@@ -77,7 +77,7 @@ def test_backend_of_the_present_image_stays(this_machine: Callable[..., None], m
         attrs = {"Config": {"Env": ["KERAS_BACKEND=jax"]}}  # noqa: RUF012 -- as the SDK's
 
     this_machine(["RTX 4090"], given=True, capabilities=["8.9"])
-    monkeypatch.setattr(build, "_present", lambda name: Present if name == "floodrunner:gpu" else None)
+    monkeypatch.setattr(docker_api, "image", lambda name: Present if name == "floodrunner:gpu" else None)
     wanted, notes = build.choose(False, True, None)
     assert wanted == {"gpu": {"BACKEND": "jax"}}
     assert notes == ["the GPU image is for JAX, as the present one; --backend tensorflow changes that"]
@@ -192,7 +192,7 @@ def test_recipe_counts_all_that_goes_in(monkeypatch: pytest.MonkeyPatch) -> None
     class Base:
         id = "sha256:1"
 
-    monkeypatch.setattr(build, "_present", lambda name: Base)
+    monkeypatch.setattr(docker_api, "image", lambda name: Base)
     recipes = {
         build._recipe(ORDER, "debian", b"source"),
         build._recipe(ORDER, "debian", b"other source"),
@@ -208,7 +208,7 @@ def test_recipe_counts_all_that_goes_in(monkeypatch: pytest.MonkeyPatch) -> None
 def test_environment_is_what_goes_into_an_image_besides_the_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "_present", lambda name: None)
+    monkeypatch.setattr(docker_api, "image", lambda name: None)
     for name in (".dockerignore", "Dockerfile.cpu", "Dockerfile.gpu"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     for name in (
@@ -237,11 +237,55 @@ def test_environment_is_what_goes_into_an_image_besides_the_source(
         assert of("cpu") == cpu
         assert of("gpu") != gpu
         gpu = of("gpu")
-    for name in ("requirements/cpu.txt", "Dockerfile.cpu"):
-        (tmp_path / name).write_text((tmp_path / name).read_text() + "# changed\n")
-        assert of("cpu") != cpu
-        cpu = of("cpu")
+    (tmp_path / "requirements" / "cpu.txt").write_text("changed")
+    assert of("cpu") != cpu
     assert of("gpu") == gpu
+
+
+def test_comments_in_a_dockerfile_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But what stands in a step does, and what looks like a comment and tells the builder how to read."""
+    monkeypatch.setattr(docker_api, "image", lambda name: None)
+    (tmp_path / "stages").mkdir()
+
+    def of(*lines: str) -> str:
+        (tmp_path / "Dockerfile.cpu").write_text("\n".join(lines))
+        order = Order("t", "Dockerfile.cpu", {}, {}, "host", True)
+        return build._environment(order, "debian", builders.context(tmp_path, order.dockerfile))
+
+    plain = of("FROM debian", "RUN a \\", " && b", "COPY stages /stages")
+    assert of("# All.", "FROM debian", "", "  # why", "RUN a \\", "# more", " && b", "COPY stages /stages") == plain
+    assert of("# COPY stages /x", "FROM debian", "RUN a \\", " && b", "COPY stages /stages", "") == plain
+    assert of("FROM debian", "RUN a \\", " && c", "COPY stages /stages") != plain
+    assert of("FROM debian", "RUN a # \\", " && b", "COPY stages /stages") != plain
+    assert of("# escape=`", "FROM debian", "RUN a \\", " && b", "COPY stages /stages") != plain
+
+
+def test_what_editors_leave_is_neither_hashed_nor_built(tmp_path: Path) -> None:
+    """The hash of the source and .dockerignore say the same; a file more of ours is in both."""
+    import tarfile
+
+    (tmp_path / ".dockerignore").write_bytes((ROOT / ".dockerignore").read_bytes())
+    for name in ("Dockerfile.cpu", "stages/a.py", "stages/data/b.txt", "segmentation/c~d.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+
+    def found() -> tuple[str, set[str]]:
+        with tarfile.open(fileobj=io.BytesIO(builders.context(tmp_path, "Dockerfile.cpu"))) as tar:
+            files = {entry.name for entry in tar if entry.isreg()}
+        return images.source_hash(tmp_path), files - {".dockerignore", "Dockerfile.cpu"}
+
+    before = found()
+    assert before[1] == {"stages/a.py", "stages/data/b.txt", "segmentation/c~d.py"}
+    for name in (
+        *("stages/.a.py.swp", "stages/a.py~", "segmentation/.DS_Store", "stages/data/.b.txt.swp", "stages/data/b.txt~"),
+        *("stages/.ipynb_checkpoints/a.py", "segmentation/__pycache__/c.pyc", "stages/.#a.py"),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("an editor's")
+        assert found() == before, name
+    (tmp_path / "stages" / "data" / "more").write_text("ours")
+    assert found()[0] != before[0]
+    assert found()[1] == before[1] | {"stages/data/more"}
 
 
 # What builders say: as Docker 20.10 has said it, colours and all
