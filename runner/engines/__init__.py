@@ -132,7 +132,7 @@ def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tupl
     """The engine called `name`; for `auto` the one that the run folder's steps have run in, else the first that can
     run these jobs.
 
-    With another engine all steps would run again, trainings of weeks among them: nothing but a user's word decides that.
+    With another engine all steps would run again, trainings of weeks among them: only the user's word decides that.
 
     Args:
       former: the engine that the run folder's record names, if any.

@@ -39,7 +39,7 @@ def test_plan(done: House) -> None:
     ended = done("plan", "p.yaml", "--set", "two.suffix=x", "--force", "one")
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "demo in runs/demo, engine local (docker: no Docker engine at unix:///nowhere.sock; start Docker)",
+        "demo in runs/demo, engine local (as this run folder's steps)",
         "  one    run      --force, from scratch",
         '  two    run      parameter suffix: "!" -> "x"',
         "  three  may run  waits for two",

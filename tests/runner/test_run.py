@@ -74,7 +74,7 @@ def test_again_does_nothing_says_why_and_names_the_pictures(done: House) -> None
     assert time.monotonic() - started < 10  # a hang, not a measurement
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "engine local (docker: no Docker engine at unix:///nowhere.sock; start Docker)",
+        "engine local (as this run folder's steps)",
         "one: skipped (nothing changed)",
         "two: skipped (nothing changed)",
         "three: skipped (nothing changed)",
