@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import secrets
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from docker.errors import ImageNotFound
 
 from runner import docker_api, images
 from runner.engines import Job
@@ -31,12 +33,14 @@ def own_image(ship: Ship) -> Iterator[str]:
     of_all = image_name(ship.house)
     name = f"floodrunner-test-{secrets.token_hex(4)}"
     recipe = f"FROM {of_all}\nLABEL org.floodrunner.test={name}\n".encode()
-    ship.engine.images.build(fileobj=io.BytesIO(recipe), tag=f"{name}:cpu", rm=True)
+    made, _ = ship.engine.images.build(fileobj=io.BytesIO(recipe), tag=f"{name}:cpu", rm=True)
     ship.house.environment["FLOODRUNNER_IMAGE"] = name
     yield name
     for image in ship.engine.images.list(name):
         for tag in image.tags:
             ship.engine.images.remove(tag, force=True)
+    with contextlib.suppress(ImageNotFound):  # one that a container used keeps no name
+        ship.engine.images.remove(made.id)
 
 
 def test_a_missing_image(ship: Ship, left_behind: Callable[[], list[str]]) -> None:
