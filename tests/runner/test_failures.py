@@ -54,6 +54,34 @@ def test_how_a_stage_can_end(house: House, how: str, code: int, error: str) -> N
     assert "x: stopped after" in ended.out if code == 130 else "x: failed after" in ended.out
 
 
+def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: House, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "nothing.json").write_text("mine")
+    breaking(house, "not")
+    stage = house.code / "stages" / "breaks.py"
+    ends = stage.read_text()
+    stage.write_text(
+        ends + "    import shutil\n    shutil.rmtree(context.output_folder)\n"
+        f"    context.output_folder.symlink_to({str(outside)!r})\n"
+    )
+    ended = house("run", "p.yaml")
+    assert ended.code == 3
+    assert ended.error.startswith("step x: a bug in stage breaks: put a link in the place of partial; ")
+    assert (outside / "nothing.json").read_text() == "mine"
+    stage.write_text(ends)
+    for name in ("log.txt", "events.jsonl"):
+        ours = house.work / "runs" / "demo" / "x" / name
+        ours.unlink()
+        ours.symlink_to(outside / "nothing.json")
+        ended = house("run", "p.yaml", "--force", "x")
+        assert ended.code == 2
+        assert ended.error == f"{ours}: is a link, not a file of ours; remove it and run again"
+        assert (outside / "nothing.json").read_text() == "mine"
+        ours.unlink()
+    assert house("run", "p.yaml").code == 0
+
+
 def test_after_a_failure(house: House) -> None:
     house("run", breaking(house, "fail"))
     status = house("status")

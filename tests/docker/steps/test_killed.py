@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -208,9 +210,118 @@ def test_a_kill_at_any_moment(ship: Ship, wait_for: Wait, left_behind: LeftBehin
 
 
 def test_status_and_logs_tell_of_it(ship: Ship, at_line: Wait) -> None:
-    orphan(ship, at_line, 4000)
+    container = orphan(ship, at_line, 4000)
     assert json.loads((ship.work / "runs/demo/run.json").read_text())["status"] == "running"
     status = ship.house("status", "runs/demo")
     assert status.code == 0, status.err
     assert "was cut off, started " in status.out
+    assert f"  count is still at work in container {container.name}; run it again to take that over" in status.out
     assert "line 5" in ship.house("logs", "count", "runs/demo").out
+
+
+def test_one_of_a_step_that_is_skipped_now_is_stopped(ship: Ship, at_line: Wait, left_behind: LeftBehind) -> None:
+    ship.pipeline(COUNT.replace("STEPS", "10"))
+    assert ship.run().code == 0
+    container = orphan(ship, at_line, 4000, line=15)
+    ship.pipeline(COUNT.replace("STEPS", "10"))
+    ended = ship.run()
+    assert ended.code == 0, ended.err
+    assert "count: skipped (nothing changed)" in ended.out
+    assert f"count: stopping container {container.name}, left by a run that was killed" in ended.out
+    assert left_behind() == []
+
+
+def test_one_whose_step_is_gone_from_the_pipeline_is_stopped(
+    ship: Ship, at_line: Wait, left_behind: LeftBehind
+) -> None:
+    container = orphan(ship, at_line, 4000)
+    ship.pipeline(COUNT.replace("STEPS", "10").replace("count: {stage", "other: {stage"))
+    ended = ship.run()
+    assert ended.code == 0, ended.err
+    lines_told = ended.out.splitlines()
+    stopping = f"count: stopping container {container.name}, left by a run that was killed"
+    assert lines_told.index(stopping) < lines_told.index("other: runs (never run)")
+    assert left_behind() == []
+
+
+def test_one_of_a_later_step_is_stopped_before_an_earlier_one_runs_again(ship: Ship, at_line: Wait) -> None:
+    container = orphan(ship, at_line, 4000)
+    ended = ship.run("--set", "first.steps=2", "--set", "count.steps=20")
+    assert ended.code == 0, ended.err
+    lines_told = ended.out.splitlines()
+    stopping = f"count: stopping container {container.name}, left by a run that was killed"
+    assert lines_told.index(stopping) < lines_told.index("first: runs (parameter steps: 1 -> 2)")
+
+
+def test_one_whose_run_folder_was_renamed_is_not_joined_by_another(ship: Ship, at_line: Wait) -> None:
+    container = orphan(ship, at_line, 4000)
+    moved = ship.work / "runs" / "moved"
+    (ship.work / "runs" / "demo").rename(moved)
+    ended = ship.run("--workdir", "runs/moved")
+    assert (ended.code, ended.error) == (
+        2,
+        f"{moved / 'count'}: a container is still at work there; if its Docker engine does not answer, start that; "
+        "else docker ps --filter label=org.floodrunner.step=count names it: docker stop it, then run again",
+    )
+    assert [each.id for each in ship.containers()] == [container.id]
+    container.stop()
+    assert ship.run("--workdir", "runs/moved", "--set", "count.seconds=0.0001").code == 0
+
+
+def test_a_stage_leaves_a_folder_to_the_one_that_is_at_work_there(ship: Ship, at_line: Wait) -> None:
+    """Should all else fail: the lock is the last word."""
+    container = orphan(ship, at_line, 4000)
+    environment = {"FLOODRUNNER_LOCK": str(ship.folder("count") / ".container")}
+    second = ship.engine.containers.create(
+        container.image.id,
+        [str(ship.folder("count"))],
+        mounts=[{"Type": "bind", "Source": str(ship.folder("count")), "Target": str(ship.folder("count"))}],
+        environment=environment,
+        user=f"{os.getuid()}:{os.getgid()}",
+    )
+    try:
+        second.start()
+        assert second.wait()["StatusCode"] == 2
+        assert b"another container is at work there; stop it, and run again" in second.logs()
+    finally:
+        second.remove(force=True)
+
+
+def test_ctrl_c_while_it_is_taken_over(
+    ship: Ship, at_line: Wait, left_behind: LeftBehind, tmp_path: Path, wait_for: Wait
+) -> None:
+    """Where the runner is asked to stop between finding the container and following it."""
+    orphan(ship, at_line, 4000)
+    patch = tmp_path / "patch"
+    patch.mkdir()
+    (patch / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "from runner.engines import docker\n"
+        "adopt = docker.adopt\n"
+        "def then_ctrl_c(job):\n"
+        "    found = adopt(job)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return found\n"
+        "docker.adopt = then_ctrl_c\n"
+    )
+    ship.house.environment["PYTHONPATH"] = f"{ship.house.code}{os.pathsep}{patch}"
+    ended = ship.run()
+    assert (ended.code, ended.err) == (130, "floodrunner: interrupted; run again to go on\n")
+    assert left_behind() == []
+    saved = int((ship.folder("count") / "state" / "count").read_text())
+    assert saved >= 5
+
+
+def test_a_source_that_is_edited_during_a_run_is_noticed(ship: Ship, at_line: Wait, left_behind: LeftBehind) -> None:
+    """Else the next step would be recorded as done by code that never ran."""
+    ship.pipeline(COUNT.replace("STEPS", "10").replace("steps: 1, seconds: 0", "steps: 60, seconds: 0.05"))
+    process = ship.start()
+    at_line("first", 5)
+    with open(ship.house.code / "stages" / "lines.py", "a") as file:
+        file.write("EDITED = True\n")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err.startswith("floodrunner: step count: the image floodrunner-test-")
+    assert err.rstrip().endswith("brings it up to date, in seconds, then run again")
+    assert not (ship.folder("count") / "step.json").exists()
+    assert left_behind() == []
