@@ -28,13 +28,19 @@ def readable(job: Job) -> dict[Path, Path]:
       itself reached through a link, as the container has no such link on the way.
 
     Raises:
-      UserError: if a container cannot have it there, as it would hide a part of the image.
+      UserError: if a container cannot have it there, as it would hide a part of the image; if a step's output is a link
+        out of its folder.
     """
     found: dict[Path, Path] = {}
     for port, text in job.inputs.items():
         path = Path(split_dataset(text)[0])
         _refuse(path, f"step {job.step}: input {port}")  # before it is walked through
-        brought = not path.is_relative_to(job.folder.parent)
+        brought = job.folder.parent not in path.parents
+        if not brought and _leads_out(path, job.folder.parent):
+            raise UserError(
+                f"step {job.step}: input {port} {path}: a step has made a link out of its folder there, which is not "
+                "followed; remove it, and look at that stage"
+            )
         for inside, outside in chain([(path, path)], _behind_links(path) if brought else ()):
             if _is_system(inside):
                 continue
@@ -72,6 +78,12 @@ def _is_system(path: Path) -> bool:
     if path.is_relative_to("/dev/shm"):
         return False
     return path == Path("/") or any(path.is_relative_to(tree) for tree in _TREES)
+
+
+def _leads_out(path: Path, run: Path) -> bool:
+    """Whether what a step has made is in truth elsewhere; its folder may be a link, of its user's making."""
+    folder = run / path.relative_to(run).parts[0]
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _refuse(path: Path, what: str) -> None:

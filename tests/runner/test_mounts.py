@@ -153,6 +153,28 @@ def test_links_in_what_a_step_has_made_are_not_followed(tmp_path: Path) -> None:
         (folder / "b.png").symlink_to(secret)
     assert mounts.readable(job(tmp_path, images=made)) == same(made)
     assert mounts.readable(job(tmp_path, images=brought)) == same(brought, secret.parent)
+    whole = tmp_path / "runs"
+    assert mounts.readable(job(tmp_path, images=whole)) == same(whole, secret.parent)
+
+
+def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) -> None:
+    """The engine itself would follow it. A step's folder that its user has moved to another disk is none."""
+    secret = put(tmp_path / "home" / "secret")
+    made = tmp_path / "runs" / "former" / "text.json"
+    made.parent.mkdir(parents=True)
+    made.symlink_to(secret)
+    with pytest.raises(UserError) as caught:
+        mounts.readable(job(tmp_path, text=made))
+    assert str(caught.value) == (
+        f"step one: input text {made}: a step has made a link out of its folder there, which is not followed; "
+        "remove it, and look at that stage"
+    )
+    (tmp_path / "runs" / "moved").symlink_to(put(tmp_path / "disk" / "moved" / "text.json").parent)
+    moved = tmp_path / "runs" / "moved" / "text.json"
+    assert mounts.readable(job(tmp_path, text=moved)) == same(moved)
+    own = put(tmp_path / "runs" / "former" / "b.json")
+    (own.parent / "c.json").symlink_to("b.json")
+    assert mounts.readable(job(tmp_path, text=own.parent / "c.json")) == same(own.parent / "c.json")
 
 
 @pytest.mark.parametrize("folder", ["/usr/share", "/usr/share/runs/one", "/tmp"])

@@ -33,7 +33,9 @@ def test_without_a_gpu_a_step_runs_on_the_cpu(ship: Ship, left_behind: Callable[
 
 @pytest.fixture
 def believes_in_a_gpu(ship: Ship, no_gpu: None) -> Iterator[None]:
-    """The container toolkit's hook is found, the engine knows nothing of it: it was not restarted since."""
+    """The machine has a GPU, and the toolkit's hook is found; the engine knows nothing of it: it was not restarted."""
+    script = 'from runner import machine\n\nmachine.gpus = lambda: ["NVIDIA H100"]\n'
+    (ship.house.code / "sitecustomize.py").write_text(script)  # Python runs it first
     tools = ship.work / "tools"
     tools.mkdir()
     (tools / "nvidia-container-runtime-hook").write_text("#!/bin/sh\n")

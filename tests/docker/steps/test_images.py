@@ -68,7 +68,13 @@ def test_an_image_of_another_source(ship: Ship, own_image: str) -> None:
     )
     ended = ship.run()
     assert (ended.code, ended.error) == (2, f"--engine {text}")
-    planned = ship.house("plan", "p.yaml")
+    for command in ("plan", "run"):  # with `auto`: what has run in containers is not run again without
+        ended = ship.house(command, "p.yaml")
+        assert (ended.code, ended.error) == (
+            2,
+            f"runs/demo: its steps ran with the engine {text}; --engine local runs them all again",
+        )
+    planned = ship.house("plan", "p.yaml", "--workdir", "new")
     assert planned.code == 0, planned.err
     assert f"engine local ({text})" in planned.out
     built = ship.house(*BUILD, seconds=BUILD_S)
@@ -91,6 +97,8 @@ def test_a_file_more_or_less_is_another_source(ship: Ship) -> None:
     kept = ship.house.code / "stages" / "__pycache__" / "look.pyc"
     kept.parent.mkdir(exist_ok=True)
     kept.write_bytes(b"what Python keeps does not count")
+    for name in (".look.py.swp", "look.py~"):
+        (ship.house.code / "stages" / name).write_text("nor does what an editor keeps")
     assert ship.run().code == 0
 
 

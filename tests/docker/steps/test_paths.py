@@ -127,11 +127,18 @@ def test_folders_of_the_system_are_refused(ship: Ship) -> None:
         "--engine docker: step look: input stack /usr/share: would hide the system's own folder in the "
         "container; move the data to a folder of its own, or use --engine local",
     )
+
+
+def test_links_to_parts_of_the_system_are_passed_over(ship: Ship) -> None:
+    """As a virtual environment beside the sections has them: they are the image's own inside."""
     put(ship.work / "stack" / "a", "plain")
-    (ship.work / "stack" / "b").symlink_to("/etc/hostname")
-    ended = ship.run(engine="auto")
+    (ship.work / "stack" / "more").mkdir()
+    for name, to in (("python", "/usr/bin/env"), ("lib", "/usr/lib"), ("hosts", "/etc/hosts")):
+        (ship.work / "stack" / "more" / name).symlink_to(to)
+    ship.pipeline(LINKED)
+    ended = ship.run()
     assert ended.code == 0, ended.err
-    assert "engine local (docker: step look: input stack /etc: would hide the system's own folder" in ended.out
+    assert ship.result("look", "seen.json")["reads"]["stack"] == {"a": "plain"}
 
 
 @pytest.mark.parametrize("length", [200])
