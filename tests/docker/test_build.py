@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from docker.errors import NotFound
 
-from runner import builders, images
-from tests.docker.conftest import BUILD, house_label, image_name
+from runner import build, builders, images
+from runner import containers as containers_of_runs
+from tests.docker.conftest import BASE_IMAGE, BUILD, house_label, image_name
 from tests.runner.conftest import House
 
 if TYPE_CHECKING:
@@ -87,9 +90,14 @@ def test_image_holds_the_source(engine: DockerClient, dockyard: House, tmp_path:
     """Files that only their owner may read are readable inside; what else lies around is not in the image."""
     (dockyard.code / "stages" / "slow.py").chmod(0o600)
     (dockyard.code / "secret.txt").write_text("not for the image")
+    for name in (".slow.py.swp", "slow.py~"):
+        (dockyard.code / "stages" / name).write_text("an editor's")
     ended = dockyard(*BUILD, seconds=300)
     assert ended.code == 0, ended.err
     image = check(engine, dockyard, tmp_path / "inside")
+    inside = {path.name for path in (tmp_path / "inside" / "stages").iterdir()} - {"__pycache__"}
+    assert inside == {path.name for path in (dockyard.code / "stages").glob("*.py")}
+    assert {".slow.py.swp", "slow.py~"}.isdisjoint(inside)
     lines = ended.out.splitlines()
     name, number = image_name(dockyard), image.id.removeprefix("sha256:")[:12]
     assert lines[0].startswith(f"{name}: building from ")
@@ -139,6 +147,29 @@ def test_an_image_in_use_is_left_alone(engine: DockerClient, dockyard: House) ->
     (dockyard.code / "stages" / "slow.py").write_text("1\n")
     assert dockyard(*BUILD).code == 0
     assert not nameless(engine, dockyard)
+
+
+def test_an_image_that_a_run_may_yet_need_stays(engine: DockerClient, dockyard: House) -> None:
+    """A step is at work in one image of this name; a later one may start in what is replaced meanwhile."""
+    assert dockyard(*BUILD, seconds=300).code == 0
+    first = engine.images.get(image_name(dockyard))
+    gpu = image_name(dockyard).replace(":cpu", ":gpu")
+    others = {containers_of_runs.RUN: "/runs/other", build.NAME_LABEL: "floodrunner-of-another:cpu"}
+    other = engine.containers.create(BASE_IMAGE, labels=others)
+    step = engine.containers.create(BASE_IMAGE, labels={containers_of_runs.RUN: "/runs/demo", build.NAME_LABEL: gpu})
+    try:
+        (dockyard.code / "stages" / "slow.py").write_text("")
+        assert dockyard(*BUILD).code == 0
+        assert nameless(engine, dockyard) == {first.id}
+        assert "up to date" in dockyard(*BUILD).out
+        assert nameless(engine, dockyard) == {first.id}
+        step.remove()
+        assert "up to date" in dockyard(*BUILD).out
+        assert not nameless(engine, dockyard)
+    finally:
+        other.remove()
+        with contextlib.suppress(NotFound):
+            step.remove()
 
 
 def test_other_names_of_an_image_stay(engine: DockerClient, dockyard: House) -> None:
