@@ -142,22 +142,21 @@ def clean(target: str, state: bool, yes: bool) -> None:
 
     workdir, run = folders.find(target)
     with record.lock(workdir, "floodrunner clean"):
-        for left in folders.left_behind(workdir):
-            click.echo(f"{left.step}: stopping {left.name}, left by a run that was killed")
-            folders.reclaim(workdir / left.step)
-        for step in run["steps"]:
-            folders.reclaim(workdir / step)
-        paths = folders.removable(workdir, state)
+        paths, at_work = folders.removable(workdir, state), folders.left_behind(workdir)
         if not paths:
             click.echo(f"{words.here(workdir)}: nothing to remove; --state removes training state as well")
             return
+        for left in at_work:
+            click.echo(f"{left.step} is still at work in {left.name}, left by a run that was killed; this stops it")
         if not yes:
             if not sys.stdin.isatty():
                 raise UserError(f"{workdir}: nobody to ask; add --yes to remove {len(paths)} files and folders")
             if not click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?"):
                 click.echo(f"{words.here(workdir)}: nothing was removed")
                 return
-        folders.clean(workdir, paths)
+        for step in {*run["steps"], *(left.step for left in at_work)}:
+            folders.reclaim(workdir / step)
+        folders.clean(workdir, folders.removable(workdir, state))
     kept = f"; training state is kept in {words.here(workdir)}, --state removes it" if workdir.exists() else ""
     click.echo(f"{words.here(workdir)}: removed what its steps had made{kept}")
 

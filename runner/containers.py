@@ -110,6 +110,8 @@ def _exit(state: dict[str, Any]) -> Exit:
         return Exit(code, "out of memory (the container was killed for it)")
     if state.get("Error"):
         return Exit(code, f"the Docker engine could not run it: {state['Error']}")
+    if code == 128 + signal.SIGKILL:
+        return Exit(code, "killed from outside (docker kill, docker stop, or no memory left); run again")
     signalled = code > 128 and code != _contract.INTERRUPTED
     return Exit(code, killed_by(code - 128) if signalled else "")
 

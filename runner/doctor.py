@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -50,24 +49,14 @@ def _python(version: tuple[int, ...]) -> Finding:
 
 
 def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
-    yield from _packages()
+    """The packages that stages use, read from their metadata; and whether the largest of them loads."""
+    there = [f"{name} {version}" for name in local.distributions() if (version := local.version(name)) is not None]
+    if missing := local.missing():
+        yield Finding("trouble", f"not installed: {', '.join(missing)}", "run 'make test' or 'make demo' once")
+        return
+    if there:
+        yield Finding("ok", f"packages: {', '.join(there)}")
     yield keras.result()
-
-
-def _packages() -> list[Finding]:
-    """The packages that stages use; read from their metadata."""
-    names, there, missing = local.distributions(), [], []
-    for name in names:
-        try:
-            there.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(name)
-    if any(each.startswith("tensorflow") for each in there):  # two packages for different machines; one is enough
-        missing = [name for name in missing if not name.startswith("tensorflow")]
-    found = [Finding("ok", f"packages: {', '.join(there)}")] if there else []
-    if missing:
-        found.append(Finding("trouble", f"not installed: {', '.join(missing)}", "run 'make test' or 'make demo' once"))
-    return found
 
 
 def _tensorflow() -> Finding:
@@ -94,7 +83,10 @@ def _tensorflow() -> Finding:
             "this processor may lack AVX, which TensorFlow needs: use a newer machine",
         )
     last = (answer.stderr.strip().splitlines() or ["no output"])[-1]
-    return Finding("trouble", f"Keras does not load: {last}", "install again: remove .venv, then run 'make demo'")
+    advice = "install again: remove .venv, then run 'make demo'"
+    if os.environ.get("KERAS_BACKEND"):
+        advice = f"unset KERAS_BACKEND, which is {os.environ['KERAS_BACKEND']}"
+    return Finding("trouble", f"Keras does not load: {last}", advice)
 
 
 def _wsl(version: int) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from stages import _contract
 
 _HOME = "/tmp"
 _WHOLE_LOG = {"max-size": "1t"}  # else who takes over a container could not copy all of it
+_BACKENDS = ("tensorflow", "jax")
 _CUDA_CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
 
@@ -170,9 +171,9 @@ def _other_backend(kind: str) -> str:
     wanted, there = os.environ.get("KERAS_BACKEND"), images.variables(images.get(kind)).get("KERAS_BACKEND")
     if not wanted or not there or wanted == there:
         return ""
+    instead = f", or floodrunner build --gpu --backend {wanted}" if kind == images.GPU and wanted in _BACKENDS else ""
     return (
-        f"KERAS_BACKEND is {wanted}, the image {images.name(kind)} was built for {there}; unset KERAS_BACKEND, or "
-        f"floodrunner build --gpu --backend {wanted}"
+        f"KERAS_BACKEND is {wanted}, the image {images.name(kind)} was built for {there}; unset KERAS_BACKEND{instead}"
     )
 
 

@@ -22,11 +22,18 @@ from runner.errors import UserError
 from stages import _contract
 
 _RUNNING, _KERAS = ".running", ".keras"
+_MOST_NAMES = 3
 _ORPHAN_LEAVES_S = 30  # a little more than a stage gives itself when its runner is gone
 
 
 def unavailable(jobs: Sequence[Job], root: Path) -> str:
-    return ""
+    lacking = missing()
+    if not lacking:
+        return ""
+    more = f" and {len(lacking) - _MOST_NAMES} more" if len(lacking) > _MOST_NAMES else ""
+    return (
+        f"the packages that steps need are not installed ({', '.join(lacking[:_MOST_NAMES])}{more}); make demo does it"
+    )
 
 
 def identity(gpu: bool) -> dict[str, str]:
@@ -34,10 +41,7 @@ def identity(gpu: bool) -> dict[str, str]:
     found = {"engine": "local", "python": ".".join(platform.python_version_tuple()[:2])}
     found["backend"] = keras_settings(Path())["KERAS_BACKEND"]
     names = distributions() + (["jax", "jaxlib"] if found["backend"] == "jax" else [])
-    for name in names:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+    return found | {name: there for name in names if (there := version(name)) is not None}
 
 
 def keras_settings(home: Path) -> dict[str, str]:
@@ -165,3 +169,18 @@ def distributions() -> list[str]:
         return []
     ours = (text for text in requirements if re.search(r"extra\s*==\s*['\"]stages['\"]", text))
     return sorted({re.split(r"[^\w.-]", text)[0] for text in ours})
+
+
+def missing() -> list[str]:
+    """Those of them that are not installed. Of TensorFlow's two, for different machines, one is enough."""
+    lacking = [name for name in distributions() if version(name) is None]
+    has_tensorflow = any(name.startswith("tensorflow") and name not in lacking for name in distributions())
+    return [name for name in lacking if not (has_tensorflow and name.startswith("tensorflow"))]
+
+
+def version(name: str) -> str | None:
+    """Of an installed package; None if it is not."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

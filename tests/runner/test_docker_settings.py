@@ -172,13 +172,20 @@ def test_what_is_told_of_a_gpu_that_is_not_given(job: Job, engine: dict[str, Any
     assert docker_engine.notes([job]) == []
 
 
+KILLED = "killed from outside (docker kill, docker stop, or no memory left); run again"
+
+
 @pytest.mark.parametrize(
     ("state", "code", "cause"),
     [
         ({"ExitCode": 0}, 0, ""),
         ({"ExitCode": 3}, 3, ""),
         ({"ExitCode": 130}, 130, ""),
-        ({"ExitCode": 137}, 137, "killed by SIGKILL (often: out of memory)"),
+        (
+            {"ExitCode": 137},
+            137,
+            "killed from outside (docker kill, docker stop, or no memory left); run again",
+        ),
         ({"ExitCode": 137, "OOMKilled": True}, 137, "out of memory (the container was killed for it)"),
         ({"ExitCode": 139}, 139, "killed by SIGSEGV (a fault in a library)"),
         ({"ExitCode": 127, "Error": "no such file"}, 127, "the Docker engine could not run it: no such file"),

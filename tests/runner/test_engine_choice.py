@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner import engines
-from runner.engines import Job
+from runner.engines import Job, local
 from runner.errors import UserError
 
 if TYPE_CHECKING:
@@ -90,3 +90,16 @@ def test_of_a_run_folder(done: House) -> None:
     assert json.loads(file.read_text())["engine"]["name"] == "local"
     file.write_text("{")  # damaged: as if there were none
     assert f"engine local (docker: {NO_ENGINE})" in done("plan", "p.yaml").out
+
+
+def test_processes_need_the_packages_that_a_containers_runner_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["h5py", "no-such-package", "numpy", "tensorflow", "tensorflow-cpu"]  # the last two: one is enough
+    monkeypatch.setattr(local, "distributions", lambda: names)
+    assert local.missing() == ["no-such-package"]
+    assert local.unavailable([JOB], Path("/")) == (
+        "the packages that steps need are not installed (no-such-package); make demo installs them"
+    )
+    monkeypatch.setattr(local, "distributions", lambda: [f"none{number}" for number in range(5)])
+    assert "not installed (none0, none1, none2 and 2 more);" in local.unavailable([JOB], Path("/"))
+    monkeypatch.setattr(local, "distributions", lambda: ["numpy"])
+    assert local.unavailable([JOB], Path("/")) == ""

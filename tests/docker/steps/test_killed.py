@@ -173,7 +173,10 @@ def test_clean_stops_it(ship: Ship, at_line: Wait, left_behind: LeftBehind, fold
     (ship.work / "link").symlink_to("runs")
     ended = ship.house("clean", folder, "--yes", "--state")
     assert ended.code == 0, ended.err
-    assert f"count: stopping container {container.name}, left by a run that was killed" in ended.out
+    assert (
+        f"count is still at work in container {container.name}, left by a run that was killed; this stops it"
+        in ended.out
+    )
     assert not (ship.work / "runs" / "demo").exists()
     assert left_behind() == []
 
