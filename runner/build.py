@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
 import subprocess
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from runner import __version__, build_log, builders, containers, docker_api, images, machine, record, sources, words
+from runner import __version__, build_log, builders, containers, docker_api, images, machine, record, words
 from runner.build_log import BuildLog
 from runner.builders import CannotBuild, Order, Said
 from runner.errors import StepFailed, UserError
@@ -35,7 +33,6 @@ RECIPE_LABEL = "org.floodrunner.recipe"
 _NEED_BYTES = {images.CPU: 4e9, images.GPU: 13e9}  # twice the image: a step's files become a layer by being copied
 _TENSORFLOW_FAILS_FROM = 12.0  # compute capability: TensorFlow 2.21 has no code for RTX 50 cards
 _TRIES = 3
-_COMMENT = re.compile(r"\s*#(?!\s*(syntax|escape|check)\s*=)")
 _STEP_CHARACTERS, _TEXT_CHARACTERS = 80, 300
 
 
@@ -95,7 +92,7 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
       Interrupted: on Ctrl-C; no container of it is left then.
     """
     name, dockerfile = images.name(kind), f"Dockerfile.{kind}"
-    _check(name, root / dockerfile)
+    _check(root / dockerfile)
     client, before = docker_api.connect(), docker_api.image(name)
     source, archive = _snapshot(root, dockerfile)
     # Under a name of its own until it is whole; two builds at a time do not meet.
@@ -108,8 +105,15 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
         return
     if before is None:
         _check_room(name, _NEED_BYTES[kind])
-    environment = _environment(order, base, archive)
-    order = replace(order, labels=_labels(name, source, environment, recipe, root))
+    ingredients = images.ingredients(root, kind)
+    labels = {
+        images.SOURCE_LABEL: source,
+        images.INGREDIENTS_LABEL: ingredients,
+        images.ENVIRONMENT_LABEL: _environment(ingredients, args, base),
+        NAME_LABEL: name,
+        RECIPE_LABEL: recipe,
+    }
+    order = replace(order, labels={**labels, **_oci_labels(root)})
     command = builders.buildkit_command()
     with Stop().listening():
         way = f"BuildKit ({' '.join(command[:2])})" if command else builders.CLASSIC
@@ -127,11 +131,7 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
         print(f"{name}: the source changed meanwhile; floodrunner build --{kind} brings the image up to date")
 
 
-def _check(name: str, dockerfile: Path) -> None:
-    from docker.utils import match_tag
-
-    if not match_tag(name):
-        raise UserError(f"FLOODRUNNER_IMAGE: {name!r} cannot be an image's name; use small letters, digits and '-'")
+def _check(dockerfile: Path) -> None:
     if not dockerfile.is_file():
         raise UserError(
             f"{dockerfile}: there is no such file; images are built in a checkout of Floodrunner, by its "
@@ -166,36 +166,19 @@ def _recipe(order: Order, base: str, archive: bytes) -> str:
     return hashlib.sha256(json.dumps(rest).encode() + archive).hexdigest()
 
 
-def _environment(order: Order, base: str, archive: bytes) -> str:
-    """A hash of what decides what is in an image besides our source: the Dockerfile, what it copies, and the base.
+def _environment(ingredients: str, args: dict[str, str], base: str) -> str:
+    """A hash of what decides what is in an image besides our source: its ingredients, the back end, the base.
 
-    Comments in the Dockerfile do not count: nobody wants to train again for a better one. Nor does what only another
-    image is made of. A base that is pinned by its digest is the same everywhere; of another one, what it is here.
+    A base that is pinned by its digest is the same everywhere; of another one, what it is here.
     """
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        files = {entry.name: tar.extractfile(entry) for entry in tar if entry.isreg()}
-        contents = {name: file.read() for name, file in files.items() if file is not None}
-    lines = contents[order.dockerfile].decode().splitlines()
-    text = "\n".join(line for line in lines if line.strip() and not _COMMENT.match(line))
-    contents[order.dockerfile] = text.encode()
-    copied = [path for line in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.MULTILINE) for path in line.split()]
-    ours = [path for path in copied if path not in sources.PACKAGES]
-    parts = {
-        name: hashlib.sha256(content).hexdigest()
-        for name, content in contents.items()
-        if name == order.dockerfile or any(name == path or name.startswith(f"{path}/") for path in ours)
-    }
     image = None if "@sha256:" in base else docker_api.image(base)
-    args = {key: value for key, value in order.args.items() if key != "BASE_IMAGE"}
-    return hashlib.sha256(json.dumps([parts, args, image.id if image else base], sort_keys=True).encode()).hexdigest()
+    others = {key: value for key, value in args.items() if key != "BASE_IMAGE"}
+    parts = [ingredients, others, image.id if image else base]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _labels(name: str, source: str, environment: str, recipe: str, root: Path) -> dict[str, str]:
+def _oci_labels(root: Path) -> dict[str, str]:
     found = {
-        images.SOURCE_LABEL: source,
-        images.ENVIRONMENT_LABEL: environment,
-        NAME_LABEL: name,
-        RECIPE_LABEL: recipe,
         "org.opencontainers.image.created": record.now(),
         "org.opencontainers.image.version": __version__,
     }

@@ -46,11 +46,14 @@ def address() -> str:
             raise UserError(f"no Docker engine at {SOCKET}; install or start Docker")
         return f"unix://{socket}"
     try:
-        scheme, host = urlsplit(found).scheme, urlsplit(found).hostname
-    except ValueError:  # a bracket is missing
+        parts = urlsplit(found)
+        scheme, host, _ = parts.scheme, parts.hostname, parts.port
+    except ValueError:  # a bracket is missing, a port is too large
         raise UserError(f"{found} is no Docker engine's address; mend or unset DOCKER_HOST") from None
     if scheme == "unix":
         return found
+    if not scheme:
+        raise UserError(f"{found} is no Docker engine's address; mend or unset DOCKER_HOST")
     if scheme not in ("tcp", "http", "https") or host not in _THIS_MACHINE:
         raise UserError(
             f"the Docker engine at {found} is not on this machine and does not see its files; run Floodrunner there, "

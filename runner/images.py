@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,27 @@ if TYPE_CHECKING:
 
 CPU, GPU = "cpu", "gpu"
 SOURCE_LABEL = "org.floodrunner.source"
+INGREDIENTS_LABEL = "org.floodrunner.ingredients"
 ENVIRONMENT_LABEL = "org.floodrunner.environment"
-"""Labels that `floodrunner build` gives an image: a hash of our source in it, and of what else goes into it."""
+"""Labels that `floodrunner build` gives an image, hashes of our source in it; of the files that say what else goes into
+it; and of all that else, base image and back end included."""
+
+_NAME = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
+_COMMENT = re.compile(r"\s*#(?!\s*(syntax|escape|check)\s*=)")
 
 
 def name(kind: str) -> str:
-    """`floodrunner:cpu`. FLOODRUNNER_IMAGE changes the part before the colon, for two checkouts on one machine."""
-    return f"{os.environ.get('FLOODRUNNER_IMAGE') or 'floodrunner'}:{kind}"
+    """`floodrunner:cpu`. FLOODRUNNER_IMAGE changes the part before the colon, for two checkouts on one machine.
+
+    Raises:
+      UserError: if that cannot be an image's name.
+    """
+    repository = os.environ.get("FLOODRUNNER_IMAGE") or "floodrunner"
+    if not _NAME.fullmatch(repository):
+        raise UserError(
+            f"FLOODRUNNER_IMAGE: {repository!r} cannot be an image's name; use small letters, digits and '-', no tag"
+        )
+    return f"{repository}:{kind}"
 
 
 def source_hash(root: Path) -> str:
@@ -39,6 +54,22 @@ def source_hash(root: Path) -> str:
             if path.is_file() and not any(_left_out(part) for part in inside.parts):
                 found[inside.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def ingredients(root: Path, kind: str) -> str:
+    """One hash of the files that say what an image holds besides our source: its Dockerfile, and what that copies.
+
+    Comments in the Dockerfile do not count: nobody wants to train again for a better one. Nor does what only another
+    image is made of. "" where there is no Dockerfile, as in an installed package.
+    """
+    dockerfile = root / f"Dockerfile.{kind}"
+    if not dockerfile.exists():
+        return ""
+    lines = [line for line in dockerfile.read_text().splitlines() if line.strip() and not _COMMENT.match(line)]
+    copied = [path for line in lines if (found := re.match(r"COPY (?!--)(.+) \S+$", line)) for path in found[1].split()]
+    there = [path for path in copied if path not in PACKAGES and (root / path).is_file()]
+    files = {path: hashlib.sha256((root / path).read_bytes()).hexdigest() for path in there}
+    return hashlib.sha256(json.dumps([lines, files], sort_keys=True).encode()).hexdigest()
 
 
 def _left_out(name: str) -> bool:
@@ -66,6 +97,9 @@ def trouble(kind: str, root: Path) -> str:
         return f"the image {name(kind)} does not say what it was built from; {build} makes one that does"
     if built_from != source_hash(root):
         return f"the image {name(kind)} holds another source than {root}; {build} brings it up to date, in seconds"
+    wanted = ingredients(root, kind)
+    if wanted and image.labels.get(INGREDIENTS_LABEL) != wanted:
+        return f"the image {name(kind)} holds other packages than {root} asks for; {build} installs them"
     return ""
 
 

@@ -31,9 +31,8 @@ def unavailable(jobs: Sequence[Job], root: Path) -> str:
     if not lacking:
         return ""
     more = f" and {len(lacking) - _MOST_NAMES} more" if len(lacking) > _MOST_NAMES else ""
-    return (
-        f"the packages that steps need are not installed ({', '.join(lacking[:_MOST_NAMES])}{more}); make demo does it"
-    )
+    names = ", ".join(lacking[:_MOST_NAMES])
+    return f"the packages that steps need are not installed ({names}{more}); make demo installs them"
 
 
 def identity(gpu: bool) -> dict[str, str]:

@@ -131,6 +131,10 @@ def test_an_edit_makes_the_image_stale_until_it_is_built_again(
     assert not any("RUN python3 -m venv" in line for line in ended.out.splitlines())
     assert not nameless(engine, dockyard)
     assert first.id not in {image.id for image in engine.images.list(all=True)}
+    assert trouble(dockyard) == ""
+    with open(dockyard.code / "requirements" / "cpu.txt", "a") as file:
+        file.write("# another package\n")
+    assert "holds other packages than" in trouble(dockyard)
 
 
 def test_an_image_in_use_is_left_alone(engine: DockerClient, dockyard: House) -> None:

@@ -64,7 +64,8 @@ def make_image(
         (folder / "script").write_text(f'[ "$*" = "-m stages._gpu" ] || exit 9\n{script}\n')
         (folder / "Dockerfile").write_text(
             f"FROM {BASE_IMAGE}\nCOPY script /script\nENV KERAS_BACKEND={backend}\n"
-            f"LABEL {images.SOURCE_LABEL}={source or images.source_hash(root)} {images.ENVIRONMENT_LABEL}=none\n"
+            f"LABEL {images.SOURCE_LABEL}={source or images.source_hash(root)} {images.ENVIRONMENT_LABEL}=none "
+            f"{images.INGREDIENTS_LABEL}={images.ingredients(root, kind)}\n"
             'ENTRYPOINT ["/bin/sh", "/script", "-m", "stages"]\n'
         )
         image, _ = engine.images.build(path=str(folder), tag=images.name(kind), rm=True, forcerm=True)

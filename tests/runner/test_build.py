@@ -99,7 +99,7 @@ def test_refused_before_anything_is_sent(house: House) -> None:
     house.environment["FLOODRUNNER_IMAGE"] = "Two Words"
     ended = house("build", "--cpu")
     assert ended.code == 2
-    assert ended.error.startswith("FLOODRUNNER_IMAGE: 'Two Words:cpu' cannot be an image's name; use small letters")
+    assert ended.error.startswith("FLOODRUNNER_IMAGE: 'Two Words' cannot be an image's name; use small letters")
 
 
 def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,8 +222,7 @@ def test_environment_is_what_goes_into_an_image_besides_the_source(
         (tmp_path / name).write_text(name)
 
     def of(kind: str, base: str = "debian@sha256:1", **args: str) -> str:
-        order = Order("t", f"Dockerfile.{kind}", args, {}, "host", True)
-        return build._environment(order, base, builders.context(tmp_path, order.dockerfile))
+        return build._environment(images.ingredients(tmp_path, kind), args, base)
 
     cpu, gpu = of("cpu"), of("gpu")
     assert cpu != gpu
@@ -242,15 +241,13 @@ def test_environment_is_what_goes_into_an_image_besides_the_source(
     assert of("gpu") == gpu
 
 
-def test_comments_in_a_dockerfile_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_comments_in_a_dockerfile_do_not_count(tmp_path: Path) -> None:
     """But what stands in a step does, and what looks like a comment and tells the builder how to read."""
-    monkeypatch.setattr(docker_api, "image", lambda name: None)
     (tmp_path / "stages").mkdir()
 
     def of(*lines: str) -> str:
         (tmp_path / "Dockerfile.cpu").write_text("\n".join(lines))
-        order = Order("t", "Dockerfile.cpu", {}, {}, "host", True)
-        return build._environment(order, "debian", builders.context(tmp_path, order.dockerfile))
+        return images.ingredients(tmp_path, "cpu")
 
     plain = of("FROM debian", "RUN a \\", " && b", "COPY stages /stages")
     assert of("# All.", "FROM debian", "", "  # why", "RUN a \\", "# more", " && b", "COPY stages /stages") == plain
