@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from docker.errors import DockerException
+from requests.exceptions import RequestException
 
 from runner import docker_api
 from tests.docker.steps.conftest import Ship, is_root
@@ -48,7 +50,7 @@ class Daemon:
     def answers(self) -> bool:
         try:
             return bool(self._engine.ping())
-        except Exception:
+        except (DockerException, RequestException):
             return False
 
     def end(self, number: int) -> None:
