@@ -115,8 +115,8 @@ def status(target: str | None) -> None:
     from runner import folders, record, summary
 
     workdir, run = folders.find(target)
-    alone = run.get("status") == "running" and record.holder(workdir) is None  # its runner was killed
-    _print(summary.status(workdir, run, folders.left_behind(workdir) if alone else ()))
+    alone = record.holder(workdir) is None
+    _print(summary.status(workdir, run, [each for each in folders.left_behind(workdir) if each.at_work and alone]))
 
 
 @cli.command()
@@ -142,19 +142,20 @@ def clean(target: str, state: bool, yes: bool) -> None:
 
     workdir, run = folders.find(target)
     with record.lock(workdir, "floodrunner clean"):
-        paths, at_work = folders.removable(workdir, state), folders.left_behind(workdir)
-        if not paths:
+        paths, left = folders.removable(workdir, state), folders.left_behind(workdir)
+        if not paths and not left:
             click.echo(f"{words.here(workdir)}: nothing to remove; --state removes training state as well")
             return
-        for left in at_work:
-            click.echo(f"{left.step} is still at work in {left.name}, left by a run that was killed; this stops it")
+        for each in left:
+            if each.at_work:
+                click.echo(f"{each.step} is still at work in {each.name}, left by a run that was killed; this stops it")
         if not yes:
             if not sys.stdin.isatty():
                 raise UserError(f"{workdir}: nobody to ask; add --yes to remove {len(paths)} files and folders")
             if not click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?"):
                 click.echo(f"{words.here(workdir)}: nothing was removed")
                 return
-        for step in {*run["steps"], *(left.step for left in at_work)}:
+        for step in {*run["steps"], *(each.step for each in left)}:
             folders.reclaim(workdir / step)
         folders.clean(workdir, folders.removable(workdir, state))
     kept = f"; training state is kept in {words.here(workdir)}, --state removes it" if workdir.exists() else ""
@@ -217,7 +218,7 @@ def _setting(
     read, known = spec.load(Path(wsl.here(pipeline))), registry.scan()
     folder = _folder(workdir) if workdir else folders.default(read.spec.name)
     planned = planning.make(read, known, folder, planning.Options(inputs, sets, force, start))
-    former = ((record.read_json(planned.workdir / record.RUN_FILE) or {}).get("engine") or {}).get("name", "")
+    former = record.former_engine(planned.workdir, [step.id for step in planned.steps])
     jobs = [planned.job(step) for step in planned.steps]
     name, chosen, reason = engines.choose(engine, jobs, known.root, former)
     return running.Setting(read, planned, name, chosen, reason, known.root, ["floodrunner", *sys.argv[1:]])

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
@@ -30,6 +31,7 @@ LOCK_FILE = ".container"
 AT_WORK = ("running", "paused", "restarting")
 _TIME_TO_SAVE_S = 60
 _LAST_WORDS_S = 10
+_ENGINE_COMES_BACK_S = 10
 
 
 class Running:
@@ -38,6 +40,8 @@ class Running:
     def __init__(self, container: Container, folder: Path) -> None:
         self._container = container
         self._log = folder / _contract.LOG_FILE
+        self._where = docker_api.address()
+        self._lost = False
         self._exit: Future[Exit] = Future()
         Thread(target=self._follow, daemon=True).start()
 
@@ -58,32 +62,62 @@ class Running:
         self._signal(signal.SIGKILL)
 
     def close(self) -> None:
-        with _gone_is_fine():
-            self._container.remove(force=True, v=True)
+        if not self._lost:  # else it may still be at work, and who comes later can take it over
+            with _gone_is_fine():
+                self._container.remove(force=True, v=True)
 
     def _signal(self, number: signal.Signals) -> None:
         with _gone_is_fine():
             self._container.kill(signal=number.name)
 
     def _follow(self) -> None:
+        """Ends with an `Exit` whatever happens: the runner waits for that."""
         from docker.errors import NotFound
         from requests.exceptions import RequestException
 
         copying = Thread(target=self._copy_log, daemon=True)
         copying.start()
         try:
-            self._container.client.api.wait(self._container.id, timeout=None)
-            copying.join(_LAST_WORDS_S)
+            self._wait()
+            self._let_finish(copying)
             self._container.reload()
             self._exit.set_result(_exit(self._container.attrs["State"]))
         except NotFound:
             self._exit.set_result(_REMOVED)
         except RequestException:
-            text = f"the Docker engine at {docker_api.address()} is gone; start it and run again"
+            self._lost = True
+            text = f"the Docker engine at {self._where} is gone; start it and run again"
             self._exit.set_result(Exit(_contract.FAILED, text))
         except Exception as error:
-            text = f"the Docker engine at {docker_api.address()} does not answer as it should: {words(error)}"
+            text = f"the Docker engine at {self._where} does not answer as it should: {docker_api.reason(error)}"
             self._exit.set_result(Exit(_contract.FAILED, text))
+
+    def _wait(self) -> None:
+        """Raises RequestException if the engine is gone and does not come back soon. With live-restore a container
+        outlives a restart of its engine."""
+        from docker.errors import APIError
+        from requests.exceptions import RequestException
+
+        deadline = None
+        while True:
+            try:
+                if deadline is not None:
+                    self._container.reload()
+                self._container.client.api.wait(self._container.id, timeout=None)
+                return
+            except APIError:
+                raise
+            except RequestException:
+                deadline = deadline or time.monotonic() + _ENGINE_COMES_BACK_S
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def _let_finish(self, copying: Thread) -> None:
+        """Gives the copy of what was printed the time that it takes, as long as it gets on."""
+        size = -1
+        while copying.is_alive() and size != (size := self._log.stat().st_size if self._log.exists() else 0):
+            copying.join(_LAST_WORDS_S)
 
     def _copy_log(self) -> None:
         """From the container's first line on: what a killed runner had copied of it is written once more."""
@@ -147,15 +181,16 @@ def end(container: Container) -> None:
         if container.status == "paused":
             container.unpause()
         if container.status in AT_WORK:
-            container.stop(timeout=_TIME_TO_SAVE_S)
+            container.kill(signal="SIGTERM")
+            container.wait(timeout=_TIME_TO_SAVE_S)
         container.remove(v=True)
     except NotFound:
         pass
     except (DockerException, RequestException) as error:
         name = container.name
         raise UserError(
-            f"container {name}, left by a run that was killed, cannot be ended: {words(error)}; "
-            f"docker rm -f {name} ends it without saving its state; then run again"
+            f"container {name}, left by a run that was killed, has not ended: {docker_api.reason(error)}; "
+            f"wait for it and run again; docker rm -f {name} ends it without saving its state"
         ) from None
 
 
@@ -168,7 +203,7 @@ def check_lock(folder: Path) -> None:
     except BlockingIOError:
         raise UserError(
             f"{folder}: a container is still at work there; if its Docker engine does not answer, start that; else "
-            f"docker ps --filter label={STEP}={folder.name} names it: docker stop it, then run again"
+            f"docker ps --filter label={STEP}={folder.name} names it: docker stop -t 600 it, then run again"
         ) from None
     except OSError:  # no such file; a file system without locks
         pass
@@ -182,8 +217,3 @@ def _gone_is_fine() -> Iterator[None]:
 
     with contextlib.suppress(DockerException, RequestException):
         yield
-
-
-def words(error: Exception) -> str:
-    """What an error of the SDK says, in one line."""
-    return " ".join(str(getattr(error, "explanation", None) or error).split())

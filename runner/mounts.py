@@ -70,8 +70,8 @@ def _behind_links(path: Path) -> Iterator[tuple[Path, Path]]:
                     break
                 inside = Path(os.path.abspath(inside.parent / to))
                 outside = Path(os.path.abspath(Path(os.path.realpath(outside.parent), to)))
-                if outside.exists() and not inside.is_relative_to(path):
-                    yield (inside, outside) if outside.is_dir() else (inside.parent, outside.parent)
+                if os.path.exists(outside) and not inside.is_relative_to(path):
+                    yield (inside, outside) if os.path.isdir(outside) else (inside.parent, outside.parent)
 
 
 def _is_system(path: Path) -> bool:

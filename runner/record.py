@@ -164,6 +164,25 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def former_engine(workdir: Path, steps: Sequence[str]) -> str:
+    """The engine that a run folder's steps have run in; where they differ, that of those which took longest.
+
+    Where none is done, but one has a state to go on from, that of the run that made it; "" where there is nothing
+    that another engine would do again.
+    """
+    seconds: dict[str, float] = {}
+    for step in steps:
+        if (done := read_step(workdir / step)) is not None:
+            seconds[done.engine] = seconds.get(done.engine, 0) + done.seconds
+    if seconds:
+        return max(seconds, key=seconds.__getitem__)
+    states = (workdir / step / STATE for step in steps)
+    if not any(state.is_dir() and any(state.iterdir()) for state in states):
+        return ""
+    engine = (read_json(workdir / RUN_FILE) or {}).get("engine")
+    return str(engine.get("name", "")) if isinstance(engine, dict) else ""
+
+
 def set_state_aside(folder: Path) -> Path | None:
     """Moves a step's `state/` to the next free `state.1`, `state.2`, ...; returns where, None if there was none."""
     state = folder / STATE

@@ -143,7 +143,7 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
         code, text = BUG, f"put a link in the place of {_contract.PARTIAL}"  # its target is nobody's to move
     if code == DONE:
         missing = [port for port, path in job.outputs.items() if not os.path.exists(path)]
-        clashing = sorted(OURS.intersection(os.listdir(job.folder / _contract.PARTIAL)))
+        clashing = [] if missing else sorted(OURS.intersection(os.listdir(job.folder / _contract.PARTIAL)))
         if missing or clashing:
             code, text = BUG, f"wrote {clashing[0]}, a name of ours" if clashing else f"did not write {missing[0]}"
     if code == BUG:
@@ -215,10 +215,11 @@ def _work(run: _Run, step: Step, parts: Parts, job: Job, left: _Left | None, rea
 
 
 def _end_left(run: _Run, but: str = "") -> None:
-    """Ends what a killed runner left at work in the run folder, but for one step's."""
+    """Ends and removes what a killed runner left in the run folder, but for one step's."""
     for left in folders.left_behind(run.setting.plan.workdir):
         if left.step != but:
-            run.show.note(f"{left.step}: stopping {left.name}, left by a run that was killed")
+            if left.at_work:
+                run.show.note(f"{left.step}: stopping {left.name}, left by a run that was killed")
             folders.reclaim(run.setting.plan.folder(left.step))
 
 
@@ -244,6 +245,8 @@ def _prepare(run: _Run, step: Step, job: Job) -> None:
         record.withdraw(job.folder)  # should this try be cut off, the next run goes on with it
     if step.again == FORCED and (aside := record.set_state_aside(job.folder)):
         run.show.note(f"{step.id}: its former state is kept in {words.here(aside)}")
+    if (job.folder / _contract.STATE).is_symlink():
+        raise UserError(f"{job.folder / _contract.STATE}: is a link, not a folder of ours; remove it and run again")
     record.remove(job.folder / _contract.PARTIAL)
     (job.folder / _contract.PARTIAL).mkdir()
     (job.folder / _contract.STATE).mkdir(exist_ok=True)
@@ -383,5 +386,12 @@ def _status(error: BaseException) -> str:
 
 
 def _last_line(log: Path) -> str:
-    lines = log.read_bytes()[-4000:].decode("utf-8", "replace").split("\n")
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 4000))
+            lines = file.read().decode("utf-8", "replace").split("\n")
+    except FileNotFoundError:
+        if not log.parent.exists():
+            raise
+        lines = []
     return next((line.strip() for line in reversed(lines) if line.strip()), "no output")

@@ -51,7 +51,7 @@ def status(workdir: Path, run: dict[str, Any], left: Sequence[Left] = ()) -> lis
     held = record.holder(workdir)
     steps: dict[str, dict[str, Any]] = run.get("steps", {})
     lines = [f"{run['pipeline']['name']} in {words.here(workdir)}: {_state(run, held)}"]
-    lines += [f"  {each.step} is still at work in {each.name}; run it again to take that over" for each in left]
+    lines += [f"  {each.step} is still at work in {each.name}; the next run goes on with it" for each in left]
     width = max((len(step) for step in steps), default=0)
     for step, facts in steps.items():
         lines.append(f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}")

@@ -56,10 +56,11 @@ class Job:
 
 
 class Left(NamedTuple):
-    """What a killed runner left at work: its step, and what it runs as, as `Running.name`."""
+    """What a killed runner left: its step, what it runs as, as `Running.name`, and whether it has not ended yet."""
 
     step: str
     name: str
+    at_work: bool
 
 
 class Exit(NamedTuple):
@@ -105,7 +106,7 @@ class Engine(Protocol):
         """What the user should know before these jobs start, one line each."""
 
     def left_behind(self, workdir: Path) -> list[Left]:
-        """What a killed runner left at work in a run folder, and what does not leave by itself."""
+        """What a killed runner left of a run folder's steps, ended or not, that does not leave by itself."""
 
     def adopt(self, job: Job) -> Running | None:
         """What a killed runner left that does, or has done, this very job; None if there is no such thing."""
@@ -135,7 +136,7 @@ def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tupl
     With another engine all steps would run again, trainings of weeks among them: only the user's word decides that.
 
     Args:
-      former: the engine that the run folder's record names, if any.
+      former: the engine that the run folder's steps have run in; "" if none has.
 
     Returns:
       Its name, the engine, and why it was chosen.

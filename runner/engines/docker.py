@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from runner import containers, docker_api, images, machine, mounts, record
-from runner.containers import words
 from runner.engines import Job, Left
 from runner.errors import UserError
 from stages import _contract
@@ -68,11 +67,9 @@ def notes(jobs: Sequence[Job]) -> list[str]:
 
 
 def left_behind(workdir: Path) -> list[Left]:
-    found = containers.left_behind(workdir)
     return [
-        Left(each.labels[containers.STEP], f"container {each.name}")
-        for each in found
-        if each.status in containers.AT_WORK
+        Left(each.labels[containers.STEP], f"container {each.name}", each.status in containers.AT_WORK)
+        for each in containers.left_behind(workdir)
     ]
 
 
@@ -95,7 +92,10 @@ def adopt(job: Job) -> containers.Running | None:
 def start(job: Job, root: Path) -> containers.Running:
     kind = _kind(job.gpu)
     if trouble := images.trouble(kind, root):  # the source was edited since the run began, maybe days ago
-        raise UserError(f"step {job.step}: {trouble}, then run again")
+        images.find.cache_clear()
+        if images.trouble(kind, root):
+            raise UserError(f"step {job.step}: {trouble}, then run again")
+        raise UserError(f"step {job.step}: {images.name(kind)} was built anew since this run began; run again")
     record.write_json(job.folder / _contract.JOB_FILE, job.told(gpu=kind == images.GPU))
     image = images.get(kind)
     with _in_words(job, images.name(kind)):
@@ -189,7 +189,7 @@ def _in_words(job: Job, image: str) -> Iterator[None]:
     except ImageNotFound:
         raise UserError(f"step {job.step}: the image {image} is no longer there; floodrunner build makes it") from None
     except (DockerException, RequestException) as error:
-        text = words(error)
+        text = docker_api.reason(error)
         if "bind source path does not exist" in text:
             raise UserError(f"{where} does not see this machine's files: {text}; use --engine local") from None
         if "device driver" in text or "nvidia" in text or "CDI" in text:
@@ -199,7 +199,7 @@ def _in_words(job: Job, image: str) -> Iterator[None]:
             ) from None
         if "no space left" in text:
             raise UserError(f"{where} has a full disk; docker system df says what fills it; {text}") from None
-        raise UserError(f"{where} could not start it: {text}") from None
+        raise UserError(f"{where} could not start it: {text}; floodrunner doctor says more") from None
 
 
 def _size(path: Path) -> int:

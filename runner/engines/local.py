@@ -79,13 +79,13 @@ def reclaim(folder: Path) -> None:
     """A stage whose runner was killed stops by itself; it holds a lock on its folder until then."""
     deadline = time.monotonic() + _ORPHAN_LEAVES_S
     while folder.is_dir():
-        with open(folder / _RUNNING, "a+", encoding="utf-8") as file:
+        with record.open_own(folder / _RUNNING, "a+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
                 file.seek(0)
-                pid = file.read().strip() or "unknown"
+                pid = file.read().decode().strip() or "unknown"
         if time.monotonic() > deadline:
             raise UserError(
                 f"step {folder.name}: process {pid}, left by a run that was killed, is still at work in {folder}; "
@@ -109,7 +109,7 @@ def start(job: Job, root: Path) -> Process:
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     with (
         record.open_own(job.folder / _contract.LOG_FILE, "ab") as log,
-        open(job.folder / _RUNNING, "w", encoding="utf-8") as running,
+        record.open_own(job.folder / _RUNNING, "wb") as running,
     ):
         fcntl.flock(running, fcntl.LOCK_EX)  # inherited: held until the last process of the stage is gone
         process = subprocess.Popen(
@@ -122,7 +122,7 @@ def start(job: Job, root: Path) -> Process:
             start_new_session=True,
             pass_fds=(running.fileno(),),
         )
-        running.write(f"{process.pid}\n")
+        running.write(f"{process.pid}\n".encode())
     return Process(process)
 
 

@@ -12,6 +12,7 @@ import pytest
 from runner import build, containers, docker_api, images, machine
 from runner.engines import Job
 from runner.engines import docker as docker_engine
+from runner.errors import UserError
 
 
 @pytest.fixture
@@ -193,3 +194,41 @@ KILLED = "killed from outside (docker kill, docker stop, or no memory left); run
 )
 def test_how_a_container_can_end(state: dict[str, Any], code: int, cause: str) -> None:
     assert containers._exit(state) == (code, cause)
+
+
+def test_an_engine_whose_socket_is_gone_ends_the_wait(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody says where it was any more: the runner must not wait for ever."""
+    from requests.exceptions import ConnectionError
+
+    class Gone:
+        name, id = "gone", "1"
+        labels = {containers.LOG_START: "0"}  # noqa: RUF012
+        client = property(lambda self: self)
+        api = client
+        removed = False
+
+        def wait(self, *_: object, **__: object) -> None:
+            raise ConnectionError("nobody there")
+
+        reload = logs = wait
+
+        def remove(self, **_: object) -> None:
+            self.removed = True
+
+    (job.folder / "log.txt").touch()
+    monkeypatch.setattr(containers, "_ENGINE_COMES_BACK_S", 0.1)
+    monkeypatch.setattr(docker_api, "address", lambda: "unix:///was/here")
+    gone = Gone()
+    running = containers.Running(gone, job.folder)
+
+    def nowhere() -> str:
+        raise UserError("no Docker engine")
+
+    monkeypatch.setattr(docker_api, "address", nowhere)
+    ended = running.wait(20)
+    assert ended == (1, "the Docker engine at unix:///was/here is gone; start it and run again")
+    running.close()
+    assert not gone.removed  # it may still be at work
+    assert "Traceback" not in capfd.readouterr().err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import engines
+from runner import engines, record
 from runner.engines import Job, local
 from runner.errors import UserError
 
@@ -70,26 +71,22 @@ def test_of_a_run_folder(done: House) -> None:
     again = done("run", "p.yaml")
     assert again.code == 0, again.err
     assert "engine local (as this run folder's steps)" in done("plan", "p.yaml").out
-    file = done.work / "runs" / "demo" / "run.json"
-    run = json.loads(file.read_text())
-    assert run["engine"]["name"] == "local"
-    assert run["engine"]["reason"] == "as this run folder's steps"
-    run["engine"]["name"] = "docker"
-    file.write_text(json.dumps(run))
+    engine = json.loads((done.work / "runs" / "demo" / "run.json").read_text())["engine"]
+    assert (engine["name"], engine["reason"]) == ("local", "as this run folder's steps")
+    for step in ("one", "two", "three"):
+        file = done.work / "runs" / "demo" / step / "step.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "engine": "docker"}))
     for command in ("run", "plan"):
         ended = done(command, "p.yaml")
         assert (ended.code, ended.error) == (
             2,
             f"runs/demo: its steps ran with the engine docker: {NO_ENGINE}; --engine local runs them all again",
         )
-    assert json.loads(file.read_text()) == run
     new = done("plan", "p.yaml", "--workdir", "another")
     assert new.out.startswith(f"demo in another, engine local (docker: {NO_ENGINE})")
-    ended = done("run", "p.yaml", "--engine", "local")
+    ended = done("run", "p.yaml", "--engine", "local", "--force", "one")
     assert ended.code == 0, ended.err
-    assert json.loads(file.read_text())["engine"]["name"] == "local"
-    file.write_text("{")  # damaged: as if there were none
-    assert f"engine local (docker: {NO_ENGINE})" in done("plan", "p.yaml").out
+    assert json.loads((done.work / "runs" / "demo" / "one" / "step.json").read_text())["engine"] == "local"
 
 
 def test_processes_need_the_packages_that_a_containers_runner_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +100,29 @@ def test_processes_need_the_packages_that_a_containers_runner_lacks(monkeypatch:
     assert "not installed (none0, none1, none2 and 2 more);" in local.unavailable([JOB], Path("/"))
     monkeypatch.setattr(local, "distributions", lambda: ["numpy"])
     assert local.unavailable([JOB], Path("/")) == ""
+
+
+def test_the_engine_that_a_run_folders_steps_have_run_in(done: House) -> None:
+    """Not the one of a run that has done nothing."""
+    workdir, steps = done.work / "runs" / "demo", ["one", "two", "three"]
+
+    def edit(file: Path, **values: object) -> None:
+        file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+    assert record.former_engine(workdir, steps) == "local"
+    edit(workdir / "run.json", engine={"name": "docker"})  # begun with another one, and cut off at once
+    assert record.former_engine(workdir, steps) == "local"
+    (workdir / "run.json").unlink()
+    assert record.former_engine(workdir, steps) == "local"
+    edit(workdir / "two" / "step.json", engine="docker", seconds=1e6)  # what takes longest is not to be done again
+    assert record.former_engine(workdir, steps) == "docker"
+    for step in steps:
+        (workdir / step / "step.json").unlink()
+        shutil.rmtree(workdir / step / "state")
+    (workdir / "run.json").write_text('{"engine": {"name": "docker"}}')
+    assert record.former_engine(workdir, steps) == ""  # nothing is done, and nothing half done
+    (workdir / "two" / "state").mkdir()
+    (workdir / "two" / "state" / "training.h5").touch()
+    assert record.former_engine(workdir, steps) == "docker"
+    (workdir / "run.json").write_text('{"engine": "docker"}')
+    assert record.former_engine(workdir, steps) == ""

@@ -82,6 +82,20 @@ def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: Hou
     assert house("run", "p.yaml").code == 0
 
 
+def test_a_crash_whose_log_is_gone(house: House) -> None:
+    breaking(house, "exit")
+    stage = house.code / "stages" / "breaks.py"
+    text = stage.read_text()
+    stage.write_text(
+        text.replace("import os", "import os, pathlib", 1).replace(
+            "os._exit(5)", "(pathlib.Path(context.state).parent / 'log.txt').unlink(); os._exit(5)"
+        )
+    )
+    assert stage.read_text() != text
+    ended = house("run", "p.yaml")
+    assert (ended.code, ended.error.split("; ")[0]) == (1, "step x: crashed with exit code 5: no output")
+
+
 def test_after_a_failure(house: House) -> None:
     house("run", breaking(house, "fail"))
     status = house("status")

@@ -36,7 +36,8 @@ class Daemon:
 
     def __init__(self, engine: DockerClient, wait_for: Wait, log: Path) -> None:
         self._engine, self._wait_for, self._log = engine, wait_for, log
-        self._socket = docker_api.address().removeprefix("unix://")
+        self.address = docker_api.address()
+        self._socket = self.address.removeprefix("unix://")
         self._process = psutil.Process(self._listener())
         self.command = self._process.cmdline()
 
@@ -59,12 +60,16 @@ class Daemon:
         assert not self.answers()
 
     def start(self) -> None:
-        with open(self._log, "ab") as output:
-            started = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
-        self._process = psutil.Process(started.pid)
-        self._wait_for(self.answers, 60)
+        for _ in range(4):  # after kill -9 it may give up on its containerd, which is still about to end
+            with open(self._log, "ab") as output:
+                started = subprocess.Popen(
+                    self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+            self._process = psutil.Process(started.pid)
+            self._wait_for(lambda: self.answers() or started.poll() is not None, 60)  # noqa: B023
+            if self.answers():
+                return
+        pytest.fail(f"the engine does not start again: {self._log}")
 
 
 @pytest.fixture
@@ -81,9 +86,7 @@ def daemon(engine: DockerClient, wait_for: Wait, ship: Ship) -> Iterator[Daemon]
         daemon.start()
 
 
-def test_the_engine_is_stopped_in_the_middle_of_a_step(
-    ship: Ship, daemon: Daemon, at_line: Wait, left_behind: Callable[[], list[str]]
-) -> None:
+def test_the_engine_is_stopped_in_the_middle_of_a_step(ship: Ship, daemon: Daemon, at_line: Wait) -> None:
     """It asks its containers to leave, and waits for them."""
     ship.pipeline(COUNT)
     process = ship.start()
@@ -97,30 +100,28 @@ def test_the_engine_is_stopped_in_the_middle_of_a_step(
     saved = int((ship.folder("count") / "state" / "count").read_text())
     ended = ship.run()
     assert ended.code == 2
-    assert ended.error == f"--engine docker: no Docker engine at {docker_api.address()}; start Docker"
+    assert ended.error == f"--engine docker: no Docker engine at {daemon.address}; start Docker"
     daemon.start()
     goes_on(ship, saved)
-    assert left_behind() == []
+    assert ship.containers() == []  # networks have other ids after a restart
 
 
-def test_the_engine_is_killed_in_the_middle_of_a_step(
-    ship: Ship, daemon: Daemon, at_line: Wait, left_behind: Callable[[], list[str]]
-) -> None:
+def test_the_engine_is_killed_in_the_middle_of_a_step(ship: Ship, daemon: Daemon, at_line: Wait) -> None:
     """Its container works on, and nobody can reach it: nobody else may work on the same state."""
     ship.pipeline(COUNT)
     process = ship.start()
     at_line("count", 5)
     daemon.end(signal.SIGKILL)
     _, err = process.communicate(timeout=60)
-    where = docker_api.address()
+    where = daemon.address
     assert process.returncode == 1
     assert err == (
         f"floodrunner: step count: crashed: the Docker engine at {where} is gone; start it and run again; "
         "its output is in runs/demo/count/log.txt\n"
     )
     at_work = (
-        f"{ship.folder('count')}: a container is still at work there, and its Docker engine does not answer; "
-        "start Docker, then run again"
+        f"{ship.folder('count')}: a container is still at work there; if its Docker engine does not answer, start "
+        "that; else docker ps --filter label=org.floodrunner.step=count names it: docker stop -t 600 it, then run again"
     )
     for engine in ("local", "auto"):
         ended = ship.run(engine=engine)
@@ -132,7 +133,7 @@ def test_the_engine_is_killed_in_the_middle_of_a_step(
     daemon.start()
     ended = goes_on(ship, 5)
     assert "continues from its state" in ended.out
-    assert left_behind() == []
+    assert ship.containers() == []  # networks have other ids after a restart
 
 
 def goes_on(ship: Ship, saved: int) -> Ended:

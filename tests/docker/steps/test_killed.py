@@ -218,7 +218,7 @@ def test_status_and_logs_tell_of_it(ship: Ship, at_line: Wait) -> None:
     status = ship.house("status", "runs/demo")
     assert status.code == 0, status.err
     assert "was cut off, started " in status.out
-    assert f"  count is still at work in container {container.name}; run it again to take that over" in status.out
+    assert f"  count is still at work in container {container.name}; the next run goes on with it" in status.out
     assert "line 5" in ship.house("logs", "count", "runs/demo").out
 
 
@@ -231,6 +231,21 @@ def test_one_of_a_step_that_is_skipped_now_is_stopped(ship: Ship, at_line: Wait,
     assert ended.code == 0, ended.err
     assert "count: skipped (nothing changed)" in ended.out
     assert f"count: stopping container {container.name}, left by a run that was killed" in ended.out
+    assert left_behind() == []
+
+
+def test_one_that_ended_and_is_not_wanted_any_more_is_removed(
+    ship: Ship, at_line: Wait, left_behind: LeftBehind
+) -> None:
+    ship.pipeline(COUNT.replace("STEPS", "10"))
+    assert ship.run().code == 0
+    container = orphan(ship, at_line, 25, line=15)
+    assert container.wait()["StatusCode"] == 0
+    ship.pipeline(COUNT.replace("STEPS", "10"))
+    ended = ship.run()
+    assert ended.code == 0, ended.err
+    assert "count: skipped (nothing changed)" in ended.out
+    assert "stopping" not in ended.out
     assert left_behind() == []
 
 
@@ -264,7 +279,7 @@ def test_one_whose_run_folder_was_renamed_is_not_joined_by_another(ship: Ship, a
     assert (ended.code, ended.error) == (
         2,
         f"{moved / 'count'}: a container is still at work there; if its Docker engine does not answer, start that; "
-        "else docker ps --filter label=org.floodrunner.step=count names it: docker stop it, then run again",
+        "else docker ps --filter label=org.floodrunner.step=count names it: docker stop -t 600 it, then run again",
     )
     assert [each.id for each in ship.containers()] == [container.id]
     container.stop()
