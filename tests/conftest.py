@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from stages import _contract
+
+# A shell that starts something in the background has it ignore Ctrl-C, and all that it starts as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
