@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -21,7 +22,7 @@ EXCLUDED = -1
 
 @dataclass(frozen=True)
 class Options:
-    """google/ffn's InferenceOptions. Activations and thresholds are probabilities.
+    """google/ffn's InferenceOptions. Activations and thresholds are probabilities, which it keeps in single precision.
 
     Attributes:
       init_activation: of the seed voxel.
@@ -62,6 +63,15 @@ class Attempt:
     """(id, voxels) of earlier objects that the mask reached into, and left alone."""
 
 
+@dataclass
+class _Object:
+    """The object in work: where it began, where it goes next, how many fields of view it took so far."""
+
+    seed: Position
+    moves: Moves
+    fovs: int = 0
+
+
 class Canvas:
     """Grows objects one at a time in an image.
 
@@ -75,6 +85,7 @@ class Canvas:
     Attributes:
       segmentation: (z, y, x) int32: ids from 1, 0 unclaimed, EXCLUDED.
       probability: (z, y, x) uint8, `quantise_probability` of each claimed voxel.
+      mask: (z, y, x) float32, logits of the object in work, or of the last one; NaN where no field of view was.
     """
 
     def __init__(
@@ -89,97 +100,107 @@ class Canvas:
         self.image = image
         self.segmentation = np.zeros(image.shape, np.int32)
         self.probability = np.zeros(image.shape, np.uint8)
+        self.mask = np.full(image.shape, np.nan, np.float32)
         self.max_id = 0
         self._forward = forward
         self._half: Triple = tuple(size // 2 for size in fov)  # type: ignore[assignment]  # three of them
         self._deltas = deltas
         self._options = options
         self._box = [slice(*s.indices(n)) for s, n in zip(box or (slice(None),) * 3, image.shape, strict=True)]
-        self._mask = np.full(image.shape, np.nan, np.float32)
-        self._dirty: tuple[slice, ...] | None = None
+        self._object: _Object | None = None
+        self._touched: tuple[slice, ...] = (slice(0, 0),) * 3  # around all that the mask holds
         self._input = np.empty((1, *fov, 2), np.float32)
-        self._init, self._pad, self._move, self._segment = (
-            logit(p)
-            for p in (
-                options.init_activation,
-                options.pad_value,
-                options.move_threshold,
-                options.segment_threshold,
-            )
+        init, pad, move, segment = (
+            logit(float(np.float32(p)))
+            for p in (options.init_activation, options.pad_value, options.move_threshold, options.segment_threshold)
         )
+        self._init, self._pad, self._move, self._segment = map(np.float32, (init, pad, move, segment))
+        # google/ffn rounds the logits as well, but for this one, which its movement policy gets by another way.
+        self._face_threshold = float(move)
 
     def segment(self, seeds: np.ndarray) -> Iterator[Attempt | None]:
-        """Tries the seeds, (n, 3) z, y, x, in order; yields what became of each, None for one not started."""
+        """Tries the seeds, (n, 3) z, y, x, in order; yields what became of each, None for one not started.
+
+        After `restore`, the first seed is the one that was in work.
+        """
         for row in seeds:
             z, y, x = (int(p) for p in row)
             yield self._try((z, y, x))
 
+    def settled(self, seeds: np.ndarray) -> int:
+        """How many of the seeds, (n, 3) z, y, x, lie in an object, that in work included: none will be started."""
+        at = tuple(seeds.T)
+        taken = self.segmentation[at] > 0
+        if self._object is not None:
+            with np.errstate(invalid="ignore"):
+                taken |= self.mask[at] >= self._segment
+        return int(np.count_nonzero(taken))
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and what JSON can hold, for `restore`; also from within a call of the network."""
+        arrays: dict[str, np.ndarray] = {"segmentation": self.segmentation, "probability": self.probability}
+        values: dict[str, Any] = {"max_id": self.max_id, "object": None}
+        if self._object is not None:
+            arrays |= {"mask": self.mask[self._touched], **self._object.moves.state()}
+            touched = [(s.start, s.stop) for s in self._touched]
+            values["object"] = {"seed": self._object.seed, "touched": touched, "fovs": self._object.fovs}
+        return arrays, values
+
+    def restore(self, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
+        """Goes on exactly from where `state` was taken, on a canvas that was made alike and not used yet."""
+        self.segmentation[...] = arrays["segmentation"]
+        self.probability[...] = arrays["probability"]
+        self.max_id = values["max_id"]
+        if (work := values["object"]) is not None:
+            z, y, x = work["seed"]
+            moves = Moves((z, y, x), self._deltas)
+            moves.restore(arrays)
+            self._touched = tuple(slice(a, b) for a, b in work["touched"])
+            self.mask[self._touched] = arrays["mask"]
+            self._object = _Object((z, y, x), moves, work["fovs"])
+
     def _try(self, seed: Position) -> Attempt | None:
+        if self._object is None:
+            if not self._may_start(seed):
+                return None
+            self._begin(seed)
+        work = self._object
+        assert work is not None
+        assert work.seed == seed
+        self._flood(work)
+        self._object = None
+        return self._conclude(work)
+
+    def _may_start(self, seed: Position) -> bool:
         if not self._fits(seed) or self.segmentation[seed] > 0:
-            return None
+            return False
         near = tuple(
             slice(max(p - d, 0), p + d + 1) for p, d in zip(seed, self._options.min_boundary_dist, strict=True)
         )
         if (self.segmentation[near] > 0).any():
             self.segmentation[seed] = EXCLUDED
-            return None
+            return False
+        return True
 
-        fovs = self._flood(seed)
-        if self._mask[seed] < self._move:
-            self._exclude(seed)
-            return Attempt(seed, 0, 0, fovs, "weak seed")
+    def _begin(self, seed: Position) -> None:
+        self.mask[self._touched] = np.nan
+        self.mask[seed] = self._init
+        self._touched = tuple(slice(p, p + 1) for p in seed)
+        self._object = _Object(seed, Moves(seed, self._deltas))
 
-        box = self._dirty
-        assert box is not None  # the flood visited the seed at least
-        with np.errstate(invalid="ignore"):  # NaN, where no field of view was, is in no object
-            mask = self._mask[box] >= self._segment
-        claimed = self.segmentation[box]
-        ids, counts = np.unique(claimed[mask & (claimed > 0)], return_counts=True)
-        overlapped = tuple(zip(ids.tolist(), counts.tolist(), strict=True))
-        mask &= claimed <= 0
-        voxels = int(mask[self._counts(box)].sum())
-        if voxels < self._options.min_segment_size:
-            self._exclude(seed)
-            return Attempt(seed, 0, voxels, fovs, "too small", overlapped)
-
-        self.max_id += 1
-        claimed[mask] = self.max_id
-        self.probability[box][mask] = quantise_probability(expit(self._mask[box][mask]))
-        return Attempt(seed, self.max_id, voxels, fovs, "created", overlapped)
-
-    def _counts(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
-        """The part of `box` that lies in the box that counts, relative to `box`."""
-        return tuple(
-            slice(max(c.start - b.start, 0), max(c.stop - b.start, 0)) for b, c in zip(box, self._box, strict=True)
-        )
-
-    def _flood(self, seed: Position) -> int:
-        """Grows the mask from the seed; returns how many fields of view that took."""
-        if self._dirty is not None:
-            self._mask[self._dirty] = np.nan
-        self._dirty = tuple(slice(p, p + 1) for p in seed)
-        self._mask[seed] = self._init
-        moves = Moves(seed, self._deltas)
-        fovs = 0
-        position: Position | None = moves.pop()
-        while position is not None:
-            logits = self._update(position)
-            fovs += 1
-            moves.visited(position)
-            for _, offset in face_maxima(logits, self._deltas, self._move):
-                z, y, x = (p + o for p, o in zip(position, offset, strict=True))
-                moves.push((z, y, x))
-            if self._mask[seed] < self._move:
+    def _flood(self, work: _Object) -> None:
+        """Grows the mask until there is nowhere to go, or the seed has got too weak."""
+        while (position := work.moves.next(self._may_visit)) is not None:
+            logits = self._update(work, position)
+            maxima = face_maxima(logits, self._deltas, self._face_threshold)
+            work.moves.visited(_moved(position, offset) for _, offset in maxima)
+            if self.mask[work.seed] < self._move:
                 break
-            position = moves.pop()
-            while position is not None and not self._may_visit(position):
-                position = moves.pop()
-        return fovs
 
-    def _update(self, position: Position) -> np.ndarray:
+    def _update(self, work: _Object, position: Position) -> np.ndarray:
         """Runs the network on the field of view at `position`, writes its logits into the mask, returns them."""
         box = tuple(slice(p - h, p + h + 1) for p, h in zip(position, self._half, strict=True))
-        old = self._mask[box]
+        old = self.mask[box]
         fresh = np.isnan(old)
         self._input[0, ..., 0] = self.image[box]
         self._input[0, ..., 1] = np.where(fresh, self._pad, old)
@@ -189,19 +210,49 @@ class Canvas:
             with np.errstate(invalid="ignore"):
                 held = (old < 0) & (logits > old)
             logits[held] = old[held]
-        self._mask[box] = logits
-        assert self._dirty is not None
-        self._dirty = tuple(
-            slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(self._dirty, box, strict=True)
+        self.mask[box] = logits
+        work.fovs += 1
+        self._touched = tuple(
+            slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(self._touched, box, strict=True)
         )
         return logits
 
+    def _conclude(self, work: _Object) -> Attempt:
+        """Makes a segment of the mask, if there is enough of it."""
+        seed, box = work.seed, self._touched
+        if self.mask[seed] < self._move:
+            self.segmentation[seed] = EXCLUDED
+            return Attempt(seed, 0, 0, work.fovs, "weak seed")
+
+        with np.errstate(invalid="ignore"):  # NaN, where no field of view was, is in no object
+            mask = self.mask[box] >= self._segment
+        claimed = self.segmentation[box]
+        ids, counts = np.unique(claimed[mask & (claimed > 0)], return_counts=True)
+        overlapped = tuple(zip(ids.tolist(), counts.tolist(), strict=True))
+        mask &= claimed <= 0
+        voxels = int(mask[self._counts(box)].sum())
+        if voxels < self._options.min_segment_size:
+            self.segmentation[seed] = EXCLUDED
+            return Attempt(seed, 0, voxels, work.fovs, "too small", overlapped)
+
+        self.max_id += 1
+        claimed[mask] = self.max_id
+        self.probability[box][mask] = quantise_probability(expit(self.mask[box][mask]))
+        return Attempt(seed, self.max_id, voxels, work.fovs, "created", overlapped)
+
+    def _counts(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+        """The part of `box` that lies in the box that counts, relative to `box`."""
+        return tuple(
+            slice(max(c.start - b.start, 0), max(c.stop - b.start, 0)) for b, c in zip(box, self._box, strict=True)
+        )
+
     def _may_visit(self, position: Position) -> bool:
-        return self._fits(position) and bool(self._mask[position] >= self._move and self.segmentation[position] <= 0)
+        return self._fits(position) and bool(self.mask[position] >= self._move and self.segmentation[position] <= 0)
 
     def _fits(self, position: Position) -> bool:
         return all(h <= p < n - h for p, h, n in zip(position, self._half, self.image.shape, strict=True))
 
-    def _exclude(self, seed: Position) -> None:
-        if self.segmentation[seed] == 0:
-            self.segmentation[seed] = EXCLUDED
+
+def _moved(position: Position, offset: Position) -> Position:
+    z, y, x = (p + o for p, o in zip(position, offset, strict=True))
+    return z, y, x

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 
-def logit(probability: float) -> np.float32:
-    """log(p / (1 - p)), in the precision of the mask."""
+def logit(probability: float) -> np.float64:
+    """log(p / (1 - p)), in double precision."""
     p = np.float64(probability)
-    return np.float32(np.log(p / (1 - p)))
+    return np.log(p / (1 - p))
 
 
 def quantise_probability(probability: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ Source: Januszewski et al. (2018), Methods, "Field of view movement"; google/ffn
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -52,19 +53,34 @@ class Moves:
         self._visited: set[Position] = set()
         self._queue: deque[Position] = deque([seed])
 
-    def pop(self) -> Position | None:
-        """The next position whose cell was not visited, or None."""
+    def next(self, may_visit: Callable[[Position], bool]) -> Position | None:
+        """The first position whose cell was not visited and that may be; None if there is none.
+
+        Those before it are dropped. It stays in the queue itself until it was visited, so that what is saved
+        meanwhile holds it.
+        """
         while self._queue:
-            position = self._queue.popleft()
-            if self._cell(position) not in self._visited:
+            position = self._queue[0]
+            if self._cell(position) not in self._visited and may_visit(position):
                 return position
+            self._queue.popleft()
         return None
 
-    def visited(self, position: Position) -> None:
-        self._visited.add(self._cell(position))
+    def visited(self, found: Iterable[Position]) -> None:
+        """Done with the position that `next` gave; `found` are those to go to from there."""
+        self._visited.add(self._cell(self._queue.popleft()))
+        self._queue.extend(found)
 
-    def push(self, position: Position) -> None:
-        self._queue.append(position)
+    def state(self) -> dict[str, np.ndarray]:
+        """What `restore` needs to go on from here: (n, 3) positions and cells, z, y, x."""
+        return {
+            "queue": np.array(self._queue, np.int64).reshape(-1, 3),
+            "visited": np.array(sorted(self._visited), np.int64).reshape(-1, 3),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self._queue = deque((z, y, x) for z, y, x in state["queue"].tolist())
+        self._visited = {(z, y, x) for z, y, x in state["visited"].tolist()}
 
     def _cell(self, position: Position) -> Position:
         z, y, x = ((p - s + d // 2) // max(d, 1) for p, s, d in zip(position, self._seed, self._deltas, strict=True))

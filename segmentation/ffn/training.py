@@ -87,7 +87,7 @@ class Examples:
         self._swaps = fov[1:] == (fov[2], fov[1]) and deltas[1] == deltas[2]
         dz, dy, dx = ((-d, 0, d) if d else (0,) for d in deltas)
         self._offsets: list[Triple] = [offset for offset in product(dz, dy, dx) if any(offset)]
-        self._move = logit(MOVE_THRESHOLD)
+        self._move = np.float32(logit(MOVE_THRESHOLD))
         self._examples = [self._new() for _ in range(batch_size)]
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:

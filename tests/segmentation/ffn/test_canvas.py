@@ -26,13 +26,13 @@ class Traced(Canvas):
         super().__init__(*args)
         self.visited: list[list[tuple[int, int, int]]] = []
 
-    def _flood(self, seed: tuple[int, int, int]) -> int:
+    def _begin(self, seed: tuple[int, int, int]) -> None:
         self.visited.append([])
-        return super()._flood(seed)
+        super()._begin(seed)
 
-    def _update(self, position: tuple[int, int, int]) -> np.ndarray:
+    def _update(self, work: Any, position: tuple[int, int, int]) -> np.ndarray:
         self.visited[-1].append(position)
-        return super()._update(position)
+        return super()._update(work, position)
 
 
 def grows_in_bright(given: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ def test_voxels_that_an_earlier_object_has_stay_its_own() -> None:
     assert attempt is not None
     assert attempt.id == 8
     assert (work.segmentation[:, :, :8] == 7).all()
-    assert attempt.overlapped == ((7, int((work._mask[:, :, :8] >= logit(0.6)).sum())),)
+    assert attempt.overlapped == ((7, int((work.mask[:, :, :8] >= logit(0.6)).sum())),)
     assert attempt.overlapped[0][1] > 0
     assert not any(position[2] < 8 for position in work.visited[0])  # nor does the field of view go there
 
@@ -163,11 +163,11 @@ def test_what_was_told_apart_stays_apart_unless_disco_is_off() -> None:
     first[1:6, 1:6, 1:6] = True
     first[3, 3, 3:5] = False
     assert first.sum() == 123
-    assert (held._mask[first] == -4).all()
+    assert (held.mask[first] == -4).all()
     calls.clear()
     free = canvas(image, rises_later, disco_seed_threshold=-1)
     attempts(free, (3, 3, 3))
-    assert (free._mask[first] == 4).sum() > 50
+    assert (free.mask[first] == 4).sum() > 50
 
 
 def test_only_voxels_in_the_box_count_for_the_size(two_tubes: np.ndarray) -> None:

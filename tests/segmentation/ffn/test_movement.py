@@ -45,11 +45,24 @@ def test_a_corner_that_three_faces_share_comes_once() -> None:
 
 def test_the_queue_leaves_out_cells_that_were_visited() -> None:
     moves = Moves((10, 10, 10), (2, 4, 4))
-    assert moves.pop() == (10, 10, 10)
-    moves.visited((10, 10, 10))
-    moves.push((10, 11, 9))  # same cell: less than half a delta away
-    moves.push((10, 14, 10))
-    moves.push((10, 13, 11))  # same cell as the one before, which is visited first
-    assert moves.pop() == (10, 14, 10)
-    moves.visited((10, 14, 10))
-    assert moves.pop() is None
+    assert moves.next(anywhere) == (10, 10, 10)
+    # The first lies in the cell just visited, less than half a delta away; the last in that of the one before it.
+    moves.visited([(10, 11, 9), (10, 14, 10), (10, 13, 11)])
+    assert moves.next(anywhere) == (10, 14, 10)
+    moves.visited([])
+    assert moves.next(anywhere) is None
+
+
+def test_a_position_stays_in_the_queue_until_it_was_visited_and_is_dropped_where_none_may_go() -> None:
+    moves = Moves((10, 10, 10), (2, 4, 4))
+    moves.next(anywhere)
+    moves.visited([(12, 10, 10), (14, 10, 10)])
+    again = Moves((10, 10, 10), (2, 4, 4))
+    again.restore(moves.state())
+    assert again.next(anywhere) == again.next(anywhere) == (12, 10, 10)
+    assert again.next(lambda position: position[0] > 12) == (14, 10, 10)
+    assert again.next(anywhere) == (14, 10, 10)
+
+
+def anywhere(position: tuple[int, int, int]) -> bool:
+    return True

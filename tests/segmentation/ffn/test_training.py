@@ -34,7 +34,7 @@ def examples(volumes: tuple[np.ndarray, np.ndarray], batch: int = 3, seed: int =
 def test_the_mask_starts_as_one_seed_in_padding(volumes: tuple[np.ndarray, np.ndarray]) -> None:
     given, _ = examples(volumes).batch()
     assert given.shape == (3, *FOV, 2)
-    expected = np.full(FOV, logit(0.05))
+    expected = np.full(FOV, logit(0.05), np.float32)
     expected[1, 2, 2] = logit(0.95)
     for mask in given[..., 1]:
         np.testing.assert_array_equal(mask, expected)
@@ -101,7 +101,7 @@ def test_the_field_of_view_goes_where_the_mask_reaches_the_threshold(volumes: tu
 def test_without_a_prediction_above_the_threshold_the_example_ends(volumes: tuple[np.ndarray, np.ndarray]) -> None:
     some = examples(volumes, batch=2)
     first = [e.centre for e in some._examples]
-    some.update(np.full((2, *FOV, 1), logit(0.9) - np.float32(0.01), np.float32))
+    some.update(np.full((2, *FOV, 1), logit(0.9) - 0.01, np.float32))
     assert all(a != e.centre for a, e in zip(first, some._examples, strict=True))
 
 
@@ -111,7 +111,7 @@ def test_predictions_go_into_the_mask_where_the_field_of_view_is(volumes: tuple[
     offset = some._examples[0].offset
     assert any(offset)
     given, _ = some.batch()
-    fresh = given[0, ..., 1] == logit(0.05)
+    fresh = given[0, ..., 1] == np.float32(logit(0.05))
     overlap = np.prod([n - abs(o) for n, o in zip(FOV, offset, strict=True)])
     assert fresh.sum() == np.prod(FOV) - overlap
     assert (given[0, ..., 1][~fresh] == 5).all()
