@@ -49,8 +49,8 @@ lock:
 	$(call needs,stages gpu) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu.txt
 	$(call needs,stages gpu-jax) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu-jax.txt
 
-# pyproject's lines for the stages; of a second extra, which brings its backend, that one's instead of TensorFlow.
+# pyproject's lines for the stages, and of a second extra; where this brings a TensorFlow, that one and no other.
 needs = python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
   stages, *backend = [project["optional-dependencies"][extra] for extra in "$1".split()]; \
   print(*[line for line in project["dependencies"] if line.startswith("pydantic")], *[line for line in stages \
-  if not (backend and line.startswith("tensorflow"))], *sum(backend, []), sep="\n")'
+  if not (line.startswith("tensorflow") and "tensorflow" in str(backend))], *sum(backend, []), sep="\n")'

@@ -198,6 +198,33 @@ def build_images(
     click.echo("Next: floodrunner run pipelines/quickstart.yaml --engine docker")
 
 
+@cli.command("import-ffn")
+@click.argument("request", metavar="REQUEST.pbtxt")
+@click.option("--bounding-box", metavar="TEXT", help="What to segment, as google/ffn's run_inference.py takes it.")
+@click.option("--output", metavar="FILE", help="The pipeline to write; by default REQUEST.yaml in this folder.")
+def import_ffn(request: str, bounding_box: str | None, output: str | None) -> None:
+    """Write the pipeline that does what a request for google/ffn's inference asks."""
+    from pathlib import Path
+
+    from runner import import_ffn as importing
+    from runner import wsl
+
+    path = Path(wsl.here(request))
+    read = importing.read(path, bounding_box)
+    name = importing.name_for(path.stem)
+    target = Path(wsl.here(output)) if output else Path(f"{name}.yaml")
+    try:
+        with open(target, "x", encoding="utf-8") as file:
+            file.write(importing.pipeline(read, name, path.name, target))
+    except FileExistsError:
+        raise UserError(f"{target}: is there already; remove it, or name another file with --output") from None
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written: {(error.strerror or str(error)).lower()}") from None
+    if read.left:
+        click.echo(f"left to floodrunner, the result does not depend on them: {', '.join(read.left)}")
+    click.echo(f"{target} is written. Next: floodrunner run {target}")
+
+
 def _setting(
     pipeline: str,
     engine: str,

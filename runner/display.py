@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WIDE = 110
 _PLAIN_INTERVAL_S = 5.0
-_METRICS_SHOWN = 2
+_METRICS_SHOWN = 3
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "skipped": "–", "stopped": "■", "failed": "✗"}
 _COLOURS = {
     "waiting": "dim",

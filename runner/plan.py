@@ -19,7 +19,7 @@ from runner.registry import Registry, Stage
 from runner.spec import Pipeline, StepSpec
 from runner.yamlfile import Document, YamlPath
 from stages import _contract
-from stages._contract import split_dataset
+from stages._contract import StageParams, split_dataset
 
 FORCED, FROM = "forced", "from"
 _BESIDE = ("stage", "in", "gpu")
@@ -117,11 +117,17 @@ def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options
     for id, spec in steps.items():
         started = started or id == options.start
         stage = _stage(id, pipeline, registry)
+        sources = _sources(id, spec, stage, pipeline, planned)
+        params = _params(id, spec, stage, pipeline, sets.get(id, {}))
+        try:
+            params.check_ports(sources)
+        except ValueError as error:
+            raise UserError(f"{pipeline.document.at(('steps', id))}: step {id}: {error}") from None
         planned[id] = Step(
             id=id,
             stage=stage,
-            sources=_sources(id, spec, stage, pipeline, planned),
-            params=_params(id, spec, stage, pipeline, sets.get(id, {})),
+            sources=sources,
+            params=params.model_dump(mode="json", by_alias=True),
             gpu=spec.gpu,
             again=FORCED if id in options.force else FROM if started else "",
         )
@@ -198,7 +204,7 @@ def _fitting(kinds: tuple[str, ...], earlier: dict[str, Step]) -> list[str]:
     ]
 
 
-def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dict[str, Document]) -> dict[str, Any]:
+def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dict[str, Document]) -> StageParams:
     known = [field.alias or name for name, field in stage.params.model_fields.items()]
     params = {**spec.params, **{name: document.value for name, document in sets.items()}}
     for name in params:
@@ -213,7 +219,7 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
     for name, document in sets.items():
         texts.update({(name, *path): text for path, text in document.texts.items()})
     try:
-        return stage.params.parse(params).model_dump(mode="json", by_alias=True)
+        return stage.params.parse(params)
     except ValidationError as error:
         path, text = explain.problem(error, params, stage.params, texts)
         where = _param_place(id, path, pipeline, sets)

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import IO
 
 from stages import _contract
@@ -25,6 +25,7 @@ from stages._contract import (
     InputError,
     Job,
     StageError,
+    StageParams,
     Stopped,
 )
 
@@ -53,7 +54,7 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
     try:
         _listen_for_stop(context)
         stage = importlib.import_module(f"stages.{job.stage.replace('-', '_')}")
-        params = stage.Params.parse(job.params)
+        params = _params(stage, job)
         context.output_folder.mkdir(parents=True, exist_ok=True)
         context.state.mkdir(parents=True, exist_ok=True)
         if job.gpu:
@@ -79,6 +80,15 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
     except Exception as error:
         return _bug(error)
     return DONE, ""
+
+
+def _params(stage: ModuleType, job: Job) -> StageParams:
+    params: StageParams = stage.Params.parse(job.params)
+    try:
+        params.check_ports(job.inputs)
+    except ValueError as error:
+        raise InputError(f"{job.stage}: {error}") from None
+    return params
 
 
 def _bug(error: Exception) -> tuple[int, str]:

@@ -12,11 +12,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Annotated, Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 DONE, FAILED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes of a stage and of the command line alike."""
@@ -41,6 +41,7 @@ SUFFIXES = {
     "table": ".h5",
     "json": ".json",
     "ffn-model": "",  # "": a folder
+    "ffn-checkpoint": "",
     "sections": "",
 }
 """Kind of port -> suffix of its file, which is named after the port: `volume` of kind `image` is `volume.h5`."""
@@ -78,6 +79,43 @@ class StageParams(BaseModel):
         """Validates strictly. Through JSON, as pydantic's lax modes turn True into 1.0 and its strict one refuses
         the list that YAML gives for a tuple."""
         return cls.model_validate_json(json.dumps(params))
+
+    def check_ports(self, connected: Collection[str]) -> None:
+        """For parameters that take the place of an input port, or need one.
+
+        Raises:
+          ValueError: if they do not fit the ports that are connected; what was found, what to do.
+        """
+
+
+def _odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError(f"{size} is even; a field of view has a centre: use an odd size")
+    return size
+
+
+_Size = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+_Distance = Annotated[int, Field(ge=0)]
+
+
+class FieldOfViewParams(StageParams):
+    """Base of the `Params` of stages that say what a flood-filling network sees, and how it moves."""
+
+    fov_xyz: tuple[_Size, _Size, _Size] = (33, 33, 17)
+    """Field of view, voxels; odd sizes."""
+    deltas_xyz: tuple[_Distance, _Distance, _Distance] = (8, 8, 4)
+    """How far the field of view moves along each axis, voxels; about a quarter of it."""
+
+    @model_validator(mode="after")
+    def _moves_stay_in_sight(self) -> Self:
+        if any(2 * delta >= size for delta, size in zip(self.deltas_xyz, self.fov_xyz, strict=True)):
+            raise ValueError(
+                f"deltas_xyz {list(self.deltas_xyz)} leave the field of view, fov_xyz {list(self.fov_xyz)}; "
+                "use about a quarter of it, less than half"
+            )
+        if not any(self.deltas_xyz):
+            raise ValueError("deltas_xyz are all 0: the field of view would never move; use about a quarter of fov_xyz")
+        return self
 
 
 class Job(BaseModel):

@@ -33,29 +33,49 @@ def write_model(folder: Path, network: Network, weights: dict[str, np.ndarray], 
     (folder / "network.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
-    """The network with its weights.
+def read_weights(folder: str | Path) -> tuple[Network, dict[str, np.ndarray], int]:
+    """What `write_model` was given.
 
     Raises:
-      InputError: if the folder is no model of ours, or the weights do not fit the network.
+      InputError: if the folder is no model of ours, or a file of it is damaged.
     """
-    from segmentation.ffn import network as ffn
-
     folder = Path(folder)
     try:
         settings = json.loads((folder / "network.json").read_text(encoding="utf-8"))
         network = Network(
             depth=int(settings["depth"]),
             features=int(settings["features"]),
-            fov=tuple(int(v) for v in settings["fov_xyz"][::-1]),  # type: ignore[arg-type]  # `check` follows
+            fov=tuple(int(v) for v in settings["fov_xyz"][::-1]),  # type: ignore[arg-type]  # three of them
             deltas=tuple(int(v) for v in settings["deltas_xyz"][::-1]),  # type: ignore[arg-type]
         )
         with h5py.File(folder / "weights.h5", "r") as file:
             weights: dict[str, np.ndarray] = {}
             file.visititems(lambda k, v: weights.update({k: v[...]}) if isinstance(v, h5py.Dataset) else None)
+        return network, weights, int(settings["step"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise _no_model(folder, error) from None
+
+
+def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
+    """The network with its weights.
+
+    Raises:
+      InputError: as `read_weights`, or if the weights do not fit the network.
+    """
+    from segmentation.ffn import network as ffn
+
+    network, weights, _ = read_weights(folder)
+    try:
         model = ffn.build(network)
         ffn.set_weights(model, weights)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{folder}: is not a model that ffn-train wrote ({reason}); name its model/ folder") from None
+    except ValueError as error:
+        raise _no_model(folder, error) from None
     return network, model
+
+
+def _no_model(folder: str | Path, error: Exception) -> InputError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError(
+        f"{folder}: is not a model that ffn-train or ffn-import wrote ({reason}); name its model/ folder, and a "
+        "checkpoint of google/ffn's through ffn-import"
+    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import time
-import zipfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,13 +18,12 @@ if TYPE_CHECKING:
     from segmentation.ffn.network import Network, Triple
     from stages._volumes import Place
 
-INPUTS = {"image": "image", "model": "ffn-model", "statistics": "json"}
+INPUTS = {"image": "image", "model": "ffn-model", "statistics": "json?"}
 OUTPUTS = {"segmentation": "labels"}
 
 STATE_FILE = "inference.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
-_LARGE = 2**30  # bytes; an archive may need its 64-bit form from twice that on
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Distance = Annotated[int, Field(ge=0)]
@@ -43,6 +40,12 @@ class Box(BaseModel):
 
 
 class Params(StageParams):
+    mode: Literal["exact"] = "exact"
+    """`exact` grows one object at a time, seed by seed, field of view by field of view, as google/ffn does."""
+    image_mean: float | None = Field(None, allow_inf_nan=False)
+    """Of the grey levels; in place of the port `statistics`, with image_stddev."""
+    image_stddev: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Standard deviation of the grey levels."""
     box_xyz: Box | None = None
     """Segment only this box, `{start: [x, y, z], size: [x, y, z]}`; all of the volume without it."""
     reflect_border: bool = True
@@ -73,6 +76,17 @@ class Params(StageParams):
             )
         return self
 
+    def check_ports(self, connected: Collection[str]) -> None:
+        given = self.image_mean is not None and self.image_stddev is not None
+        if not given and (self.image_mean is not None or self.image_stddev is not None):
+            raise ValueError("image_mean and image_stddev go together; give both, or connect statistics")
+        if given and "statistics" in connected:
+            raise ValueError("has image_mean and image_stddev, and statistics is connected; remove one or the other")
+        if not given and "statistics" not in connected:
+            raise ValueError(
+                "how to normalise the image is not said; connect statistics, or give image_mean and image_stddev"
+            )
+
 
 class _Data(NamedTuple):
     image: np.ndarray
@@ -89,7 +103,7 @@ def run(params: Params, context: Context) -> None:
     from segmentation import backend
     from segmentation.ffn import canvas as ffn
     from segmentation.ffn.seeds import peaks
-    from stages import _models, _volumes
+    from stages import _ffn_files, _models, _volumes
 
     network, model = _models.read_model(context.inputs["model"])
     data = _read(params, network, context)
@@ -117,8 +131,9 @@ def run(params: Params, context: Context) -> None:
             f"no object of {params.min_segment_size} voxels or more was found; train longer, or lower min_segment_size"
         )
     _volumes.write_volume(context.outputs["segmentation"], "segmentation", segmentation, data.place)
-    _write_as_ffn(context.output_folder, segmentation, canvas.probability[data.box], data.place)
-    _write_objects(context.output_folder / "objects.csv", work.attempts, data)
+    _ffn_files.write_subvolume(context.output_folder, segmentation, canvas.probability[data.box], data.place)
+    origin: Triple = tuple(o - b.start for o, b in zip(data.place.offset, data.box, strict=True))  # type: ignore[assignment]
+    _ffn_files.write_tables(context.output_folder, work.attempts, work.seconds, origin)
     context.artifact(context.output_folder / "objects.csv", "each object: seed, voxels, fields of view")
     context.metric("objects", canvas.max_id)
     context.metric("segmented", round(float((segmentation > 0).mean()), 4))
@@ -134,10 +149,13 @@ class _Inference:
         from stages import _state
 
         self.attempts: list[Attempt] = []
+        self.seconds: list[float] = []
+        """How long each attempt took, in all tries of this step."""
         self._context, self._seeds = context, seeds
-        self._next = 0
+        self._next = self._settled = 0
+        self._claimed, self._voxels = 0, data.image[data.box].size
         self._fovs = 0
-        self._begun = self._saved = self._reported = time.monotonic()
+        self._begun = self._saved = self._reported = self._attempt_begun = time.monotonic()
         self._save_interval: float = _SAVE_INTERVAL_S
         self._identity = {
             "params": params.model_dump(mode="json"),
@@ -147,12 +165,14 @@ class _Inference:
         }
 
     def counted(self, forward: Any) -> Any:
-        """The network call, counted; and a place where a stop may leave: an unfinished object is begun again."""
+        """The network call, counted; and the place where the state is saved, and where a stop may leave."""
 
         def call(given: np.ndarray) -> np.ndarray:
-            self._fovs += 1
             self._report()
+            if time.monotonic() - self._saved >= self._save_interval:
+                self._save(self._canvas)
             self._context.stop_point(lambda: self._save(self._canvas))
+            self._fovs += 1
             output: np.ndarray = forward(given)
             return output
 
@@ -165,18 +185,24 @@ class _Inference:
             self._next += 1
             if attempt is not None:
                 self.attempts.append(attempt)
+                self.seconds.append(round(time.monotonic() - self._attempt_begun, 3))
+                self._claimed += attempt.voxels if attempt.id else 0
+            self._attempt_begun = time.monotonic()
             self._report()
-            if time.monotonic() - self._saved >= self._save_interval:
-                self._save(canvas)
 
     def _report(self) -> None:
         now = time.monotonic()
-        done, total = self._next, len(self._seeds)
-        if now - self._reported >= _REPORT_INTERVAL_S or done == total:
-            self._reported = now
-            self._context.metric("objects", self._canvas.max_id, step=done)
-            self._context.metric("fields of view per s", round(self._fovs / max(now - self._begun, 1e-3), 1), done)
-            self._context.progress(done, total, "seeds")
+        tried, total = self._next, len(self._seeds)
+        if now - self._reported < _REPORT_INTERVAL_S and tried < total:
+            return
+        self._reported = now
+        self._context.metric("objects", self._canvas.max_id, step=tried)
+        self._context.metric("share claimed", round(self._claimed / self._voxels, 4), step=tried)
+        self._context.metric("fields of view per s", round(self._fovs / max(now - self._begun, 1e-3), 1), step=tried)
+        # Seeds that an object has reached cost nothing more: counted with those tried, they tell the time that is left.
+        # An object may come to nothing in the end, but progress is not taken back.
+        self._settled = max(self._settled, tried + self._canvas.settled(self._seeds[tried:]))
+        self._context.progress(self._settled, total, "seeds")
 
     def _resume(self, canvas: Canvas) -> None:
         from segmentation.ffn.canvas import Attempt
@@ -190,23 +216,26 @@ class _Inference:
             aside = _state.set_aside(self._context.state)
             self._context.message(f"the saved state is of another segmentation: kept in state/{aside.name}")
             return
-        canvas.segmentation[...] = arrays["segmentation"]
-        canvas.probability[...] = arrays["probability"]
-        canvas.max_id, self._next = values["max_id"], values["next"]
+        canvas.restore(arrays, values["canvas"])
+        self._next, self.seconds = values["next"], values["seconds"]
         self.attempts = [Attempt(*fields) for fields in values["attempts"]]
+        self._claimed = sum(attempt.voxels for attempt in self.attempts if attempt.id)
+        self._attempt_begun = time.monotonic() - values["attempt_seconds"]
         self._context.message(f"continuing at seed {self._next} of {len(self._seeds)}, {canvas.max_id} objects")
 
     def _save(self, canvas: Canvas) -> None:
         from stages import _state
 
-        arrays: dict[str, np.ndarray] = {"segmentation": canvas.segmentation, "probability": canvas.probability}
+        begun = time.monotonic()
+        arrays, of_canvas = canvas.state()
         values: dict[str, Any] = {
             "identity": self._identity,
-            "max_id": canvas.max_id,
+            "canvas": of_canvas,
             "next": self._next,
             "attempts": [tuple(vars(attempt).values()) for attempt in self.attempts],
+            "seconds": self.seconds,
+            "attempt_seconds": begun - self._attempt_begun,
         }
-        begun = time.monotonic()
         _state.save(self._context.state / STATE_FILE, arrays, values)
         self._saved = time.monotonic()
         self._save_interval = max(_SAVE_INTERVAL_S, 20 * (self._saved - begun))  # at most a twentieth of the time
@@ -219,7 +248,10 @@ def _read(params: Params, network: Network, context: Context) -> _Data:
     from stages import _statistics, _volumes
 
     path = context.inputs["image"]
-    mean, stddev = _statistics.read_statistics(context.inputs["statistics"])
+    if params.image_mean is not None and params.image_stddev is not None:
+        mean, stddev = params.image_mean, params.image_stddev
+    else:
+        mean, stddev = _statistics.read_statistics(context.inputs["statistics"])
     half: Triple = tuple(n // 2 for n in network.fov)  # type: ignore[assignment]  # three of them
     with _volumes.open_volume(path) as (dataset, place):
         start, size = _box(params.box_xyz, dataset.shape, path)
@@ -258,36 +290,6 @@ def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Tr
             f"{_sizes(shape)}; start + size must not pass that"
         )
     return start, size
-
-
-def _write_as_ffn(folder: Path, segmentation: np.ndarray, probability: np.ndarray, place: Place) -> None:
-    """The two files that google/ffn's tools read: segmentation and quantised probability, named by their corner."""
-    name = "seg-" + "_".join(str(v) for v in place.offset_xyz)
-    _write_npz(folder / f"{name}.npz", "segmentation", segmentation)
-    _write_npz(folder / f"{name}.prob", "qprob", probability)
-
-
-def _write_npz(path: Path, name: str, array: np.ndarray) -> None:
-    """As `np.savez_compressed` does it, but without the time: the same array makes the same file."""
-    import numpy as np
-
-    entry = zipfile.ZipInfo(f"{name}.npy")
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    large = array.nbytes > _LARGE  # what is not, Python's versions write alike
-    with zipfile.ZipFile(path, "w") as archive, archive.open(entry, "w", force_zip64=large) as file:
-        np.lib.format.write_array(file, array, allow_pickle=False)
-
-
-def _write_objects(path: Path, attempts: list[Attempt], data: _Data) -> None:
-    """One line an object, positions in voxels of the whole stack."""
-    origin = [o - b.start for o, b in zip(data.place.offset, data.box, strict=True)]
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["id", "seed_x", "seed_y", "seed_z", "voxels", "fields_of_view"])
-        for attempt in attempts:
-            if attempt.id:
-                z, y, x = (s + o for s, o in zip(attempt.seed, origin, strict=True))
-                table.writerow([attempt.id, x, y, z, attempt.voxels, attempt.fovs])
 
 
 def _sizes(shape: Any) -> str:

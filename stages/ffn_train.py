@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field
 
-from stages._contract import Context, InputError, StageError, StageParams
+from stages._contract import Context, FieldOfViewParams, InputError, StageError
 
 if TYPE_CHECKING:
     import keras
@@ -28,27 +28,13 @@ _LOSS_WINDOW = 100
 _PIECE = 2**20
 
 
-def _odd(size: int) -> int:
-    if size % 2 == 0:
-        raise ValueError(f"{size} is even; a field of view has a centre: use an odd size")
-    return size
-
-
-Size = Annotated[int, Field(ge=1), AfterValidator(_odd)]
-Distance = Annotated[int, Field(ge=0)]
-
-
-class Params(StageParams):
+class Params(FieldOfViewParams):
     max_steps: int = Field(1_000_000, ge=1)
     """Steps of gradient descent, counted from the first start of this training."""
     depth: int = Field(9, ge=1)
     """Residual modules of the network, of two convolutions each."""
     features: int = Field(32, ge=1)
     """Channels of each convolution."""
-    fov_xyz: tuple[Size, Size, Size] = (33, 33, 17)
-    """Field of view, voxels; odd sizes."""
-    deltas_xyz: tuple[Distance, Distance, Distance] = (8, 8, 4)
-    """How far the field of view moves along each axis, voxels; about a quarter of it."""
     batch_size: int = Field(4, ge=1)
     """Fields of view in a step, each from an example of its own."""
     learning_rate: float = Field(0.001, gt=0, allow_inf_nan=False)
@@ -61,17 +47,6 @@ class Params(StageParams):
     """Of the fresh weights and of the order of the examples."""
     checkpoint_steps: int = Field(10_000, ge=1)
     """Keep the weights every so many steps, in `state/checkpoints/`."""
-
-    @model_validator(mode="after")
-    def _moves_stay_in_sight(self) -> Self:
-        if any(2 * delta >= size for delta, size in zip(self.deltas_xyz, self.fov_xyz, strict=True)):
-            raise ValueError(
-                f"deltas_xyz {list(self.deltas_xyz)} leave the field of view, fov_xyz {list(self.fov_xyz)}; "
-                "use about a quarter of it, less than half"
-            )
-        if not any(self.deltas_xyz):
-            raise ValueError("deltas_xyz are all 0: the field of view would never move; use about a quarter of fov_xyz")
-        return self
 
 
 class _Data(NamedTuple):

@@ -1,0 +1,35 @@
+"""Hand a trained network to google/ffn: a TensorFlow checkpoint that its scripts read."""
+
+from __future__ import annotations
+
+from stages._contract import Context, StageParams
+
+INPUTS = {"model": "ffn-model"}
+OUTPUTS = {"checkpoint": "ffn-checkpoint"}
+
+GOOGLE_FEATURES = 32
+
+
+class Params(StageParams):
+    """None. The checkpoint is called `model.ckpt-<steps>`, as google/ffn does."""
+
+
+def run(params: Params, context: Context) -> None:
+    import json
+
+    from segmentation.ffn import checkpoint
+    from stages import _models
+
+    network, weights, step = _models.read_weights(context.inputs["model"])
+    folder = context.outputs["checkpoint"]
+    folder.mkdir()
+    prefix = folder / f"model.ckpt-{step}"
+    checkpoint.write(prefix, weights, step)
+    arguments = {"depth": network.depth, "fov_size": network.fov[::-1], "deltas": network.deltas[::-1]}
+    context.message(f"in google/ffn's request: model_args: {json.dumps(json.dumps(arguments))}")
+    if network.features != GOOGLE_FEATURES:
+        context.message(
+            f"this network has {network.features} features; google/ffn's ConvStack3DFFNModel has {GOOGLE_FEATURES}, "
+            "written into its code: change it there, or train one with 32"
+        )
+    context.artifact(folder, f"{prefix.name} for google/ffn")

@@ -1,0 +1,64 @@
+"""Take over a network that google/ffn has trained: a TensorFlow checkpoint."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import Field
+
+from stages._contract import Context, FieldOfViewParams, InputError
+
+INPUTS = {"checkpoint": "ffn-checkpoint"}
+OUTPUTS = {"model": "ffn-model"}
+
+
+class Params(FieldOfViewParams):
+    name: str | None = None
+    """Which of the folder's checkpoints, such as `model.ckpt-7000000`; by default the one with the most steps."""
+    depth: int | None = Field(None, ge=1)
+    """Residual modules, as `model_args` says; another depth than the checkpoint's is refused. By default what the
+    checkpoint has."""
+
+
+def run(params: Params, context: Context) -> None:
+    import numpy as np
+
+    from segmentation.ffn import checkpoint
+    from segmentation.ffn import network as ffn
+    from stages import _models
+
+    prefix = _choose(Path(context.inputs["checkpoint"]), params.name)
+    try:
+        weights, step = checkpoint.read(prefix)
+        network = checkpoint.network_of(weights, params.fov_xyz[::-1], params.deltas_xyz[::-1])
+        ffn.set_weights(ffn.build(network), weights)  # are all there, and do they fit each other?
+    except ValueError as error:
+        raise InputError(f"{prefix}: {error}; copy the checkpoint again, or choose another with name") from None
+    if params.depth not in (None, network.depth):
+        raise InputError(f"{prefix}: has depth {network.depth}, not {params.depth}; leave depth out, or mend it")
+    if not all(np.isfinite(array).all() for array in weights.values()):
+        raise InputError(f"{prefix}: holds weights that are not numbers: its training diverged; choose an earlier one")
+    _models.write_model(context.outputs["model"], network, weights, step)
+    context.message(f"{prefix.name}: {step:,} steps, depth {network.depth}, {network.features} features")
+
+
+def _choose(folder: Path, name: str | None) -> Path:
+    """What the files of the checkpoint begin with."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file; name the folder that holds model.ckpt-... and choose one with name")
+    found = sorted((path.stem for path in folder.glob("*.index")), key=_step)
+    if not found:
+        raise InputError(
+            f"{folder}: holds no checkpoint of TensorFlow (model.ckpt-....index); name the folder that does"
+        )
+    chosen = name or found[-1]
+    if chosen not in found:
+        newest = ", ".join(found[:-6:-1])
+        raise InputError(f"{folder}: holds no checkpoint {chosen}; it has {newest}{', ...' if len(found) > 5 else ''}")
+    return folder / chosen
+
+
+def _step(name: str) -> tuple[int, str]:
+    digits = re.search(r"-(\d+)$", name)
+    return (int(digits[1]) if digits else -1, name)
