@@ -68,7 +68,9 @@ def read(path: Path, bounding_box: str | None) -> Request:
         return UserError(f"{path}:{line_of(text, field)}: {what}")
 
     for field in sorted(fields & set(_NOT_HERE), key=lambda name: line_of(text, name)):
-        raise refuse(field, f"{field}: {_NOT_HERE[field]} is not supported; the result would be another without it")
+        raise refuse(
+            field, f"{field}: asks for {_NOT_HERE[field]}, which is not supported; without, the result would be another"
+        )
     if request.alignment_options.type == 0 and "type" in given(request.alignment_options):
         raise refuse("alignment_options", "alignment_options: only NO_ALIGNMENT is known, as in google/ffn")
     if "volinfo" in given(request.image) or not request.image.hdf5:
@@ -79,7 +81,7 @@ def read(path: Path, bounding_box: str | None) -> Request:
             raise refuse(field, f"{field}: found {found!r}; only {known} is supported")
     for field in ("seed_policy_args", "movement_policy_args"):
         if getattr(request, field).strip() not in ("", "{}"):
-            raise refuse(field, f"{field}: is not supported; the result would be another without it")
+            raise refuse(field, f"{field}: is not supported; without, the result would be another")
     if not request.model_checkpoint_path:
         raise refuse("model_checkpoint_path", "model_checkpoint_path is missing; write where model.ckpt-... is")
     if not {"image_mean", "image_stddev"} <= fields or not request.image_stddev > 0:

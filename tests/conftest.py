@@ -41,7 +41,7 @@ class StageResult(dict[str, Path]):
 def run_stage(tmp_path: Path) -> Callable[..., StageResult]:
     """`run_stage("evaluate", {"segmentation": path, ...}, ignore_unsegmented=True)` runs it here and now."""
 
-    def run(name: str, inputs: dict[str, Path | str], **params: Any) -> StageResult:
+    def run(name: str, inputs: dict[str, Path | str], /, **params: Any) -> StageResult:
         stage = import_module(f"stages.{name.replace('-', '_')}")
         folder = tmp_path / f"{name}-{len(list(tmp_path.glob(f'{name}-*')))}"
         folder.mkdir()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY_NETWORK = ["train.depth=2", "train.features=4"]
 
 
-def floodrunner(*args: str | Path) -> subprocess.CompletedProcess[str]:
+def floodrunner(*args: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("floodrunner")), *(str(arg) for arg in args)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
 
 
 def settings(*pairs: str) -> list[str]:
@@ -68,3 +72,29 @@ def test_quickstart_runs_to_its_pictures(tmp_path: Path) -> None:
     longer = floodrunner("plan", *(str(arg).replace("max_steps=20", "max_steps=30") for arg in arguments))
     assert "max_steps: 20 -> 30" in longer.stdout
     assert longer.stdout.count("nothing changed") == 6
+
+
+@pytest.mark.real_data
+def test_a_request_for_google_ffn_runs_unchanged(shared: Path, tmp_path: Path) -> None:
+    """The slides' own, with their model, on a column of 64 x 64 voxels through all 70 sections."""
+    theirs = shared / "snemi3d"
+    sections = [np.array(Image.open(path)) for path in sorted((theirs / "images").glob("*.png"))]
+    with h5py.File(tmp_path / "image.h5", "w") as file:
+        file["raw"] = np.stack(sections)
+    shutil.copytree(theirs / "checkpoint", tmp_path / "checkpoint")
+    shutil.copy(theirs / "inference.pbtxt", tmp_path)
+
+    box = "start { x:0 y:0 z:0 } size { x:64 y:64 z:70 }"
+    made = floodrunner("import-ffn", "inference.pbtxt", "--bounding-box", box, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    done = floodrunner("run", "inference.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    run = tmp_path / "runs" / "inference"
+    sections = sorted((run / "png" / "sections").glob("*.png"))
+    assert len(sections) == 70
+    volume = np.stack([np.array(Image.open(path)) for path in sections])
+    theirs_form = np.load(run / "segment" / "seg-0_0_0.npz", allow_pickle=False)["segmentation"]
+    np.testing.assert_array_equal(volume, theirs_form)
+    objects = np.unique(theirs_form[theirs_form > 0])
+    assert len(objects) >= 5
+    assert np.bincount(theirs_form.ravel())[objects].min() >= 1000

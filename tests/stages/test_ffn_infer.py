@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from segmentation.ffn import network as ffn
-from stages import _contract, _models, _volumes, ffn_infer
+from segmentation.ffn.canvas import Attempt
+from stages import _contract, _ffn_files, _models, _volumes, ffn_infer
 from stages._contract import InputError, Stopped
 
 NETWORK = ffn.Network(depth=2, features=2, fov=(5, 7, 7), deltas=(1, 2, 2))
@@ -57,6 +58,85 @@ def test_a_network_that_sees_the_tubes_finds_them(
         assert segmentation[int(row["seed_z"]), int(row["seed_y"]), int(row["seed_x"])] == int(row["id"])
         assert int(row["voxels"]) == (segmentation == int(row["id"])).sum()
     assert result.reported("metric")[-2]["value"] == len(rows)
+    with open(folder / "times.csv", newline="") as file:
+        times = list(csv.DictReader(file))
+    assert [row["id"] for row in times] == [row["id"] for row in rows]
+    assert all(float(row["seconds"]) > 0 for row in times)
+
+
+def test_google_ffns_files_are_as_it_writes_them(run_stage: Callable[..., Any], inputs: dict[str, Path]) -> None:
+    """Same names, axes and types; nothing in them has to be unpickled."""
+    folder = run_stage("ffn-infer", inputs, min_segment_size=100)["segmentation"].parent
+    with zipfile.ZipFile(folder / "seg-0_0_0.npz") as archive:
+        assert archive.namelist() == ["segmentation.npy"]
+    segmentation = np.load(folder / "seg-0_0_0.npz", allow_pickle=False)["segmentation"]
+    assert segmentation.dtype == np.uint8  # the smallest that holds all ids
+    assert segmentation.shape == (20, 32, 40)
+    with zipfile.ZipFile(folder / "seg-0_0_0.prob") as archive:
+        assert archive.namelist() == ["qprob.npy"]
+
+
+def test_tables_hold_seeds_in_the_stack_overlaps_and_times(tmp_path: Path) -> None:
+    attempts = [
+        Attempt((1, 2, 3), 1, 50, 4, "created"),
+        Attempt((1, 2, 4), 0, 0, 1, "weak seed"),
+        Attempt((5, 6, 7), 2, 60, 8, "created", ((1, 9),)),
+        Attempt((6, 6, 7), 0, 3, 2, "too small", ((1, 9), (2, 1))),
+        Attempt((8, 8, 8), 3, 70, 5, "created", ((1, 2), (2, 7))),
+    ]
+    _ffn_files.write_tables(tmp_path, attempts, [0.5, 0.1, 2.25, 0.2, 3.0], (10, 20, 30))
+    assert (tmp_path / "objects.csv").read_text().split() == [
+        "id,seed_x,seed_y,seed_z,voxels,fields_of_view",
+        "1,33,22,11,50,4",
+        "2,37,26,15,60,8",
+        "3,38,28,18,70,5",
+    ]
+    assert (tmp_path / "overlaps.csv").read_text().split() == ["id,earlier_id,voxels", "2,1,9", "3,1,2", "3,2,7"]
+    assert (tmp_path / "times.csv").read_text().split() == ["id,seconds", "1,0.5", "2,2.25", "3,3.0"]
+
+
+def test_mean_and_standard_deviation_may_be_given(run_stage: Callable[..., Any], inputs: dict[str, Path]) -> None:
+    measured = json.loads(inputs["statistics"].read_text())
+    with_port = run_stage("ffn-infer", inputs, min_segment_size=100)["segmentation"].parent
+    del inputs["statistics"]
+    given = {"image_mean": measured["mean"], "image_stddev": measured["stddev"]}
+    without = run_stage("ffn-infer", inputs, min_segment_size=100, **given)["segmentation"].parent
+    same_results(with_port, without)
+    darker = {"image_mean": measured["mean"] + 200, "image_stddev": measured["stddev"]}
+    other = run_stage("ffn-infer", inputs, min_segment_size=100, **darker)["segmentation"]
+    assert not _volumes.read_volume(other)[0].any()
+
+
+@pytest.mark.parametrize(
+    ("params", "connected", "words"),
+    [
+        ({}, set(), "how to normalise the image is not said; connect statistics, or give image_mean and image_stddev"),
+        ({"image_mean": 1.0}, {"statistics"}, "image_mean and image_stddev go together; give both, or connect stat"),
+        ({"image_mean": 1.0, "image_stddev": 2.0}, {"statistics"}, "statistics is connected; remove one or the other"),
+    ],
+)
+def test_how_to_normalise_is_said_once(params: dict[str, float], connected: set[str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ffn_infer.Params.parse(params).check_ports({"image", "model", *connected})
+
+
+def test_progress_counts_seeds_that_need_no_object(
+    run_stage: Callable[..., Any], inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects, share claimed and fields of view per second; progress never goes back, and ends with all seeds."""
+    monkeypatch.setattr(ffn_infer, "_REPORT_INTERVAL_S", 0)
+    monkeypatch.setattr(_contract, "_PROGRESS_INTERVAL_S", 0)
+    result = run_stage("ffn-infer", inputs, min_segment_size=100)
+    progress = result.reported("progress")
+    done = [event["done"] for event in progress]
+    assert done == sorted(done)
+    assert done[-1] == progress[-1]["total"]
+    tried = [e["step"] for e in result.reported("metric") if e["name"] == "objects" and "step" in e]
+    # Beyond those tried, which is told in the same breath, seeds count that an object has reached.
+    assert sum(a > b for a, b in zip(done, tried, strict=True)) > 10
+    share = [event["value"] for event in result.reported("metric") if event["name"] == "share claimed"]
+    assert share == sorted(share)
+    assert share[-1] == result.reported("metric")[-1]["value"] > 0.3
 
 
 def test_reflection_reaches_the_border_and_without_it_a_rim_stays(
@@ -137,7 +217,7 @@ def infer(
 
 
 def same_results(a: Path, b: Path) -> None:
-    for name in ("seg-0_0_0.npz", "seg-0_0_0.prob", "segmentation.h5", "objects.csv"):
+    for name in ("seg-0_0_0.npz", "seg-0_0_0.prob", "segmentation.h5", "objects.csv", "overlaps.csv"):
         assert (a / name).read_bytes() == (b / name).read_bytes(), name
     for name in ("seg-0_0_0.npz", "seg-0_0_0.prob"):  # else the same only when written within two seconds
         with zipfile.ZipFile(a / name) as archive:
@@ -168,7 +248,7 @@ def test_stopped_and_continued_is_undisturbed(inputs: dict[str, Path], tmp_path:
 
 
 def killed_half_way(inputs: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after kill -9: nothing is saved on the way out, only between objects."""
+    """As after kill -9: nothing is saved on the way out, only on the way."""
 
     def cut(point: int, save: Callable[[], None]) -> None:
         if (folder / "state" / ffn_infer.STATE_FILE).exists():
@@ -317,8 +397,10 @@ def test_nan_in_the_volume_is_refused(run_stage: Callable[..., Any], inputs: dic
 def test_a_folder_that_is_no_model_is_refused(run_stage: Callable[..., Any], inputs: dict[str, Path]) -> None:
     weights = inputs["model"] / "weights.h5"
     weights.write_bytes(weights.read_bytes()[:300])
-    with pytest.raises(InputError, match=r"model: is not a model that ffn-train wrote .*; name its model/ folder"):
+    with pytest.raises(
+        InputError, match=r"model: is not a model that ffn-train or ffn-import wrote .*; name its model"
+    ):
         run_stage("ffn-infer", inputs)
     inputs["model"] = inputs["image"].parent
-    with pytest.raises(InputError, match="is not a model that ffn-train wrote"):
+    with pytest.raises(InputError, match="is not a model that ffn-train or"):
         run_stage("ffn-infer", inputs)

@@ -69,12 +69,13 @@ def published(run: Path) -> dict[str, Path]:
 
 
 def test_every_step_gives_the_same(both: Both) -> None:
-    """Bit for bit, every file that a step has published."""
+    """Bit for bit, every file that a step has published, but the one that says how long things took."""
     docker, local = published(both.docker), published(both.local)
     assert set(docker) == set(local)
     assert len({name.split("/")[0] for name in docker}) == 11
     assert {Path(name).suffix for name in docker} >= {".h5", ".json", ".png", ".csv", ".npz", ".prob"}
-    assert [name for name in docker if docker[name].read_bytes() != local[name].read_bytes()] == []
+    same = [name for name in docker if docker[name].read_bytes() == local[name].read_bytes()]
+    assert set(docker) - set(same) <= {"segment/times.csv"}
     assert both.left == []
 
 

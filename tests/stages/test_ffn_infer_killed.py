@@ -1,0 +1,106 @@
+"""Inference as a process of its own, killed with -9 again and again."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segmentation.ffn import network as ffn
+from stages import _contract, _models, _volumes, ffn_infer
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLS = 20
+NETWORK = ffn.Network(depth=3, features=16, fov=(9, 17, 17), deltas=(1, 2, 2))
+SAVING_OFTEN = """
+import sys
+from pathlib import Path
+from stages import __main__ as stages, ffn_infer
+ffn_infer._SAVE_INTERVAL_S = 0.05
+sys.exit(stages.main(Path(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> _contract.Job:
+    """A network that follows what is bright, slowly: it looks at every voxel or two, some thousand times in all."""
+    model = ffn.build(NETWORK)
+    named = {name: np.zeros_like(array) for name, array in ffn.weights(model).items()}
+    named["seed_update/conv0_a/weights"][1, 1, 1, 0, :2] = [1, -1]  # bright, dark
+    named["seed_update/conv0_b/weights"][1, 1, 1] = np.eye(NETWORK.features)
+    named["seed_update/conv_lom/weights"][0, 0, 0, :2, 0] = [12, -12]
+    _models.write_model(tmp_path / "model", NETWORK, named, 1)
+    image = np.full((24, 56, 72), 60, np.uint8)
+    for n in range(4):
+        image[2:22, 2 + 14 * n : 12 + 14 * n, 2:70] = 180 + 5 * n
+    image = np.clip(image + np.random.default_rng(1).normal(0, 8, image.shape), 0, 255).astype(np.uint8)
+    _volumes.write_volume(tmp_path / "image.h5", "image", image, _volumes.Place())
+    return _contract.Job(
+        stage="ffn-infer",
+        params={"image_mean": 120.0, "image_stddev": 60.0, "min_segment_size": 100},
+        inputs={"image": str(tmp_path / "image.h5"), "model": str(tmp_path / "model")},
+        outputs={},
+        state="",
+    )
+
+
+def start(job: _contract.Job, folder: Path) -> subprocess.Popen[bytes]:
+    folder.mkdir(exist_ok=True)
+    outputs = {"segmentation": str(folder / "out" / "segmentation.h5")}
+    mine = job.model_copy(update={"outputs": outputs, "state": str(folder / "state")})
+    (folder / _contract.JOB_FILE).write_text(mine.model_dump_json())
+    return subprocess.Popen(
+        [sys.executable, "-c", SAVING_OFTEN, str(folder)],
+        cwd=ROOT,
+        stdout=open(folder / "log.txt", "ab"),  # the process keeps it
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+def said(folder: Path) -> str:
+    events = folder / _contract.EVENTS_FILE
+    return events.read_text() if events.exists() else ""
+
+
+def test_killed_at_twenty_random_moments_the_result_is_the_undisturbed_one(job: _contract.Job, tmp_path: Path) -> None:
+    straight = tmp_path / "straight"
+    assert start(job, straight).wait(300) == 0, (straight / "log.txt").read_text()
+
+    # Most kills come while it segments, to the twentieth of a second; a few while it starts or reads its state.
+    random = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
+    killed = tmp_path / "killed"
+    kills = tries = inside = 0
+    while kills < KILLS:
+        tries += 1
+        assert tries < 60, "it ends before it can be killed"
+        if (killed / "out").exists():  # it had ended: once more, from the start
+            shutil.rmtree(killed)
+        process, before = start(job, killed), said(killed).count("seeds")
+        if kills % 7:
+            while process.poll() is None and said(killed).count("seeds") == before:
+                time.sleep(0.01)
+            time.sleep(float(random.uniform(0, 1.0)))
+        else:
+            time.sleep(float(random.uniform(0, 4)))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+            inside += (killed / "state" / ffn_infer.STATE_FILE).exists()
+        process.wait(60)
+    assert inside > 10
+    assert start(job, killed).wait(300) == 0, (killed / "log.txt").read_text()
+    assert "continuing at seed" in said(killed)
+
+    for name in ("segmentation.h5", "seg-0_0_0.npz", "seg-0_0_0.prob", "objects.csv", "overlaps.csv"):
+        assert (killed / "out" / name).read_bytes() == (straight / "out" / name).read_bytes(), name
+    with open(straight / "out" / "objects.csv", newline="") as file:
+        assert sum(int(row["fields_of_view"]) for row in csv.DictReader(file)) > 1000
