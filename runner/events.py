@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from runner.record import Artifact, open_own
 
-_WINDOW_S = 30.0
+_WINDOW_S, _WINDOW_SHARE = 30.0, 0.25
 
 Event = dict[str, Any]
 
@@ -76,6 +76,7 @@ class Progress:
     results: dict[str, float | None] = field(default_factory=dict)
     artifacts: list[Artifact] = field(default_factory=list)
     end: Event | None = None
+    _begun: float = 0
     _history: deque[tuple[float, float]] = field(default_factory=deque)
 
     def take(self, event: Event) -> None:
@@ -84,9 +85,13 @@ class Progress:
         if kind == "progress" and _numbers(event, "done", "total", "time"):
             if event.get("unit") != self.unit or event["done"] < self.done:
                 self._history.clear()  # another phase: its rate has nothing to do with the last one's
+            if not self._history:
+                self._begun = event["time"]
             self.done, self.total, self.unit = event["done"], event["total"], str(event.get("unit", ""))
             self._history.append((event["time"], event["done"]))
-            while len(self._history) > 2 and event["time"] - self._history[0][0] > _WINDOW_S:
+            # Some work comes in bursts, longer ones the longer it takes: half a minute does not tell of hours.
+            window = max(_WINDOW_S, _WINDOW_SHARE * (event["time"] - self._begun))
+            while len(self._history) > 2 and event["time"] - self._history[0][0] > window:
                 self._history.popleft()
         elif kind == "metric" and "name" in event:
             value = event.get("value")
@@ -102,7 +107,7 @@ class Progress:
 
     @property
     def rate(self) -> float | None:
-        """Units a second, over the last half minute of this try; None while there is nothing to tell it from."""
+        """Units a second, over the last quarter of this try, half a minute at least; None while nothing tells it."""
         if len(self._history) < 2:
             return None
         (t0, first), (t1, last) = self._history[0], self._history[-1]

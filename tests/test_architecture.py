@@ -139,6 +139,19 @@ def names_and_parents(file: Path) -> set[str]:
     return {".".join(each[:n]) for each in parts for n in range(1, len(each) + 1)}
 
 
+@pytest.mark.parametrize("file", [f for p in ("runner", "stages", "segmentation") for f in modules(p)], ids=name_of)
+def test_nothing_is_unpickled(file: Path) -> None:
+    """A pickle runs what it holds: no file of a user's may be one."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    assert not tops(set(imported(file, tree))) & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            may = [word.value for word in node.keywords if word.arg == "allow_pickle"]
+            assert all(isinstance(value, ast.Constant) and value.value is False for value in may)
+            if ast.unparse(node.func) in ("np.load", "numpy.load", "np.lib.format.read_array"):
+                assert may, f"{file.name}:{node.lineno}: say allow_pickle=False"
+
+
 def test_no_import_is_hidden_from_this_test() -> None:
     source = """
 try:

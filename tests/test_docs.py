@@ -47,7 +47,7 @@ def test_commands_in_the_readme_exist() -> None:
     from runner.cli import cli
 
     readme = (ROOT / "README.md").read_text()
-    commands = set(re.findall(r"^(?:\.venv/bin/)?floodrunner +([a-z]+)", readme, re.MULTILINE))
+    commands = set(re.findall(r"^(?:\.venv/bin/)?floodrunner +([a-z-]+)", readme, re.MULTILINE))
     assert len(commands) > 4
     for command in commands:
         assert CliRunner().invoke(cli, [command, "--help"]).exit_code == 0, command

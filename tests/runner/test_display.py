@@ -87,6 +87,7 @@ def test_rate_is_that_of_this_try_and_of_late() -> None:
     assert progress((0, 50), (10, 60)).rate == 1
     assert progress((0, 50), (10, 60)).seconds_left == 40
     assert progress((0, 0), (10, 10), (20, 20), (45, 70), (50, 80)).rate == 2  # of the last half minute
+    assert progress((0, 0), (400, 40), (600, 60), (800, 100)).rate == 0.2  # of the last quarter, where that is longer
     assert progress((0, 0), (10, 90), (12, 0), (22, 10)).rate == 1  # another phase has begun at 12
     assert progress((0, 10), (10, 10)).rate is None
 
