@@ -204,6 +204,7 @@ def build_images(
 @click.option("--output", metavar="FILE", help="The pipeline to write; by default REQUEST.yaml in this folder.")
 def import_ffn(request: str, bounding_box: str | None, output: str | None) -> None:
     """Write the pipeline that does what a request for google/ffn's inference asks."""
+    import shlex
     from pathlib import Path
 
     from runner import import_ffn as importing
@@ -211,18 +212,20 @@ def import_ffn(request: str, bounding_box: str | None, output: str | None) -> No
 
     path = Path(wsl.here(request))
     read = importing.read(path, bounding_box)
-    name = importing.name_for(path.stem)
-    target = Path(wsl.here(output)) if output else Path(f"{name}.yaml")
+    target = Path(wsl.here(output)) if output else Path(f"{importing.name_for(path.stem)}.yaml")
+    # Its own run folder for each: one request is asked for many boxes.
+    text = importing.pipeline(read, importing.name_for(target.stem), path.name).encode(errors="replace")
     try:
-        with open(target, "x", encoding="utf-8") as file:
-            file.write(importing.pipeline(read, name, path.name, target))
+        with open(target, "xb") as file:
+            file.write(text)
     except FileExistsError:
         raise UserError(f"{target}: is there already; remove it, or name another file with --output") from None
     except OSError as error:
-        raise UserError(f"{target}: cannot be written: {(error.strerror or str(error)).lower()}") from None
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"{target}: cannot be written: {reason}; name another file with --output") from None
     if read.left:
         click.echo(f"left to floodrunner, the result does not depend on them: {', '.join(read.left)}")
-    click.echo(f"{target} is written. Next: floodrunner run {target}")
+    click.echo(f"{target} is written. Next: floodrunner run {shlex.quote(str(target))}")
 
 
 def _setting(

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from runner.record import Artifact, open_own
 
-_WINDOW_S, _WINDOW_SHARE = 30.0, 0.25
+_WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
+_POINTS = 200  # that a window holds: two lines a second, for weeks, would be many
 
 Event = dict[str, Any]
 
@@ -75,6 +76,7 @@ class Progress:
     latest: dict[str, float | None] = field(default_factory=dict)
     results: dict[str, float | None] = field(default_factory=dict)
     artifacts: list[Artifact] = field(default_factory=list)
+    spent: list[str] = field(default_factory=list)
     end: Event | None = None
     _begun: float = 0
     _history: deque[tuple[float, float]] = field(default_factory=deque)
@@ -88,9 +90,11 @@ class Progress:
             if not self._history:
                 self._begun = event["time"]
             self.done, self.total, self.unit = event["done"], event["total"], str(event.get("unit", ""))
-            self._history.append((event["time"], event["done"]))
             # Some work comes in bursts, longer ones the longer it takes: half a minute does not tell of hours.
-            window = max(_WINDOW_S, _WINDOW_SHARE * (event["time"] - self._begun))
+            window = min(max(_WINDOW_S, _WINDOW_SHARE * (event["time"] - self._begun)), _WINDOW_MOST_S)
+            if len(self._history) > 1 and event["time"] - self._history[-2][0] < window / _POINTS:
+                self._history.pop()
+            self._history.append((event["time"], event["done"]))
             while len(self._history) > 2 and event["time"] - self._history[0][0] > window:
                 self._history.popleft()
         elif kind == "metric" and "name" in event:
@@ -102,12 +106,14 @@ class Progress:
                 self.results[event["name"]] = number
         elif kind == "artifact" and isinstance(event.get("path"), str):
             self.artifacts.append(Artifact(path=event["path"], title=str(event.get("title", ""))))
+        elif kind == "spent" and isinstance(event.get("path"), str):
+            self.spent.append(Path(event["path"]).name)
         elif kind == "end":
             self.end = event
 
     @property
     def rate(self) -> float | None:
-        """Units a second, over the last quarter of this try, half a minute at least; None while nothing tells it."""
+        """Units a second, over the last quarter of this try (half a minute to an hour); None while nothing tells it."""
         if len(self._history) < 2:
             return None
         (t0, first), (t1, last) = self._history[0], self._history[-1]

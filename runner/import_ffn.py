@@ -9,14 +9,18 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runner import inference_request
+from pydantic import ValidationError
+
+from runner import explain, inference_request, registry
 from runner.errors import UserError, suggest
 from runner.inference_request import given, line_of
+from stages._contract import split_dataset
 
 _MODEL, _SEEDS, _MOVES = "ConvStack3DFFNModel", "PolicyPeaks", "FaceMaxMovementPolicy"
 _OF_OURS = {"segmentation_output_dir", "checkpoint_interval", "batch_size", "concurrent_requests"}
 """What only says how the work is done: floodrunner sees to it."""
 
+_ANOTHER = "without, the result would be another"
 _NOT_HERE = {
     "reference_histogram": "histogram matching",
     "histogram_masks": "histogram matching",
@@ -32,19 +36,28 @@ _NOT_HERE = {
 """Field -> what it asks for, in words. Leaving it out would give another result, so it is refused."""
 
 
+_FIELDS = {
+    "name": "model_checkpoint_path",
+    "depth": "model_args",
+    "fov_xyz": "model_args",
+    "deltas_xyz": "model_args",
+    "min_boundary_dist_xyz": "min_boundary_dist",
+}
+"""Parameter of ours -> the field of a request that it comes from, where that is called otherwise."""
+
+
 class Request(NamedTuple):
     """What a pipeline is written from, checked.
 
     Attributes:
       image: `file:dataset` as written.
-      folder, checkpoint: where the checkpoints are, and the name of the one that is meant.
+      folder: where the checkpoints are.
       model: parameters of `ffn-import`; `segment`: of `ffn-infer`.
       left: fields that floodrunner sees to in its own way.
     """
 
     image: str
     folder: str
-    checkpoint: str
     model: dict[str, Any]
     segment: dict[str, Any]
     left: list[str]
@@ -56,11 +69,7 @@ def read(path: Path, bounding_box: str | None) -> Request:
     Raises:
       UserError: if it cannot be read, asks for what is not there, or lacks what is needed; says where and what.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise UserError(f"{path}: cannot be read: {reason.lower()}; name google/ffn's request, a .pbtxt") from None
+    text = _text(path)
     request = inference_request.parse(text, "InferenceRequest", str(path))
     fields = given(request)
 
@@ -68,39 +77,68 @@ def read(path: Path, bounding_box: str | None) -> Request:
         return UserError(f"{path}:{line_of(text, field)}: {what}")
 
     for field in sorted(fields & set(_NOT_HERE), key=lambda name: line_of(text, name)):
-        raise refuse(
-            field, f"{field}: asks for {_NOT_HERE[field]}, which is not supported; without, the result would be another"
-        )
+        raise refuse(field, f"{field}: asks for {_NOT_HERE[field]}, which is not supported; {_ANOTHER}")
     if request.alignment_options.type == 0 and "type" in given(request.alignment_options):
         raise refuse("alignment_options", "alignment_options: only NO_ALIGNMENT is known, as in google/ffn")
-    if "volinfo" in given(request.image) or not request.image.hdf5:
-        raise refuse("image", 'image: is no HDF5 volume; write image { hdf5: "file.h5:dataset" }')
+    if "volinfo" in given(request.image) or not split_dataset(request.image.hdf5)[1]:
+        found = f"found {request.image.hdf5!r}; " if request.image.hdf5 else ""
+        raise refuse("image", f'image: {found}write image {{ hdf5: "file.h5:dataset" }}')
+    if "decorator_specs" in given(request.image):
+        raise refuse("decorator_specs", f"decorator_specs: is not supported; {_ANOTHER}")
     for field, known in (("model_name", _MODEL), ("seed_policy", _SEEDS), ("movement_policy_name", _MOVES)):
         found = getattr(request, field)
         if found.rpartition(".")[2] != known and (found or field == "model_name"):
             raise refuse(field, f"{field}: found {found!r}; only {known} is supported")
     for field in ("seed_policy_args", "movement_policy_args"):
         if getattr(request, field).strip() not in ("", "{}"):
-            raise refuse(field, f"{field}: is not supported; without, the result would be another")
-    if not request.model_checkpoint_path:
-        raise refuse("model_checkpoint_path", "model_checkpoint_path is missing; write where model.ckpt-... is")
-    if not {"image_mean", "image_stddev"} <= fields or not request.image_stddev > 0:
-        raise refuse("image_stddev", "image_mean and image_stddev are needed, the latter above 0; write both")
+            raise refuse(field, f"{field}: is not supported; {_ANOTHER}")
     flavour = ntpath if "\\" in request.model_checkpoint_path else posixpath
     folder, checkpoint = flavour.split(request.model_checkpoint_path)
-    return Request(
-        image=request.image.hdf5,
-        folder=folder or ".",
-        checkpoint=checkpoint,
-        model=_model(request.model_args, lambda what: refuse("model_args", what)),
-        segment={
-            **({} if bounding_box is None else {"box_xyz": _box(bounding_box)}),
-            "image_mean": request.image_mean,
-            "image_stddev": request.image_stddev,
-            **_options(request.inference_options, refuse),
-        },
-        left=sorted(fields & _OF_OURS),
-    )
+    if not checkpoint:
+        raise refuse(
+            "model_checkpoint_path", "model_checkpoint_path: write where it is, such as models/model.ckpt-7000"
+        )
+    for field, value in (("hdf5", request.image.hdf5), ("model_checkpoint_path", request.model_checkpoint_path)):
+        if not value.isprintable():
+            raise refuse(
+                field, f"{field}: found {value!r}; a backslash in quotes begins an escape: write two, or slashes"
+            )
+    if not {"image_mean", "image_stddev"} <= fields:
+        raise refuse("image_stddev", "image_mean and image_stddev are needed; write both")
+    model = {"name": checkpoint, **_model(request.model_args, lambda what: refuse("model_args", what))}
+    segment = {
+        "mode": "exact",
+        "reflect_border": False,
+        **({} if bounding_box is None else {"box_xyz": _box(bounding_box)}),
+        "image_mean": request.image_mean,
+        "image_stddev": request.image_stddev,
+        **_options(request.inference_options, refuse),
+    }
+    for stage, params in (("ffn-import", model), ("ffn-infer", segment)):
+        _check(stage, params, refuse)
+    return Request(request.image.hdf5, folder or ".", model, segment, sorted(fields & _OF_OURS))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    except UnicodeDecodeError:
+        reason = "it is no text in UTF-8"
+    raise UserError(f"{path}: cannot be read: {reason}; name google/ffn's request, a .pbtxt")
+
+
+def _check(stage: str, params: dict[str, Any], refuse: Any) -> None:
+    """Has the stage look at its parameters, so that a pipeline is written only where they will do."""
+    model = registry.scan().get(stage).params
+    try:
+        model.parse(params)
+    except ValidationError as error:
+        path, what = explain.problem(error, params, model, {})
+        named = str(path[0]) if path else what.split()[0]
+        field = _FIELDS.get(named, named)
+        raise refuse(field, f"{field}: {what}" if path else what) from None
 
 
 def _model(text: str, refuse: Any) -> dict[str, Any]:
@@ -155,34 +193,31 @@ def name_for(stem: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).lstrip("_.-") or "inference"
 
 
-def pipeline(request: Request, name: str, source: str, target: Path) -> str:
-    """The pipeline called `name`, as YAML, made from `source`, to be written to `target`; with the request's paths."""
-    model = {"name": request.checkpoint, **request.model}
-    segment = {"mode": "exact", "reflect_border": False, **request.segment}
+def pipeline(request: Request, name: str, source: str) -> str:
+    """The pipeline called `name`, as YAML, made from `source`; with the request's paths."""
     notes = {
         "mode": "google/ffn's way, object for object",
         "reflect_border": "as there; true finds what lies at the border, too",
     }
+    checkpoint = f"the folder that holds {request.model['name']}.index"
     return f"""\
-# What {source} asks of google/ffn, with the same result.
-#
-#   floodrunner run {target}
+# What {_quoted(source)} asks of google/ffn, with the same result.
 name: {name}
 inputs:
   image: {{path: {_quoted(request.image)}, help: "the sections as an HDF5 dataset, z, y, x"}}
-  checkpoint: {{path: {_quoted(request.folder)}, help: "the folder that holds {request.checkpoint}.index"}}
+  checkpoint: {{path: {_quoted(request.folder)}, help: {_quoted(checkpoint)}}}
 steps:
   model:
     stage: ffn-import
     in: {{checkpoint: inputs.checkpoint}}
     params:
-{_lines(model, {})}
+{_lines(request.model, {})}
   segment:
     stage: ffn-infer
     gpu: true
     in: {{image: inputs.image, model: model.model}}
     params:
-{_lines(segment, notes)}
+{_lines(request.segment, notes)}
   png:
     stage: export-stack
     in: {{volume: segment.segmentation, image: inputs.image}}

@@ -68,12 +68,15 @@ def given(message: Message) -> set[str]:
 
 def line_of(text: str, field: str) -> int:
     """Where a field stands first, from 1; 1 where it does not."""
-    found = re.search(rf"(?m)^[^#\n]*?\b{field}\b", text)
-    return text[: found.end()].count("\n") + 1 if found else 1
+    plain = re.sub(r"#[^\n]*|\"(\\.|[^\"\\\n])*\"|'(\\.|[^'\\\n])*'", lambda found: " " * len(found[0]), text)
+    found = re.search(rf"\b{field}\b", plain)
+    return text[: found.start()].count("\n") + 1 if found else 1
 
 
 def _words(error: text_format.ParseError) -> str:
     text = re.sub(r"^\d+:\d+ : ", "", str(error).replace(f"{_PACKAGE}.", ""))
+    if "codec" in text:
+        return "a backslash in quotes begins an escape; write two of them, or slashes"
     unknown = re.search(r'Message type "(\w+)" has no field named "(\w+)"', text)
     if unknown and unknown[1] in _MESSAGES:
         kind, name = unknown.groups()

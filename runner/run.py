@@ -303,6 +303,9 @@ def _publish(run: _Run, step: Step, parts: Parts, progress: Progress, started: s
         floodrunner=__version__,
     )
     record.publish(folder, done)
+    for name in progress.spent:
+        with contextlib.suppress(OSError):
+            (folder / _contract.STATE / name).unlink()
     return done
 
 

@@ -14,9 +14,9 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict
 
 DONE, FAILED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes of a stage and of the command line alike."""
@@ -86,36 +86,6 @@ class StageParams(BaseModel):
         Raises:
           ValueError: if they do not fit the ports that are connected; what was found, what to do.
         """
-
-
-def _odd(size: int) -> int:
-    if size % 2 == 0:
-        raise ValueError(f"{size} is even; a field of view has a centre: use an odd size")
-    return size
-
-
-_Size = Annotated[int, Field(ge=1), AfterValidator(_odd)]
-_Distance = Annotated[int, Field(ge=0)]
-
-
-class FieldOfViewParams(StageParams):
-    """Base of the `Params` of stages that say what a flood-filling network sees, and how it moves."""
-
-    fov_xyz: tuple[_Size, _Size, _Size] = (33, 33, 17)
-    """Field of view, voxels; odd sizes."""
-    deltas_xyz: tuple[_Distance, _Distance, _Distance] = (8, 8, 4)
-    """How far the field of view moves along each axis, voxels; about a quarter of it."""
-
-    @model_validator(mode="after")
-    def _moves_stay_in_sight(self) -> Self:
-        if any(2 * delta >= size for delta, size in zip(self.deltas_xyz, self.fov_xyz, strict=True)):
-            raise ValueError(
-                f"deltas_xyz {list(self.deltas_xyz)} leave the field of view, fov_xyz {list(self.fov_xyz)}; "
-                "use about a quarter of it, less than half"
-            )
-        if not any(self.deltas_xyz):
-            raise ValueError("deltas_xyz are all 0: the field of view would never move; use about a quarter of fov_xyz")
-        return self
 
 
 class Job(BaseModel):
@@ -238,6 +208,10 @@ class Context:
     def output_folder(self) -> Path:
         """Where extra files that go with the outputs belong."""
         return next(iter(self.outputs.values())).parent
+
+    def spent(self, path: Path) -> None:
+        """Says that a file of the state is of no use any more once the outputs are published: then it is removed."""
+        self.emit("spent", path=path.name)
 
     def emit(self, event: str, **fields: Any) -> None:
         # NaN is no JSON: a reader in another language would stop at it.

@@ -32,8 +32,9 @@ def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> N
     beside = path.with_suffix(".writing")
     with create_hdf5(beside) as file:
         for name, array in arrays.items():
-            # A state is written in the seconds that a stop leaves; labels shrink to a hundredth.
-            packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size > 2**16 else {}
+            # A state is written in the seconds that a stop leaves. Labels shrink to a hundredth; masks, weights hardly.
+            shrinks = array.size > 2**16 and array.dtype.kind in "iu"
+            packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if shrinks else {}
             file.create_dataset(name, data=array, **packed)
         file[_VALUES] = np.frombuffer(json.dumps(values).encode(), np.uint8)
     with open(beside, "rb") as written:

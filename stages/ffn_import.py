@@ -7,14 +7,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from stages._contract import Context, FieldOfViewParams, InputError
+from stages._contract import Context, InputError
+from stages._contract_ffn import FieldOfView
 
 INPUTS = {"checkpoint": "ffn-checkpoint"}
 OUTPUTS = {"model": "ffn-model"}
 
 
-class Params(FieldOfViewParams):
-    name: str | None = None
+class Params(FieldOfView):
+    name: str | None = Field(None, min_length=1)
     """Which of the folder's checkpoints, such as `model.ckpt-7000000`; by default the one with the most steps."""
     depth: int | None = Field(None, ge=1)
     """Residual modules, as `model_args` says; another depth than the checkpoint's is refused. By default what the
@@ -34,7 +35,7 @@ def run(params: Params, context: Context) -> None:
         network = checkpoint.network_of(weights, params.fov_xyz[::-1], params.deltas_xyz[::-1])
         ffn.set_weights(ffn.build(network), weights)  # are all there, and do they fit each other?
     except ValueError as error:
-        raise InputError(f"{prefix}: {error}; copy the checkpoint again, or choose another with name") from None
+        raise InputError(f"{prefix}: {error}; choose another with name, or another folder") from None
     if params.depth not in (None, network.depth):
         raise InputError(f"{prefix}: has depth {network.depth}, not {params.depth}; leave depth out, or mend it")
     if not all(np.isfinite(array).all() for array in weights.values()):

@@ -119,6 +119,7 @@ def run(params: Params, context: Context) -> None:
         disco_seed_threshold=params.disco_seed_threshold,
     )
     context.message(f"segmenting on {backend.device()} ({backend.name()}), {len(seeds)} seeds")
+    backend.compute_in_single_precision()
     work = _Inference(params, network, model, data, seeds, context)
     forward = work.counted(backend.forward(model))
     canvas = ffn.Canvas(data.image, forward, network.fov, network.deltas, options, data.box)
@@ -137,7 +138,7 @@ def run(params: Params, context: Context) -> None:
     context.artifact(context.output_folder / "objects.csv", "each object: seed, voxels, fields of view")
     context.metric("objects", canvas.max_id)
     context.metric("segmented", round(float((segmentation > 0).mean()), 4))
-    (context.state / STATE_FILE).unlink(missing_ok=True)  # all that it held is in the result now
+    context.spent(context.state / STATE_FILE)  # all that it holds is in the result now
 
 
 class _Inference:
@@ -189,6 +190,7 @@ class _Inference:
                 self._claimed += attempt.voxels if attempt.id else 0
             self._attempt_begun = time.monotonic()
             self._report()
+        self._save(canvas)  # what follows may fail, on a full disk for one
 
     def _report(self) -> None:
         now = time.monotonic()
@@ -218,7 +220,10 @@ class _Inference:
             return
         canvas.restore(arrays, values["canvas"])
         self._next, self.seconds = values["next"], values["seconds"]
-        self.attempts = [Attempt(*fields) for fields in values["attempts"]]
+        self.attempts = [
+            Attempt(**each | {"seed": tuple(each["seed"]), "overlapped": tuple(map(tuple, each["overlapped"]))})
+            for each in values["attempts"]
+        ]
         self._claimed = sum(attempt.voxels for attempt in self.attempts if attempt.id)
         self._attempt_begun = time.monotonic() - values["attempt_seconds"]
         self._context.message(f"continuing at seed {self._next} of {len(self._seeds)}, {canvas.max_id} objects")
@@ -232,7 +237,7 @@ class _Inference:
             "identity": self._identity,
             "canvas": of_canvas,
             "next": self._next,
-            "attempts": [tuple(vars(attempt).values()) for attempt in self.attempts],
+            "attempts": [vars(attempt) for attempt in self.attempts],
             "seconds": self.seconds,
             "attempt_seconds": begun - self._attempt_begun,
         }

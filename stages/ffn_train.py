@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from stages._contract import Context, FieldOfViewParams, InputError, StageError
+from stages._contract import Context, InputError, StageError
+from stages._contract_ffn import Distance, FieldOfView, Size
 
 if TYPE_CHECKING:
     import keras
@@ -28,13 +29,17 @@ _LOSS_WINDOW = 100
 _PIECE = 2**20
 
 
-class Params(FieldOfViewParams):
+class Params(FieldOfView):
     max_steps: int = Field(1_000_000, ge=1)
     """Steps of gradient descent, counted from the first start of this training."""
     depth: int = Field(9, ge=1)
     """Residual modules of the network, of two convolutions each."""
     features: int = Field(32, ge=1)
     """Channels of each convolution."""
+    fov_xyz: tuple[Size, Size, Size] = (33, 33, 17)
+    """Field of view, voxels; odd sizes."""
+    deltas_xyz: tuple[Distance, Distance, Distance] = (8, 8, 4)
+    """How far the field of view moves along each axis, voxels; about a quarter of it."""
     batch_size: int = Field(4, ge=1)
     """Fields of view in a step, each from an example of its own."""
     learning_rate: float = Field(0.001, gt=0, allow_inf_nan=False)

@@ -14,7 +14,10 @@ from segmentation.ffn.movement import Moves, Position, face_maxima
 from segmentation.ffn.network import Triple
 
 Forward = Callable[[np.ndarray], np.ndarray]
-"""(batch, z, y, x, 2) image and mask logits -> (batch, z, y, x, 1) new mask logits."""
+"""A back end: (batch, z, y, x, 2) float32, image and mask logits -> (batch, z, y, x, 1) float32, new mask logits.
+
+It must not keep what it is given, which is written over for the next call; what it returns is left as it is.
+"""
 
 EXCLUDED = -1
 """Marks, in the segmentation in work, a seed that came to nothing."""
@@ -22,7 +25,7 @@ EXCLUDED = -1
 
 @dataclass(frozen=True)
 class Options:
-    """google/ffn's InferenceOptions. Activations and thresholds are probabilities, which it keeps in single precision.
+    """google/ffn's InferenceOptions, which it keeps in single precision. Activations and thresholds are probabilities.
 
     Attributes:
       init_activation: of the seed voxel.
@@ -205,11 +208,11 @@ class Canvas:
         self._input[0, ..., 0] = self.image[box]
         self._input[0, ..., 1] = np.where(fresh, self._pad, old)
         logits = self._forward(self._input)[0, ..., 0]
-        threshold = self._options.disco_seed_threshold
+        threshold = float(np.float32(self._options.disco_seed_threshold))
         if threshold >= 0 and np.mean(logits >= self._move) > threshold:
             with np.errstate(invalid="ignore"):
                 held = (old < 0) & (logits > old)
-            logits[held] = old[held]
+            logits = np.where(held, old, logits)
         self.mask[box] = logits
         work.fovs += 1
         self._touched = tuple(

@@ -36,7 +36,7 @@ def read(prefix: Path) -> tuple[dict[str, np.ndarray], int]:
         step = int(reader.get_tensor(_STEP)) if _STEP in names else 0
     except (tf.errors.OpError, IndexError, ValueError) as error:  # a shorter data file is an IndexError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"its files are missing, truncated or damaged ({reason})") from None
+        raise ValueError(f"its files are missing, truncated or damaged, copy them again ({reason})") from None
     if "seed_update/conv0_a/weights" not in weights:
         held = ", ".join(names[:3]) or "nothing"
         raise ValueError(f"it is not of google/ffn's ConvStack3DFFNModel: no seed_update/conv0_a/weights, but {held}")

@@ -98,6 +98,8 @@ STAGES = {
                     context.progress(done, params.steps, "steps")
                     context.metric("loss", 1 / done, step=done)
             save()
+            (context.state / "scratch").write_text("of use until all is published")
+            context.spent(context.state / "scratch")
             context.outputs["count"].write_text(str(done))
         ''',
     "breaks": '''

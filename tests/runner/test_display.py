@@ -88,6 +88,9 @@ def test_rate_is_that_of_this_try_and_of_late() -> None:
     assert progress((0, 50), (10, 60)).seconds_left == 40
     assert progress((0, 0), (10, 10), (20, 20), (45, 70), (50, 80)).rate == 2  # of the last half minute
     assert progress((0, 0), (400, 40), (600, 60), (800, 100)).rate == 0.2  # of the last quarter, where that is longer
+    week = progress(*((n, n / 1e4) for n in range(0, 600_000, 20)))
+    assert week.rate == pytest.approx(1e-4)
+    assert len(week._history) < 500
     assert progress((0, 0), (10, 90), (12, 0), (22, 10)).rate == 1  # another phase has begun at 12
     assert progress((0, 10), (10, 10)).rate is None
 

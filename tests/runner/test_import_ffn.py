@@ -3,6 +3,7 @@
 # ruff: noqa: E501  (a message a line)
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -162,8 +163,8 @@ def test_a_name_that_no_pipeline_may_have() -> None:
         ("image_mean: 131", "imagemean: 131", "inference.pbtxt:5: google/ffn's InferenceRequest has no field 'imagemean'; did you mean 'image_mean'?"),
         ("pad_value: 0.05", "padvalue: 0.05", "inference.pbtxt:15: google/ffn's InferenceOptions has no field 'padvalue'; did you mean 'pad_value'?"),
         ("image_mean: 131", "image_mean: many", "inference.pbtxt:5: 'image_mean: many': Couldn't parse float: many; write it as google/ffn's text format has it"),
-        ("image_mean: 131", "", "inference.pbtxt:6: image_mean and image_stddev are needed, the latter above 0; write both"),
-        ("image_stddev: 62", "image_stddev: 0", "inference.pbtxt:6: image_mean and image_stddev are needed, the latter above 0; write both"),
+        ("image_mean: 131", "", "inference.pbtxt:6: image_mean and image_stddev are needed; write both"),
+        ("image_stddev: 62", "image_stddev: 0", "inference.pbtxt:6: image_stddev: found 0.0; write a number greater than 0.0"),
         ("PolicyPeaks", "PolicyGrid3d", "inference.pbtxt:8: seed_policy: found 'PolicyGrid3d'; only PolicyPeaks is supported"),
         ("image_mean: 131", "image_mean: 131\nseed_policy_args: '{\"step\": 8}'", "inference.pbtxt:6: seed_policy_args: is not supported; without, the result would be another"),
         ("convstack_3d.ConvStack3DFFNModel", "my.Model", "inference.pbtxt:10: model_name: found 'my.Model'; only ConvStack3DFFNModel is supported"),
@@ -172,14 +173,59 @@ def test_a_name_that_no_pipeline_may_have() -> None:
         (r"[8, 8, 4]}", "[8, 8, 4]", "inference.pbtxt:11: model_args: is not JSON (Expecting ',' delimiter: line 1 column 59 (char 58)); write depth, fov_size and deltas as google/ffn does"),
         ("  init_activation: 0.95\n", "", "inference.pbtxt:13: inference_options: init_activation is missing, which makes it 0; write it"),
         ("  init_activation: 0.95\n", "  init_activation: 0.95\n  consistency_threshold: 0.1\n", "inference.pbtxt:15: consistency_threshold: is not supported; leave it out"),
-        ('hdf5: "image.h5@raw"', 'volinfo: "v"', 'inference.pbtxt:2: image: is no HDF5 volume; write image { hdf5: "file.h5:dataset" }'),
-        ('model_checkpoint_path: "checkpoint/model.ckpt-7000000"', "", "inference.pbtxt:1: model_checkpoint_path is missing; write where model.ckpt-... is"),
+        ('hdf5: "image.h5@raw"', 'volinfo: "v"', 'inference.pbtxt:2: image: write image { hdf5: "file.h5:dataset" }'),
+        ('model_checkpoint_path: "checkpoint/model.ckpt-7000000"', "", "inference.pbtxt:1: model_checkpoint_path: write where it is, such as models/model.ckpt-7000"),
+        ("image.h5@raw", "image:raw", "inference.pbtxt:2: image: found 'image:raw'; write image { hdf5: \"file.h5:dataset\" }"),
+        ('hdf5: "image.h5@raw"', 'hdf5: "image.h5@raw" decorator_specs: "[]"', "inference.pbtxt:3: decorator_specs: is not supported; without, the result would be another"),
+        ("checkpoint/model.ckpt-7000000", "checkpoint/", "inference.pbtxt:9: model_checkpoint_path: write where it is, such as models/model.ckpt-7000"),
+        ("checkpoint/model.ckpt-7000000", r"C:\temp\model", r"inference.pbtxt:9: model_checkpoint_path: found 'C:\temp\\model'; a backslash in quotes begins an escape: write two, or slashes"),
+        ("image.h5@raw", r"C:\Users\me\image.h5:raw", "inference.pbtxt:3: a backslash in quotes begins an escape; write two of them, or slashes"),
+        ("image_mean: 131", "image_mean: nan", "inference.pbtxt:5: image_mean: found nan; write a finite number"),
+        ("33, 33, 17", "33, 32, 17", "inference.pbtxt:11: model_args: 32 is even; a field of view has a centre: use an odd size"),
+        (r"\"depth\": 9", r"\"depth\": \"9\"", "inference.pbtxt:11: model_args: found '9' (text); write a whole number (here: 9)"),
+        ("x: 1 y: 2", "x: -1 y: 2", "inference.pbtxt:17: min_boundary_dist: found -1; write a number of at least 0"),
+        ("init_activation: 0.95", "init_activation: 0.85", "inference.pbtxt:14: init_activation 0.85 is below move_threshold 0.9, so no seed would be started; raise the one or lower the other"),
+        ("inference_results\"", "masks\"\nmasks { invert: true }", "inference.pbtxt:13: masks: asks for masks of what is not to be segmented, which is not supported; without, the result would be another"),
     ],
 )  # fmt: skip
 def test_what_would_give_another_result_is_refused(old: str, new: str, message: str) -> None:
     assert REQUEST.count(old) == 1
     assert import_ffn(REQUEST.replace(old, new)) == (2, message)
     assert not Path("inference.yaml").exists()
+
+
+def test_each_box_of_a_request_has_a_run_folder_of_its_own() -> None:
+    for name in ("a", "b"):
+        import_ffn(REQUEST, "--output", f"box {name}.yaml", "--bounding-box", "size { x: 64 y: 64 z: 64 }")
+        assert planned(f"box {name}.yaml").name == f"box-{name}"
+
+
+def test_the_next_command_can_be_pasted() -> None:
+    assert import_ffn(REQUEST, "--output", "my run.yaml")[1].endswith("Next: floodrunner run 'my run.yaml'\n")
+
+
+def test_what_editors_put_before_a_text_is_no_trouble() -> None:
+    assert import_ffn("\ufeff" + REQUEST)[0] == 0
+
+
+def test_a_checkpoint_with_a_quote_in_its_name(folder: Path) -> None:
+    assert import_ffn(REQUEST.replace("model.ckpt-7000000", r"a\"b-1"))[0] == 0
+    assert planned().steps[0].params["name"] == 'a"b-1'
+
+
+def test_a_request_whose_name_is_no_unicode(folder: Path) -> None:
+    name = os.fsdecode(b"inf\xe9rence.pbtxt")
+    Path(name).write_text(REQUEST)
+    result = CliRunner().invoke(cli.cli, ["import-ffn", name], standalone_mode=False)
+    assert result.exception is None
+    assert planned("inf-rence.yaml").name == "inf-rence"
+
+
+def test_a_folder_that_is_not_there() -> None:
+    assert import_ffn(REQUEST, "--output", "none/x.yaml") == (
+        2,
+        "none/x.yaml: cannot be written: no such file or directory; name another file with --output",
+    )
 
 
 def test_a_box_that_is_none() -> None:
@@ -194,6 +240,6 @@ def test_a_box_that_is_none() -> None:
 
 def test_a_file_that_is_no_request() -> None:
     Path("x.pbtxt").write_bytes(b"\xff\xfe\x00")
-    for name, words in (("x.pbtxt", "it is no text"), ("none.pbtxt", "no such file or directory")):
+    for name, words in (("x.pbtxt", "it is no text in UTF-8"), ("none.pbtxt", "no such file or directory")):
         result = CliRunner().invoke(cli.cli, ["import-ffn", name], standalone_mode=False)
         assert str(result.exception) == f"{name}: cannot be read: {words}; name google/ffn's request, a .pbtxt"

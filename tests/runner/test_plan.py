@@ -103,6 +103,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
+def test_parameters_that_do_not_fit_the_ports_are_refused_with_their_line(stages: Registry) -> None:
+    module = stages.files["make-labels"]
+    module.write_text(
+        module.read_text().replace(
+            "def run(",
+            "    def check_ports(self, connected):\n"
+            '        if self.workers == 3 and "mask" not in connected:\n'
+            '            raise ValueError("workers need a mask; connect one")\n\n'
+            "def run(",
+        )
+    )
+    alone = PIPELINE.replace("max_steps: 5", "workers: 3")
+    with pytest.raises(UserError, match=r"^p.yaml:7: step train: workers need a mask; connect one$"):
+        make(stages, alone)
+    make(stages, PIPELINE)
+    make(stages, alone.replace("in: {image: image.volume}", "in: {image: image.volume, mask: inputs.images}"))
+
+
 def make(stages: Registry, text: str = PIPELINE, **options: object) -> Plan:
     pipeline = spec.read(yamlfile.parse(textwrap.dedent(text).encode(), "p.yaml"))
     return plan.make(pipeline, stages, Path("runs/demo"), Options(**options))  # type: ignore[arg-type]

@@ -80,9 +80,9 @@ def test_what_is_not_there(run_stage: Callable[..., Any], folder: Path, params: 
 
 def test_a_folder_without_one(run_stage: Callable[..., Any], tmp_path: Path, folder: Path) -> None:
     with pytest.raises(InputError, match="holds no checkpoint of TensorFlow"):
-        run_stage("ffn-import", {"checkpoint": tmp_path})
+        run_stage("ffn-import", {"checkpoint": tmp_path}, **GEOMETRY)
     with pytest.raises(InputError, match=r"index: is a file; name the folder that holds"):
-        run_stage("ffn-import", {"checkpoint": folder / "model.ckpt-900.index"})
+        run_stage("ffn-import", {"checkpoint": folder / "model.ckpt-900.index"}, **GEOMETRY)
 
 
 def test_a_checkpoint_that_is_damaged_or_another_models(
@@ -90,19 +90,21 @@ def test_a_checkpoint_that_is_damaged_or_another_models(
 ) -> None:
     data = folder / "model.ckpt-1000.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"model.ckpt-1000: its files are missing, truncated or damaged .*; copy the"):
-        run_stage("ffn-import", {"checkpoint": folder})
+    with pytest.raises(
+        InputError, match=r"model.ckpt-1000: its files are missing, truncated or damaged, copy them again"
+    ):
+        run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)
     del weights["seed_update/conv1_b/biases"]
     checkpoint.write(folder / "model.ckpt-2000", weights, 2000)
     with pytest.raises(InputError, match=r"model.ckpt-2000: weights seed_update/conv1_b/biases: in one of network and"):
-        run_stage("ffn-import", {"checkpoint": folder})
+        run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)
 
 
 def test_a_training_that_diverged(run_stage: Callable[..., Any], folder: Path, weights: dict[str, np.ndarray]) -> None:
     weights["seed_update/conv1_b/biases"][2] = np.nan
     checkpoint.write(folder / "model.ckpt-2000", weights, 2000)
     with pytest.raises(InputError, match=r"model.ckpt-2000: holds weights that are not numbers: its training diverged"):
-        run_stage("ffn-import", {"checkpoint": folder})
+        run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)
 
 
 def test_arguments_of_google_ffn_come_with_the_export(run_stage: Callable[..., Any], folder: Path) -> None:

@@ -244,7 +244,21 @@ def test_stopped_and_continued_is_undisturbed(inputs: dict[str, Path], tmp_path:
     assert stops >= 2
     assert any("continuing at seed" in text for text in infer(inputs, tmp_path / "stopped"))
     same_results(tmp_path / "straight", tmp_path / "stopped")
-    assert not (tmp_path / "stopped" / "state" / ffn_infer.STATE_FILE).exists()
+
+
+def test_what_is_not_published_in_the_end_is_not_lost(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """The state stays until the runner has published the result; with it a second try only has to write."""
+    infer(inputs, tmp_path / "first")
+    folder = tmp_path / "again"
+    infer(inputs, folder)
+    for file in folder.iterdir():
+        if file.name != "state":
+            file.unlink()
+    points: list[int] = []
+    told = infer(inputs, folder, lambda point, save: points.append(point))
+    assert any("continuing at seed" in text for text in told)
+    assert not points  # no call of the network
+    same_results(tmp_path / "first", folder)
 
 
 def killed_half_way(inputs: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

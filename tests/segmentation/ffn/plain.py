@@ -102,7 +102,7 @@ def flood_fill(
             done.add(cell)
 
             active = sum(value >= move for value in logits.values()) / len(logits)
-            if options.disco_seed_threshold >= 0 and active > options.disco_seed_threshold:
+            if options.disco_seed_threshold >= 0 and active > float(np.float32(options.disco_seed_threshold)):
                 for voxel in view:
                     if voxel in mask and mask[voxel] < 0 and logits[voxel] > mask[voxel]:
                         result.happened.add("held down")

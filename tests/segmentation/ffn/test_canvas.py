@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from segmentation import backend
-from segmentation.ffn import network as ffn
 from segmentation.ffn.canvas import EXCLUDED, Attempt, Canvas, Options
 from segmentation.ffn.mask import logit, quantise_probability
 from segmentation.ffn.seeds import peaks
@@ -189,6 +184,55 @@ def test_only_voxels_in_the_box_count_for_the_size(two_tubes: np.ndarray) -> Non
     assert none.result == "too small"
 
 
+def in_request(probability: float) -> float:
+    """The logit of a probability that went through a field of type float."""
+    return float(logit(float(np.float32(probability))))
+
+
+@pytest.mark.parametrize("name", ["init_activation", "pad_value", "segment_threshold", "move_threshold"])
+def test_settings_are_single_precision_as_in_google_ffns_request(name: str) -> None:
+    """The probability is rounded, then its logit, on one for which the first makes a difference."""
+    value = next(p for p in np.linspace(0.55, 0.85, 500).tolist() if np.float32(in_request(p)) != np.float32(logit(p)))
+    work = canvas(np.ones((9, 9, 9)), **{"move_threshold": 0.5, name: value})
+    attribute = {"init_activation": "_init", "pad_value": "_pad", "segment_threshold": "_segment"}.get(name, "_move")
+    assert getattr(work, attribute) == np.float32(in_request(value))
+    assert getattr(work, attribute).dtype == np.float32
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_faces_are_held_against_a_logit_that_was_not_rounded(up: bool) -> None:
+    """A face at the rounded value is a hit where rounding went up, and none where it went down."""
+    value = next(
+        p for p in np.linspace(0.6, 0.9, 200).tolist() if (float(np.float32(in_request(p))) > in_request(p)) == up
+    )
+
+    def at_the_threshold(given: np.ndarray) -> np.ndarray:
+        logits = np.full((1, *FOV, 1), -4.0, np.float32)
+        logits[0, 2, 2, 2] = 4.0
+        logits[0, 2, 2, 3] = in_request(value)
+        return logits
+
+    work = canvas(np.ones((9, 9, 12)), at_the_threshold, move_threshold=value)
+    attempts(work, (4, 4, 5))
+    assert work.visited[0][:2] == ([(4, 4, 5), (4, 4, 6)] if up else [(4, 4, 5)])
+
+
+def test_the_share_that_tells_disconnected_voxels_is_single_precision_too() -> None:
+    """0.04 is 0.0399999991 there: five voxels of 125 are more than that."""
+    calls = []
+
+    def five_of_125(given: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        logits = np.full((1, *FOV, 1), -4.0 if len(calls) == 1 else -1.0, np.float32)
+        logits[0, 2, 2] = 4.0
+        return logits
+
+    work = canvas(np.ones((7, 7, 9)), five_of_125, disco_seed_threshold=0.04)
+    attempts(work, (3, 3, 3))
+    assert len(calls) > 1
+    assert (work.mask[1:6, 1:3, 1:6] == -4).all()
+
+
 def test_quantised_probability() -> None:
     values = np.array([np.nan, 0.0, 0.5, 0.999, 1.0])
     assert quantise_probability(values).tolist() == [0, 1, 128, 254, 255]
@@ -201,44 +245,3 @@ def test_seeds_are_far_from_edges_and_in_order() -> None:
     assert len(found) > 2
     assert found.tolist() == sorted(found.tolist())
     assert not np.isin(found[:, 1], (21, 22, 25, 26)).any()
-
-
-@pytest.mark.real_data
-def test_result_is_that_of_google_ffn(shared: Path) -> None:
-    """The 7-million-step model on a 96 x 96 x 48 crop: same seeds, same fields of view, same voxels."""
-    from PIL import Image
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
-    folder = shared / "snemi3d"
-    reader = tf.train.load_checkpoint(str(folder / "checkpoint" / "model.ckpt-7000000"))
-    network = ffn.Network(9, 32, (17, 33, 33), (4, 8, 8))
-    model = ffn.build(network)
-    ffn.set_weights(model, {name: reader.get_tensor(name) for name in ffn.weights(model)})
-    forward = backend.forward(model)
-
-    expected = np.load(folder / "reference" / "forward.npz")
-    logits = forward(np.stack([expected["image"], expected["seed"]], -1))[..., 0]
-    assert logits.shape == (12, 17, 33, 33)
-    np.testing.assert_allclose(logits, expected["logits"], atol=1e-4)
-
-    sections = [np.array(Image.open(folder / "images" / f"{z:04d}.png"))[:96, :96] for z in range(48)]
-    image = (np.stack(sections).astype(np.float32) - 131) / 62
-    reference = folder / "reference" / "crop96"
-    seeds = peaks(image)
-    half = np.array(network.fov) // 2
-    room = ((seeds >= half) & (seeds < np.array(image.shape) - half)).all(1)
-    np.testing.assert_array_equal(seeds[room], np.load(reference / "seeds_zyx.npy"))
-
-    work = Traced(image, forward, network.fov, network.deltas, Options())
-    tried = [attempt for attempt in work.segment(seeds) if attempt is not None]
-    trace = json.loads((reference / "trace.json").read_text())
-    assert [list(a.seed) for a in tried] == [t["seed_zyx"] for t in trace]
-    assert [[list(p) for p in visited] for visited in work.visited] == [t["fovs"] for t in trace]
-    result = np.load(reference / "segmentation.npz")
-    assert len(np.unique(result["segmentation"])) == 21
-    np.testing.assert_array_equal(np.maximum(work.segmentation, 0), result["segmentation"])
-    # A probability on the edge of a 1/254 step may fall to either side.
-    assert np.abs(work.probability.astype(int) - result["qprob"]).max() <= 1
-    assert (work.probability != result["qprob"]).sum() < 100
