@@ -42,6 +42,8 @@ SUFFIXES = {
     "json": ".json",
     "ffn-model": "",  # "": a folder
     "sections": "",
+    "image-set": ".h5",  # pictures that are not sections of one stack: of any size each, with labels where known
+    "unet-model": "",
 }
 """Kind of port -> suffix of its file, which is named after the port: `volume` of kind `image` is `volume.h5`."""
 
