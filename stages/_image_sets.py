@@ -98,8 +98,8 @@ def _picture(path: str | Path, name: str, group: h5py.Group) -> Picture:
             )
     if labels is not None and not 0 <= labels.min() <= labels.max() < 2**31:
         raise InputError(
-            f"{path}: the labels of {name} go from {labels.min()} to {labels.max()}; labels are 0 (none) or an id above "
-            "0 that fits 31 bits: renumber them"
+            f"{path}: the labels of {name} go from {labels.min()} to {labels.max()}; labels are 0 (none) or an id of "
+            "at most 31 bits: renumber them"
         )
     return Picture(name, image, None if labels is None else labels.astype(np.int32, copy=False), probability)
 
