@@ -12,7 +12,7 @@ from stages._contract import Context, InputError, StageParams
 if TYPE_CHECKING:
     from stages._image_sets import Picture
 
-INPUTS = {"images": "stack", "labels": "stack"}
+INPUTS = {"images": "pictures", "labels": "pictures"}
 OUTPUTS = {"training": "image-set", "test": "image-set"}
 
 
