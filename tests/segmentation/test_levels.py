@@ -66,6 +66,10 @@ def test_ids_are_not(ids: int) -> None:
     assert levels_of(labels.repeat(4, 0).repeat(4, 1)) is None
 
 
+def test_two_cells_of_which_one_is_small_are_not() -> None:
+    assert mask_levels(np.array([0, 1, 2]), np.array([900, 5, 95])) is None
+
+
 def test_grey_pictures_are_not() -> None:
     assert levels_of(RNG.integers(0, 256, (50, 50), np.uint8)) is None
     assert levels_of(RNG.normal(128, 30, (50, 50)).astype(np.uint8)) is None

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +64,15 @@ def all_of(result: dict[str, Path]) -> dict[str, Picture]:
 
 def said(result: object) -> list[str]:
     return [event["text"] for event in result.reported("message")]  # type: ignore[attr-defined]
+
+
+def png_of_16_bit_colours(height: int, width: int) -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = zlib.compress(b"".join(b"\0" + RNG.bytes(6 * width) for _ in range(height)))
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def refusal(run_stage: Callable[..., object], inputs: dict[str, Path], **params: object) -> str:
@@ -507,6 +518,13 @@ def test_16_bit_colours_come_from_tiff_only(run_stage, data: dict[str, Path]) ->
         save(file.with_suffix(".tif"), image((*shape, 3), np.uint16))
     kinds = {(p.image.dtype, p.image.ndim) for p in all_of(run_stage("import-pairs", data)).values()}
     assert kinds == {(np.dtype(np.uint16), 3)}
+
+    file = data["images"] / "p4.png"
+    file.with_suffix(".tif").unlink()
+    file.write_bytes(png_of_16_bit_colours(*SIZES[1]))
+    assert refusal(run_stage, data) == (
+        f"{file}: 16-bit RGB cannot be read from this kind of file; save it as TIFF, or as 8-bit"
+    )
 
 
 @pytest.mark.parametrize(
