@@ -63,7 +63,7 @@ def read_ids(mask: Mask, picture: Source, shape: tuple[int, int]) -> Ids:
     cells = np.zeros(shape, np.uint32)
     for number, file in enumerate(mask.files, 1):
         _, ids, _ = _read(file, picture, shape)
-        values, counts = np.unique(ids, return_counts=True)
+        values, counts = _counted(ids)
         levels = mask_levels(values, counts) if len(values) > 1 else Levels(0, 1, exact=True)
         if levels is None:
             raise InputError(
@@ -159,9 +159,17 @@ def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
 
 def _pooled(masks: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
     """The values that occur in any mask, ascending, and how often."""
-    found = [np.unique(mask.ids, return_counts=True) for mask in masks]
+    found = [_counted(mask.ids) for mask in masks]
     values, at = np.unique(np.concatenate([values for values, _ in found]), return_inverse=True)
     return values, np.bincount(at, np.concatenate([counts for _, counts in found]))
+
+
+def _counted(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if ids.max() >= 2**16:
+        return np.unique(ids, return_counts=True)
+    counts = np.bincount(ids.ravel().astype(np.uint16))  # many times as fast as sorting
+    values = np.flatnonzero(counts)
+    return values, counts[values]
 
 
 def _pieces(ids: np.ndarray, neighbours: Literal[4, 8]) -> np.ndarray:

@@ -63,8 +63,8 @@ def score_sets(context: Context) -> None:
         context.message("the segmentation has no cell: its score says nothing")
     for name in ("dice", "iou"):
         context.metric(name, report[name])
-    context.metric("average_precision (IoU 0.5)", report["average_precision"]["0.50"])
-    context.metric("average_precision (mean of IoU 0.5 to 0.95)", report["mean_average_precision"])
+    context.metric("average_precision_0.50", report["average_precision"]["0.50"])
+    context.metric("mean_average_precision", report["mean_average_precision"])
     context.metric("count_error", report["count_error"])
     for name in best:
         context.metric(name, report[name])

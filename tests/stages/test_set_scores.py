@@ -92,8 +92,8 @@ def test_figures_of_the_set_and_of_each_picture(run_stage, truth: Path, found: P
     assert metrics == {
         "dice": report["dice"],
         "iou": report["iou"],
-        "average_precision (IoU 0.5)": report["average_precision"]["0.50"],
-        "average_precision (mean of IoU 0.5 to 0.95)": report["mean_average_precision"],
+        "average_precision_0.50": report["average_precision"]["0.50"],
+        "mean_average_precision": report["mean_average_precision"],
         "count_error": 0,
         "v_rand": report["v_rand"],
         "v_info": report["v_info"],
