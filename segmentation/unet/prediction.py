@@ -6,7 +6,7 @@ import numpy as np
 from skimage.transform import resize
 
 from segmentation.unet.network import BLOG_SIZE, Network, multiple, reach
-from segmentation.unet.tiling import Forward, Tiles, predict
+from segmentation.unet.tiling import Forward, Tiles, overlap, predict
 
 _BLOG_MARGIN = 32
 
@@ -37,8 +37,8 @@ def tiles(network: Network, tile: int) -> Tiles:
     if network.architecture == "blog":
         return Tiles(1, BLOG_SIZE, BLOG_SIZE, _BLOG_MARGIN)
     unit, margin = multiple(network), reach(network)
-    least = 2 * margin + 4 * unit  # two margins, the hand-over, and a middle
-    return Tiles(unit, unit, max(tile // unit * unit, least), margin)
+    least = overlap(unit, margin) // unit + 1
+    return Tiles(unit, unit, max(tile // unit, least) * unit, margin)
 
 
 def squash(image: np.ndarray, shape: tuple[int, ...] = (BLOG_SIZE, BLOG_SIZE)) -> np.ndarray:

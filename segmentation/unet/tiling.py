@@ -47,8 +47,9 @@ def predict(forward: Forward, image: np.ndarray, tiles: Tiles) -> np.ndarray:
     Raises:
       ValueError: if tiles are no multiples, or if margins and hand-over leave nothing of the longest.
     """
-    if tiles.shortest % tiles.multiple or tiles.longest % tiles.multiple or tiles.longest <= _overlap(tiles):
-        raise ValueError(f"{tiles}: sides must be multiples, the longest more than {_overlap(tiles)}")
+    least = overlap(tiles.multiple, tiles.margin)
+    if tiles.shortest % tiles.multiple or tiles.longest % tiles.multiple or tiles.longest <= least:
+        raise ValueError(f"{tiles}: sides must be multiples, the longest more than {least}")
     lengths = [_whole(max(length, tiles.shortest), tiles.multiple) for length in image.shape[:2]]
     beyond = [(0, whole - length) for whole, length in zip(lengths, image.shape[:2], strict=True)]
     padded = np.pad(image, (*beyond, (0, 0)), mode="reflect" if min(image.shape[:2]) > 1 else "edge")[None]
@@ -68,9 +69,9 @@ def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
     """Start and weights of each tile along one axis: as few as will do, then as short as will do, of one length."""
     if length <= tiles.longest:
         return [(0, np.ones(length, np.float32))]
-    overlap = _overlap(tiles)
-    count = -(-(length - overlap) // (tiles.longest - overlap))
-    size = max(_whole(-(-(length - overlap) // count) + overlap, tiles.multiple), tiles.shortest)
+    shared = overlap(tiles.multiple, tiles.margin)
+    count = -(-(length - shared) // (tiles.longest - shared))
+    size = max(_whole(-(-(length - shared) // count) + shared, tiles.multiple), tiles.shortest)
     last = (length - size) // tiles.multiple
     starts = [last * k // (count - 1) * tiles.multiple for k in range(count)]
     inside = np.arange(size) + 0.5  # distance to the tile's edge
@@ -83,9 +84,9 @@ def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
     return [(start, weights[k, start : start + size].astype(np.float32)) for k, start in enumerate(starts)]
 
 
-def _overlap(tiles: Tiles) -> int:
+def overlap(multiple: int, margin: int) -> int:
     """Of two tiles, at least: both margins, the hand-over, and what starting at multiples may cost."""
-    return 2 * tiles.margin + _RAMP + tiles.multiple - 1
+    return 2 * margin + _RAMP + multiple - 1
 
 
 def _whole(length: int, multiple: int) -> int:
