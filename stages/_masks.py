@@ -90,6 +90,9 @@ def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.
       InputError: if there are no cells, or the masks are not what they are said to be.
     """
     values, counts = _pooled(masks)
+    if labels_are != "instances" and len(values) > 2 and _differ_in_white(masks):
+        masks = [mask._replace(ids=(mask.ids > 0).astype(np.uint32)) for mask in masks]
+        values, counts = _pooled(masks)
     if len(values) == 1:
         what = "no pixel of any mask is part of a cell" if values[0] == 0 else "masks tell no cells from background"
         raise InputError(f"{path}: {what}, all pixels are {values[0]}; give masks with cells")
@@ -108,7 +111,8 @@ def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.
         )
     if levels is None:
         return _by_id(masks, labels_are, path)
-    said = f"cells are the connected pieces (4 neighbours) of what is {levels.high} in the masks, not {levels.low}"
+    what = f"not {levels.low}" if levels.low == 0 else f"{levels.high}, not {levels.low}"
+    said = f"cells are the connected pieces (4 neighbours) of what is {what} in the masks"
     if not levels.exact:
         said = (
             f"the masks hold {len(values)} greys, most of them near {levels.low} and {levels.high}, as JPEG leaves "
@@ -155,6 +159,12 @@ def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
     if pixels.ndim == 3 and not coloured:
         pixels = pixels[..., 0]
     return Ids(file.where, ids_of(pixels, file.where), coloured)
+
+
+def _differ_in_white(masks: Sequence[Ids]) -> bool:
+    """Whether each mask has 0 and one more value, which is not the same in all: 1 here, 255 there."""
+    each = [_counted(mask.ids)[0] for mask in masks]
+    return all(len(values) == 1 or (len(values) == 2 and values[0] == 0) for values in each)
 
 
 def _pooled(masks: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:

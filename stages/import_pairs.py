@@ -90,8 +90,8 @@ def _tell_empty(pictures: Sequence[Picture], context: Context) -> None:
 
     empty = [picture.name for picture in pictures if not _cells(picture)]
     if empty:
-        have = "pictures have" if len(empty) > 1 else "picture has"
-        context.message(f"{len(empty)} of {len(pictures)} {have} no cell: {some(empty)}")
+        have = "have" if len(empty) > 1 else "has"
+        context.message(f"{len(empty)} of {len(pictures)} pictures {have} no cell: {some(empty)}")
 
 
 def _check_kinds(pictures: Sequence[Picture]) -> None:

@@ -140,9 +140,18 @@ def test_binary_masks_become_connected_pieces(run_stage, data: dict[str, Path], 
         for labels, shape in zip(labels_of(all_of(result)), SIZES, strict=True):
             assert same_cells(labels, ndimage.label(cells(shape) > 0)[0])
             assert labels.max() == 3  # two of the four touch
-        assert said(result) == [
-            f"cells are the connected pieces (4 neighbours) of what is {high} in the masks, not {low}"
-        ]
+        what = f"not {low}" if low == 0 else f"{high}, not {low}"
+        assert said(result) == [f"cells are the connected pieces (4 neighbours) of what is {what} in the masks"]
+
+
+def test_white_may_be_1_in_one_mask_and_255_in_another(run_stage, data: dict[str, Path]) -> None:
+    rewrite(data["labels"], lambda ids: np.where(ids > 0, 255, 0).astype(np.uint8))
+    save(data["labels"] / "p4.png", (cells(SIZES[1]) > 0).astype(np.uint8))
+    save(data["labels"] / "p6.png", np.zeros(SIZES[2], np.uint8))
+    for labels_are in ("auto", "binary"):
+        labels = labels_of(all_of(run_stage("import-pairs", data, labels_are=labels_are)))
+        assert [each.max() for each in labels] == [3, 3, 0, 3, 3]
+    assert "the masks hold greys near 0 and 255" in refusal(run_stage, data, labels_are="instances")
 
 
 def test_pieces_that_share_a_corner_are_two(run_stage, data: dict[str, Path]) -> None:
@@ -259,7 +268,7 @@ def test_folders_of_masks_beside_a_folder_of_pictures(run_stage, data: dict[str,
     assert four.max() == 0
     assert set(np.unique(two)) == {0, 1, 2, 3, 4}  # all of 5 is in 1
     assert all(same_cells(labels, cells(shape)) for labels, shape in zip(others, SIZES[2:], strict=True))
-    assert "1 of 5 picture has no cell: p4" in said(result)
+    assert "1 of 5 pictures has no cell: p4" in said(result)
     assert refusal(run_stage, inputs, labels_are="binary") == (
         f"{tmp_path / 'cells'}: holds a folder for each picture, with a file for each cell; leave labels_are out"
     )
