@@ -27,7 +27,7 @@ STATE_FILE = "training.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
 _LOSS_WINDOW = 100
-_TILE = 1024
+_TILE = 2048
 
 
 class Params(StageParams):
@@ -38,8 +38,9 @@ class Params(StageParams):
     """How often the classic network halves the picture."""
     width: int = Field(16, ge=1)
     """Channels of the classic network's first level; each level further down has twice as many."""
-    crop: int = Field(256, ge=16)
-    """Side of the crops to train on, pixels; a multiple of 2 to the power of depth. The blog's network takes 256."""
+    crop: int | None = Field(None, ge=16)
+    """Side of the crops to train on, pixels; a multiple of 2 to the power of depth. Left out: 128, for the blog's
+    network 256, which is all that it takes."""
     squash: bool | None = None
     """Resize whole pictures to 256 x 256 in place of cutting crops; for the blog's network, true there if left out."""
     batch_size: int | None = Field(None, ge=1)
@@ -48,16 +49,16 @@ class Params(StageParams):
     """Dice, binary cross-entropy, or their sum. Left out: the sum, for the blog's network dice."""
     augment: bool = True
     """Flip, turn, stretch and bend crops, and change their grey values, at random."""
-    learning_rate: float = Field(0.001, gt=0, allow_inf_nan=False)
+    learning_rate: float = Field(0.002, gt=0, allow_inf_nan=False)
     """Of the Adam optimiser."""
     schedule: Literal["constant", "cosine"] = "cosine"
     """Keep the learning rate, or let it fall to 0 along a cosine, at max_steps or max_minutes."""
-    max_steps: int = Field(3000, ge=1)
+    max_steps: int = Field(5000, ge=1)
     """Steps of gradient descent, counted from the first start of this training."""
     max_minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Stop after so many minutes of training, if max_steps are not reached before. How far that gets depends on the
     machine: only without it do two runs give the same weights."""
-    validation_share: float = Field(0.15, gt=0, lt=1)
+    validation_fraction: float = Field(0.15, gt=0, lt=1)
     """Share of the pictures, at least one, that is kept out of training, to tell which weights are best."""
     validation_steps: int = Field(100, ge=1)
     """Look at these pictures every so many steps; the model has the weights that did best there."""
@@ -69,11 +70,11 @@ class Params(StageParams):
     @model_validator(mode="after")
     def _fits_the_network(self) -> Self:
         if self.architecture == "blog":
-            if self.crop != 256:
+            if self.crop not in (None, 256):
                 raise ValueError(f"crop is {self.crop}, but the blog's network takes 256 x 256; leave crop out")
         elif self.squash:
             raise ValueError("squash is for architecture: blog; the classic network takes pictures of any size")
-        elif self.crop % 2**self.depth:
+        elif self.crop is not None and self.crop % 2**self.depth:
             raise ValueError(
                 f"crop is {self.crop}, but a depth of {self.depth} needs a multiple of {2**self.depth}; "
                 f"set it to {-(-self.crop // 2**self.depth) * 2**self.depth}"
@@ -94,10 +95,11 @@ def run(params: Params, context: Context) -> None:
     from segmentation.unet.prediction import squash
     from stages import _state
 
+    blog = params.architecture == "blog"
     pictures = _read(context.inputs["training"])
     network = _network(params, pictures)
     generator = np.random.default_rng(params.seed)
-    kept_out = _kept_out(len(pictures), params.validation_share, generator)
+    kept_out = _kept_out(len(pictures), params.validation_fraction, generator)
 
     images = [normalise(picture.image, network.channels) for picture in pictures]
     truths = [targets(picture.labels)[..., : unet.outputs(network)] for picture in pictures]  # type: ignore[arg-type]
@@ -108,12 +110,12 @@ def run(params: Params, context: Context) -> None:
     examples = Examples(
         [fit(images[i]) for i in used],
         [fit(truths[i]) for i in used],
-        params.crop,
-        params.batch_size or (12 if params.architecture == "blog" else 4),
+        params.crop or (256 if blog else 128),
+        params.batch_size or (12 if blog else 4),
         generator,
         augment=params.augment,
     )
-    loss = LOSSES[params.loss or ("dice" if params.architecture == "blog" else "dice+bce")]
+    loss = LOSSES[params.loss or ("dice" if blog else "dice+bce")]
     optimizer = keras.optimizers.Adam(params.learning_rate)
     train = backend.training_step(model, optimizer, loss)
     validation = _Validation([pictures[i].name for i in kept_out], [(images[i], truths[i]) for i in kept_out], loss)
@@ -198,7 +200,7 @@ class _Training:
         self._model, self._optimizer, self._examples, self._validation = model, optimizer, examples, validation
         self._forward = backend.forward(model)
         fixed = {"architecture", "depth", "width", "crop", "squash", "batch_size", "loss", "augment", "seed"}
-        identity = params.model_dump(mode="json", include=fixed | {"validation_share"}) | {"data": data}
+        identity = params.model_dump(mode="json", include=fixed | {"validation_fraction"}) | {"data": data}
         manner = params.model_dump(
             mode="json", include={"learning_rate", "schedule", "validation_steps", "patience", "max_minutes"}
         )
@@ -312,7 +314,7 @@ class _Training:
             if self._in_vain() < params.patience:
                 why = f"max_minutes, {params.max_minutes:g}, are over"
             context.message(f"stopped after {end} of {params.max_steps} steps: {why}")
-        context.progress(1, 1, "trainings")
+        context.progress(end, end, "steps")
         best = min(looks, key=lambda look: look["validation_loss"])
         context.message(
             f"best at step {best['step']}: loss {best['validation_loss']:.4f}, Dice {best['validation_dice']:.4f} on "

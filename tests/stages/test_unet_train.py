@@ -123,7 +123,7 @@ def test_pictures_for_validation_are_never_trained_on(
         fresh(self, images, *rest, **named)
 
     monkeypatch.setattr(Examples, "__init__", spy)
-    events = train(training, tmp_path, max_steps=1, validation_share=0.4)
+    events = train(training, tmp_path, max_steps=1, validation_fraction=0.4)
     kept_out = json.loads((tmp_path / "partial" / "model" / "network.json").read_text())["validation"]
     assert len(kept_out) == 2
     assert len(seen) == 4
@@ -155,7 +155,7 @@ def test_stopped_and_continued_is_undisturbed(
     weights so far and, of the blog's network, dropout and running means included."""
     # A blog's network that is quick, not right: what is tested is that all of it is kept.
     monkeypatch.setattr(unet, "_BLOG_FILTERS", (2, 2, 2, 2, 2, 2, 2, 4))
-    params: dict[str, Any] = {"max_steps": 14, "validation_steps": 4, "validation_share": 0.3}
+    params: dict[str, Any] = {"max_steps": 14, "validation_steps": 4, "validation_fraction": 0.3}
     if architecture == "blog":
         params |= {"architecture": "blog", "crop": 256}
     train(training, tmp_path / "straight", **params)
@@ -312,7 +312,7 @@ def test_sets_that_teach_nothing_are_refused(
         ({"crop": 100}, "crop is 100, but a depth of 4 needs a multiple of 16; set it to 112"),
         ({"architecture": "blog", "crop": 128}, "crop is 128, but the blog's network takes 256 x 256; leave crop out"),
         ({"squash": True}, "squash is for architecture: blog; the classic network takes pictures of any size"),
-        ({"validation_share": 0.0}, "greater than 0"),
+        ({"validation_fraction": 0.0}, "greater than 0"),
         ({"max_minutes": 0.0}, "greater than 0"),
     ],
 )
