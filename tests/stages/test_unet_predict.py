@@ -41,12 +41,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         48,
         4,
         np.random.default_rng(1),
+        augment=False,
     )
     step = backend.training_step(model, keras.optimizers.Adam(0.005), dice_bce)
-    for _ in range(80):
+    for _ in range(150):
         step(*examples.batch())
     folder = tmp_path_factory.mktemp("trained") / "model"
-    _unet_models.write_model(folder, NETWORK, model.get_weights(), {"step": 80, "validation": []})
+    _unet_models.write_model(folder, NETWORK, model.get_weights(), {"step": 150, "validation": []})
     return folder
 
 
