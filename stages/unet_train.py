@@ -94,6 +94,7 @@ def run(params: Params, context: Context) -> None:
     from segmentation.unet.normalisation import normalise
     from segmentation.unet.prediction import squash
     from stages import _state
+    from stages._section_names import some
 
     blog = params.architecture == "blog"
     pictures = _read(context.inputs["training"])
@@ -102,7 +103,8 @@ def run(params: Params, context: Context) -> None:
     kept_out = _kept_out(len(pictures), params.validation_fraction, generator)
 
     images = [normalise(picture.image, network.channels) for picture in pictures]
-    truths = [targets(picture.labels)[..., : unet.outputs(network)] for picture in pictures]  # type: ignore[arg-type]
+    labels = [picture.labels for picture in pictures if picture.labels is not None]  # all: `_read` has seen to it
+    truths = [targets(each)[..., : unet.outputs(network)] for each in labels]
     used = [i for i in range(len(pictures)) if i not in kept_out]
     fit = squash if network.squash else np.asarray
     keras.utils.set_random_seed(params.seed)
@@ -119,12 +121,12 @@ def run(params: Params, context: Context) -> None:
     optimizer = keras.optimizers.Adam(params.learning_rate)
     train = backend.training_step(model, optimizer, loss)
     validation = _Validation([pictures[i].name for i in kept_out], [(images[i], truths[i]) for i in kept_out], loss)
-    identity = _state.fingerprint(*images, *truths)
-    training = _Training(params, network, model, optimizer, examples, validation, identity, context)
+    data = _state.fingerprint(*(picture.image for picture in pictures), *labels)
+    training = _Training(params, network, model, optimizer, examples, validation, data, context)
     start = training.resume()
     context.message(
         f"training on {backend.device()} ({backend.name()}), from step {start} to {params.max_steps}, on {len(used)} "
-        f"pictures; {len(kept_out)} more are for validation: {_some(validation.names)}"
+        f"pictures; {len(kept_out)} more are for validation: {some(validation.names)}"
     )
     with context.saves_on_stop():
         training.loop(train, start)
@@ -162,10 +164,6 @@ def _kept_out(number: int, share: float, generator: np.random.Generator) -> list
     """Which pictures are for validation: at least one, and at least one is left."""
     count = min(max(round(share * number), 1), number - 1)
     return sorted(int(i) for i in generator.permutation(number)[:count])
-
-
-def _some(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 class _Validation(NamedTuple):
