@@ -40,14 +40,14 @@ class Contents:
         return self.known.get(source)
 
     def _is_deep(self, source: str) -> bool:
-        """Whether a port that takes a folder of any depth (a model) is connected to this input."""
+        """Whether a port that takes a folder of any depth (a model, pictures) is connected to this input."""
         ports = [
             step.stage.inputs[port]
             for step in self.plan.steps
             for port, from_ in step.sources.items()
             if from_ == source
         ]
-        return any(SUFFIXES[kind] == "" for port in ports for kind in port.kinds)
+        return any(SUFFIXES[kind] == "" or kind == "pictures" for port in ports for kind in port.kinds)
 
     def learn(self, step: Step, record: StepRecord) -> None:
         self.known.update({f"{step.id}.{port}": digest for port, digest in record.ports.items()})

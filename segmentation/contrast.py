@@ -13,14 +13,14 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
     """Grey value of colours, rounded: 0.299 R + 0.587 G + 0.114 B.
 
     Args:
-      rgb: (..., 3) uint8.
+      rgb: (..., 3) uint8 or uint16.
 
     Returns:
-      (...) uint8; where R = G = B, that value.
+      (...) of the same type; where R = G = B, that value.
 
     Source: ITU-R BT.601.
     """
-    return ((rgb @ _LUMA + 0x8000) >> 16).astype(np.uint8)
+    return ((rgb @ _LUMA + 0x8000) >> 16).astype(rgb.dtype)
 
 
 def percentile_range(sections: Iterable[np.ndarray], low: float = 0.1, high: float = 99.9) -> tuple[int, int]:

@@ -74,8 +74,8 @@ def score(table: Overlaps, ignore_unsegmented: bool) -> Score:
     if not use.any():
         return Score(1.0, 0.0, 0.0, None, None)
     joint = table.voxels[use].astype(np.float64)  # squares of counts pass 2**63 in volumes of a few GB
-    in_segment = _marginal(table.segment[use], joint)
-    in_truth = _marginal(table.truth[use], joint)
+    in_segment = marginal(table.segment[use], joint)
+    in_truth = marginal(table.truth[use], joint)
     n = joint.sum()
 
     both, segmented, true = (np.square(counts).sum() - n for counts in (joint, in_segment, in_truth))
@@ -94,6 +94,11 @@ def objects(ids: np.ndarray) -> int:
     return int(np.count_nonzero(np.unique(ids)))
 
 
+def marginal(ids: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    """The voxels of each id, added up over the rows of a table, in ascending order of ids; float64."""
+    return np.bincount(np.unique(ids, return_inverse=True)[1], voxels)
+
+
 def _sum(segment: np.ndarray, truth: np.ndarray, voxels: np.ndarray) -> Overlaps:
     segments, s = np.unique(segment, return_inverse=True)
     truths, t = np.unique(truth, return_inverse=True)
@@ -101,7 +106,3 @@ def _sum(segment: np.ndarray, truth: np.ndarray, voxels: np.ndarray) -> Overlaps
     total = np.zeros(len(pairs), np.int64)
     np.add.at(total, pair, voxels)
     return Overlaps(segments[pairs // max(len(truths), 1)], truths[pairs % max(len(truths), 1)], total)
-
-
-def _marginal(ids: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    return np.bincount(np.unique(ids, return_inverse=True)[1], voxels)

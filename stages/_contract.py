@@ -35,6 +35,7 @@ PARTIAL, STATE = "partial", "state"
 
 SUFFIXES = {
     "stack": None,  # what a user has: a folder of sections, a multi-page TIFF, an HDF5 dataset; only as an input
+    "pictures": None,  # also a folder of files of any size, or of a folder for each picture; only as an input
     "image": ".h5",
     "labels": ".h5",
     "partitions": ".h5",
@@ -43,6 +44,8 @@ SUFFIXES = {
     "ffn-model": "",  # "": a folder
     "ffn-checkpoint": "",
     "sections": "",
+    "image-set": ".h5",  # pictures that are not sections of one stack: of any size each, with labels where known
+    "unet-model": "",
 }
 """Kind of port -> suffix of its file, which is named after the port: `volume` of kind `image` is `volume.h5`."""
 

@@ -1,4 +1,4 @@
-"""Writing HDF5 files on disks that may be full."""
+"""HDF5 files: writing them on disks that may be full, and opening what a user names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import IO
 
 import h5py
+
+from stages._contract import InputError
 
 
 class _Forgetful:
@@ -59,3 +61,22 @@ def create_hdf5(path: Path) -> Iterator[h5py.File]:
                 raise
         if under.error is not None:
             raise OSError(under.error.errno, under.error.strerror, str(path)) from None
+
+
+def open_hdf5(path: str | Path) -> h5py.File:
+    """Opens an HDF5 file for reading.
+
+    Raises:
+      InputError: if it is no readable HDF5 file.
+    """
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder; name an HDF5 file") from None
+    except PermissionError:
+        raise InputError(f"{path}: may not be read by this user; give it the right to read, or copy it") from None
+    except OSError as error:
+        reason = "is truncated" if "truncated" in str(error) else "is not a readable HDF5 file"
+        raise InputError(f"{path}: {reason}; make it again, or copy it again from where it came") from None

@@ -30,7 +30,7 @@ def section_files(folder: Path) -> list[Path]:
       InputError: if there is none, there is something else among them, or two have the same number.
     """
     try:
-        entries = sorted(entry for entry in folder.iterdir() if not _is_harmless(entry.name))
+        entries = sorted(entry for entry in folder.iterdir() if not is_harmless(entry.name))
     except PermissionError:
         raise no_permission(folder) from None
     files = [entry for entry in entries if not entry.is_dir()]
@@ -40,7 +40,7 @@ def section_files(folder: Path) -> list[Path]:
     if not files:
         if entries:
             raise InputError(
-                f"{folder}: holds folders only ({_some(entry.name for entry in entries)}), no PNG or TIFF sections; "
+                f"{folder}: holds folders only ({some(entry.name for entry in entries)}), no PNG or TIFF sections; "
                 "name the one with the sections"
             )
         raise InputError(f"{folder}: is empty; put the sections there, one PNG or TIFF file each")
@@ -66,11 +66,13 @@ def section_numbers(names: Sequence[str]) -> list[int] | None:
     return numbers if len(numbers) == len(keys) else None
 
 
-def _is_harmless(name: str) -> bool:
+def is_harmless(name: str) -> bool:
+    """Whether a file is hidden, or one that file managers leave behind."""
     # Windows marks downloads with a second stream, which WSL shows as a file of its own.
     return name.startswith(".") or name.lower() in _HARMLESS or name.endswith(":Zone.Identifier")
 
 
-def _some(names: Iterable[str], most: int = 3) -> str:
+def some(names: Iterable[str], most: int = 3) -> str:
+    """The first names, for a message."""
     every = list(names)
     return ", ".join(every[:most]) + (", ..." if len(every) > most else "")

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from segmentation._threads import processors
-from stages import _pixels, _tiff
+from stages import _picture_files, _pixels, _tiff
 from stages._contract import InputError, split_dataset
-from stages._pixels import Form
 from stages._section_names import SUFFIXES, section_files
 from stages._stack import AHEAD_BYTES, Read, Stack, kept_names, uniform
 from stages._volumes import open_volume, read_part
@@ -48,8 +46,7 @@ def open_stack(path: str) -> Iterator[Stack]:
 
 
 def _folder(path: str, files: list[Path]) -> Stack:
-    heads = [_pixels.png_section(file) if _is_png(file) else _tiff.single_page(file) for file in files]
-    shape, form = uniform(path, heads)
+    shape, form = uniform(path, [_picture_files.head(file) for file in files])
     return Stack(
         path,
         shape,
@@ -58,13 +55,9 @@ def _folder(path: str, files: list[Path]) -> Stack:
         files=tuple(file.name for file in files),
         voxel_size_xyz=None,
         offset_xyz=(0, 0, 0),
-        reads=lambda: (lambda file=file: _file_pixels(file, form) for file in files),  # type: ignore[misc]
+        reads=lambda: (lambda file=file: _picture_files.pixels(file, form) for file in files),  # type: ignore[misc]
         threads=min(processors(), 4),
     )
-
-
-def _file_pixels(file: Path, form: Form) -> np.ndarray:
-    return _pixels.png_pixels(file, form) if _is_png(file) else _tiff.page_pixels(file, form)
 
 
 def _is_png(file: Path) -> bool:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from stages._contract import InputError, split_dataset
-from stages._hdf5 import create_hdf5
+from stages._hdf5 import create_hdf5, open_hdf5
 
 DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", "partitions": "af"}
 """What we call the dataset of each kind of volume; reading takes the only 3D dataset, whatever its name."""
@@ -54,18 +54,7 @@ def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
       InputError: if it is no readable HDF5 file, or which dataset is meant is not clear.
     """
     file_path, name = split_dataset(str(path))
-    try:
-        file = h5py.File(file_path, "r")
-    except FileNotFoundError:
-        raise InputError(f"{file_path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{file_path}: is a folder; name an HDF5 file") from None
-    except PermissionError:
-        raise InputError(f"{file_path}: may not be read by this user; give it the right to read, or copy it") from None
-    except OSError as error:
-        reason = "is truncated" if "truncated" in str(error) else "is not a readable HDF5 file"
-        raise InputError(f"{file_path}: {reason}; make it again, or copy it again from where it came") from None
-    with file:
+    with open_hdf5(file_path) as file:
         dataset = _choose(file, file_path, name)
         yield dataset, _place(file_path, dataset)
 

@@ -1,25 +1,50 @@
-"""Score a segmentation against ground truth."""
+"""Score a segmentation against ground truth: of volumes, or of sets of pictures."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages._contract import Context, InputError, StageParams
+from stages._contract import Context, InputError, StageParams, split_dataset
 
 if TYPE_CHECKING:
     from segmentation.metrics import Score
 
-INPUTS = {"segmentation": "labels", "labels": "labels"}
+INPUTS = {"segmentation": "labels|image-set", "labels": "labels|image-set"}
 OUTPUTS = {"metrics": "json"}
 
 TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented left out"}
 
 
 class Params(StageParams):
-    """None. The truth is cut to the box of the segmentation, and voxels where it is 0 are left out."""
+    """None. In volumes the truth is cut to the box of the segmentation, and voxels where it is 0 are left out; in sets
+    each picture of the segmentation is scored against the one of its name."""
 
 
 def run(params: Params, context: Context) -> None:
+    segmentation_path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
+    of_pictures = _is_set(segmentation_path)
+    if of_pictures != _is_set(truth_path):
+        first, second = ("a set of pictures", "a volume") if of_pictures else ("a volume", "a set of pictures")
+        raise InputError(
+            f"{segmentation_path}: is {first}, but {truth_path} is {second}; "
+            "score pictures against pictures, and volumes against volumes"
+        )
+    if of_pictures:
+        from stages._set_scores import score_sets
+
+        score_sets(context)
+    else:
+        _score_volumes(context)
+
+
+def _is_set(path: str) -> bool:
+    from stages._image_sets import is_set
+
+    file, dataset = split_dataset(path)
+    return dataset is None and is_set(file)
+
+
+def _score_volumes(context: Context) -> None:
     import json
 
     from segmentation import metrics

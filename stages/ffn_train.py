@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from stages._contract import Context, InputError, StageError
+from stages._contract import Context, InputError
 from stages._contract_ffn import Distance, FieldOfView, Size
 
 if TYPE_CHECKING:
@@ -165,74 +165,34 @@ class _Training:
         data: str,
         context: Context,
     ) -> None:
+        from stages import _training
+
         self._params, self._network, self._context = params, network, context
         self._model, self._optimizer, self._examples = model, optimizer, examples
         # Steps and learning rate may change on the way; with any of these it is another training.
         fixed = {"depth", "features", "fov_xyz", "deltas_xyz", "batch_size", "augment", "seed"}
-        self._identity = params.model_dump(mode="json", include=fixed) | {"data": data}
-        self._manner = params.model_dump(mode="json", include={"learning_rate", "schedule"})
+        identity = params.model_dump(mode="json", include=fixed) | {"data": data}
+        manner = params.model_dump(mode="json", include={"learning_rate", "schedule"})
+        self._saved = _training.Saved(context, STATE_FILE, identity, manner)
 
     def resume(self) -> int:
         """Continues from the saved state, if there is one of this training; returns the step to go on from."""
-        from stages import _state
-
-        saved = _state.load(self._context.state / STATE_FILE)
-        if saved is None:
+        found = self._saved.load(self._params.max_steps)
+        if found is None:
             return 0
-        arrays, values = saved
-        if other := [k for k, v in self._identity.items() if values["identity"].get(k) != v]:
-            aside = _state.set_aside(self._context.state)
-            self._context.message(
-                f"the saved state is of another training ({', '.join(other)} changed): kept in state/{aside.name}, "
-                "starting over"
-            )
-            return 0
-        self._check(int(values["step"]), values["manner"], values["program"])
+        arrays, values = found
         for i, variable in enumerate(self._variables()):
             variable.assign(arrays[f"variables/{i}"])
         self._examples.restore(values["examples"] | {"masks": arrays["masks"]})
         return int(values["step"])
 
-    def _check(self, step: int, manner: dict[str, Any], program: str) -> None:
-        """Whether going on from a state means what the user thinks; says what has changed since it was saved."""
-        changed = ", ".join(f"{k} {manner[k]} -> {v}" for k, v in self._manner.items() if manner[k] != v)
-        if step > self._params.max_steps:
-            raise InputError(
-                f"max_steps is {self._params.max_steps}, but {step} steps are trained already; set it to {step} or "
-                "more, or start afresh with --force STEP"
-            )
-        if step == self._params.max_steps and changed:
-            raise InputError(
-                f"all {step} steps are trained already, and {changed} would change nothing; raise max_steps to go on "
-                "with it, or start afresh with --force STEP"
-            )
-        if changed:
-            self._context.message(f"going on with {changed}")
-        if program != self._context.program:
-            self._context.message(
-                f"the code or a library has changed since step {step}; its weights are kept "
-                "(--force STEP starts afresh)"
-            )
-
     def save(self, step: int) -> None:
         import keras
-        import numpy as np
-
-        from stages import _state
 
         arrays = {f"variables/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise self._diverged(step)  # before the good state is replaced
         examples = self._examples.state()
         arrays["masks"] = examples.pop("masks")
-        values = {
-            "identity": self._identity,
-            "manner": self._manner,
-            "program": self._context.program,
-            "step": step,
-            "examples": examples,
-        }
-        _state.save(self._context.state / STATE_FILE, arrays, values)
+        self._saved.save(step, arrays, {"examples": examples})
 
     def loop(self, train: Any, start: int) -> None:
         from tensorboard.summary import Writer
@@ -249,6 +209,8 @@ class _Training:
     def _steps(self, train: Any, start: int, board: Writer) -> None:
         from collections import deque
 
+        from stages import _training
+
         params, context = self._params, self._context
         losses: deque[float] = deque(maxlen=_LOSS_WINDOW)
         begun = reported = saved = time.monotonic()
@@ -257,7 +219,7 @@ class _Training:
             given, target = self._examples.batch()
             loss, logits = train(given, target)
             if loss != loss:
-                raise self._diverged(step)
+                raise _training.diverged(step, params.learning_rate)
             self._examples.update(logits)
             losses.append(loss)
             done = step + 1
@@ -282,18 +244,10 @@ class _Training:
 
         _models.write_model(folder, self._network, ffn.weights(self._model), step)
 
-    def _diverged(self, step: int) -> StageError:
-        return StageError(
-            f"the loss is not a number at step {step}: training diverged; try a learning_rate lower than "
-            f"{self._params.learning_rate}: it goes on from the last saved step"
-        )
-
     def _learning_rate(self, step: int) -> float:
-        import math
+        from stages import _training
 
-        if self._params.schedule == "constant":
-            return self._params.learning_rate
-        return self._params.learning_rate * (1 + math.cos(math.pi * step / self._params.max_steps)) / 2
+        return _training.learning_rate(self._params.learning_rate, self._params.schedule, step / self._params.max_steps)
 
     def _variables(self) -> list[Any]:
         return [*self._model.trainable_variables, *self._optimizer.variables]

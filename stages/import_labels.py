@@ -41,19 +41,20 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from segmentation.labels import connected_pieces, number_pieces
+    from stages._labels import check_form, ids_of
     from stages._sections import open_stack
     from stages._stack import announce, counted, keep_names, slabs
     from stages._volumes import create_volume
 
     with open_stack(context.inputs["stack"]) as stack:
-        _check_form(stack)
+        check_form(f"{stack.path}: the sections are {stack.form}", stack.form)
         announce(stack, context)
         place = _place(stack, params, context)
         wide, relabel = stack.form.bits == 64, params.relabel == "connected_components"
         passes = 1 + wide + relabel
 
         def sections(number: int) -> Iterator[np.ndarray]:
-            return counted(stack.sections(_ids), number, passes, stack.shape[0], context)
+            return counted(stack.sections(ids_of), number, passes, stack.shape[0], context)
 
         big = wide and max(int(section.max()) for section in sections(0)) >= 2**32
         dtype = np.uint64 if big and not relabel else np.uint32
@@ -77,37 +78,6 @@ def _written(parts: Iterable[np.ndarray], volume: h5py.Dataset) -> Iterator[np.n
         volume[start : start + len(part)] = part
         start += len(part)
         yield part
-
-
-def _check_form(stack: Stack) -> None:
-    form = stack.form
-    sections = f"{stack.path}: the sections are {form}"
-    if form.type == "float":
-        raise InputError(
-            f"{sections}; labels are whole numbers, save them as 16- or 32-bit integers "
-            "(in Fiji: Image > Type > 16-bit, with 'Scale when converting' off)"
-        )
-    if form.type == "palette":
-        raise InputError(f"{sections}, which may stand for ids or for colours; save them as 8- or 16-bit grey")
-    if form.type not in ("unsigned", "signed") or form.samples > 4 or (form.samples > 1 and form.bits != 8):
-        raise InputError(
-            f"{sections}; save them as grey of 8, 16 or 32 bits, one id per object, or as 8-bit RGB as VAST exports it"
-        )
-
-
-def _ids(pixels: np.ndarray, name: str) -> np.ndarray:
-    """(y, x) uint32 or uint64."""
-    import numpy as np
-
-    from segmentation.labels import rgb_to_ids
-    from stages._pixels import opaque
-
-    pixels = opaque(pixels, name)
-    if pixels.ndim == 3:
-        return rgb_to_ids(pixels)
-    if pixels.dtype.kind == "i" and pixels.min() < 0:
-        raise InputError(f"{name}: holds the negative label {pixels.min()}; labels are 0 (none) or an id above 0")
-    return pixels.astype(np.uint64 if pixels.dtype.itemsize == 8 else np.uint32)
 
 
 def _place(stack: Stack, params: Params, context: Context) -> Place:

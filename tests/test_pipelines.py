@@ -98,3 +98,47 @@ def test_a_request_for_google_ffn_runs_unchanged(shared: Path, tmp_path: Path) -
     objects = np.unique(theirs_form[theirs_form > 0])
     assert len(objects) >= 5
     assert np.bincount(theirs_form.ravel())[objects].min() >= 1000
+
+
+TINY_UNET = ["train.depth=2", "train.width=4", "train.crop=64", "train.max_steps=6", "train.validation_steps=3"]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["dsb2018", "isbi2012"])
+def test_unet_on_real_pictures_runs_to_the_score(name: str, shared: Path, tmp_path: Path) -> None:
+    """Some of the nuclei, of several sizes, with an id for each, or of the EM sections, whose masks are binary."""
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+        for file in sorted((shared / name / kind).iterdir())[:6]:
+            (tmp_path / kind / file.name).symlink_to(file)
+    arguments = [
+        "pipelines/unet.yaml",
+        *("--input", f"images={tmp_path / 'images'}", "--input", f"labels={tmp_path / 'labels'}"),
+        *("--workdir", tmp_path / "run"),
+        *settings(*TINY_UNET, "find.threshold=0.3"),
+    ]
+    done = floodrunner("run", *arguments)
+    assert done.returncode == 0, done.stderr + done.stdout
+    metrics = json.loads((tmp_path / "run" / "score" / "metrics.json").read_text())
+    assert 0 < metrics["dice"] <= 1
+    assert 0 < metrics["v_rand"] <= 1
+    assert 0 <= metrics["average_precision"]["0.50"] <= 1
+    assert (tmp_path / "run" / "find" / "cells.csv").exists()
+    for picture in ("train/curves.png", "find/overlay"):
+        assert (tmp_path / "run" / picture).exists()
+        assert picture in done.stdout
+    assert floodrunner("run", *arguments).stdout.count("skipped (nothing changed)") == 4
+
+
+def test_unet_quickstart_runs_to_its_pictures(tmp_path: Path) -> None:
+    """Fewer and smaller pictures, and a network that learns nothing in 6 steps: the whole road, not its quality."""
+    arguments = [
+        "pipelines/unet-quickstart.yaml",
+        *("--workdir", tmp_path / "run"),
+        *settings("nuclei.pictures=4", "nuclei.test_pictures=2", "nuclei.width=96", "nuclei.height=80", *TINY_UNET),
+    ]
+    done = floodrunner("run", *arguments)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert (tmp_path / "run" / "score" / "metrics.json").exists()
+    assert len(list((tmp_path / "run" / "find" / "overlay").glob("*.png"))) == 2
+    assert "nuclei/preview.png" in done.stdout

@@ -103,7 +103,7 @@ def test_of_a_folder_of_sections_what_is_read_counts(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.png", ".a.png", "Thumbs.db", "desktop.INI", "a.tif:Zone.Identifier", "notes"])
 def test_sections_are_those_of_the_stages(name: str) -> None:
-    assert content.is_section(name) is not _section_names._is_harmless(name)
+    assert content.is_section(name) is not _section_names.is_harmless(name)
 
 
 def test_a_link_that_leads_in_a_circle_is_refused_where_all_counts(folder: Path) -> None:

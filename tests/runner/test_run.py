@@ -177,12 +177,13 @@ def test_an_input_counts_by_content_not_by_place(done: House) -> None:
     assert planned(done)["one"] == "run input source changed"
 
 
-def test_beside_the_sections_nothing_counts_but_in_a_model_everything_does(demo: House) -> None:
+def test_beside_sections_nothing_counts_but_among_pictures_and_in_a_model_everything_does(demo: House) -> None:
     (demo.work / "texts/sub").mkdir()
     (demo.work / "texts/sub/x").write_text("x")
     demo.pipeline("name: demo\ninputs: {texts: {path: texts}}\nsteps: {x: {stage: breaks, in: {a: inputs.texts}}}\n")
     stage = demo.code / "stages/breaks.py"
-    for kind, reason in (("stack", SKIPPED), ("stack|ffn-model", "run input a changed")):
+    changed = "run input a changed"
+    for kind, reason in (("stack", SKIPPED), ("pictures", changed), ("stack|ffn-model", changed)):
         stage.write_text(re.sub("INPUTS = .*", f"INPUTS = {{'a': '{kind}'}}", stage.read_text()))
         (demo.work / "texts/sub/x").write_text("x")
         assert demo("run", "p.yaml").code == 0

@@ -14,6 +14,14 @@ def test_luminance_is_pillows() -> None:
     np.testing.assert_array_equal(luminance(rgb), np.asarray(Image.fromarray(rgb).convert("L")))
 
 
+def test_luminance_of_16_bits() -> None:
+    rgb = RNG.integers(0, 2**16, (50, 60, 3), np.uint16)
+    rgb[0, 0] = 2**16 - 1
+    grey = luminance(rgb)
+    assert grey.dtype == np.uint16
+    np.testing.assert_allclose(grey, rgb @ [0.299, 0.587, 0.114], atol=1)
+
+
 @pytest.mark.parametrize("spread", [0, 1, 50, 5000])
 def test_percentiles_are_numpys(spread: int) -> None:
     sections = (1000 + RNG.integers(0, spread + 1, (7, 20, 20))).astype(np.uint16)

@@ -1,0 +1,67 @@
+"""Curves over the steps of a training, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_WIDTH, _HEIGHT = 960, 540
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 30, 50
+_COLOURS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189))
+_GREY, _BLACK = (220, 220, 220), (0, 0, 0)
+_LINES = 6
+
+
+def draw(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> np.ndarray:
+    """Draws curves over common axes, which begin at 0.
+
+    Args:
+      steps: ascending, above 0.
+      curves: name -> a value, 0 or more, for each step; values that are not finite are left out.
+
+    Returns:
+      (540, 960, 3) uint8.
+
+    Raises:
+      ValueError: if there are no steps, or a curve has another number of values.
+    """
+    if not steps or any(len(values) != len(steps) for values in curves.values()):
+        counts = {name: len(values) for name, values in curves.items()}
+        raise ValueError(f"{len(steps)} steps, values: {counts}; there must be at least one, and as many of each")
+    picture = Image.new("RGB", (_WIDTH, _HEIGHT), (255, 255, 255))
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
+    finite = [value for values in curves.values() for value in values if np.isfinite(value)]
+    tick = _tick(max([*finite, 1e-6]))
+    top = tick * np.ceil(max([*finite, 1e-6]) / tick)
+    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+
+    def place(step: float, value: float) -> tuple[float, float]:
+        return _LEFT + (right - _LEFT) * step / steps[-1], bottom - (bottom - _TOP) * value / top
+
+    for value in np.arange(0, top + tick / 2, tick):
+        y = place(0, value)[1]
+        pen.line([(_LEFT, y), (right, y)], _GREY)
+        pen.text((_LEFT - 8, y), f"{value:.4g}", _BLACK, font, anchor="rm")
+    for step in range(0, steps[-1] + 1, max(1, round(_tick(steps[-1])))):
+        x = place(step, 0)[0]
+        pen.line([(x, _TOP), (x, bottom)], _GREY)
+        pen.text((x, bottom + 8), f"{step:g}", _BLACK, font, anchor="mt")
+    pen.text(((_LEFT + right) / 2, _HEIGHT - 6), "steps", _BLACK, font, anchor="mb")
+    x = float(_LEFT)
+    for (name, values), colour in zip(curves.items(), _COLOURS, strict=False):
+        points = [place(*pair) for pair in zip(steps, values, strict=True) if np.isfinite(pair[1])]
+        pen.line(points, colour, width=2)
+        for px, py in points:
+            pen.ellipse([px - 2, py - 2, px + 2, py + 2], colour)
+        pen.rectangle([x, 9, x + 14, 19], colour)
+        pen.text((x + 20, 14), name.replace("_", " "), _BLACK, font, anchor="lm")
+        x += 40 + pen.textlength(name, font)
+    return np.asarray(picture)
+
+
+def _tick(highest: float) -> float:
+    """A distance of grid lines that is 1, 2 or 5 times a power of ten, for about six of them."""
+    power = 10.0 ** np.floor(np.log10(highest / _LINES))
+    return float(next(power * factor for factor in (1, 2, 5, 10) if power * factor * _LINES >= highest))

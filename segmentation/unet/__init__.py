@@ -1,0 +1,1 @@
+"""U-Nets (Ronneberger et al., MICCAI 2015) that find cells in pictures. Arrays are y, x, with channels last."""

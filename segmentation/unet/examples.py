@@ -1,0 +1,63 @@
+"""Batches of training examples: crops of pictures of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from segmentation.unet import augmentation
+
+
+class Examples:
+    """Random crops of random pictures; where a picture is smaller than a crop, it is continued by reflection.
+
+    Args:
+      images: (y, x, channels) float32 each, normalised.
+      targets: (y, x, k) float32 each, of the same y and x.
+      size: side of a crop, pixels.
+      augment: change shape and grey values at random.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[np.ndarray],
+        targets: Sequence[np.ndarray],
+        size: int,
+        batch_size: int,
+        generator: np.random.Generator,
+        augment: bool = True,
+    ) -> None:
+        self._channels = images[0].shape[2]
+        # One array each: what happens to the image's shape happens to its target's.
+        self._pictures = [np.concatenate(both, axis=2) for both in zip(images, targets, strict=True)]
+        self._size, self._batch_size = size, batch_size
+        self._generator, self._augment = generator, augment
+
+    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+        """(batch, size, size, channels) and (batch, size, size, k) float32."""
+        crops = np.stack([self._crop() for _ in range(self._batch_size)])
+        return crops[..., : self._channels], crops[..., self._channels :]
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on exactly from here."""
+        return dict(self._generator.bit_generator.state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._generator.bit_generator.state = state
+
+    def _crop(self) -> np.ndarray:
+        picture = self._pictures[self._generator.integers(len(self._pictures))]
+        y, x = (self._middle(length) for length in picture.shape[:2])
+        place = augmentation.grid(self._size, (y, x), self._generator if self._augment else None)
+        crop = augmentation.sample(picture, place)
+        if self._augment:
+            crop[..., : self._channels] = augmentation.intensity(crop[..., : self._channels], self._generator)
+        return crop
+
+    def _middle(self, length: int) -> float:
+        """A random middle of a crop along one axis, inside the picture as far as it fits; on whole pixels."""
+        room = max(length - self._size, 0)
+        start = int(self._generator.integers(room + 1)) + min(length - self._size, 0) // 2
+        return start + (self._size - 1) / 2

@@ -1,0 +1,40 @@
+"""What training minimises: Dice, binary cross-entropy, their sum. Arguments are (batch, y, x, k), from 0 to 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+_SMOOTH = 1.0
+_NEVER = 1e-6  # as near to certain as counts; further on there is no float32 between p and 1
+
+
+def dice(target: Any, output: Any) -> Any:
+    """1 - (2 sum(t p) + 1) / (sum(t) + sum(p) + 1), summed over batch and pixels, mean over the channels.
+
+    Source: Milletari et al., 3DV (2016), without squares, as in the blog post; the 1 keeps it defined, and 0, where
+    there is nothing and nothing was found.
+    """
+    axes = (0, 1, 2)
+    both = ops.sum(target * output, axes)
+    either = ops.sum(target, axes) + ops.sum(output, axes)
+    return ops.mean(1 - (2 * both + _SMOOTH) / (either + _SMOOTH))
+
+
+def bce(target: Any, output: Any) -> Any:
+    """Mean of -(t log p + (1 - t) log(1 - p)); soft targets are welcome.
+
+    Written out, as Keras's takes the logits back out of a sigmoid with one back end and not with the other.
+    """
+    p = ops.clip(output, _NEVER, 1 - _NEVER)
+    return -ops.mean(target * ops.log(p) + (1 - target) * ops.log(1 - p))
+
+
+def dice_bce(target: Any, output: Any) -> Any:
+    """Their sum."""
+    return dice(target, output) + bce(target, output)
+
+
+LOSSES: dict[str, Callable[[Any, Any], Any]] = {"dice": dice, "bce": bce, "dice+bce": dice_bce}

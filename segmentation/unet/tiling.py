@@ -1,0 +1,94 @@
+"""Prediction of whole pictures, of any size, by overlapping tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+Forward = Callable[[np.ndarray], np.ndarray]
+"""(1, y, x, channels) -> (1, y, x, k), float32."""
+
+_RAMP = 16  # pixels over which one tile hands over to the next
+
+
+class Tiles(NamedTuple):
+    """How a picture is cut, pixels.
+
+    Attributes:
+      multiple: what the sides of the network's input must be multiples of; tiles start at multiples of it, so that
+        the network's grid is the same in each.
+      shortest, longest: side of a tile, multiples of it.
+      margin: how wide an edge of a tile does not count. Where it is no less than how far the network sees, the
+        result is, up to rounding, that of the whole picture in one piece.
+    """
+
+    multiple: int
+    shortest: int
+    longest: int
+    margin: int
+
+
+def predict(forward: Forward, image: np.ndarray, tiles: Tiles) -> np.ndarray:
+    """Runs a network over a picture.
+
+    The picture is continued by reflection to the next multiple, or to the shortest tile. Where it is longer than the
+    longest tile, as few tiles as will do overlap: inside of its margin the weight of a tile rises along a sin² over
+    16 pixels, and the weights of all tiles sum to 1.
+
+    Args:
+      image: (y, x, channels) float32.
+
+    Returns:
+      (y, x, k) float32.
+
+    Raises:
+      ValueError: if tiles are no multiples, or if margins and hand-over leave nothing of the longest.
+    """
+    least = overlap(tiles.multiple, tiles.margin)
+    if tiles.shortest % tiles.multiple or tiles.longest % tiles.multiple or tiles.longest <= least:
+        raise ValueError(f"{tiles}: sides must be multiples, the longest more than {least}")
+    lengths = [_whole(max(length, tiles.shortest), tiles.multiple) for length in image.shape[:2]]
+    beyond = [(0, whole - length) for whole, length in zip(lengths, image.shape[:2], strict=True)]
+    padded = np.pad(image, (*beyond, (0, 0)), mode="reflect" if min(image.shape[:2]) > 1 else "edge")[None]
+    rows, columns = (_cut(length, tiles) for length in lengths)
+    result: np.ndarray | None = None
+    for (y, by_y), (x, by_x) in product(rows, columns):
+        box = np.s_[y : y + len(by_y), x : x + len(by_x)]
+        found = forward(padded[:, *box])[0]
+        if result is None:
+            result = np.zeros((*lengths, found.shape[2]), np.float32)
+        result[box] += found * by_y[:, None, None] * by_x[:, None]
+    assert result is not None
+    return result[: image.shape[0], : image.shape[1]]
+
+
+def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
+    """Start and weights of each tile along one axis: as few as will do, then as short as will do, of one length."""
+    if length <= tiles.longest:
+        return [(0, np.ones(length, np.float32))]
+    shared = overlap(tiles.multiple, tiles.margin)
+    count = -(-(length - shared) // (tiles.longest - shared))
+    size = max(_whole(-(-(length - shared) // count) + shared, tiles.multiple), tiles.shortest)
+    last = (length - size) // tiles.multiple
+    starts = [last * k // (count - 1) * tiles.multiple for k in range(count)]
+    inside = np.arange(size) + 0.5  # distance to the tile's edge
+    weights = np.zeros((count, length))
+    for k, start in enumerate(starts):
+        # The border of the picture is no edge: there is no other tile that knows better.
+        near = np.minimum(inside if k else np.inf, inside[::-1] if k < count - 1 else np.inf)
+        weights[k, start : start + size] = np.sin(np.clip((near - tiles.margin) / _RAMP, 0, 1) * np.pi / 2) ** 2
+    weights /= weights.sum(axis=0)
+    return [(start, weights[k, start : start + size].astype(np.float32)) for k, start in enumerate(starts)]
+
+
+def overlap(multiple: int, margin: int) -> int:
+    """Of two tiles, at least: both margins, the hand-over, and what starting at multiples may cost."""
+    return 2 * margin + _RAMP + multiple - 1
+
+
+def _whole(length: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-length // multiple) * multiple

@@ -1,0 +1,186 @@
+"""The masks of a user's pictures, and which cells they show: binary masks, ids, or a file for each cell."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import cc3d
+import numpy as np
+
+from segmentation.levels import Levels, mask_levels
+from stages._contract import InputError
+from stages._labels import check_form, ids_of
+from stages._picture_files import JPEG
+from stages._pictures import Source, entries, open_pictures, source
+from stages._pixels import opaque
+from stages._section_names import some
+
+
+class Mask(NamedTuple):
+    """The mask of a picture: one file, or with `per_cell` one for each cell, maybe none."""
+
+    name: str
+    files: list[Source]
+    per_cell: bool = False
+
+
+class Ids(NamedTuple):
+    """What a mask holds: (y, x) uint32 or uint64, greys or ids; whether those are of colours that are no greys."""
+
+    where: str
+    ids: np.ndarray
+    coloured: bool = False
+
+
+@contextlib.contextmanager
+def open_masks(path: str) -> Iterator[list[Mask]]:
+    """Finds masks: as `open_pictures`, or a folder for each picture with a file for each cell, maybe in `masks/`.
+
+    Raises:
+      InputError: as `open_pictures`.
+    """
+    files, folders = entries(Path(path)) if Path(path).is_dir() else ([], [])
+    if folders and not files:
+        inside = {each.name: each / "masks" if (each / "masks").is_dir() else each for each in folders}
+        yield [Mask(name, [source(f) for f in entries(folder)[0]], per_cell=True) for name, folder in inside.items()]
+    else:
+        with open_pictures(path) as sources:
+            yield [Mask(each.name, [each]) for each in sources]
+
+
+def read_ids(mask: Mask, picture: Source, shape: tuple[int, int]) -> Ids:
+    """Reads the mask of a picture of this shape. Cells with a file each are numbered; a pixel that is in two of them
+    belongs to the first.
+
+    Raises:
+      InputError: if a file is damaged, of another size than the picture, or cannot be a mask.
+    """
+    if not mask.per_cell:
+        return _read(mask.files[0], picture, shape)
+    cells = np.zeros(shape, np.uint32)
+    for number, file in enumerate(mask.files, 1):
+        _, ids, _ = _read(file, picture, shape)
+        values, counts = _counted(ids)
+        levels = mask_levels(values, counts) if len(values) > 1 else Levels(0, 1, exact=True)
+        if levels is None:
+            raise InputError(
+                f"{file.where}: holds {len(values)} different values; as the file of one cell it holds 0, and one more "
+                "where the cell is"
+            )
+        cells[(ids > levels.cut) & (cells == 0)] = number
+    return Ids(mask.name, cells)
+
+
+def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.ndarray], str]:
+    """Tells cells apart, in all masks of a folder alike.
+
+    Args:
+      masks: of all pictures.
+      labels_are: `binary`, where cells are the connected pieces (4 neighbours); `instances`, where ids tell; or
+        `auto`, which takes masks of two values, exact or blurred, for binary.
+      path: of the folder, for messages.
+
+    Returns:
+      (y, x) int32 for each mask, 0 = none; and a line for the user that says what was taken for what.
+
+    Raises:
+      InputError: if there are no cells, or the masks are not what they are said to be.
+    """
+    values, counts = _pooled(masks)
+    if labels_are != "instances" and len(values) > 2 and _differ_in_white(masks):
+        masks = [mask._replace(ids=(mask.ids > 0).astype(np.uint32)) for mask in masks]
+        values, counts = _pooled(masks)
+    if len(values) == 1:
+        what = "no pixel of any mask is part of a cell" if values[0] == 0 else "masks tell no cells from background"
+        raise InputError(f"{path}: {what}, all pixels are {values[0]}; give masks with cells")
+    levels = mask_levels(values, counts)
+    if labels_are == "instances" and levels is not None:
+        if not levels.exact:
+            raise InputError(
+                f"{path}: the masks hold greys near {levels.low} and {levels.high}, not an id for each cell; set "
+                "labels_are: binary, or export the ids neither as JPEG nor resized"
+            )
+        levels = None
+    if labels_are == "binary" and levels is None:
+        raise InputError(
+            f"{path}: the masks hold {len(values)} different values ({some(map(str, values))}), binary ones two; set "
+            "labels_are: instances if they are ids of cells, or save them as 0 and 255"
+        )
+    if levels is None:
+        return _by_id(masks, labels_are, path)
+    what = f"not {levels.low}" if levels.low == 0 else f"{levels.high}, not {levels.low}"
+    said = f"cells are the connected pieces (4 neighbours) of what is {what} in the masks"
+    if not levels.exact:
+        said = (
+            f"the masks hold {len(values)} greys, most of them near {levels.low} and {levels.high}, as JPEG leaves "
+            f"them: cells are the connected pieces (4 neighbours) of what is above {levels.cut}"
+        )
+    return [_pieces(mask.ids > levels.cut, 4) for mask in masks], said
+
+
+def _by_id(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.ndarray], str]:
+    labels: list[np.ndarray] = []
+    cells = pieces = 0
+    for where, ids, _ in masks:
+        if where.lower().endswith(JPEG):
+            raise InputError(f"{where}: JPEG does not keep the ids of cells; export the masks as PNG or TIFF")
+        if ids.max() >= 2**31:
+            raise InputError(f"{where}: id {ids.max()} takes more than 31 bits; renumber the ids")
+        labels.append(ids.astype(np.int32))
+        cells += int(np.count_nonzero(np.unique(ids)))
+        pieces += int(_pieces(ids.astype(np.uint32), 8).max())
+    if labels_are == "auto" and pieces > 2 * cells:
+        raise InputError(
+            f"{path}: read as ids, the masks hold {cells} cells in {pieces} pieces, as classes or blurred masks would; "
+            "save masks with two values, or set labels_are: instances if this is right"
+        )
+    said = "the masks hold an id for each cell"
+    if pieces > 2 * cells:
+        said += f"; {cells} cells in {pieces} pieces"
+    if any(mask.coloured for mask in masks):
+        said += ", in colours as VAST exports them: id = R x 65536 + G x 256 + B"
+    return labels, said
+
+
+def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
+    pixels, form = file.read()
+    check_form(f"{file.where}: is {form}", form)
+    if pixels.shape[:2] != shape:
+        mask_size, size = (f"{width} x {height}" for height, width in (pixels.shape[:2], shape))
+        raise InputError(
+            f"{file.where}: is {mask_size} pixels, its picture {picture.where} is {size}; "
+            "export the mask in the size of its picture"
+        )
+    pixels = opaque(pixels, file.where)
+    coloured = pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())
+    if pixels.ndim == 3 and not coloured:
+        pixels = pixels[..., 0]
+    return Ids(file.where, ids_of(pixels, file.where), coloured)
+
+
+def _differ_in_white(masks: Sequence[Ids]) -> bool:
+    """Whether each mask has 0 and one more value, which is not the same in all: 1 here, 255 there."""
+    each = [_counted(mask.ids)[0] for mask in masks]
+    return all(len(values) == 1 or (len(values) == 2 and values[0] == 0) for values in each)
+
+
+def _pooled(masks: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
+    """The values that occur in any mask, ascending, and how often."""
+    found = [_counted(mask.ids) for mask in masks]
+    values, at = np.unique(np.concatenate([values for values, _ in found]), return_inverse=True)
+    return values, np.bincount(at, np.concatenate([counts for _, counts in found]))
+
+
+def _counted(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if ids.max() >= 2**16:
+        return np.unique(ids, return_counts=True)
+    counts = np.bincount(ids.ravel().astype(np.uint16))  # many times as fast as sorting
+    values = np.flatnonzero(counts)
+    return values, counts[values]
+
+
+def _pieces(ids: np.ndarray, neighbours: Literal[4, 8]) -> np.ndarray:
+    return cc3d.connected_components(ids, connectivity=neighbours, out_dtype=np.uint32).astype(np.int32)

@@ -1,0 +1,119 @@
+"""Read pictures and their masks, paired by name, and hold some of them back as a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from stages._contract import Context, InputError, StageParams
+
+if TYPE_CHECKING:
+    from stages._image_sets import Picture
+
+INPUTS = {"images": "pictures", "labels": "pictures"}
+OUTPUTS = {"training": "image-set", "test": "image-set"}
+
+
+class Params(StageParams):
+    labels_are: Literal["auto", "binary", "instances"] = "auto"
+    """binary: two values, the higher where cells are; each connected piece (4 neighbours) is a cell. instances: an id
+    for each cell, 0 where there is none. auto tells by the values. A folder for each picture with a file for each cell
+    is recognised as such."""
+    convert_rgb: Literal["keep", "luminance"] = "keep"
+    """Make grey of colour: 0.299 R + 0.587 G + 0.114 B. Pictures whose colours are all greys become grey anyway."""
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    """Share of the pictures that is held back, at least one: nothing is learnt from them."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Another seed holds other pictures back."""
+
+
+def run(params: Params, context: Context) -> None:
+    from stages._image_sets import write_set
+    from stages._previews import write_preview
+
+    pictures = _read(params, context)
+    _check_kinds(pictures)
+    held_back = _drawn(len(pictures), params)
+    sets = {
+        "training": [picture for k, picture in enumerate(pictures) if k not in held_back],
+        "test": [picture for k, picture in enumerate(pictures) if k in held_back],
+    }
+    for port, chosen in sets.items():
+        write_set(context.outputs[port], chosen)
+        context.metric(f"{port} pictures", len(chosen))
+        context.metric(f"{port} cells", sum(_cells(picture) for picture in chosen))
+    preview = context.output_folder / "preview.png"
+    write_preview(preview, sets["training"])
+    context.artifact(preview, "pictures, and beside them the cells of their masks")
+
+
+def _read(params: Params, context: Context) -> list[Picture]:
+    from pathlib import Path
+
+    from segmentation.contrast import luminance
+    from stages._image_sets import Picture
+    from stages._masks import cells_in, open_masks, read_ids
+    from stages._pairs import pair
+    from stages._pictures import image_of, open_pictures
+
+    path, mask_path = context.inputs["images"], context.inputs["labels"]
+    with open_pictures(path) as pictures, open_masks(mask_path) as masks:
+        per_cell = masks[0].per_cell
+        if Path(path).resolve() == Path(mask_path).resolve() and not per_cell:
+            raise InputError(f"{path}: images and labels are the same; give the folder of the masks as labels")
+        if per_cell and params.labels_are == "binary":
+            raise InputError(
+                f"{mask_path}: holds a folder for each picture, with a file for each cell; leave labels_are out"
+            )
+        pairs = pair(pictures, masks, path, mask_path)
+        if len(pairs) == 1:
+            raise InputError(
+                f"{path}: holds one picture; give two or more: one is held back, to test what is learnt from the others"
+            )
+        images, ids = [], []
+        for done, (picture, mask) in enumerate(pairs, 1):
+            image = image_of(picture)
+            ids.append(read_ids(mask, picture, (image.shape[0], image.shape[1])))
+            images.append(luminance(image) if image.ndim == 3 and params.convert_rgb == "luminance" else image)
+            context.progress(done, len(pairs), "pictures")
+    labels, said = cells_in(ids, "instances" if per_cell else params.labels_are, mask_path)
+    context.message("the masks are a file for each cell" if per_cell else said)
+    found = [Picture(pair[0].name, *arrays) for pair, *arrays in zip(pairs, images, labels, strict=True)]
+    _tell_empty(found, context)
+    return found
+
+
+def _tell_empty(pictures: Sequence[Picture], context: Context) -> None:
+    from stages._section_names import some
+
+    empty = [picture.name for picture in pictures if not _cells(picture)]
+    if empty:
+        have = "have" if len(empty) > 1 else "has"
+        context.message(f"{len(empty)} of {len(pictures)} pictures {have} no cell: {some(empty)}")
+
+
+def _check_kinds(pictures: Sequence[Picture]) -> None:
+    """Refuses grey pictures among colour ones: a network takes one or the other."""
+    grey = [picture.name for picture in pictures if picture.image.ndim == 2]
+    colour = [picture.name for picture in pictures if picture.image.ndim == 3]
+    if grey and colour:
+        raise InputError(
+            f"{grey[0]} is grey and {colour[0]} has colours ({len(grey)} and {len(colour)} pictures); "
+            "make all grey with convert_rgb: luminance, or leave some out"
+        )
+
+
+def _drawn(count: int, params: Params) -> set[int]:
+    import numpy as np
+
+    size = min(max(1, round(params.test_fraction * count)), count - 1)
+    return set(np.random.default_rng(params.seed).permutation(count)[:size].tolist())
+
+
+def _cells(picture: Picture) -> int:
+    import numpy as np
+
+    assert picture.labels is not None
+    return int(np.count_nonzero(np.unique(picture.labels)))

@@ -1,0 +1,62 @@
+"""Make pictures of nuclei, many of which touch, with the truth known, to try a pipeline on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from stages._contract import Context, InputError, StageParams
+
+INPUTS: dict[str, str] = {}
+OUTPUTS = {"training": "image-set", "test": "image-set"}
+
+
+class Params(StageParams):
+    pictures: int = Field(24, ge=2)
+    """How many to train on."""
+    test_pictures: int = Field(8, ge=1)
+    """How many more to test on."""
+    width: int = Field(256, ge=1)
+    """Of each picture, pixels."""
+    height: int = Field(256, ge=1)
+    """Of each picture, pixels."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Another seed makes other pictures; the same one makes the same again."""
+    diameter: float = 24.0
+    """Diameter of a typical nucleus, pixels."""
+    crowding: float = 0.2
+    """Share of a picture that nuclei cover. The more, the more of them touch."""
+    noise: float = 6.0
+    """Standard deviation of the camera's noise in the dark, grey levels; 0 for none."""
+
+
+def run(params: Params, context: Context) -> None:
+    import numpy as np
+
+    from segmentation.phantom.nuclei import nuclei
+    from stages._image_sets import Picture, write_set
+    from stages._previews import write_preview
+
+    total = params.pictures + params.test_pictures
+    made, cells = [], []
+    for number, seed in enumerate(np.random.SeedSequence(params.seed).generate_state(total).tolist(), 1):
+        try:
+            image, labels = nuclei(
+                (params.height, params.width),
+                seed,
+                diameter=params.diameter,
+                crowding=params.crowding,
+                noise=params.noise,
+            )
+        except ValueError as error:
+            raise InputError(f"phantom-cells: {error}") from error
+        made.append(Picture(f"{number:04d}", image, labels))
+        cells.append(int(labels.max()))
+        context.progress(number, total, "pictures")
+    for port, part in (("training", slice(params.pictures)), ("test", slice(params.pictures, None))):
+        write_set(context.outputs[port], made[part])
+        context.metric(f"{port} cells", sum(cells[part]))
+    preview = context.output_folder / "preview.png"
+    write_preview(preview, made[: params.pictures])
+    context.artifact(preview, "some of the pictures to train on, and their cells")

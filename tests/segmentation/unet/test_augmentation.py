@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segmentation.unet import augmentation
+from segmentation.unet.examples import Examples
+
+
+def ramps(height: int, width: int) -> np.ndarray:
+    """A picture whose values are its own coordinates: (y, x, 2)."""
+    return np.stack(np.mgrid[:height, :width], axis=-1).astype(np.float32)
+
+
+def test_without_a_generator_a_grid_cuts() -> None:
+    picture = np.random.default_rng(1).random((40, 50, 3)).astype(np.float32)
+    place = augmentation.grid(16, (20.5, 30.5))
+    np.testing.assert_array_equal(augmentation.sample(picture, place), picture[13:29, 23:39])
+
+
+def test_beyond_the_border_pictures_are_reflected() -> None:
+    picture = np.random.default_rng(1).random((5, 6, 1)).astype(np.float32)
+    place = augmentation.grid(20, (2.5, 2.5))
+    expected = np.pad(picture, ((7, 8), (7, 7), (0, 0)), "reflect")
+    np.testing.assert_array_equal(augmentation.sample(picture, place), expected)
+
+
+def test_grids_bend_turn_and_flip_but_do_not_tear() -> None:
+    generator = np.random.default_rng(1)
+    turned, flipped, sizes = set(), set(), []
+    for _ in range(60):
+        place = augmentation.grid(64, (100, 100), generator)
+        np.testing.assert_allclose(place.mean((1, 2)), (100, 100), atol=12)
+        down, right = np.gradient(place, axis=1), np.gradient(place, axis=2)
+        area = down[0] * right[1] - down[1] * right[0]
+        assert (area > 0.2).all() or (area < -0.2).all()  # no fold
+        assert 0.5 < np.abs(area).mean() < 2
+        sizes.append(np.abs(area).mean())
+        flipped.add(bool(area.mean() > 0))
+        turned.add(int(np.round(np.rad2deg(np.arctan2(right[0].mean(), right[1].mean())) / 90)) % 4)
+        assert np.abs(np.diff(down[0], axis=0)).max() < 0.2  # smooth
+        assert down.std() > 0.01  # and not straight
+    assert turned == {0, 1, 2, 3}
+    assert flipped == {True, False}
+    assert np.ptp(sizes) > 0.5
+
+
+def test_intensity_changes_greys_and_keeps_their_order() -> None:
+    generator = np.random.default_rng(1)
+    image = np.linspace(0, 1, 10000, dtype=np.float32).reshape(100, 100, 1)
+    seen = np.stack([augmentation.intensity(image, generator) for _ in range(50)])
+    assert seen.dtype == np.float32
+    assert np.ptp(seen.mean((1, 2, 3))) > 0.2
+    assert all(np.corrcoef(each.ravel(), image.ravel())[0, 1] > 0.9 for each in seen)
+    assert not (seen[0] == image).any() or len(np.unique(seen[:, 0, 0, 0])) > 40
+
+
+def test_image_and_target_stay_together() -> None:
+    """The target is the image; whatever happens to the shape of one happens to that of the other."""
+    pictures = [ramps(40, 60)[..., :1], ramps(20, 30)[..., 1:]]
+    examples = Examples(pictures, [p.copy() for p in pictures], 32, 6, np.random.default_rng(1), augment=True)
+    for _ in range(5):
+        given, target = examples.batch()
+        assert given.shape == target.shape == (6, 32, 32, 1)
+        for image, truth in zip(given, target, strict=True):
+            assert np.corrcoef(image.ravel(), truth.ravel())[0, 1] > 0.85
+
+
+def test_without_augmentation_crops_are_parts_of_pictures() -> None:
+    picture = np.arange(70 * 50, dtype=np.float32).reshape(70, 50, 1)
+    examples = Examples([picture], [picture * 2], 32, 8, np.random.default_rng(1), augment=False)
+    corners = set()
+    for _ in range(30):
+        given, target = examples.batch()
+        np.testing.assert_array_equal(target, given * 2)
+        for image in given:
+            y, x = divmod(int(image[0, 0, 0]), 50)
+            np.testing.assert_array_equal(image, picture[y : y + 32, x : x + 32])
+            corners.add((y, x))
+    assert max(y for y, _ in corners) == 38
+    assert min(x for _, x in corners) == 0
+    assert len(corners) > 150
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (20, 100), (31, 33)])
+def test_small_pictures_fill_crops(shape: tuple[int, int]) -> None:
+    picture = np.random.default_rng(1).random((*shape, 1)).astype(np.float32)
+    examples = Examples([picture], [picture], 32, 4, np.random.default_rng(1), augment=False)
+    given, _ = examples.batch()
+    assert given.shape == (4, 32, 32, 1)
+    assert set(np.unique(given)) <= set(np.unique(picture))
+
+
+def test_restored_examples_go_on_the_same() -> None:
+    def fresh() -> Examples:
+        return Examples([ramps(40, 40)], [ramps(40, 40)], 16, 2, np.random.default_rng(1))
+
+    straight, broken = fresh(), fresh()
+    straight.batch()
+    broken.batch()
+    again = fresh()
+    again.restore(broken.state())
+    for one, other in zip(straight.batch(), again.batch(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,174 @@
+"""The networks: sizes against numbers worked out by hand, reach, and that both back ends train alike."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from segmentation import backend
+from segmentation.unet import network as unet
+from segmentation.unet.losses import dice_bce
+from segmentation.unet.network import Network
+
+ROOT = Path(__file__).resolve().parents[3]
+
+BLOG = {  # side of the output, its channels, kernel and biases; worked out from the description
+    "down1": (128, 64, 16 * 1 * 64 + 64),
+    "down2": (64, 128, 16 * 64 * 128 + 128),
+    "down3": (32, 256, 16 * 128 * 256 + 256),
+    "down4": (16, 512, 16 * 256 * 512 + 512),
+    "down5": (8, 512, 16 * 512 * 512 + 512),
+    "down6": (4, 512, 16 * 512 * 512 + 512),
+    "down7": (2, 512, 16 * 512 * 512 + 512),
+    "down8": (1, 512, 16 * 512 * 512 + 512),
+    "up1": (2, 512, 4 * 512 * 512 + 512),
+    "up2": (4, 512, 4 * 1024 * 512 + 512),
+    "up3": (8, 512, 4 * 1024 * 512 + 512),
+    "up4": (16, 512, 4 * 1024 * 512 + 512),
+    "up5": (32, 256, 4 * 1024 * 256 + 256),
+    "up6": (64, 128, 4 * 512 * 128 + 128),
+    "up7": (128, 64, 4 * 256 * 64 + 64),
+    "up8": (256, 1, 4 * 128 * 1 + 1),
+}
+
+
+def test_the_blogs_network_is_as_described() -> None:
+    model = unet.build(unet.blog(squash=True))
+    assert model.input_shape == (None, 256, 256, 1)
+    assert model.output_shape == (None, 256, 256, 1)
+    convolutions = [layer for layer in model.layers if "conv2d" in type(layer).__name__.lower()]
+    assert [layer.name for layer in convolutions] == list(BLOG)
+    for layer in convolutions:
+        side, channels, count = BLOG[layer.name]
+        assert layer.output.shape == (None, side, side, channels), layer.name
+        assert layer.count_params() == count, layer.name
+        down = layer.name.startswith("down")
+        assert isinstance(layer, layers.Conv2D if down else layers.Conv2DTranspose)
+        assert layer.kernel_size == ((4, 4) if down else (2, 2))
+        assert layer.strides == (2, 2)
+    normalised = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+    assert len(normalised) == 14  # all but the first and the last
+    assert [layer.rate for layer in model.layers if isinstance(layer, layers.Dropout)] == [0.5] * 3
+    leaky = [layer for layer in model.layers if isinstance(layer, layers.LeakyReLU)]
+    assert [layer.negative_slope for layer in leaky] == [pytest.approx(0.2)] * 7
+    batch_norms = 4 * (128 + 256 + 5 * 512 + 4 * 512 + 256 + 128 + 64)
+    assert model.count_params() == sum(count for *_, count in BLOG.values()) + batch_norms == 28_274_817
+    assert model.get_layer("up8").activation is keras.activations.sigmoid
+
+
+def test_the_classic_network_is_as_described() -> None:
+    model = unet.build(Network("classic", 3, 2, 8))
+
+    def double(before: int, after: int) -> int:
+        return 9 * before * after + 9 * after * after + 2 * after + 2 * after  # kernels, biases, scales
+
+    down = double(3, 8) + double(8, 16) + double(16, 32)
+    up = (4 * 32 * 16 + 16) + double(32, 16) + (4 * 16 * 8 + 8) + double(16, 8)
+    assert model.count_params() == down + up + (8 * 2 + 2)
+    assert model.output_shape == (None, None, None, 2)
+    assert backend.forward(model)(np.zeros((1, 8, 20, 3), np.float32)).shape == (1, 8, 20, 2)
+
+
+def test_a_picture_is_the_same_alone_and_in_a_batch_in_training_and_prediction() -> None:
+    model = unet.build(Network("classic", 1, 2, 4))
+    given = np.random.default_rng(1).normal(size=(3, 16, 16, 1)).astype(np.float32)
+    together = backend.forward(model)(given)
+    alone = np.concatenate([backend.forward(model)(each[None]) for each in given])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    training = keras.ops.convert_to_numpy(model(given, training=True))
+    np.testing.assert_allclose(together, training, atol=1e-5)
+    assert np.ptp(together) > 0.05
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_nothing_changes_beyond_the_reach(depth: int) -> None:
+    network = Network("classic", 1, depth, 4)
+    model, reach = unet.build(network), unet.reach(network)
+    side = 2 * reach + 4 * unet.multiple(network)
+    given = np.random.default_rng(2).normal(size=(1, side, side, 1)).astype(np.float32)
+    forward = backend.forward(model)
+    before, furthest = forward(given), 0
+    for offset in range(unet.multiple(network)):
+        changed, at = given.copy(), side // 2 + offset
+        changed[0, at, at] += 100
+        differs = np.abs(forward(changed) - before)[0].max(-1) > 1e-7
+        rows = np.flatnonzero(differs.any(1))
+        furthest = max(furthest, at - rows.min(), rows.max() - at)
+    assert 0.6 * reach < furthest < reach
+
+
+def test_the_blogs_network_has_no_reach() -> None:
+    with pytest.raises(ValueError, match="sees its whole input"):
+        unet.reach(unet.blog(squash=False))
+
+
+def test_a_training_step_descends() -> None:
+    keras.utils.set_random_seed(1)
+    model = unet.build(Network("classic", 1, 2, 8))
+    step = backend.training_step(model, keras.optimizers.Adam(0.005), dice_bce)
+    generator = np.random.default_rng(4)
+    given = generator.normal(size=(2, 16, 16, 1)).astype(np.float32)
+    target = np.repeat(given > 0.5, 2, axis=3).astype(np.float32)
+    losses = [step(given, target)[0] for _ in range(40)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+SCRIPT = """
+import sys
+import keras
+import numpy as np
+from segmentation import backend
+from segmentation.unet import network as unet
+from segmentation.unet.losses import dice_bce
+
+network = unet.blog(True) if sys.argv[2] == "blog" else unet.Network("classic", 1, 2, 4)
+model = unet.build(network)
+for layer in model.layers:
+    if isinstance(layer, keras.layers.Dropout):
+        layer.rate = 0.0  # the two draw different numbers
+generator = np.random.default_rng(5)
+def weight(shape):
+    if len(shape) == 1:
+        return generator.normal(1, 0.1, shape)
+    return generator.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
+model.set_weights([weight(w.shape) for w in model.get_weights()])
+step = backend.training_step(model, keras.optimizers.SGD(0.01), dice_bce)
+losses = []
+for _ in range(2):
+    given = generator.normal(size=(2, 256, 256, 1) if sys.argv[2] == "blog" else (2, 16, 16, 1)).astype("f4")
+    losses.append(step(given, np.repeat(given > 0, unet.outputs(network), 3).astype("f4"))[0])
+moved = [v for v in model.non_trainable_variables if "moving" in v.path]
+np.savez(sys.argv[1], losses=losses, output=backend.forward(model)(given), backend=backend.name(),
+         **{f"moved{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(moved)})
+"""
+
+
+@pytest.mark.parametrize("architecture", ["classic", "blog"])
+def test_both_back_ends_train_alike(architecture: str, tmp_path: Path) -> None:
+    """Each in a process of its own, from the same weights, on the same batches; the running means of the blog's
+    normalisation, which no gradient moves, included."""
+    results = []
+    for name in ("tensorflow", "jax"):
+        out = tmp_path / f"{name}.npz"
+        env = os.environ | {"KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(out), architecture], env=env, cwd=ROOT, check=True, timeout=300
+        )
+        results.append(np.load(out))
+    first, second = results
+    assert (str(first["backend"]), str(second["backend"])) == ("tensorflow", "jax")
+    moved = [name for name in first if name.startswith("moved")]
+    assert len(moved) == (28 if architecture == "blog" else 0)
+    for name in moved:
+        assert np.abs(first[name] - 1).max() > 1e-3
+        np.testing.assert_allclose(second[name], first[name], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(second["losses"], first["losses"], rtol=1e-4)
+    np.testing.assert_allclose(second["output"], first["output"], atol=2e-3)
+    assert np.ptp(first["output"]) > 0.01

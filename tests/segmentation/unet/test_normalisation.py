@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segmentation.unet.normalisation import normalise
+
+
+def picture(dtype: str, highest: float) -> np.ndarray:
+    return (np.random.default_rng(1).random((40, 50)) * highest).astype(dtype)
+
+
+def test_bit_depth_and_exposure_do_not_matter() -> None:
+    deep = picture("uint16", 60000)
+    for other in (deep.astype(np.float32) / 60000, deep // 2 + 1000, (deep // 256).astype(np.uint8)):
+        np.testing.assert_allclose(normalise(other, 1), normalise(deep, 1), atol=0.15)
+        assert np.abs(normalise(other, 1) - normalise(deep, 1)).mean() < 0.03
+
+
+def test_percentiles_go_to_0_and_1() -> None:
+    scaled = normalise(picture("uint16", 60000), 1)
+    assert scaled.shape == (40, 50, 1)
+    assert scaled.dtype == np.float32
+    assert np.count_nonzero(scaled <= 0) == 20  # 1 % of 2000
+    assert np.count_nonzero(scaled > 1) == 4  # 0.2 %
+
+
+def test_a_hot_pixel_does_not_matter() -> None:
+    image = picture("uint16", 600)
+    hot = image.copy()
+    hot[3, 4] = 65535
+    scaled = normalise(hot, 1)
+    others = np.ones((40, 50), bool)
+    others[3, 4] = False
+    np.testing.assert_allclose(scaled[others], normalise(image, 1)[others], atol=0.02)
+    assert scaled.max() <= 2**0.5 + 1e-6
+
+
+def test_dim_cells_are_lifted() -> None:
+    """A tenth of the brightness of the brightest is a third after it."""
+    image = np.zeros((100, 100), np.uint8)
+    image[:20] = 200
+    image[40:60] = 20
+    assert normalise(image, 1)[50, 0, 0] == pytest.approx(0.1**0.5)
+
+
+def test_channels() -> None:
+    grey = picture("uint8", 255)
+    colour = np.stack([grey, grey // 2, 255 - grey], axis=-1)
+    assert normalise(grey, 3).shape == (40, 50, 3)
+    np.testing.assert_array_equal(normalise(grey, 3)[..., 2], normalise(grey, 1)[..., 0])
+    np.testing.assert_allclose(
+        normalise(colour, 1), normalise(colour @ np.array([0.299, 0.587, 0.114]), 1), rtol=1e-3, atol=1e-3
+    )
+    for c in range(3):
+        np.testing.assert_allclose(normalise(colour, 3)[..., c], normalise(colour[..., c], 1)[..., 0])
+
+
+def test_one_grey_is_zero() -> None:
+    assert not normalise(np.full((4, 5), 7, np.uint8), 1).any()

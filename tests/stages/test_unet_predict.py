@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from segmentation import backend
+from segmentation.unet import network as unet
+from segmentation.unet import prediction
+from segmentation.unet.instances import targets
+from segmentation.unet.network import Network
+from segmentation.unet.normalisation import normalise
+from stages import _unet_models
+from stages._contract import InputError
+from stages._image_sets import Picture, read_set, write_set
+from tests.stages.test_unet_train import drawn
+
+NETWORK = Network("classic", 1, 2, 8)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has learnt to find bright discs."""
+    from segmentation.unet.examples import Examples
+    from segmentation.unet.losses import dice_bce
+
+    keras.utils.set_random_seed(1)
+    model = unet.build(NETWORK)
+    pictures = [drawn(n, (48, 48), n) for n in range(8)]
+    examples = Examples(
+        [normalise(p.image, 1) for p in pictures],
+        [targets(p.labels) for p in pictures],  # type: ignore[arg-type]
+        48,
+        4,
+        np.random.default_rng(1),
+        augment=False,
+    )
+    step = backend.training_step(model, keras.optimizers.Adam(0.005), dice_bce)
+    for _ in range(150):
+        step(*examples.batch())
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    _unet_models.write_model(folder, NETWORK, model.get_weights(), {"step": 150, "validation": []})
+    return folder
+
+
+@pytest.fixture
+def pictures() -> list[Picture]:
+    return [drawn(n, shape, 100 + n) for n, shape in enumerate([(48, 40), (30, 64), (67, 53)])]
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "cells.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_cells_are_found_listed_and_drawn(
+    run_stage: Callable[..., Any], trained: Path, pictures: list[Picture], tmp_path: Path
+) -> None:
+    write_set(tmp_path / "images.h5", pictures)
+    result = run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained})
+    folder = result["predicted"].parent
+    found = read_set(result["predicted"])
+    assert [p.name for p in found] == [p.name for p in pictures]
+    rows = table(folder)
+    for truth, picture in zip(pictures, found, strict=True):
+        np.testing.assert_array_equal(picture.image, truth.image)
+        assert picture.labels is not None
+        assert truth.labels is not None
+        assert picture.probability is not None
+        mask, true = picture.labels > 0, truth.labels > 0
+        assert 2 * np.count_nonzero(mask & true) > 0.85 * (np.count_nonzero(mask) + np.count_nonzero(true))
+
+        files = {name: np.asarray(Image.open(folder / name / f"{truth.name}.png")) for name in
+                 ("labels", "mask", "probability", "overlay")}  # fmt: skip
+        assert files["labels"].dtype == np.uint16
+        np.testing.assert_array_equal(files["labels"], picture.labels)
+        np.testing.assert_array_equal(files["mask"], np.where(mask, 255, 0))
+        np.testing.assert_array_equal(files["probability"], np.rint(picture.probability * 255))
+        assert files["overlay"].shape == (*truth.image.shape, 3)
+        assert (files["overlay"][mask].std(-1) > 0).mean() > 0.9  # in colour
+        assert (files["overlay"][~mask].std(-1) == 0).all()
+
+        of_picture = [row for row in rows if row["image"] == truth.name]
+        assert [int(row["cell"]) for row in of_picture] == list(range(1, picture.labels.max() + 1))
+        for row in of_picture:
+            inside = picture.labels == int(row["cell"])
+            y, x = np.nonzero(inside)
+            assert int(row["area"]) == len(y) >= 20
+            assert float(row["centroid_x"]) == pytest.approx(x.mean(), abs=1e-3)
+            assert float(row["centroid_y"]) == pytest.approx(y.mean(), abs=1e-3)
+            box = [int(row[name]) for name in ("left", "top", "width", "height")]
+            assert box == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
+            assert float(row["mean_intensity"]) == pytest.approx(truth.image[inside].mean(), abs=1e-3)
+    assert len(rows) == sum(p.labels.max() for p in found) >= 6  # type: ignore[union-attr]
+    assert result.reported("metric")[-1]["value"] == len(rows)
+    assert [e["path"] for e in result.reported("artifact")] == ["cells.csv", "overlay"]
+
+
+def test_a_folder_of_pictures_of_all_kinds(
+    run_stage: Callable[..., Any], trained: Path, pictures: list[Picture], tmp_path: Path
+) -> None:
+    """8 and 16 bits, grey and colour, in any size: the same cells."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    image = pictures[0].image
+    Image.fromarray(image).save(folder / "grey.png")
+    Image.fromarray(image.astype(np.uint16) * 100 + 3000).save(folder / "deep.png")
+    Image.fromarray(np.stack([image, image // 2, image // 3], -1)).save(folder / "colour.png")
+    Image.fromarray(pictures[2].image).save(folder / "large.png")
+    found = {p.name: p for p in read_set(run_stage("unet-predict", {"images": folder, "model": trained})["predicted"])}
+    assert sorted(found) == ["colour", "deep", "grey", "large"]
+    assert found["grey"].labels is not None
+    assert found["grey"].labels.max() >= 2
+    for name in ("colour", "deep"):
+        np.testing.assert_allclose(found[name].probability, found["grey"].probability, atol=0.1)
+
+
+def test_tiles_and_the_whole_are_the_same(run_stage: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
+    write_set(tmp_path / "images.h5", [drawn(0, (210, 150), 1)])
+    by_tiles, whole = (
+        read_set(
+            run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained}, tile=tile)["predicted"]
+        )
+        for tile in (100, 1024)
+    )
+    assert np.ptp(whole[0].probability) > 0.7  # type: ignore[arg-type]
+    np.testing.assert_allclose(by_tiles[0].probability, whole[0].probability, atol=1e-4)
+
+
+def test_turns_are_the_mean_of_all_eight(trained: Path) -> None:
+    network, model = _unet_models.read_model(trained)
+    forward = backend.forward(model)
+    image = normalise(drawn(0, (40, 56), 3).image, 1)
+    expected = []
+    for transposed in (False, True):
+        for axes in ((), (0,), (1,), (0, 1)):
+            seen = np.flip(image.swapaxes(0, 1) if transposed else image, axes)
+            found = np.flip(prediction.picture(forward, network, seen, 1024), axes)
+            expected.append(found.swapaxes(0, 1) if transposed else found)
+    turned = prediction.picture(forward, network, image, 1024, turns=True)
+    np.testing.assert_allclose(turned, np.mean(expected, 0), atol=1e-5)
+    assert np.abs(turned - expected[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("squash", [True, False])
+def test_the_blogs_network_predicts_pictures_in_their_own_size(
+    squash: bool, run_stage: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unet, "_BLOG_FILTERS", (2,) * 8)
+    network = unet.blog(squash)
+    _unet_models.write_model(tmp_path / "model", network, unet.build(network).get_weights(), {})
+    write_set(tmp_path / "images.h5", [drawn(0, (300, 180), 1), drawn(1, (20, 300), 2)])
+    result = run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": tmp_path / "model"}, threshold=0.999)
+    assert [p.probability.shape for p in read_set(result["predicted"])] == [(300, 180), (20, 300)]  # type: ignore[union-attr]
+    assert table(result["predicted"].parent) == []
+    assert "no cell was found; look at probability/" in result.reported("message")[-1]["text"]
+
+
+def test_small_cells_are_left_out(
+    run_stage: Callable[..., Any], trained: Path, pictures: list[Picture], tmp_path: Path
+) -> None:
+    write_set(tmp_path / "images.h5", pictures)
+    inputs = {"images": tmp_path / "images.h5", "model": trained}
+    result = run_stage("unet-predict", inputs, min_size=100)
+    areas = [int(row["area"]) for row in table(result["predicted"].parent)]
+    every = [int(row["area"]) for row in table(run_stage("unet-predict", inputs, min_size=1)["predicted"].parent)]
+    assert min(every) < 100
+    assert sorted(areas) == sorted(area for area in every if area >= 100)
+
+
+@pytest.mark.parametrize("damage", ["no folder", "other depth", "cut weights", "no json"])
+def test_what_is_no_model_is_refused(
+    damage: str, run_stage: Callable[..., Any], trained: Path, pictures: list[Picture], tmp_path: Path
+) -> None:
+    write_set(tmp_path / "images.h5", pictures)
+    model = tmp_path / "model"
+    if damage != "no folder":
+        model.mkdir()
+        (model / "weights.h5").write_bytes((trained / "weights.h5").read_bytes())
+        (model / "network.json").write_text((trained / "network.json").read_text())
+    if damage == "other depth":
+        about = json.loads((model / "network.json").read_text())
+        (model / "network.json").write_text(json.dumps(about | {"depth": 3}))
+    elif damage == "cut weights":
+        with h5py.File(model / "weights.h5", "a") as file:
+            del file["000"]
+    elif damage == "no json":
+        (model / "network.json").write_text("depth: 4")
+    with pytest.raises(InputError, match=r"model: is not a model that unet-train wrote .*; name its model/ folder"):
+        run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": model})
+
+
+def test_a_folder_without_pictures_is_refused(run_stage: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty: is empty, no PNG, TIFF or JPEG pictures"):
+        run_stage("unet-predict", {"images": tmp_path / "empty", "model": trained})
+
+
+def test_more_cells_than_a_png_can_number_are_refused(
+    run_stage: Callable[..., Any],
+    trained: Path,
+    pictures: list[Picture],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from stages import unet_predict
+
+    monkeypatch.setattr(unet_predict, "_MOST", 1)
+    write_set(tmp_path / "images.h5", pictures)
+    with pytest.raises(InputError, match=r"cells0: \d cells do not fit the 16 bits of a PNG; raise min_size, or cut"):
+        run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained})
