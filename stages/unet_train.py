@@ -46,7 +46,7 @@ class Params(StageParams):
     batch_size: int | None = Field(None, ge=1)
     """Crops in a step. Left out: 4, for the blog's network 12."""
     loss: Literal["dice", "bce", "dice+bce"] | None = None
-    """Dice, binary cross-entropy, or their sum. Left out: the sum, for the blog's network dice."""
+    """Of the mask: Dice, binary cross-entropy, or their sum. Left out: the sum, for the blog's network dice."""
     augment: bool = True
     """Flip, turn, stretch and bend crops, and change their grey values, at random."""
     learning_rate: float = Field(0.002, gt=0, allow_inf_nan=False)
@@ -87,10 +87,10 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from segmentation import backend
+    from segmentation.unet import losses
     from segmentation.unet import network as unet
     from segmentation.unet.examples import Examples
     from segmentation.unet.instances import targets
-    from segmentation.unet.losses import LOSSES
     from segmentation.unet.normalisation import normalise
     from segmentation.unet.prediction import squash
     from stages import _state
@@ -117,7 +117,7 @@ def run(params: Params, context: Context) -> None:
         generator,
         augment=params.augment,
     )
-    loss = LOSSES[params.loss or ("dice" if blog else "dice+bce")]
+    loss = losses.of_targets(losses.LOSSES[params.loss or ("dice" if blog else "dice+bce")])
     optimizer = keras.optimizers.Adam(params.learning_rate)
     train = backend.training_step(model, optimizer, loss)
     validation = _Validation([pictures[i].name for i in kept_out], [(images[i], truths[i]) for i in kept_out], loss)

@@ -1,4 +1,8 @@
-"""What training minimises: Dice, binary cross-entropy, their sum. Arguments are (batch, y, x, k), from 0 to 1."""
+"""What training minimises: Dice, binary cross-entropy, their sum. Arguments are (batch, y, x, k), from 0 to 1.
+
+That of the mask is chosen; that of the distance (see `instances.targets`) is always the cross-entropy, whose minimum
+is the mean of what is likely. Dice has its minimum at 0 or 1 everywhere: the hills would become plateaus.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from keras import ops
+
+Loss = Callable[[Any, Any], Any]
+"""(target, output) -> scalar."""
 
 _SMOOTH = 1.0
 _NEVER = 1e-6  # as near to certain as counts; further on there is no float32 between p and 1
@@ -37,4 +44,14 @@ def dice_bce(target: Any, output: Any) -> Any:
     return dice(target, output) + bce(target, output)
 
 
-LOSSES: dict[str, Callable[[Any, Any], Any]] = {"dice": dice, "bce": bce, "dice+bce": dice_bce}
+LOSSES: dict[str, Loss] = {"dice": dice, "bce": bce, "dice+bce": dice_bce}
+
+
+def of_targets(foreground: Loss) -> Loss:
+    """The loss of all channels, where `foreground` is that of the first."""
+
+    def loss(target: Any, output: Any) -> Any:
+        first = foreground(target[..., :1], output[..., :1])
+        return first + bce(target[..., 1:], output[..., 1:]) if target.shape[-1] > 1 else first
+
+    return loss
