@@ -75,7 +75,7 @@ def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path, monkeypa
     assert lines
     for line in lines:
         arguments = [
-            f"{word.split('=')[0]}={stack}" if word.startswith(("images=", "labels=")) else word
+            f"{word.split('=')[0]}={stack}" if word.startswith(("images=", "labels=", "model=")) else word
             for word in shlex.split(line)
         ]
         for port in load(ROOT / arguments[0]).spec.inputs:
