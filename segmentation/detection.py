@@ -48,6 +48,6 @@ def average_precision(
     return [hit / (objects - hit) if objects else 1.0 for hit in hits]
 
 
-def count_error(found: int, truth: int) -> float:
-    """|found - truth| / truth, how far the number of cells is off; where there is none, the number found."""
-    return abs(found - truth) / max(truth, 1)
+def count_error(found: int, truth: int) -> float | None:
+    """|found - truth| / truth, how far the number of cells is off; None where there is none to relate it to."""
+    return abs(found - truth) / truth if truth else None

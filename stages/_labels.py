@@ -13,6 +13,8 @@ from stages._contract import InputError
 from stages._pixels import Form, opaque
 from stages._volumes import Place, open_volume
 
+_GREYS = "in Fiji: Image > Lookup Tables > Grays, which keeps the ids"
+
 
 def check_labels(path: str | Path, dataset: h5py.Dataset) -> None:
     """Refuses a volume whose type cannot be that of labels.
@@ -74,7 +76,9 @@ def check_form(found: str, form: Form) -> None:
             "(in Fiji: Image > Type > 16-bit, with 'Scale when converting' off)"
         )
     if form.type == "palette":
-        raise InputError(f"{found}, which may stand for ids or for colours; save them as 8- or 16-bit grey")
+        raise InputError(f"{found}, which may stand for ids or for colours; save them as 8- or 16-bit grey ({_GREYS})")
+    if form.type == "inverted":
+        raise InputError(f"{found}, stored with 0 as white; save them with 0 as black ({_GREYS})")
     if form.type not in ("unsigned", "signed") or form.samples > 4 or (form.samples > 1 and form.bits != 8):
         raise InputError(
             f"{found}; save them as grey of 8, 16 or 32 bits, one id per object, or as 8-bit RGB as VAST exports it"

@@ -18,6 +18,12 @@ from stages._pictures import Source, entries, open_pictures, source
 from stages._pixels import opaque
 from stages._section_names import some
 
+_MOST_PIECES = 2
+"""Of an id, on average; classes and blurred masks have more."""
+
+_SPECK = 3
+"""Pixels; half and more of the pieces of one grey are of 1 or 2 in blurred masks, the smallest cells of some dozen."""
+
 
 class Mask(NamedTuple):
     """The mask of a picture: one file, or with `per_cell` one for each cell, maybe none."""
@@ -28,11 +34,13 @@ class Mask(NamedTuple):
 
 
 class Ids(NamedTuple):
-    """What a mask holds: (y, x) uint32 or uint64, greys or ids; whether those are of colours that are no greys."""
+    """What a mask holds: (y, x) uint32 or uint64, greys or ids; whether those are of colours that are no greys, and
+    whether they are stored with 0 as white."""
 
     where: str
     ids: np.ndarray
     coloured: bool = False
+    inverted: bool = False
 
 
 @contextlib.contextmanager
@@ -62,9 +70,9 @@ def read_ids(mask: Mask, picture: Source, shape: tuple[int, int]) -> Ids:
         return _read(mask.files[0], picture, shape)
     cells = np.zeros(shape, np.uint32)
     for number, file in enumerate(mask.files, 1):
-        _, ids, _ = _read(file, picture, shape)
+        ids = _read(file, picture, shape).ids
         values, counts = _counted(ids)
-        levels = mask_levels(values, counts) if len(values) > 1 else Levels(0, 1, exact=True)
+        levels = mask_levels(values, counts, known=True) if len(values) > 1 else Levels(0, 1, exact=True)
         if levels is None:
             raise InputError(
                 f"{file.where}: holds {len(values)} different values; as the file of one cell it holds 0, and one more "
@@ -80,7 +88,8 @@ def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.
     Args:
       masks: of all pictures.
       labels_are: `binary`, where cells are the connected pieces (4 neighbours); `instances`, where ids tell; or
-        `auto`, which takes masks of two values, exact or blurred, for binary.
+        `auto`, which takes masks of two values, exact or blurred, for binary. Colours are never taken for blurred,
+        and greys of other files than JPEG only where most lie in specks, as ids do not.
       path: of the folder, for messages.
 
     Returns:
@@ -96,13 +105,19 @@ def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.
     if len(values) == 1:
         what = "no pixel of any mask is part of a cell" if values[0] == 0 else "masks tell no cells from background"
         raise InputError(f"{path}: {what}, all pixels are {values[0]}; give masks with cells")
-    levels = mask_levels(values, counts)
-    if labels_are == "instances" and levels is not None:
-        if not levels.exact:
+    jpeg = any(_is_jpeg(mask) for mask in masks)
+    levels = mask_levels(values, counts, known=jpeg or labels_are == "binary")
+    if levels is not None and not levels.exact:
+        if any(mask.coloured for mask in masks) or (
+            labels_are == "auto" and not jpeg and not _are_specks(_sizes(masks))
+        ):
+            levels = None
+        elif labels_are == "instances" and jpeg:
             raise InputError(
                 f"{path}: the masks hold greys near {levels.low} and {levels.high}, not an id for each cell; set "
-                "labels_are: binary, or export the ids neither as JPEG nor resized"
+                "labels_are: binary, or export the ids as PNG or TIFF"
             )
+    if labels_are == "instances":
         levels = None
     if labels_are == "binary" and levels is None:
         raise InputError(
@@ -112,6 +127,8 @@ def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.
     if levels is None:
         return _by_id(masks, labels_are, path)
     what = f"not {levels.low}" if levels.low == 0 else f"{levels.high}, not {levels.low}"
+    if any(mask.inverted for mask in masks):
+        what += ", and shown as black,"
     said = f"cells are the connected pieces (4 neighbours) of what is {what} in the masks"
     if not levels.exact:
         said = (
@@ -122,32 +139,33 @@ def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.
 
 
 def _by_id(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.ndarray], str]:
-    labels: list[np.ndarray] = []
-    cells = pieces = 0
-    for where, ids, _ in masks:
-        if where.lower().endswith(JPEG):
-            raise InputError(f"{where}: JPEG does not keep the ids of cells; export the masks as PNG or TIFF")
-        if ids.max() >= 2**31:
-            raise InputError(f"{where}: id {ids.max()} takes more than 31 bits; renumber the ids")
-        labels.append(ids.astype(np.int32))
-        cells += int(np.count_nonzero(np.unique(ids)))
-        pieces += int(_pieces(ids.astype(np.uint32), 8).max())
-    if labels_are == "auto" and pieces > 2 * cells:
+    for mask in masks:
+        if _is_jpeg(mask):
+            raise InputError(f"{mask.where}: JPEG does not keep the ids of cells; export the masks as PNG or TIFF")
+        if mask.ids.max() >= 2**31:
+            raise InputError(f"{mask.where}: id {mask.ids.max()} takes more than 31 bits; renumber the ids")
+    cells = sum(int(np.count_nonzero(_counted(mask.ids)[0])) for mask in masks)
+    sizes = _sizes(masks)
+    pieces = len(sizes)
+    if labels_are == "auto" and (pieces > _MOST_PIECES * cells or _are_specks(sizes)):
         raise InputError(
-            f"{path}: read as ids, the masks hold {cells} cells in {pieces} pieces, as classes or blurred masks would; "
+            f"{path}: read as ids, the masks hold {cells} cells in {pieces} pieces, the median one of "
+            f"{np.median(sizes):g} pixels, as classes or blurred masks would; "
             "save masks with two values, or set labels_are: instances if this is right"
         )
     said = "the masks hold an id for each cell"
-    if pieces > 2 * cells:
+    if pieces > _MOST_PIECES * cells:
         said += f"; {cells} cells in {pieces} pieces"
     if any(mask.coloured for mask in masks):
         said += ", in colours as VAST exports them: id = R x 65536 + G x 256 + B"
-    return labels, said
+    return [mask.ids.astype(np.int32) for mask in masks], said
 
 
 def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
     pixels, form = file.read()
-    check_form(f"{file.where}: is {form}", form)
+    # Fiji saves its masks so, with an inverting look-up table: cells are 255, and shown as black.
+    inverted = form.type == "inverted" and pixels.dtype.kind == "u"
+    check_form(f"{file.where}: is {form}", form._replace(type="unsigned") if inverted else form)
     if pixels.shape[:2] != shape:
         mask_size, size = (f"{width} x {height}" for height, width in (pixels.shape[:2], shape))
         raise InputError(
@@ -158,7 +176,21 @@ def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
     coloured = pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())
     if pixels.ndim == 3 and not coloured:
         pixels = pixels[..., 0]
-    return Ids(file.where, ids_of(pixels, file.where), coloured)
+    return Ids(file.where, ids_of(pixels, file.where), coloured, inverted)
+
+
+def _is_jpeg(mask: Ids) -> bool:
+    return mask.where.lower().endswith(JPEG)
+
+
+def _sizes(masks: Sequence[Ids]) -> np.ndarray:
+    """The pixels of each connected piece (8 neighbours) of one value but 0, in all masks."""
+    return np.concatenate([np.bincount(_pieces(mask.ids.astype(np.uint32), 8).ravel())[1:] for mask in masks])
+
+
+def _are_specks(sizes: np.ndarray) -> bool:
+    """Whether most pieces are too small for cells, as those of greys along blurred outlines are."""
+    return float(np.median(sizes)) <= _SPECK
 
 
 def _differ_in_white(masks: Sequence[Ids]) -> bool:

@@ -11,14 +11,15 @@ from stages._masks import Mask
 from stages._pictures import Source
 from stages._section_names import some
 
-_MASK = re.compile(r"[ ._-](cp_masks?|masks?|labels?|seg|segmentations?|gt|annotations?|instances?)$", re.IGNORECASE)
-_PICTURE = re.compile(r"[ ._-](images?|img)$", re.IGNORECASE)
+_MASK = r"cp_masks?|masks?|labels?|seg|segmentations?|gt|annotations?|instances?"
+_PICTURE = r"images?|img"
 
 
 def pair(
     pictures: Sequence[Source], masks: Sequence[Mask], picture_path: str, mask_path: str
 ) -> list[tuple[Source, Mask]]:
-    """Pairs pictures and masks of one name; then, of those left, names that are alike but for _mask and the like.
+    """Pairs pictures and masks of one name; then, of those left, names that are alike but for a
+    _mask behind or a mask_ before, and the like.
 
     Returns:
       All pairs, in the order of the pictures.
@@ -30,11 +31,11 @@ def pair(
     found = {picture.name: same_names.pop(picture.name) for picture in pictures if picture.name in same_names}
     alike: defaultdict[str, list[Mask]] = defaultdict(list)
     for mask in same_names.values():
-        alike[_MASK.sub("", mask.name)].append(mask)
+        alike[_bare(mask.name, _MASK)].append(mask)
     for picture in pictures:
         if picture.name in found:
             continue
-        fitting = alike.pop(picture.name, []) or alike.pop(_PICTURE.sub("", picture.name), [])
+        fitting = alike.pop(picture.name, []) or alike.pop(_bare(picture.name, _PICTURE), [])
         if len(fitting) > 1:
             raise InputError(
                 f"{mask_path}: {some(mask.name for mask in fitting)} may all be the mask of {picture.name}; keep one"
@@ -58,3 +59,9 @@ def pair(
         what = " and ".join(filter(None, (missing, extra)))
         raise InputError(f"{mask_path}: {what}; add what is missing, or take out what is left over")
     return [(picture, found[picture.name]) for picture in pictures]
+
+
+def _bare(name: str, words: str) -> str:
+    """A name without the word behind or, where there is none behind, before it."""
+    shorter = re.sub(rf"[ ._-]({words})$", "", name, flags=re.IGNORECASE)
+    return shorter if shorter != name else re.sub(rf"^({words})[ ._-]", "", name, flags=re.IGNORECASE)

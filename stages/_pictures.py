@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +11,8 @@ import numpy as np
 
 from stages import _picture_files, _tiff
 from stages._contract import InputError
-from stages._pixels import Form, no_permission, opaque
-from stages._section_names import SUFFIXES, is_harmless, natural_key, some
+from stages._pixels import Form, opaque
+from stages._section_names import SUFFIXES, listed, natural_key, some
 
 PICTURE_SUFFIXES = (*SUFFIXES, *_picture_files.JPEG)
 
@@ -64,21 +63,31 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """The pictures and the folders in a folder, each in the order of the numbers in their names.
 
     Raises:
-      InputError: if there is a file that is no picture, or two pictures have one name.
+      InputError: as `listed`; if there is a file that is no picture, or two pictures or two folders have one name.
     """
-    try:
-        found = [entry for entry in folder.iterdir() if not is_harmless(entry.name)]
-    except PermissionError:
-        raise no_permission(folder) from None
-    found.sort(key=lambda entry: (natural_key(entry.stem), entry.name))
+    found = sorted(listed(folder), key=lambda entry: (natural_key(entry.stem), entry.name))
     files = [entry for entry in found if not entry.is_dir()]
+    folders = [entry for entry in found if entry.is_dir()]
     for file in files:
         if file.suffix.lower() not in PICTURE_SUFFIXES:
             raise InputError(f"{file.name} in {folder} is not a PNG, TIFF or JPEG picture; move it out of the folder")
-    for one, other in itertools.pairwise(sorted(files)):
-        if one.stem == other.stem:
-            raise InputError(f"{folder}: {one.name} and {other.name} have one name; rename or remove one of them")
-    return files, [entry for entry in found if entry.is_dir()]
+    for names in ({file: file.stem for file in files}, {each: each.name for each in folders}):
+        first: dict[str, Path] = {}
+        for entry, name in names.items():
+            # What comes out is named after them, maybe on a disk for which A and a are one.
+            other = first.setdefault(name.casefold(), entry)
+            if other is not entry:
+                raise InputError(f"{folder}: {other.name} and {entry.name} have one name; rename or remove one of them")
+    return files, folders
+
+
+def left_out(path: str) -> str | None:
+    """What `open_pictures` passes over: a line for the user about folders that lie beside pictures. None if none do."""
+    files, folders = entries(Path(path)) if Path(path).is_dir() else ([], [])
+    if not files or not folders:
+        return None
+    what, are = ("folder", "is") if len(folders) == 1 else ("folders", "are")
+    return f"{path}: {len(folders)} {what} beside the pictures {are} left out: {some(each.name for each in folders)}"
 
 
 def source(file: Path, name: str | None = None) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,12 +28,9 @@ def section_files(folder: Path) -> list[Path]:
     Hidden files, folders and what file managers leave behind are passed over.
 
     Raises:
-      InputError: if there is none, there is something else among them, or two have the same number.
+      InputError: as `listed`; if there is none, there is something else among them, or two have the same number.
     """
-    try:
-        entries = sorted(entry for entry in folder.iterdir() if not is_harmless(entry.name))
-    except PermissionError:
-        raise no_permission(folder) from None
+    entries = sorted(listed(folder))
     files = [entry for entry in entries if not entry.is_dir()]
     for file in files:
         if file.suffix.lower() not in SUFFIXES:
@@ -52,6 +50,23 @@ def section_files(folder: Path) -> list[Path]:
                 "rename or remove one of them"
             )
     return files
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder, without what is harmless.
+
+    Raises:
+      InputError: if it may not be read, or a name is not UTF-8, which neither HDF5 nor JSON can keep.
+    """
+    try:
+        entries = [entry for entry in folder.iterdir() if not is_harmless(entry.name)]
+    except PermissionError:
+        raise no_permission(folder) from None
+    for entry in entries:
+        name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+        if name != entry.name:
+            raise InputError(f"{folder}: the name {name} is not UTF-8; rename it")
+    return entries
 
 
 def section_numbers(names: Sequence[str]) -> list[int] | None:

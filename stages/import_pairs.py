@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 INPUTS = {"images": "pictures", "labels": "pictures"}
 OUTPUTS = {"training": "image-set", "test": "image-set"}
 
+_LEAST = 3  # pictures; unet-train needs two, one of which validates
+
 
 class Params(StageParams):
     labels_are: Literal["auto", "binary", "instances"] = "auto"
@@ -24,7 +26,7 @@ class Params(StageParams):
     convert_rgb: Literal["keep", "luminance"] = "keep"
     """Make grey of colour: 0.299 R + 0.587 G + 0.114 B. Pictures whose colours are all greys become grey anyway."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    """Share of the pictures that is held back, at least one: nothing is learnt from them."""
+    """Share of the pictures that is held back, at least one and all but two at most: nothing is learnt from them."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Another seed holds other pictures back."""
 
@@ -56,10 +58,12 @@ def _read(params: Params, context: Context) -> list[Picture]:
     from stages._image_sets import Picture
     from stages._masks import cells_in, open_masks, read_ids
     from stages._pairs import pair
-    from stages._pictures import image_of, open_pictures
+    from stages._pictures import image_of, left_out, open_pictures
 
     path, mask_path = context.inputs["images"], context.inputs["labels"]
     with open_pictures(path) as pictures, open_masks(mask_path) as masks:
+        for line in filter(None, map(left_out, dict.fromkeys((path, mask_path)))):
+            context.message(line)
         per_cell = masks[0].per_cell
         if Path(path).resolve() == Path(mask_path).resolve() and not per_cell:
             raise InputError(f"{path}: images and labels are the same; give the folder of the masks as labels")
@@ -68,9 +72,10 @@ def _read(params: Params, context: Context) -> list[Picture]:
                 f"{mask_path}: holds a folder for each picture, with a file for each cell; leave labels_are out"
             )
         pairs = pair(pictures, masks, path, mask_path)
-        if len(pairs) == 1:
+        if len(pairs) < _LEAST:
             raise InputError(
-                f"{path}: holds one picture; give two or more: one is held back, to test what is learnt from the others"
+                f"{path}: holds {'one picture' if len(pairs) == 1 else 'two pictures'}; give three or more: one to "
+                "learn from, one to watch the learning, and one held back to test what was learnt"
             )
         images, ids = [], []
         for done, (picture, mask) in enumerate(pairs, 1):
@@ -108,7 +113,7 @@ def _check_kinds(pictures: Sequence[Picture]) -> None:
 def _drawn(count: int, params: Params) -> set[int]:
     import numpy as np
 
-    size = min(max(1, round(params.test_fraction * count)), count - 1)
+    size = min(max(1, round(params.test_fraction * count)), count - _LEAST + 1)
     return set(np.random.default_rng(params.seed).permutation(count)[:size].tolist())
 
 

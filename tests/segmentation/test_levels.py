@@ -12,8 +12,8 @@ from segmentation.levels import Levels, mask_levels
 RNG = np.random.default_rng(3)
 
 
-def levels_of(*masks: np.ndarray) -> Levels | None:
-    return mask_levels(*np.unique(np.concatenate([mask.ravel() for mask in masks]), return_counts=True))
+def levels_of(*masks: np.ndarray, known: bool = False) -> Levels | None:
+    return mask_levels(*np.unique(np.concatenate([mask.ravel() for mask in masks]), return_counts=True), known)
 
 
 def blobs() -> np.ndarray:
@@ -49,7 +49,8 @@ def test_what_jpeg_leaves_of_two_values_is_cut_where_they_were(quality: int, low
 def test_254_and_255_are_one_level() -> None:
     mask = np.where(blobs(), 255, 0)
     mask[blobs() & (RNG.random(mask.shape) < 0.3)] = 254
-    assert levels_of(mask) == (0, 255, False)
+    assert levels_of(mask, known=True) == (0, 255, False)
+    assert levels_of(mask) is None  # unless it is known that they are no ids
 
 
 def test_a_resized_mask_is_levels() -> None:
@@ -68,6 +69,19 @@ def test_ids_are_not(ids: int) -> None:
 
 def test_two_cells_of_which_one_is_small_are_not() -> None:
     assert mask_levels(np.array([0, 1, 2]), np.array([900, 5, 95])) is None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_colours_and_16_bit_greys_are_blurred_never(known: bool) -> None:
+    values = np.array([0, *range(1, 12), *range(65520, 65536)])
+    assert mask_levels(values % 256, np.ones(len(values), int), known) is not None
+    assert mask_levels(values, np.ones(len(values), int), known) is None
+    assert mask_levels(np.array([0, 255, 65280, 16711680]), np.array([900, 40, 40, 40]), known) is None
+
+
+@pytest.mark.parametrize("ids", [(0, 1, 255), (0, 1, 3, 240), (0, 1, 2, 3, 240, 250)])
+def test_a_few_ids_near_both_ends_are_not(ids: tuple[int, ...]) -> None:
+    assert mask_levels(np.array(ids), np.array([900, *[50] * (len(ids) - 1)])) is None
 
 
 def test_grey_pictures_are_not() -> None:

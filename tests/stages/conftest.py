@@ -1,4 +1,4 @@
-"""A small tissue and a small network, for the stages that train and segment."""
+"""A small tissue and a small network, for the stages that train and segment; and a few pictures of cells."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stages._volumes import Place, write_volume
+from tests.stages.pairs import SIZES, cells, image, save
 
 SMALL: dict[str, Any] = {"depth": 2, "features": 4, "fov_xyz": [9, 7, 5], "deltas_xyz": [3, 2, 1]}
 PLACE = Place((8.0, 8.0, 30.0))
@@ -35,3 +36,12 @@ def tissue(tmp_path: Path) -> dict[str, Path]:
     paths["statistics"] = tmp_path / "statistics.json"
     paths["statistics"].write_text(json.dumps({"mean": float(image.mean()), "stddev": float(image.std())}))
     return paths
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> dict[str, Path]:
+    """Five pictures of several sizes, `p2` to `p10`, and their ids."""
+    for k, shape in enumerate(SIZES):
+        save(tmp_path / "images" / f"p{2 * k + 2}.png", image(shape))
+        save(tmp_path / "labels" / f"p{2 * k + 2}.png", cells(shape))
+    return {"images": tmp_path / "images", "labels": tmp_path / "labels"}

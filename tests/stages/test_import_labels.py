@@ -176,7 +176,7 @@ def test_palettes_and_16_bit_colours_are_refused(tmp_path: Path, run_stage) -> N
     Image.fromarray(IDS[0].astype(np.uint8)).convert("P").save(stack / "z0.png")
     assert refusal(run_stage, {"stack": stack}) == (
         f"{stack}: the sections are 8-bit palette, which may stand for ids or for colours; "
-        "save them as 8- or 16-bit grey"
+        "save them as 8- or 16-bit grey (in Fiji: Image > Lookup Tables > Grays, which keeps the ids)"
     )
     file = tmp_path / "rgb.tif"
     tifffile.imwrite(file, np.zeros((3, 4, 5, 3), np.uint16), photometric="rgb")

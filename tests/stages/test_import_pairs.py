@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -13,57 +13,9 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
-from segmentation.labels import ids_to_rgb
 from stages import import_pairs
-from stages._contract import InputError
-from stages._image_sets import Picture, read_set
-
-RNG = np.random.default_rng(5)
-SIZES = ((40, 50), (40, 50), (36, 70), (64, 33), (40, 50))
-
-
-def cells(shape: tuple[int, int], dtype: type = np.uint8) -> np.ndarray:
-    """Ids of a few squares, two of which touch."""
-    ids = np.zeros(shape, dtype)
-    for id_, (y, x) in enumerate(((2, 3), (2, 13), (20, 5), (25, 22)), 1):
-        ids[y : y + 10, x : x + 10] = id_
-    return ids
-
-
-def save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".tif":
-        tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
-    else:
-        Image.fromarray(array).save(path, quality=80) if path.suffix == ".jpg" else Image.fromarray(array).save(path)
-
-
-def image(shape: tuple[int, ...], dtype: type = np.uint8) -> np.ndarray:
-    return RNG.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> dict[str, Path]:
-    """Five pictures of several sizes, `p2` to `p10`, and their ids."""
-    for k, shape in enumerate(SIZES):
-        save(tmp_path / "images" / f"p{2 * k + 2}.png", image(shape))
-        save(tmp_path / "labels" / f"p{2 * k + 2}.png", cells(shape))
-    return {"images": tmp_path / "images", "labels": tmp_path / "labels"}
-
-
-def rewrite(folder: Path, change: Callable[[np.ndarray], np.ndarray], suffix: str = ".png") -> None:
-    for file in sorted(folder.iterdir()):
-        array = change(np.asarray(Image.open(file)))
-        file.unlink()
-        save(file.with_suffix(suffix), array)
-
-
-def all_of(result: dict[str, Path]) -> dict[str, Picture]:
-    return {picture.name: picture for port in ("training", "test") for picture in read_set(result[port])}
-
-
-def said(result: object) -> list[str]:
-    return [event["text"] for event in result.reported("message")]  # type: ignore[attr-defined]
+from stages._image_sets import read_set
+from tests.stages.pairs import RNG, SIZES, all_of, cells, image, labels_of, refusal, rewrite, said, same_cells, save
 
 
 def png_of_16_bit_colours(height: int, width: int) -> bytes:
@@ -73,27 +25,6 @@ def png_of_16_bit_colours(height: int, width: int) -> bytes:
     rows = zlib.compress(b"".join(b"\0" + RNG.bytes(6 * width) for _ in range(height)))
     head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def refusal(run_stage: Callable[..., object], inputs: dict[str, Path], **params: object) -> str:
-    with pytest.raises(InputError) as caught:
-        run_stage("import-pairs", inputs, **params)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def labels_of(pictures: dict[str, Picture]) -> list[np.ndarray]:
-    assert all(picture.labels is not None for picture in pictures.values())
-    return [pictures[name].labels for name in sorted(pictures, key=lambda name: int(name[1:]))]
-
-
-def same_cells(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two label arrays differ in the numbers only."""
-    pairs = {*zip(one.ravel().tolist(), other.ravel().tolist(), strict=True)}
-    return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) and (0, 0) in pairs
-
-
-# What is read
 
 
 def test_pictures_and_ids_of_any_size(run_stage, data: dict[str, Path]) -> None:
@@ -127,60 +58,9 @@ def test_the_test_is_drawn_by_the_seed_and_never_trained_on(run_stage, data: dic
     assert len(drawn) > 2
 
 
-@pytest.mark.parametrize(("fraction", "size"), [(0.001, 1), (0.5, 2), (0.999, 4)])
+@pytest.mark.parametrize(("fraction", "size"), [(0.001, 1), (0.5, 2), (0.999, 3)])
 def test_neither_set_is_empty(run_stage, data: dict[str, Path], fraction: float, size: int) -> None:
     assert len(read_set(run_stage("import-pairs", data, test_fraction=fraction)["test"])) == size
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 1), (1, 2)])
-def test_binary_masks_become_connected_pieces(run_stage, data: dict[str, Path], low: int, high: int) -> None:
-    rewrite(data["labels"], lambda ids: np.where(ids > 0, high, low).astype(np.uint8))
-    for labels_are in ("auto", "binary"):
-        result = run_stage("import-pairs", data, labels_are=labels_are)
-        for labels, shape in zip(labels_of(all_of(result)), SIZES, strict=True):
-            assert same_cells(labels, ndimage.label(cells(shape) > 0)[0])
-            assert labels.max() == 3  # two of the four touch
-        what = f"not {low}" if low == 0 else f"{high}, not {low}"
-        assert said(result) == [f"cells are the connected pieces (4 neighbours) of what is {what} in the masks"]
-
-
-def test_white_may_be_1_in_one_mask_and_255_in_another(run_stage, data: dict[str, Path]) -> None:
-    rewrite(data["labels"], lambda ids: np.where(ids > 0, 255, 0).astype(np.uint8))
-    save(data["labels"] / "p4.png", (cells(SIZES[1]) > 0).astype(np.uint8))
-    save(data["labels"] / "p6.png", np.zeros(SIZES[2], np.uint8))
-    for labels_are in ("auto", "binary"):
-        labels = labels_of(all_of(run_stage("import-pairs", data, labels_are=labels_are)))
-        assert [each.max() for each in labels] == [3, 3, 0, 3, 3]
-    assert "the masks hold greys near 0 and 255" in refusal(run_stage, data, labels_are="instances")
-
-
-def test_pieces_that_share_a_corner_are_two(run_stage, data: dict[str, Path]) -> None:
-    rewrite(data["labels"], lambda ids: np.where(np.kron(np.eye(2), np.ones((9, 9))), 255, 0).astype(np.uint8))
-    rewrite(data["images"], lambda pixels: image((18, 18)))
-    assert all(labels.max() == 2 for labels in labels_of(all_of(run_stage("import-pairs", data))))
-
-
-def test_masks_that_were_saved_as_jpeg_are_cut_in_the_middle(run_stage, data: dict[str, Path]) -> None:
-    rewrite(data["labels"], lambda ids: np.where(ids > 0, 255, 0).astype(np.uint8), ".jpg")
-    greys = {v for file in data["labels"].iterdir() for v in np.unique(np.asarray(Image.open(file)))}
-    assert len(greys) > 10
-    result = run_stage("import-pairs", data)
-    for labels, shape in zip(labels_of(all_of(result)), SIZES, strict=True):
-        np.testing.assert_array_equal(labels > 0, cells(shape) > 0)
-    assert said(result) == [
-        f"the masks hold {len(greys)} greys, most of them near {min(greys)} and {max(greys)}, as JPEG leaves them: "
-        f"cells are the connected pieces (4 neighbours) of what is above {(min(greys) + max(greys)) // 2}"
-    ]
-    assert refusal(run_stage, data, labels_are="instances") == (
-        f"{data['labels']}: the masks hold greys near {min(greys)} and {max(greys)}, not an id for each cell; "
-        "set labels_are: binary, or export the ids neither as JPEG nor resized"
-    )
-
-
-def test_ids_that_were_saved_as_jpeg_are_refused(run_stage, data: dict[str, Path]) -> None:
-    rewrite(data["labels"], lambda ids: ids * 20, ".jpg")
-    text = refusal(run_stage, data)
-    assert text == f"{data['labels'] / 'p2.jpg'}: JPEG does not keep the ids of cells; export the masks as PNG or TIFF"
 
 
 def test_16_bit_ids_and_pictures(run_stage, data: dict[str, Path]) -> None:
@@ -204,21 +84,6 @@ def test_grey_in_rgb_is_grey(run_stage, data: dict[str, Path]) -> None:
         np.testing.assert_array_equal(labels, cells(shape))
 
 
-def test_colours_of_vast_are_ids(run_stage, data: dict[str, Path]) -> None:
-    rewrite(data["labels"], lambda ids: ids_to_rgb(ids.astype(np.uint32) * 70_001))
-    result = run_stage("import-pairs", data)
-    for labels, shape in zip(labels_of(all_of(result)), SIZES, strict=True):
-        np.testing.assert_array_equal(labels, cells(shape).astype(int) * 70_001)
-    assert said(result) == [
-        "the masks hold an id for each cell, in colours as VAST exports them: id = R x 65536 + G x 256 + B"
-    ]
-
-
-def test_a_mask_in_one_colour_is_binary(run_stage, data: dict[str, Path]) -> None:
-    rewrite(data["labels"], lambda ids: (ids[..., None] > 0).astype(np.uint8) * np.array([255, 0, 0], np.uint8))
-    assert all(labels.max() == 3 for labels in labels_of(all_of(run_stage("import-pairs", data))))
-
-
 def test_colour_pictures_stay_or_become_grey(run_stage, data: dict[str, Path]) -> None:
     rewrite(data["images"], lambda pixels: image((*pixels.shape, 3)))
     pictures = all_of(run_stage("import-pairs", data))
@@ -227,56 +92,6 @@ def test_colour_pictures_stay_or_become_grey(run_stage, data: dict[str, Path]) -
     for name, picture in grey.items():
         expected = Image.open(data["images"] / f"{name}.png").convert("L")
         np.testing.assert_array_equal(picture.image, np.asarray(expected))
-
-
-def test_a_file_for_each_cell(run_stage, tmp_path: Path) -> None:
-    """As the Data Science Bowl 2018 keeps its training pictures: one folder is images and labels."""
-    root = tmp_path / "stage1_train"
-    for k, shape in enumerate(SIZES):
-        name = f"{k:08x}"
-        grey = image(shape)
-        save(root / name / "images" / f"{name}.png", np.dstack([grey, grey, grey, np.full_like(grey, 255)]))
-        for id_ in range(1, 5):
-            mask = np.where(cells(shape) == id_, 255, 0).astype(np.uint8)
-            if id_ == 4:
-                mask[20:30, 14:22] = 255  # a column of the third is in both
-            save(root / name / "masks" / f"{id_}.png", mask)
-    result = run_stage("import-pairs", {"images": root, "labels": root})
-    pictures = all_of(result)
-    assert set(pictures) == {f"{k:08x}" for k in range(5)}
-    assert said(result) == ["the masks are a file for each cell"]
-    for k, shape in enumerate(SIZES):
-        labels, expected = pictures[f"{k:08x}"].labels, cells(shape)
-        assert labels is not None
-        assert len(np.unique(labels)) == 5
-        for id_ in (1, 2):  # which touch, and stay two
-            assert same_cells((labels == labels[expected == id_][0]).astype(int), (expected == id_).astype(int))
-        assert (labels[20:30, 14] == labels[20, 5]).all()  # the first file has it
-
-
-def test_folders_of_masks_beside_a_folder_of_pictures(run_stage, data: dict[str, Path], tmp_path: Path) -> None:
-    for file in data["labels"].iterdir():
-        ids = np.asarray(Image.open(file))
-        for id_ in range(1, 5):
-            save(tmp_path / "cells" / f"{file.stem}_masks" / f"{id_}.png", (ids == id_).astype(np.uint8))
-    (tmp_path / "cells" / "p2_masks" / "5.png").write_bytes((tmp_path / "cells" / "p2_masks" / "1.png").read_bytes())
-    for file in (tmp_path / "cells" / "p4_masks").iterdir():
-        file.unlink()  # no cells
-    inputs = {"images": data["images"], "labels": tmp_path / "cells"}
-    result = run_stage("import-pairs", inputs)
-    two, four, *others = labels_of(all_of(result))
-    assert four.max() == 0
-    assert set(np.unique(two)) == {0, 1, 2, 3, 4}  # all of 5 is in 1
-    assert all(same_cells(labels, cells(shape)) for labels, shape in zip(others, SIZES[2:], strict=True))
-    assert "1 of 5 pictures has no cell: p4" in said(result)
-    assert refusal(run_stage, inputs, labels_are="binary") == (
-        f"{tmp_path / 'cells'}: holds a folder for each picture, with a file for each cell; leave labels_are out"
-    )
-    save(tmp_path / "cells" / "p4_masks" / "x.png", cells(SIZES[1]))
-    assert refusal(run_stage, inputs) == (
-        f"{tmp_path / 'cells' / 'p4_masks' / 'x.png'}: holds 5 different values; as the file of one cell it holds 0, "
-        "and one more where the cell is"
-    )
 
 
 def test_stacks_of_sections(run_stage, tmp_path: Path) -> None:
@@ -298,15 +113,13 @@ def test_stacks_of_sections(run_stage, tmp_path: Path) -> None:
             assert picture.labels.max() == most
 
 
-# Which belongs to which
-
-
 @pytest.mark.parametrize(
     ("picture", "mask"),
     [
         ("{}.png", "{}_mask.png"), ("{}.tif", "{}_masks.png"), ("{}.png", "{}_label.tif"), ("{}.jpg", "{}-Labels.png"),
         ("{}.png", "{}_seg.png"), ("{}_img.png", "{}_masks.png"), ("{}.png", "{}_cp_masks.png"),
-        ("{} mask.png", "{} mask.png"),
+        ("{} mask.png", "{} mask.png"), ("img_{}.png", "mask_{}.png"), ("{}.png", "Label-{}.png"),
+        ("image_{}.png", "seg_{}.png"), ("mask_{}.png", "mask_{}_seg.png"),
     ],
 )  # fmt: skip
 def test_names_are_alike_but_for_a_suffix(run_stage, tmp_path: Path, picture: str, mask: str) -> None:
@@ -314,16 +127,17 @@ def test_names_are_alike_but_for_a_suffix(run_stage, tmp_path: Path, picture: st
         save(tmp_path / "images" / picture.format(name), image((40, 50)))
         save(tmp_path / "labels" / mask.format(name), cells((40, 50)) * k)
     pictures = all_of(run_stage("import-pairs", {"images": tmp_path / "images", "labels": tmp_path / "labels"}))
-    found = {name.removesuffix("_img").removesuffix(" mask"): p.labels.max() for name, p in pictures.items()}
+    kept = picture.partition(".")[0]
+    found = {k: pictures[kept.format(k)].labels.max() for k in ("b", "a", "c.2")}
     assert found == {"b": 4, "a": 8, "c.2": 12}
 
 
 def test_the_same_name_counts_more_than_a_suffix(run_stage, tmp_path: Path) -> None:
-    for k, name in enumerate(("a", "a_mask"), 1):
+    for k, name in enumerate(("a", "a_mask", "b"), 1):
         save(tmp_path / "images" / f"{name}.png", image((40, 50)))
         save(tmp_path / "labels" / f"{name}.png", cells((40, 50)) * k)
     pictures = all_of(run_stage("import-pairs", {"images": tmp_path / "images", "labels": tmp_path / "labels"}))
-    assert {name: picture.labels.max() for name, picture in pictures.items()} == {"a": 4, "a_mask": 8}
+    assert {name: picture.labels.max() for name, picture in pictures.items()} == {"a": 4, "a_mask": 8, "b": 12}
 
 
 def test_a_missing_and_an_extra_partner_are_named(run_stage, data: dict[str, Path]) -> None:
@@ -355,14 +169,34 @@ def test_no_pairs_at_all(run_stage, data: dict[str, Path]) -> None:
     )
 
 
-def test_one_picture_only(run_stage, data: dict[str, Path]) -> None:
-    for folder in data.values():
-        for name in ("p4", "p6", "p8", "p10"):
-            (folder / f"{name}.png").unlink()
-    assert refusal(run_stage, data) == (
-        f"{data['images']}: holds one picture; give two or more: one is held back, to test what is learnt from the "
-        "others"
+def test_a_prefix_leaves_no_choice_open(run_stage, data: dict[str, Path]) -> None:
+    images, labels = data["images"], data["labels"]
+    (labels / "p4.png").rename(labels / "mask_p4.png")
+    shutil.copy(labels / "mask_p4.png", labels / "p4_mask.png")
+    assert refusal(run_stage, data) == f"{labels}: mask_p4, p4_mask may all be the mask of p4; keep one"
+    (labels / "p4_mask.png").unlink()
+    shutil.copy(images / "p4.png", images / "img_p4.png")
+    assert refusal(run_stage, data).startswith(f"{labels}: no mask for p4 (1 of 6 pictures in {images}); add")
+
+
+def test_fewer_pictures_than_training_and_test_need(run_stage, data: dict[str, Path]) -> None:
+    def leave(*names: str) -> None:
+        for folder in data.values():
+            for file in folder.iterdir():
+                if file.stem not in names:
+                    file.unlink()
+
+    words = (
+        "give three or more: one to learn from, one to watch the learning, and one held back to test what was learnt"
     )
+    leave("p2", "p4", "p6")
+    for fraction in (0.2, 0.9):
+        result = run_stage("import-pairs", data, test_fraction=fraction)
+        assert [len(read_set(result[port])) for port in ("training", "test")] == [2, 1]
+    leave("p2", "p4")
+    assert refusal(run_stage, data) == f"{data['images']}: holds two pictures; {words}"
+    leave("p2")
+    assert refusal(run_stage, data) == f"{data['images']}: holds one picture; {words}"
     file = data["images"] / "p2.png"
     assert refusal(run_stage, {"images": file, "labels": data["labels"]}).startswith(f"{file}: is one section")
 
@@ -370,66 +204,6 @@ def test_one_picture_only(run_stage, data: dict[str, Path]) -> None:
 def test_one_folder_for_both_is_refused(run_stage, data: dict[str, Path]) -> None:
     assert refusal(run_stage, {"images": data["images"], "labels": data["labels"] / ".." / "images"}) == (
         f"{data['images']}: images and labels are the same; give the folder of the masks as labels"
-    )
-
-
-# What is refused
-
-
-def test_a_mask_of_another_size(run_stage, data: dict[str, Path]) -> None:
-    save(data["labels"] / "p6.png", cells((36, 71)))
-    assert refusal(run_stage, data) == (
-        f"{data['labels'] / 'p6.png'}: is 71 x 36 pixels, its picture {data['images'] / 'p6.png'} is 70 x 36; "
-        "export the mask in the size of its picture"
-    )
-
-
-def test_an_empty_mask_is_told_and_kept(run_stage, data: dict[str, Path]) -> None:
-    for name, shape in (("p4", SIZES[1]), ("p6", SIZES[2])):
-        save(data["labels"] / f"{name}.png", np.zeros(shape, np.uint8))
-    result = run_stage("import-pairs", data)
-    assert "2 of 5 pictures have no cell: p4, p6" in said(result)
-    assert all_of(result)["p4"].labels.max() == 0
-    assert len(all_of(result)) == 5
-
-
-@pytest.mark.parametrize(
-    ("value", "what"), [(0, "no pixel of any mask is part of a cell"), (255, "masks tell no cells")]
-)
-def test_masks_of_one_value_are_refused(run_stage, data: dict[str, Path], value: int, what: str) -> None:
-    rewrite(data["labels"], lambda ids: np.full(ids.shape, value, np.uint8))
-    for labels_are in ("auto", "binary", "instances"):
-        text = refusal(run_stage, data, labels_are=labels_are)
-        assert text.startswith(f"{data['labels']}: {what}")
-        assert text.endswith(f", all pixels are {value}; give masks with cells")
-
-
-def test_ids_are_no_binary_masks(run_stage, data: dict[str, Path]) -> None:
-    assert refusal(run_stage, data, labels_are="binary") == (
-        f"{data['labels']}: the masks hold 5 different values (0, 1, 2, ...), binary ones two; "
-        "set labels_are: instances if they are ids of cells, or save them as 0 and 255"
-    )
-
-
-def test_classes_are_not_taken_for_ids(run_stage, data: dict[str, Path]) -> None:
-    """Background, rim and inside of cells: two classes, and many pieces of each."""
-
-    def classes(ids: np.ndarray) -> np.ndarray:
-        dots = np.zeros_like(ids)
-        dots[2::6, 2::6], dots[2::6, 4::6] = 1, 2
-        return dots
-
-    rewrite(data["labels"], classes)
-    text = refusal(run_stage, data)
-    assert text.startswith(f"{data['labels']}: read as ids, the masks hold 10 cells in ")
-    assert text.endswith("; save masks with two values, or set labels_are: instances if this is right")
-    assert " 10 cells in " in said(run_stage("import-pairs", data, labels_are="instances"))[0]
-
-
-def test_ids_of_more_than_31_bits(run_stage, data: dict[str, Path]) -> None:
-    rewrite(data["labels"], lambda ids: ids.astype(np.uint32) * 2**29, ".tif")
-    assert refusal(run_stage, data) == (
-        f"{data['labels'] / 'p2.tif'}: id 2147483648 takes more than 31 bits; renumber the ids"
     )
 
 
@@ -486,6 +260,43 @@ def test_two_files_of_one_name(run_stage, data: dict[str, Path]) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "names", [("cell.jpg", "cell.overlay.png", "cell.png"), ("Cell.png", "b.png", "cell.png"), ("C.PNG", "c.tif")]
+)
+def test_two_files_of_one_name_with_others_between(run_stage, data: dict[str, Path], names: tuple[str, ...]) -> None:
+    for name in names:
+        (data["images"] / name).touch()
+    assert refusal(run_stage, data) == (
+        f"{data['images']}: {names[0]} and {names[-1]} have one name; rename or remove one of them"
+    )
+
+
+def test_two_folders_of_one_name(run_stage, data: dict[str, Path]) -> None:
+    for name in ("A", "a"):
+        (data["labels"].parent / "folders" / name).mkdir(parents=True)
+    inputs = data | {"labels": data["labels"].parent / "folders"}
+    assert refusal(run_stage, inputs) == (f"{inputs['labels']}: A and a have one name; rename or remove one of them")
+
+
+@pytest.mark.parametrize("what", ["images", "labels"])
+def test_a_name_that_is_no_text(run_stage, data: dict[str, Path], what: str) -> None:
+    (data[what] / "p4.png").rename(data[what] / os.fsdecode("zelle-ä-".encode() + b"\xe4.png"))
+    assert refusal(run_stage, data) == f"{data[what]}: the name zelle-ä-\\xe4.png is not UTF-8; rename it"
+
+
+def test_folders_beside_pictures_are_told(run_stage, data: dict[str, Path]) -> None:
+    for name in ("batch2", "batch10"):
+        save(data["images"] / name / "p12.png", image((40, 50)))
+    save(data["labels"] / "batch2" / "p12.png", cells((40, 50)))
+    (data["labels"] / ".thumbnails").mkdir()
+    result = run_stage("import-pairs", data)
+    assert len(all_of(result)) == 5
+    assert said(result)[:2] == [
+        f"{data['images']}: 2 folders beside the pictures are left out: batch2, batch10",
+        f"{data['labels']}: 1 folder beside the pictures is left out: batch2",
+    ]
+
+
 def test_pages_among_pictures_are_refused(run_stage, data: dict[str, Path]) -> None:
     (data["images"] / "p4.png").unlink()
     tifffile.imwrite(data["images"] / "p4.tif", image((3, 40, 50)), photometric="minisblack")
@@ -534,26 +345,6 @@ def test_16_bit_colours_come_from_tiff_only(run_stage, data: dict[str, Path]) ->
     assert refusal(run_stage, data) == (
         f"{file}: 16-bit RGB cannot be read from this kind of file; save it as TIFF, or as 8-bit"
     )
-
-
-@pytest.mark.parametrize(
-    ("array", "words"),
-    [
-        (np.zeros((40, 50), np.float32), "is 32-bit float grey; labels are whole numbers"),
-        (np.full((40, 50), -1, np.int16), "holds the negative label -1; labels are 0 (none) or an id above 0"),
-    ],
-)
-def test_pixels_that_are_no_labels(run_stage, data: dict[str, Path], array: np.ndarray, words: str) -> None:
-    (data["labels"] / "p2.png").unlink()
-    tifffile.imwrite(data["labels"] / "p2.tif", array)
-    assert refusal(run_stage, data).startswith(f"{data['labels'] / 'p2.tif'}: {words}")
-
-
-def test_a_palette_is_refused(run_stage, data: dict[str, Path]) -> None:
-    for what in ("labels", "images"):
-        file = data[what] / "p4.png"
-        Image.open(file).convert("P").save(file)
-        assert refusal(run_stage, data).startswith(f"{file}: is 8-bit palette")
 
 
 @pytest.mark.parametrize(
