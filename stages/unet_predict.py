@@ -46,10 +46,14 @@ def run(params: Params, context: Context) -> None:
     from stages import _image_sets, _unet_models
 
     network, model = _unet_models.read_model(context.inputs["model"])
-    forward = backend.forward(model)
+    compiled = backend.forward(model)
     context.message(f"predicting on {backend.device()} ({backend.name()})")
     finished = _Finished(params, network, model, context)
     listed: list[tuple[str, Cell]] = []
+
+    def forward(given: np.ndarray) -> np.ndarray:
+        context.stop_point(lambda: None)  # what is done is kept already
+        return compiled(given)
 
     def predicted() -> Iterator[Picture]:
         for name, image in _images(context):
@@ -65,7 +69,8 @@ def run(params: Params, context: Context) -> None:
             _write_files(picture, params, context)
             yield picture
 
-    _image_sets.write_set(context.outputs["predicted"], predicted())
+    with context.saves_on_stop():
+        _image_sets.write_set(context.outputs["predicted"], predicted())
     _write_table(listed, context)
     context.metric("cells", len(listed))
     context.artifact(context.output_folder / "overlay", "each picture with its cells in colour")

@@ -252,7 +252,9 @@ def test_every_parameter_reaches_what_it_is_for(
 
 
 class Calls:
-    """Counts the pictures that are predicted, and stops at one."""
+    """Counts the pictures that are predicted, and asks for a stop at one."""
+
+    context: _contract.Context
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count, self.last = 0, 10**9
@@ -261,7 +263,7 @@ class Calls:
         def counted(*args: Any) -> np.ndarray:
             self.count += 1
             if self.count == self.last:
-                raise Stopped
+                self.context.request_stop()
             return real(*args)
 
         monkeypatch.setattr(prediction, "picture", counted)
@@ -272,7 +274,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return Calls(monkeypatch)
 
 
-def predict(images: Path, model: Path, folder: Path, program: str = "this code", **params: Any) -> Events:
+def predict(images: Path, model: Path, folder: Path, calls: Calls, program: str = "this code", **params: Any) -> Events:
     """Runs the stage in this folder, with its state."""
     (folder / "out").mkdir(parents=True)
     job = _contract.Job(
@@ -284,14 +286,15 @@ def predict(images: Path, model: Path, folder: Path, program: str = "this code",
         program=program,
     )
     events = Events()
-    unet_predict.run(unet_predict.Params.parse(params), _contract.Context(job, events))  # type: ignore[arg-type]
+    calls.context = _contract.Context(job, events)  # type: ignore[arg-type]
+    unet_predict.run(unet_predict.Params.parse(params), calls.context)
     return events
 
 
 def stopped_at_the_third(images: Path, model: Path, folder: Path, calls: Calls) -> None:
     calls.last = 3
     with pytest.raises(Stopped):
-        predict(images, model, folder)
+        predict(images, model, folder, calls)
     shutil.rmtree(folder / "out")  # as the runner does
     calls.last, calls.count = 10**9, 0
 
@@ -301,10 +304,10 @@ def test_pictures_that_are_done_are_not_predicted_again(
 ) -> None:
     images = tmp_path / "images.h5"
     write_set(images, pictures)
-    predict(images, trained, tmp_path / "straight")
+    predict(images, trained, tmp_path / "straight", calls)
     calls.count = 0
     stopped_at_the_third(images, trained, tmp_path / "stopped", calls)
-    told = predict(images, trained, tmp_path / "stopped")
+    told = predict(images, trained, tmp_path / "stopped", calls)
     assert calls.count == 1
     assert told.messages().count("going on from the pictures that are done already") == 1
     assert [e["path"] for e in told.lines if e["event"] == "spent"] == [f"{p.name}.h5" for p in pictures]
@@ -333,7 +336,7 @@ def test_pictures_of_another_prediction_are_set_aside(
     elif change == "weights":
         with h5py.File(model / "weights.h5", "a") as file:
             file["000"][0] += 0.01
-    told = predict(images, model, tmp_path / "run", **params).messages()
+    told = predict(images, model, tmp_path / "run", calls, **params).messages()
     same = change in ("nothing", "opacity")
     assert calls.count == (1 if same else 3)
     aside = "the saved state is of another prediction: kept in state/set-aside-1"
