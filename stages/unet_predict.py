@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from stages._contract import Context, InputError, StageParams
+from stages._contract import Context, StageParams
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
     from segmentation.unet.instances import Cell
+    from segmentation.unet.network import Network
     from stages._image_sets import Picture
 
 INPUTS = {"images": "image-set|pictures", "model": "unet-model"}
 OUTPUTS = {"predicted": "image-set", "labels": "sections"}
 
-_MOST = 2**16 - 1
+_MOST = 2**16 - 1  # cells that 16 bits number
 
 
 class Params(StageParams):
@@ -29,8 +32,9 @@ class Params(StageParams):
     turns: bool = False
     """Predict each picture in 8 reflections and quarter turns, and take the mean: somewhat better, 8 times slower."""
     tile: int = Field(2048, ge=1)
-    """Longest side of a tile, pixels, as far as the network can do with it; larger pictures are cut, and take about a
-    fifth longer for each pixel. At a width of 16, 2048 takes some 3 GB of memory, 1024 some 1 GB."""
+    """Longest side of a tile, pixels; larger pictures are cut, and take about a fifth longer for each pixel. It is a
+    wish: a network of depth 4 takes tiles of 512 at least, each further level doubles that. At a width of 16, 2048
+    takes some 3 GB of memory, 1024 some 1 GB."""
     opacity: float = Field(0.35, ge=0, le=1)
     """Of the colours in the overlays."""
 
@@ -42,26 +46,31 @@ def run(params: Params, context: Context) -> None:
     from stages import _image_sets, _unet_models
 
     network, model = _unet_models.read_model(context.inputs["model"])
-    forward = backend.forward(model)
+    compiled = backend.forward(model)
     context.message(f"predicting on {backend.device()} ({backend.name()})")
+    finished = _Finished(params, network, model, context)
     listed: list[tuple[str, Cell]] = []
+
+    def forward(given: np.ndarray) -> np.ndarray:
+        context.stop_point(lambda: None)  # what is done is kept already
+        return compiled(given)
 
     def predicted() -> Iterator[Picture]:
         for name, image in _images(context):
-            found = prediction.picture(forward, network, normalise(image, network.channels), params.tile, params.turns)
-            labels = instances.cells(found, params.threshold, params.min_size)
-            cells = instances.measure(labels, _grey(image))
-            if len(cells) > _MOST:
-                raise InputError(
-                    f"{name}: {len(cells)} cells do not fit the 16 bits of a PNG; raise min_size, or cut the picture "
-                    "into parts"
-                )
-            listed.extend((name, cell) for cell in cells)
-            picture = _image_sets.Picture(name, image, labels, found[..., 0])
-            _write_pngs(picture, params, context)
+            picture = finished.load(name, image)
+            if picture is None:
+                given = normalise(image, network.channels)
+                found = prediction.picture(forward, network, given, params.tile, params.turns)
+                labels = instances.cells(found, params.threshold, params.min_size)
+                picture = _image_sets.Picture(name, image, labels, found[..., 0])
+                finished.save(picture)
+            assert picture.labels is not None
+            listed.extend((name, cell) for cell in instances.measure(picture.labels, _grey(image)))
+            _write_files(picture, params, context)
             yield picture
 
-    _image_sets.write_set(context.outputs["predicted"], predicted())
+    with context.saves_on_stop():
+        _image_sets.write_set(context.outputs["predicted"], predicted())
     _write_table(listed, context)
     context.metric("cells", len(listed))
     context.artifact(context.output_folder / "overlay", "each picture with its cells in colour")
@@ -69,12 +78,66 @@ def run(params: Params, context: Context) -> None:
         context.message(
             f"no cell was found; look at probability/, and lower threshold, {params.threshold:g}, if it helps"
         )
+    finished.spent()
+
+
+class _Finished:
+    """Pictures that are done: each a file of the state as soon as it is, so that a stop or a kill costs one at most."""
+
+    def __init__(self, params: Params, network: Network, model: keras.Model, context: Context) -> None:
+        from stages import _state
+
+        self._context = context
+        self._identity: dict[str, Any] = {
+            "params": params.model_dump(mode="json", exclude={"opacity"}),  # the overlay is drawn again
+            "network": list(network),
+            "weights": _state.fingerprint(*model.get_weights()),
+            "program": context.program,
+        }
+        self._files: list[Path] = []
+        self._taken_over = False
+
+    def load(self, name: str, image: np.ndarray) -> Picture | None:
+        """The picture as an earlier try has left it; None if it has not, or predicted otherwise."""
+        from stages import _state
+        from stages._image_sets import Picture
+
+        saved = _state.load(self._file(name))
+        if saved is None:
+            return None
+        arrays, values = saved
+        if values["identity"] != self._identity_of(image):
+            aside = _state.set_aside(self._context.state)
+            self._context.message(f"the saved state is of another prediction: kept in state/{aside.name}")
+            return None
+        if not self._taken_over:
+            self._context.message("going on from the pictures that are done already")
+        self._taken_over = True
+        self._files.append(self._file(name))
+        return Picture(name, image, arrays["labels"], arrays["probability"])
+
+    def save(self, picture: Picture) -> None:
+        from stages import _state
+
+        arrays: dict[str, Any] = {"labels": picture.labels, "probability": picture.probability}
+        _state.save(self._file(picture.name), arrays, {"identity": self._identity_of(picture.image)})
+        self._files.append(self._file(picture.name))
+
+    def spent(self) -> None:
+        for file in self._files:
+            self._context.spent(file)
+
+    def _file(self, name: str) -> Path:
+        return self._context.state / f"{name}.h5"
+
+    def _identity_of(self, image: np.ndarray) -> dict[str, Any]:
+        from stages import _state
+
+        return self._identity | {"image": _state.fingerprint(image)}
 
 
 def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and image of each picture, one at a time, reporting progress."""
-    from pathlib import Path
-
+    """Name and image of each picture, reporting progress; a set is read whole, a folder a picture at a time."""
     from stages import _image_sets
     from stages._pictures import image_of, open_pictures
 
@@ -97,8 +160,9 @@ def _grey(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 2 else luminance(image)
 
 
-def _write_pngs(picture: Picture, params: Params, context: Context) -> None:
+def _write_files(picture: Picture, params: Params, context: Context) -> None:
     import numpy as np
+    import tifffile
     from PIL import Image
 
     from segmentation.colours import overlay
@@ -112,10 +176,15 @@ def _write_pngs(picture: Picture, params: Params, context: Context) -> None:
         "probability": np.rint(picture.probability * 255).astype(np.uint8),
         "overlay": overlay(displayed(picture.image), picture.labels, params.opacity),
     }
+    for name in shown:
+        (context.output_folder / name).mkdir(exist_ok=True)
+    if (count := picture.labels.max()) > _MOST:
+        file = context.output_folder / "labels" / f"{picture.name}.tif"
+        tifffile.imwrite(file, picture.labels.astype(np.uint32), compression="zlib", metadata=None)
+        context.message(f"{picture.name}: {count} cells do not fit the 16 bits of a PNG; labels/{file.name} has 32")
+        del shown["labels"]
     for name, pixels in shown.items():
-        folder = context.output_folder / name
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(folder / f"{picture.name}.png", compress_level=3)
+        Image.fromarray(pixels).save(context.output_folder / name / f"{picture.name}.png", compress_level=3)
 
 
 def _write_table(listed: list[tuple[str, Cell]], context: Context) -> None:

@@ -29,16 +29,14 @@ class Examples:
         generator: np.random.Generator,
         augment: bool = True,
     ) -> None:
-        self._channels = images[0].shape[2]
-        # One array each: what happens to the image's shape happens to its target's.
-        self._pictures = [np.concatenate(both, axis=2) for both in zip(images, targets, strict=True)]
+        self._pictures = list(zip(images, targets, strict=True))
         self._size, self._batch_size = size, batch_size
         self._generator, self._augment = generator, augment
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         """(batch, size, size, channels) and (batch, size, size, k) float32."""
-        crops = np.stack([self._crop() for _ in range(self._batch_size)])
-        return crops[..., : self._channels], crops[..., self._channels :]
+        crops = [self._crop() for _ in range(self._batch_size)]
+        return np.stack([image for image, _ in crops]), np.stack([target for _, target in crops])
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on exactly from here."""
@@ -47,14 +45,15 @@ class Examples:
     def restore(self, state: dict[str, Any]) -> None:
         self._generator.bit_generator.state = state
 
-    def _crop(self) -> np.ndarray:
-        picture = self._pictures[self._generator.integers(len(self._pictures))]
-        y, x = (self._middle(length) for length in picture.shape[:2])
+    def _crop(self) -> tuple[np.ndarray, np.ndarray]:
+        image, target = self._pictures[self._generator.integers(len(self._pictures))]
+        y, x = (self._middle(length) for length in image.shape[:2])
+        # One grid for both: what happens to the image's shape happens to its target's.
         place = augmentation.grid(self._size, (y, x), self._generator if self._augment else None)
-        crop = augmentation.sample(picture, place)
+        seen = augmentation.sample(image, place)
         if self._augment:
-            crop[..., : self._channels] = augmentation.intensity(crop[..., : self._channels], self._generator)
-        return crop
+            seen = augmentation.intensity(seen, self._generator)
+        return seen, augmentation.sample(target, place)
 
     def _middle(self, length: int) -> float:
         """A random middle of a crop along one axis, inside the picture as far as it fits; on whole pixels."""

@@ -13,9 +13,10 @@ def normalise(image: np.ndarray, channels: int) -> np.ndarray:
     """Maps, in each channel, the 1st percentile to 0 and the 99.8th to 1, and takes the square root.
 
     Per picture, so that exposure and bit depth do not matter; by percentiles, so that a hot pixel does not either. The
-    upper one is that high because nuclei may cover a hundredth of a picture. The root (of negative values, minus that
-    of the opposite) lifts dim cells beside bright ones: without it they are the first to be missed. What is
-    beyond is cut off at -1 and at 2, before the root.
+    upper one is that high because nuclei may cover a hundredth of a picture. If they cover less than both leave out,
+    and all else is one grey, the percentiles are one: then the darkest pixel goes to 0 and the brightest to 1. The root
+    (of negative values, minus that of the opposite) lifts dim cells beside bright ones: without it they are the first
+    to be missed. What is beyond is cut off at -1 and at 2, before the root.
 
     Args:
       image: (y, x) or (y, x, 3), of any real type.
@@ -30,8 +31,9 @@ def normalise(image: np.ndarray, channels: int) -> np.ndarray:
     if values.shape[2] > channels:
         values = values @ _LUMA[:, None]
     low, high = np.percentile(values, [LOW, HIGH], axis=(0, 1)).astype(np.float32)
+    sparse = high <= low
+    low, high = np.where(sparse, values.min((0, 1)), low), np.where(sparse, values.max((0, 1)), high)
     width = np.where(high > low, high - low, 1)
-    scaled = np.where(high > low, (values - low) / width, 0)
-    scaled = np.clip(scaled, -1, 2)
+    scaled = np.clip((values - low) / width, -1, 2)
     rooted = np.sign(scaled) * np.sqrt(np.abs(scaled))
     return np.repeat(rooted, channels // rooted.shape[2], axis=2).astype(np.float32)

@@ -17,7 +17,7 @@ def picture(forward: Forward, network: Network, image: np.ndarray, tile: int, tu
     Args:
       forward: the network's, compiled.
       image: (y, x, channels) float32, normalised.
-      tile: longest side of a tile, pixels; at least what the network's reach demands.
+      tile: longest side of a tile, pixels, as far as `tiles` can do with it.
       turns: give the mean over the picture's 8 reflections and quarter turns, in 8 times the time.
 
     Returns:
@@ -30,19 +30,23 @@ def picture(forward: Forward, network: Network, image: np.ndarray, tile: int, tu
 
 
 def tiles(network: Network, tile: int) -> Tiles:
-    """How a network's pictures are cut into tiles whose sides are no longer than `tile` if that is at all possible.
+    """How a network's pictures are cut into tiles whose sides are no longer than `tile` if that is sensible.
 
+    A deep network sees far: at least half of a tile's side counts, so that the network computes some four times the
+    pixels of the picture at the most.
     The blog's network sees all of its 256 x 256, so its tiles do not quite agree; 32 pixels is where that shows most.
     """
     if network.architecture == "blog":
         return Tiles(1, BLOG_SIZE, BLOG_SIZE, _BLOG_MARGIN)
     unit, margin = multiple(network), reach(network)
-    least = overlap(unit, margin) // unit + 1
+    least = -(-2 * overlap(unit, margin) // unit)
     return Tiles(unit, unit, max(tile // unit, least) * unit, margin)
 
 
 def squash(image: np.ndarray, shape: tuple[int, ...] = (BLOG_SIZE, BLOG_SIZE)) -> np.ndarray:
     """Resizes (y, x, c) float32 to another y, x, linearly, smoothed before it shrinks; proportions are not kept."""
+    if image.shape[:2] == shape:
+        return image
     return resize(image, shape, order=1, mode="reflect", anti_aliasing=True).astype(np.float32)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,19 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from segmentation import backend
+from segmentation import backend, colours
+from segmentation.unet import instances, prediction
 from segmentation.unet import network as unet
-from segmentation.unet import prediction
 from segmentation.unet.instances import targets
 from segmentation.unet.network import Network
 from segmentation.unet.normalisation import normalise
-from stages import _unet_models
-from stages._contract import InputError
+from stages import _contract, _unet_models, unet_predict
+from stages._contract import InputError, Stopped
 from stages._image_sets import Picture, read_set, write_set
+from tests.stages.test_ffn_train import Events
 from tests.stages.test_unet_train import drawn
 
 NETWORK = Network("classic", 1, 2, 8)
@@ -204,16 +207,139 @@ def test_a_folder_without_pictures_is_refused(run_stage: Callable[..., Any], tra
         run_stage("unet-predict", {"images": tmp_path / "empty", "model": trained})
 
 
-def test_more_cells_than_a_png_can_number_are_refused(
+def test_more_cells_than_a_png_can_number_go_into_a_tiff(
     run_stage: Callable[..., Any],
     trained: Path,
     pictures: list[Picture],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from stages import unet_predict
-
-    monkeypatch.setattr(unet_predict, "_MOST", 1)
     write_set(tmp_path / "images.h5", pictures)
-    with pytest.raises(InputError, match=r"cells0: \d cells do not fit the 16 bits of a PNG; raise min_size, or cut"):
-        run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained})
+    inputs = {"images": tmp_path / "images.h5", "model": trained}
+    most = [p.labels.max() for p in read_set(run_stage("unet-predict", inputs)["predicted"])]  # type: ignore[union-attr]
+    assert most[1] < max(most) < 2**16
+    monkeypatch.setattr(unet_predict, "_MOST", max(most) - 1)
+    result = run_stage("unet-predict", inputs)
+    told = [e["text"] for e in result.reported("message")]
+    for truth, picture in zip(most, read_set(result["predicted"]), strict=True):
+        png, tiff = (result["labels"] / f"{picture.name}.{suffix}" for suffix in ("png", "tif"))
+        assert (png.exists(), tiff.exists()) == ((False, True) if truth == max(most) else (True, False))
+        line = f"{picture.name}: {truth} cells do not fit the 16 bits of a PNG; labels/{picture.name}.tif has 32"
+        assert (line in told) == tiff.exists()
+        if tiff.exists():
+            assert tifffile.imread(tiff).dtype == np.uint32
+            np.testing.assert_array_equal(tifffile.imread(tiff), picture.labels)
+
+
+def test_every_parameter_reaches_what_it_is_for(
+    run_stage: Callable[..., Any], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, tuple[Any, ...]] = {}
+    for module, name in ((prediction, "picture"), (instances, "cells"), (colours, "overlay")):
+        real = getattr(module, name)
+
+        def spy(*args: Any, real: Any = real, name: str = name) -> Any:
+            seen[name] = args
+            return real(*args)
+
+        monkeypatch.setattr(module, name, spy)
+    write_set(tmp_path / "images.h5", [drawn(0, (48, 40), 1)])
+    params = {"tile": 300, "turns": True, "threshold": 0.4, "min_size": 7, "opacity": 0.9}
+    run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained}, **params)
+    assert seen["picture"][3:] == (300, True)
+    assert seen["cells"][1:] == (0.4, 7)
+    assert seen["overlay"][2:] == (0.9,)
+
+
+class Calls:
+    """Counts the pictures that are predicted, and asks for a stop at one."""
+
+    context: _contract.Context
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self.last = 0, 10**9
+        real = prediction.picture
+
+        def counted(*args: Any) -> np.ndarray:
+            self.count += 1
+            if self.count == self.last:
+                self.context.request_stop()
+            return real(*args)
+
+        monkeypatch.setattr(prediction, "picture", counted)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(monkeypatch)
+
+
+def predict(images: Path, model: Path, folder: Path, calls: Calls, program: str = "this code", **params: Any) -> Events:
+    """Runs the stage in this folder, with its state."""
+    (folder / "out").mkdir(parents=True)
+    job = _contract.Job(
+        stage="unet-predict",
+        params={},
+        inputs={"images": str(images), "model": str(model)},
+        outputs={"predicted": str(folder / "out" / "predicted.h5"), "labels": str(folder / "out" / "labels")},
+        state=str(folder / "state"),
+        program=program,
+    )
+    events = Events()
+    calls.context = _contract.Context(job, events)  # type: ignore[arg-type]
+    unet_predict.run(unet_predict.Params.parse(params), calls.context)
+    return events
+
+
+def stopped_at_the_third(images: Path, model: Path, folder: Path, calls: Calls) -> None:
+    calls.last = 3
+    with pytest.raises(Stopped):
+        predict(images, model, folder, calls)
+    shutil.rmtree(folder / "out")  # as the runner does
+    calls.last, calls.count = 10**9, 0
+
+
+def test_pictures_that_are_done_are_not_predicted_again(
+    trained: Path, pictures: list[Picture], tmp_path: Path, calls: Calls
+) -> None:
+    images = tmp_path / "images.h5"
+    write_set(images, pictures)
+    predict(images, trained, tmp_path / "straight", calls)
+    calls.count = 0
+    stopped_at_the_third(images, trained, tmp_path / "stopped", calls)
+    told = predict(images, trained, tmp_path / "stopped", calls)
+    assert calls.count == 1
+    assert told.messages().count("going on from the pictures that are done already") == 1
+    assert [e["path"] for e in told.lines if e["event"] == "spent"] == [f"{p.name}.h5" for p in pictures]
+    files = [file for file in (tmp_path / "straight" / "out").rglob("*") if file.is_file()]
+    assert len(files) == 2 + 4 * len(pictures)
+    for file in files:
+        other = tmp_path / "stopped" / file.relative_to(tmp_path / "straight")
+        assert other.read_bytes() == file.read_bytes(), file
+
+
+@pytest.mark.parametrize("change", ["nothing", "opacity", "threshold", "code", "image", "weights"])
+def test_pictures_of_another_prediction_are_set_aside(
+    change: str, trained: Path, pictures: list[Picture], tmp_path: Path, calls: Calls
+) -> None:
+    images, model, params = tmp_path / "images.h5", tmp_path / "model", dict[str, Any]()
+    shutil.copytree(trained, model)
+    write_set(images, pictures)
+    stopped_at_the_third(images, model, tmp_path / "run", calls)
+    if change in ("opacity", "threshold"):
+        params[change] = 0.6
+    elif change == "code":
+        params["program"] = "other code"
+    elif change == "image":
+        pictures[0].image[0, 0] ^= 1
+        write_set(images, pictures)
+    elif change == "weights":
+        with h5py.File(model / "weights.h5", "a") as file:
+            file["000"][0] += 0.01
+    told = predict(images, model, tmp_path / "run", calls, **params).messages()
+    same = change in ("nothing", "opacity")
+    assert calls.count == (1 if same else 3)
+    aside = "the saved state is of another prediction: kept in state/set-aside-1"
+    assert told.count(aside) == (0 if same else 1)
+    if not same:
+        assert len(list((tmp_path / "run" / "state" / "set-aside-1").iterdir())) == 2

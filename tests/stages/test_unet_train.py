@@ -13,12 +13,13 @@ from PIL import Image
 
 from segmentation import backend
 from segmentation.unet import network as unet
+from segmentation.unet import prediction
 from segmentation.unet.examples import Examples
 from segmentation.unet.instances import targets
-from segmentation.unet.losses import dice
+from segmentation.unet.losses import LOSSES, dice, of_targets
 from segmentation.unet.normalisation import normalise
 from segmentation.unet.prediction import squash
-from stages import _contract, _state, _unet_models, unet_train
+from stages import _contract, _state, _unet_models, _unet_training, unet_train
 from stages._contract import InputError, StageError, Stopped
 from stages._image_sets import Picture, write_set
 from tests.stages.test_ffn_train import Events
@@ -132,11 +133,74 @@ def test_pictures_for_validation_are_never_trained_on(
     assert f"on 4 pictures; 2 more are for validation: {', '.join(kept_out)}" in events.messages()[0]
 
 
-@pytest.mark.parametrize(("number", "share", "expected"), [(2, 0.01, 1), (2, 0.99, 1), (10, 0.25, 2), (10, 0.96, 9)])
+@pytest.mark.parametrize(
+    ("number", "share", "expected"), [(2, 0.01, 1), (2, 0.99, 1), (10, 0.25, 2), (10, 0.96, 9), (1200, 0.15, 64)]
+)
 def test_there_is_always_one_to_train_on_and_one_to_look_at(number: int, share: float, expected: int) -> None:
+    """And never so many to look at that it takes longer than the training."""
     kept_out = unet_train._kept_out(number, share, np.random.default_rng(1))
     assert len(set(kept_out)) == expected
     assert set(kept_out) < set(range(number))
+    assert kept_out == sorted(np.random.default_rng(1).permutation(number)[:expected])
+
+
+@pytest.mark.parametrize(
+    ("loss", "schedule", "augment", "rates"),
+    [("dice", "constant", False, [0.01] * 4), ("bce", "cosine", True, [0.01, 0.0085355, 0.005, 0.0014645])],
+)
+def test_every_parameter_reaches_what_it_is_for(
+    loss: str,
+    schedule: str,
+    augment: bool,
+    rates: list[float],
+    training: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All but those of when to stop and of the seed, which have tests of their own."""
+    crops: list[tuple[Any, ...]] = []
+    used: list[tuple[Any, float]] = []
+    fresh, real = Examples.__init__, backend.training_step
+
+    def examples(self: Examples, images: Any, targets: Any, size: int, number: int, rng: Any, augment: bool) -> None:
+        crops.append((size, number, augment))
+        fresh(self, images, targets, size, number, rng, augment)
+
+    def training_step(model: Any, optimizer: Any, total: Any) -> Any:
+        step = real(model, optimizer, total)
+
+        def run(given: np.ndarray, target: np.ndarray) -> Any:
+            used.append((total, float(optimizer.learning_rate)))
+            assert given.shape == (3, 24, 24, 1)
+            return step(given, target)
+
+        return run
+
+    monkeypatch.setattr(Examples, "__init__", examples)
+    monkeypatch.setattr(backend, "training_step", training_step)
+    events = train(
+        training,
+        tmp_path,
+        depth=1,
+        width=3,
+        crop=24,
+        batch_size=3,
+        loss=loss,
+        augment=augment,
+        learning_rate=0.01,
+        schedule=schedule,
+        max_steps=4,
+        validation_fraction=0.5,
+        validation_steps=2,
+    )
+    assert crops == [(24, 3, augment)]
+    np.testing.assert_allclose([rate for _, rate in used], rates, rtol=1e-4)
+    target, output = np.random.default_rng(1).uniform(0.1, 0.9, (2, 1, 3, 3, 2)).astype(np.float32)
+    assert float(used[0][0](target, output)) == pytest.approx(float(of_targets(LOSSES[loss])(target, output)))
+    assert [step for step, _ in looks(events)] == [2, 4]
+    assert "on 3 pictures; 3 more are for validation" in events.messages()[0]
+    network, _ = _unet_models.read_model(tmp_path / "partial" / "model")
+    assert network == ("classic", 1, 1, 3, False)
 
 
 def test_the_same_seed_gives_the_same_weights(training: Path, tmp_path: Path) -> None:
@@ -157,7 +221,7 @@ def test_stopped_and_continued_is_undisturbed(
     monkeypatch.setattr(unet, "_BLOG_FILTERS", (2, 2, 2, 2, 2, 2, 2, 4))
     params: dict[str, Any] = {"max_steps": 14, "validation_steps": 4, "validation_fraction": 0.3}
     if architecture == "blog":
-        params |= {"architecture": "blog", "crop": 256}
+        params |= {"architecture": "blog", "crop": 256, "depth": 4, "width": 16}  # which it has not: the defaults
     train(training, tmp_path / "straight", **params)
 
     def leave(save: Callable[[], None]) -> None:
@@ -187,7 +251,7 @@ def test_killed_and_continued_from_the_last_save_is_undisturbed(
         raise Killed
 
     train(training, tmp_path / "straight")
-    monkeypatch.setattr(unet_train, "_SAVE_INTERVAL_S", 0)
+    monkeypatch.setattr(_unet_training, "_SAVE_INTERVAL_S", 0)
     with pytest.raises(Killed):
         stopped_at(20, kill, training, tmp_path / "killed")
     again = train(training, tmp_path / "killed")
@@ -238,6 +302,15 @@ def test_another_training_starts_over(training: Path, tmp_path: Path) -> None:
     assert "from step 0 to 2" in start
 
 
+def test_what_is_left_out_and_the_same_in_words_are_one_training(training: Path, tmp_path: Path) -> None:
+    few: dict[str, Any] = {"depth": 1, "width": 2, "max_steps": 1}
+    for params in (few, few | {"crop": 128, "batch_size": 4, "loss": "dice+bce", "squash": False, "max_steps": 2}):
+        events = Events()
+        unet_train.run(unet_train.Params.parse(params), context(training, tmp_path, events))
+    assert "from step 1 to 2" in events.messages()[0]
+    assert not list((tmp_path / "state").glob("set-aside-*"))
+
+
 def test_colours_and_sixteen_bits(pictures: list[Picture], tmp_path: Path) -> None:
     colour = [Picture(p.name, np.stack([p.image.astype(np.uint16) * 200] * 3, -1), p.labels) for p in pictures]
     write_set(tmp_path / "colour.h5", colour)
@@ -257,11 +330,24 @@ def test_the_blogs_network_comes_with_its_settings(
         seen.extend((given.shape, target.shape))
         return given, target
 
+    resized: list[tuple[int, ...]] = []
+    resize = prediction.resize
+
+    def counted(image: np.ndarray, shape: tuple[int, ...], **named: Any) -> np.ndarray:
+        resized.append(shape)
+        result: np.ndarray = resize(image, shape, **named)
+        return result
+
     monkeypatch.setattr(Examples, "batch", spy)
-    params = {"architecture": "blog", "max_steps": 1, "validation_steps": 1}
+    monkeypatch.setattr(prediction, "resize", counted)
+    params = {"architecture": "blog", "max_steps": 2, "validation_steps": 1}
     events = Events()
-    unet_train.run(unet_train.Params.parse(params), context(training, tmp_path, events))
-    assert seen == [(12, 256, 256, 1)] * 2
+    # As the plan writes it: with all defaults.
+    full = unet_train.Params.parse(params).model_dump(mode="json")
+    unet_train.run(unet_train.Params.parse(full), context(training, tmp_path, events))
+    assert seen == [(12, 256, 256, 1)] * 4
+    assert resized.count((256, 256)) == 11  # six images and five targets, however often they are looked at
+    assert len(resized) == 11 + 2  # and back, at each look
     network, _ = _unet_models.read_model(tmp_path / "partial" / "model")
     assert network == ("blog", 1, 8, 2, True)
     assert 0 < looks(events)[0][1] < 1  # dice
@@ -311,6 +397,9 @@ def test_sets_that_teach_nothing_are_refused(
     [
         ({"crop": 100}, "crop is 100, but a depth of 4 needs a multiple of 16; set it to 112"),
         ({"architecture": "blog", "crop": 128}, "crop is 128, but the blog's network takes 256 x 256; leave crop out"),
+        ({"architecture": "blog", "depth": 5}, "depth is 5, but the blog's network has its own; leave depth out"),
+        ({"architecture": "blog", "width": 8}, "width is 8, but the blog's network has its own; leave width out"),
+        ({"architecture": "blog", "batch_size": 1}, "batch_size is 1, but the blog's .*; set it to 2 or more"),
         ({"squash": True}, "squash is for architecture: blog; the classic network takes pictures of any size"),
         ({"validation_fraction": 0.0}, "greater than 0"),
         ({"max_minutes": 0.0}, "greater than 0"),

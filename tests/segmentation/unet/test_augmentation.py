@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -50,9 +52,12 @@ def test_intensity_changes_greys_and_keeps_their_order() -> None:
     image = np.linspace(0, 1, 10000, dtype=np.float32).reshape(100, 100, 1)
     seen = np.stack([augmentation.intensity(image, generator) for _ in range(50)])
     assert seen.dtype == np.float32
-    assert np.ptp(seen.mean((1, 2, 3))) > 0.2
     assert all(np.corrcoef(each.ravel(), image.ravel())[0, 1] > 0.9 for each in seen)
-    assert not (seen[0] == image).any() or len(np.unique(seen[:, 0, 0, 0])) > 40
+    dark, middle, bright = (seen[:, rows].mean((1, 2, 3)) for rows in (slice(10), slice(45, 55), slice(90, 100)))
+    assert np.ptp(dark) > 0.2  # brightness
+    assert np.ptp(bright - dark) > 0.4  # contrast
+    assert np.ptp((middle - dark) / (bright - dark)) > 0.15  # gamma
+    assert np.ptp(np.diff(seen, axis=2).std((1, 2, 3))) > 0.04  # noise
 
 
 def test_image_and_target_stay_together() -> None:
@@ -64,6 +69,28 @@ def test_image_and_target_stay_together() -> None:
         assert given.shape == target.shape == (6, 32, 32, 1)
         for image, truth in zip(given, target, strict=True):
             assert np.corrcoef(image.ravel(), truth.ravel())[0, 1] > 0.85
+
+
+def test_greys_change_in_the_image_and_not_in_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target of a crop is what lies at the places of its grid, 0 and 1 still, but for edges."""
+    places = []
+    drawn = augmentation.grid
+
+    def spy(*args: Any) -> np.ndarray:
+        places.append(drawn(*args))
+        return places[-1]
+
+    monkeypatch.setattr(augmentation, "grid", spy)
+    target = (np.random.default_rng(2).random((8, 8, 2)) > 0.5).repeat(8, 0).repeat(8, 1).astype(np.float32)
+    image = target[..., :1] * 0.6 + 0.2
+    given, truths = Examples([image], [target], 32, 5, np.random.default_rng(1)).batch()
+    assert len(places) == 5
+    for seen, truth, place in zip(given, truths, places, strict=True):
+        np.testing.assert_array_equal(truth, augmentation.sample(target, place))
+        assert truth.min() == 0
+        assert truth.max() == 1
+        assert np.isin(truth, (0, 1)).mean() > 0.5
+        assert np.abs(seen - augmentation.sample(image, place)).mean() > 0.01
 
 
 def test_without_augmentation_crops_are_parts_of_pictures() -> None:

@@ -58,3 +58,18 @@ def test_channels() -> None:
 
 def test_one_grey_is_zero() -> None:
     assert not normalise(np.full((4, 5), 7, np.uint8), 1).any()
+
+
+def test_a_few_small_nuclei_on_black_are_seen() -> None:
+    """All of them cover less than the percentiles leave out; in colour, each channel is judged by itself."""
+    image = np.zeros((300, 300), np.uint16)
+    image[20:26, 30:36], image[100:106, 200:206], image[250:256, 90:96] = 4000, 2000, 1000
+    assert np.percentile(image, 99.8) == 0
+    scaled = normalise(image, 1)[..., 0]
+    np.testing.assert_allclose(scaled[[22, 102, 252], [32, 202, 92]], [1, 0.5**0.5, 0.5], rtol=1e-6)
+    assert np.count_nonzero(scaled) == 3 * 36
+    other = (np.random.default_rng(1).random(image.shape) * 4000).astype(np.uint16)
+    colour = normalise(np.stack([image, other, image * 0 + 7], -1), 3)
+    np.testing.assert_array_equal(colour[..., 0], scaled)
+    np.testing.assert_array_equal(colour[..., 1], normalise(other, 1)[..., 0])
+    assert not colour[..., 2].any()

@@ -6,7 +6,7 @@ from scipy.ndimage import uniform_filter
 
 from segmentation import backend
 from segmentation.unet import network as unet
-from segmentation.unet import tiling
+from segmentation.unet import prediction, tiling
 from segmentation.unet.network import Network
 from segmentation.unet.tiling import Tiles
 
@@ -75,6 +75,22 @@ def test_pictures_smaller_than_the_shortest_tile_are_continued(shape: tuple[int,
 def test_impossible_tiles_are_refused(tiles: Tiles) -> None:
     with pytest.raises(ValueError, match="sides must be multiples, the longest more than"):
         tiling.predict(blurred, np.zeros((100, 100, 1), np.float32), tiles)
+
+
+@pytest.mark.parametrize("depth", range(1, 8))
+def test_small_tiles_are_enlarged_before_they_cost_many_times_the_picture(depth: int) -> None:
+    network = Network("classic", 1, depth, 4)
+    for wish in (1, 512, 2048):
+        tiles = prediction.tiles(network, wish)
+        for side in (4096, 19968, tiles.longest + unet.multiple(network)):
+            along = sum(len(weights) for _, weights in tiling._cut(side, tiles))
+            assert along**2 < 4.5 * side**2, (wish, side)
+    assert tiles.longest >= 2048
+
+
+def test_a_tile_is_as_long_as_wished_where_that_is_sensible() -> None:
+    sides = [prediction.tiles(Network("classic", 1, depth, 4), 520).longest for depth in (1, 2, 4, 5, 6)]
+    assert sides == [520, 520, 512, 992, 1984]
 
 
 def test_a_network_by_tiles_equals_it_in_one_piece() -> None:
