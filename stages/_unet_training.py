@@ -136,7 +136,10 @@ class Training:
                 mean = sum(progress["losses"]) / len(progress["losses"])
                 board.add_scalar("loss", mean, step)
                 context.metric("loss", mean, step=step)
-                context.progress(round(share * params.max_steps), params.max_steps, "steps")
+                if params.max_minutes is None or step / params.max_steps >= share:
+                    context.progress(step, params.max_steps, "steps")
+                else:
+                    context.progress(round(share * params.max_minutes, 2), params.max_minutes, "minutes")
             if now - saved >= _SAVE_INTERVAL_S:
                 saved = now
                 self.save(step)
