@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from segmentation.ffn import network as ffn
-from segmentation.ffn.canvas import Attempt
-from stages import _contract, _ffn_files, _models, _volumes, ffn_infer
+from stages import _contract, _models, _volumes, ffn_infer
 from stages._contract import InputError, Stopped
 
 NETWORK = ffn.Network(depth=2, features=2, fov=(5, 7, 7), deltas=(1, 2, 2))
@@ -74,25 +73,6 @@ def test_google_ffns_files_are_as_it_writes_them(run_stage: Callable[..., Any], 
     assert segmentation.shape == (20, 32, 40)
     with zipfile.ZipFile(folder / "seg-0_0_0.prob") as archive:
         assert archive.namelist() == ["qprob.npy"]
-
-
-def test_tables_hold_seeds_in_the_stack_overlaps_and_times(tmp_path: Path) -> None:
-    attempts = [
-        Attempt((1, 2, 3), 1, 50, 4, "created"),
-        Attempt((1, 2, 4), 0, 0, 1, "weak seed"),
-        Attempt((5, 6, 7), 2, 60, 8, "created", ((1, 9),)),
-        Attempt((6, 6, 7), 0, 3, 2, "too small", ((1, 9), (2, 1))),
-        Attempt((8, 8, 8), 3, 70, 5, "created", ((1, 2), (2, 7))),
-    ]
-    _ffn_files.write_tables(tmp_path, attempts, [0.5, 0.1, 2.25, 0.2, 3.0], (10, 20, 30))
-    assert (tmp_path / "objects.csv").read_text().split() == [
-        "id,seed_x,seed_y,seed_z,voxels,fields_of_view",
-        "1,33,22,11,50,4",
-        "2,37,26,15,60,8",
-        "3,38,28,18,70,5",
-    ]
-    assert (tmp_path / "overlaps.csv").read_text().split() == ["id,earlier_id,voxels", "2,1,9", "3,1,2", "3,2,7"]
-    assert (tmp_path / "times.csv").read_text().split() == ["id,seconds", "1,0.5", "2,2.25", "3,3.0"]
 
 
 def test_mean_and_standard_deviation_may_be_given(run_stage: Callable[..., Any], inputs: dict[str, Path]) -> None:
