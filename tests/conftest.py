@@ -14,8 +14,10 @@ import pytest
 
 from stages import _contract
 
-# A shell that starts something in the background has it ignore Ctrl-C, and all that it starts as well.
+# A shell that starts something in the background has it ignore Ctrl-C, nohup the end of the terminal, and all that these
+# start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
