@@ -14,8 +14,7 @@ import pytest
 
 from stages import _contract
 
-# A shell that starts something in the background has it ignore Ctrl-C, nohup the end of the terminal, and all that these
-# start as well.
+# A shell has what it starts in the background ignore Ctrl-C, nohup the end of the terminal; and all that these start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
