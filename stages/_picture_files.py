@@ -45,7 +45,7 @@ def _jpeg_section(file: Path) -> Section:
             mode, (width, height) = image.mode, image.size
     except PermissionError:
         raise _pixels.no_permission(file) from None
-    except Exception:
+    except Exception:  # of a damaged file Pillow raises almost anything
         what = "is not a JPEG file, whatever its name says" if file.stat().st_size else "is empty"
         raise InputError(f"{file}: {what}; copy it again from where it came") from None
     if mode not in _MODES:

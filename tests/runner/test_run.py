@@ -7,8 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,6 @@ from runner import plan, record, registry, spec
 from runner import run as running
 from runner.engines import local
 from runner.plan import Options
-from stages import _contract
 
 if TYPE_CHECKING:
     from conftest import House
@@ -403,25 +400,3 @@ def test_the_folder_of_the_pipeline_file_does_not_matter(demo: House) -> None:
     demo.pipeline(demo.written, "pipelines/p.yaml")
     assert demo("run", "pipelines/p.yaml").code == 0
     assert (demo.work / "runs/demo/run.json").exists()
-
-
-def test_state_that_is_spent_goes_when_all_is_published(house: House) -> None:
-    house.pipeline("name: demo\nsteps: {slow: {stage: slow}}\n")
-    assert house("run", "p.yaml").code == 0
-    state = house.work / "runs/demo/slow/state"
-    assert (state / "count").exists()
-    assert not (state / "scratch").exists()
-
-
-def test_parameters_are_held_against_the_ports_by_the_stage_as_well(house: House) -> None:
-    """Whoever starts a stage without the runner is told as well."""
-    module = house.code / "stages" / "slow.py"
-    refuses = '    def check_ports(self, connected):\n        raise ValueError(f"connected: {sorted(connected)}")\n\n'
-    module.write_text(module.read_text().replace("def run(", refuses + "def run("))
-    job = _contract.Job(stage="slow", params={}, inputs={"source": "x"}, outputs={"count": "o/c.json"}, state="s")
-    (house.work / _contract.JOB_FILE).write_text(job.model_dump_json())
-    done = subprocess.run(
-        [sys.executable, "-m", "stages", str(house.work)], cwd=house.code, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == _contract.BAD_INPUT
-    assert done.stderr.splitlines()[-1] == "slow: connected: ['source']"
