@@ -145,19 +145,24 @@ class Training:
                 self.save(step)
 
     def _look(self, step: int, board: Writer) -> None:
-        """Scores the weights on the validation pictures, and keeps them if they are the best so far."""
+        """Scores the weights on the validation pictures, and keeps them if they are the best so far.
+
+        The loss is that of all pixels together: that of single pictures swings where one has next to nothing to find.
+        """
         import keras
+        import numpy as np
 
         from segmentation.masks import dice
         from segmentation.unet import prediction
 
-        scores = []
+        overlaps, pixels = [], []
         for image, truth in self._validation.pictures:
             self._context.stop_point(lambda: self.save(step))
             found = prediction.squash(prediction.picture(self._forward, self._network, image, _TILE), truth.shape[:2])
-            loss = float(self._validation.loss(truth[None], found[None]))
-            scores.append((loss, dice(found[..., 0] > 0.5, truth[..., 0] > 0.5)))
-        loss, overlap = (sum(column) / len(scores) for column in zip(*scores, strict=True))
+            overlaps.append(dice(found[..., 0] > 0.5, truth[..., 0] > 0.5))
+            pixels.append([array.reshape(1, 1, -1, truth.shape[2]) for array in (truth, found)])
+        loss = float(self._validation.loss(*(np.concatenate(each, axis=2) for each in zip(*pixels, strict=True))))
+        overlap = sum(overlaps) / len(overlaps)
         losses, looks = self._progress["losses"], self._progress["looks"]
         look = {"step": step, "loss": sum(losses) / len(losses), "validation_loss": loss, "validation_dice": overlap}
         for name in ("validation_loss", "validation_dice"):

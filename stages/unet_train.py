@@ -38,7 +38,7 @@ class Params(StageParams):
     batch_size: int | None = Field(None, ge=1)
     """Crops in a step. Left out: 4, for the blog's network 12."""
     loss: Literal["dice", "bce", "dice+bce"] | None = None
-    """Of the mask: Dice, binary cross-entropy, or their sum. Left out: the sum, for the blog's network dice."""
+    """Dice, binary cross-entropy, or their sum. Left out: the sum, for the blog's network dice."""
     augment: bool = True
     """Flip, turn, stretch and bend crops, and change their grey values, at random."""
     learning_rate: float = Field(0.002, gt=0, allow_inf_nan=False)
@@ -53,7 +53,7 @@ class Params(StageParams):
     validation_fraction: float = Field(0.15, gt=0, lt=1)
     """Share of the pictures, at least one and at most 64, that is kept out of training, to tell which weights are
     best."""
-    validation_steps: int = Field(100, ge=1)
+    validation_steps: int = Field(250, ge=1)
     """Look at these pictures every so many steps; the model has the weights that did best there."""
     patience: int = Field(20, ge=1)
     """Stop when so many looks in a row have not found better weights."""
@@ -112,20 +112,20 @@ def run(params: Params, context: Context) -> None:
 
     fit = squash if network.squash else np.asarray
     used, looked_at, names = [], [], [pictures[i].name for i in kept_out]
-    for number, (image, target) in enumerate(_prepared(pictures, network)):
+    for number, (image, target, cells) in enumerate(_prepared(pictures, network)):
         if number in kept_out:
             looked_at.append((fit(image), target))
         else:
-            used.append((fit(image), fit(target)))
+            used.append((fit(image), fit(target), cells))
 
     keras.utils.set_random_seed(params.seed)
     model = unet.build(network)
-    images, targets = zip(*used, strict=True)
+    images, targets, centres = zip(*used, strict=True)
     assert params.crop  # resolved, as the others
     assert params.batch_size
     assert params.loss
-    examples = Examples(images, targets, params.crop, params.batch_size, generator, augment=params.augment)
-    loss = losses.of_targets(losses.LOSSES[params.loss])
+    examples = Examples(images, targets, centres, params.crop, params.batch_size, generator, augment=params.augment)
+    loss = losses.LOSSES[params.loss]
     optimizer = keras.optimizers.Adam(params.learning_rate)
     train = backend.training_step(model, optimizer, loss)
     validation = Validation(names, looked_at, loss)
@@ -178,15 +178,19 @@ def _labels(picture: Picture) -> np.ndarray:
     return picture.labels
 
 
-def _prepared(pictures: list[Picture], network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Normalised image, and target, of each picture; the list is empty in the end, as nobody needs it any more."""
+def _prepared(pictures: list[Picture], network: Network) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Normalised image, target, and centres of cells, of each picture.
+
+    The list is empty in the end, as nobody needs it any more.
+    """
     import numpy as np
 
+    from segmentation.unet import instances
     from segmentation.unet import network as unet
-    from segmentation.unet.instances import targets
     from segmentation.unet.normalisation import normalise
 
     while pictures:
         picture = pictures.pop(0)
-        target = targets(_labels(picture))[..., : unet.outputs(network)]
-        yield normalise(picture.image, network.channels), np.ascontiguousarray(target)
+        target = instances.targets(_labels(picture))[..., : unet.outputs(network)]
+        image = normalise(picture.image, network.channels)
+        yield image, np.ascontiguousarray(target), instances.centres(_labels(picture))

@@ -9,13 +9,18 @@ import numpy as np
 
 from segmentation.unet import augmentation
 
+_NEAR_A_CELL = 0.5
+
 
 class Examples:
     """Random crops of random pictures; where a picture is smaller than a crop, it is continued by reflection.
 
+    Half of them are near a cell, any cell of the picture: in wide background most would have none.
+
     Args:
       images: (y, x, channels) float32 each, normalised.
       targets: (y, x, k) float32 each, of the same y and x.
+      centres: (cells, 2) each, y and x of the middles of its cells.
       size: side of a crop, pixels.
       augment: change shape and grey values at random.
     """
@@ -24,12 +29,13 @@ class Examples:
         self,
         images: Sequence[np.ndarray],
         targets: Sequence[np.ndarray],
+        centres: Sequence[np.ndarray],
         size: int,
         batch_size: int,
         generator: np.random.Generator,
         augment: bool = True,
     ) -> None:
-        self._pictures = list(zip(images, targets, strict=True))
+        self._pictures = list(zip(images, targets, centres, strict=True))
         self._size, self._batch_size = size, batch_size
         self._generator, self._augment = generator, augment
 
@@ -46,17 +52,23 @@ class Examples:
         self._generator.bit_generator.state = state
 
     def _crop(self) -> tuple[np.ndarray, np.ndarray]:
-        image, target = self._pictures[self._generator.integers(len(self._pictures))]
-        y, x = (self._middle(length) for length in image.shape[:2])
+        image, target, centres = self._pictures[self._generator.integers(len(self._pictures))]
         # One grid for both: what happens to the image's shape happens to its target's.
-        place = augmentation.grid(self._size, (y, x), self._generator if self._augment else None)
+        middle = self._middle(image.shape[:2], centres)
+        place = augmentation.grid(self._size, middle, self._generator if self._augment else None)
         seen = augmentation.sample(image, place)
         if self._augment:
             seen = augmentation.intensity(seen, self._generator)
         return seen, augmentation.sample(target, place)
 
-    def _middle(self, length: int) -> float:
-        """A random middle of a crop along one axis, inside the picture as far as it fits; on whole pixels."""
-        room = max(length - self._size, 0)
-        start = int(self._generator.integers(room + 1)) + min(length - self._size, 0) // 2
-        return start + (self._size - 1) / 2
+    def _middle(self, shape: tuple[int, ...], centres: np.ndarray) -> tuple[float, float]:
+        """y and x of a random middle of a crop, inside the picture as far as it fits; on whole pixels."""
+        spare = np.array(shape) - self._size
+        room = np.maximum(spare, 0)
+        if len(centres) and self._generator.random() < _NEAR_A_CELL:
+            near = self._generator.choice(centres) + self._generator.uniform(-self._size / 3, self._size / 3, 2)
+            start = np.clip(np.rint(near - (self._size - 1) / 2), 0, room)
+        else:
+            start = self._generator.integers(room + 1)
+        y, x = start + np.minimum(spare, 0) // 2 + (self._size - 1) / 2
+        return float(y), float(x)

@@ -1,7 +1,7 @@
 """From what the network predicts to cells one by one, and back: what it is to learn from labelled cells.
 
-The second of its two channels is the distance of a pixel to the outline of its cell, which is highest in the middle
-of each: cells that touch are two hills there, though they are one piece of the first channel.
+Where cells touch, the foreground is one piece. So the network learns two more things: what is left of each cell without
+its outline, and where two cells meet. Where the first is likely and the second is not, there is one piece for a cell.
 """
 
 from __future__ import annotations
@@ -10,13 +10,23 @@ from typing import NamedTuple
 
 import cc3d
 import numpy as np
-from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter
+from scipy.ndimage import (
+    center_of_mass,
+    distance_transform_edt,
+    find_objects,
+    gaussian_filter,
+    maximum_filter,
+    minimum_filter,
+)
 from skimage.measure import regionprops
+from skimage.morphology import reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
-_SEED = 0.75  # of the highest distance in the piece of the foreground
-_SMOOTH = 1.0  # standard deviation, pixels
-_SMALLEST_SEED = 4  # pixels; what is smaller is noise on a hill, not a hill
+_OUTLINE = 1.5  # pixels: the outline is one wide, and has no gap at corners
+_MEET = 5  # pixels, side of the square in which two cells meet
+_SEED = 0.5  # what of a cell's interior is no contact, at least
+_SMALLEST_SEED = 4  # pixels; what is smaller is noise
+_SMOOTH, _RISE = 1.0, 0.5  # pixels, of the distance where there is nothing but a mask
 
 
 class Cell(NamedTuple):
@@ -42,39 +52,49 @@ class Cell(NamedTuple):
 
 
 def targets(labels: np.ndarray) -> np.ndarray:
-    """What the network is to predict.
+    """What the network is to predict: foreground, interior, contact.
 
     Args:
       labels: (y, x) integers, an id for each cell, 0 = none.
 
     Returns:
-      (y, x, 2) float32: 1 in cells and 0 elsewhere; the distance to the nearest pixel outside the cell, divided by the
-      largest of its cell. What lies beyond the picture counts as inside.
+      (y, x, 3) float32, each 1 or 0: in cells; in cells, further than 1.5 pixels from the nearest pixel outside the
+      cell; where in the 5 x 5 pixels around there are two cells. What lies beyond the picture counts as inside.
 
-    Source of the second: Naylor et al., IEEE Trans. Medical Imaging 38 (2019), without the division, which makes small
-    cells count as much as large ones.
+    Source: contact as the winners of the Data Science Bowl 2018 had it, Caicedo et al., Nature Methods 16 (2019);
+    interior as Caicedo et al., Cytometry A 95 (2019).
     """
-    distance = np.zeros(labels.shape, np.float32)
     ids, dense = np.unique(labels, return_inverse=True)
     dense = dense.reshape(labels.shape) + (0 if 0 in ids[:1] else 1)
+    interior = np.zeros(labels.shape, bool)
     for number, box in enumerate(find_objects(dense), 1):
         if box is None:
             continue
         wider = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
         inside = dense[wider] == number
         # A cell that fills the picture has no outline.
-        away = distance_transform_edt(inside) if not inside.all() else np.ones(inside.shape)
-        distance[wider][inside] = (away / away.max())[inside]
-    return np.stack([(labels != 0).astype(np.float32), distance], axis=-1)
+        interior[wider] |= inside if inside.all() else distance_transform_edt(inside) > _OUTLINE
+    foreground = dense > 0
+    highest = maximum_filter(dense, _MEET)
+    lowest = minimum_filter(np.where(foreground, dense, len(ids) + 1), _MEET)
+    return np.stack([foreground, interior, lowest < highest], axis=-1).astype(np.float32)
+
+
+def centres(labels: np.ndarray) -> np.ndarray:
+    """Mean position of each cell of (y, x) integers, 0 = none: (cells, 2) float64, y and x, pixels."""
+    ids = np.unique(labels)
+    return np.array(center_of_mass(labels != 0, labels, ids[ids != 0])).reshape(-1, 2)
 
 
 def cells(predicted: np.ndarray, threshold: float = 0.5, min_size: int = 1) -> np.ndarray:
-    """Cuts the predicted foreground into cells: watershed of the distance, slightly smoothed, from the hills that reach
-    three quarters of the highest in their connected piece.
+    """Cuts the predicted foreground into cells, by a watershed from a seed for each.
+
+    The seeds are the connected pieces, of 4 pixels and more, where interior minus contact is above 0.5, and the
+    watershed climbs down that. Where only the foreground was predicted, they are the hills, half a pixel high and more,
+    of the slightly smoothed distance to the background. A piece of foreground without a seed is a cell all the same.
 
     Args:
-      predicted: (y, x, 1 or 2) float32, the channels of `targets`; where there is no second one, the distance is that
-        inside each connected piece of the foreground.
+      predicted: (y, x, 1 or 3) float32, the channels of `targets`.
       threshold: of the foreground.
       min_size: smallest cell, pixels; smaller ones are left out.
 
@@ -82,21 +102,27 @@ def cells(predicted: np.ndarray, threshold: float = 0.5, min_size: int = 1) -> n
       (y, x) int32, 0 = none, cells numbered from 1 without gaps.
     """
     mask = predicted[..., 0] > threshold
+    if predicted.shape[2] > 1:
+        height = predicted[..., 1] - predicted[..., 2]
+        seeds = _pieces(mask & (height > _SEED))
+        seeds[np.bincount(seeds.ravel())[seeds] < _SMALLEST_SEED] = 0
+    else:
+        height = _distance(mask)
+        seeds = _pieces(mask & (height - reconstruction(height - _RISE, height) >= _RISE * (1 - 1e-6)))
     pieces = _pieces(mask)
-    distance = predicted[..., 1] if predicted.shape[2] > 1 else targets(pieces)[..., 1]
-    distance = gaussian_filter(distance, _SMOOTH)
-    highest = np.zeros(pieces.max() + 1, np.float32)
-    np.maximum.at(highest, pieces, distance)
-    seeds = _pieces(mask & (distance > _SEED * highest[pieces]))
-    seeds[np.bincount(seeds.ravel())[seeds] < _SMALLEST_SEED] = 0
-    # A piece without a hill is a cell all the same.
     bare = np.ones(pieces.max() + 1, bool)
     bare[pieces[seeds > 0]] = False
     bare[0] = False
     seeds = np.where(bare[pieces], seeds.max() + pieces, seeds)
-    found = watershed(-distance, seeds, mask=mask)
+    found = watershed(-height, seeds, mask=mask)
     found[np.bincount(found.ravel())[found] < min_size] = 0
     return relabel_sequential(found)[0].astype(np.int32)
+
+
+def _distance(mask: np.ndarray) -> np.ndarray:
+    """To the background, pixels, smoothed; where there is none, 1."""
+    away = np.ones(mask.shape) if mask.all() else distance_transform_edt(mask)
+    return np.where(mask, gaussian_filter(away, _SMOOTH), 0)
 
 
 def _pieces(mask: np.ndarray) -> np.ndarray:

@@ -1,8 +1,4 @@
-"""What training minimises: Dice, binary cross-entropy, their sum. Arguments are (batch, y, x, k), from 0 to 1.
-
-That of the mask is chosen; that of the distance (see `instances.targets`) is always the cross-entropy, whose minimum
-is the mean of what is likely. Dice has its minimum at 0 or 1 everywhere: the hills would become plateaus.
-"""
+"""What training minimises: Dice, binary cross-entropy, their sum. Arguments are (batch, y, x, k), from 0 to 1."""
 
 from __future__ import annotations
 
@@ -45,13 +41,3 @@ def dice_bce(target: Any, output: Any) -> Any:
 
 
 LOSSES: dict[str, Loss] = {"dice": dice, "bce": bce, "dice+bce": dice_bce}
-
-
-def of_targets(foreground: Loss) -> Loss:
-    """The loss of all channels, where `foreground` is that of the first."""
-
-    def loss(target: Any, output: Any) -> Any:
-        first = foreground(target[..., :1], output[..., :1])
-        return first + bce(target[..., 1:], output[..., 1:]) if target.shape[-1] > 1 else first
-
-    return loss

@@ -10,6 +10,7 @@ from keras import layers, ops
 BLOG_SIZE = 256
 """Side of the blog's input, pixels."""
 
+_MOMENTUM = 0.98  # of the mean and variance that prediction normalises with: over some 50 steps
 _BLOG_FILTERS = (64, 128, 256, 512, 512, 512, 512, 512)
 _BLOG_DROPOUTS = 3
 
@@ -44,7 +45,7 @@ def multiple(network: Network) -> int:
 
 def outputs(network: Network) -> int:
     """How many of the channels of `instances.targets` it predicts."""
-    return 1 if network.architecture == "blog" else 2
+    return 1 if network.architecture == "blog" else 3
 
 
 def reach(network: Network) -> int:
@@ -65,8 +66,8 @@ def build(network: Network) -> keras.Model:
     """The network with fresh weights.
 
     It takes (batch, y, x, channels) float32, the normalised image, and returns (batch, y, x, k) float32, each from 0
-    to 1. The classic one is fully convolutional and returns k = 2: how probably the pixel is inside a cell, and how
-    far inside (see `instances.targets`); the blog's takes 256 x 256 and returns the first of these.
+    to 1: how probably the pixel is foreground, interior, contact (see `instances.targets`). The classic one is fully
+    convolutional; the blog's takes 256 x 256 and returns the first of these.
     """
     return _blog() if network.architecture == "blog" else _classic(network)
 
@@ -74,10 +75,8 @@ def build(network: Network) -> keras.Model:
 def _classic(network: Network) -> keras.Model:
     """Two 3 x 3 convolutions a level, max pooling, transposed convolutions, skip connections.
 
-    Source: Ronneberger et al., MICCAI (2015), with padding and with a normalisation: each pixel's channels are
-    divided by their root mean square (Zhang and Sennrich, NeurIPS 2019). Of the usual ones, that is the one which
-    knows neither batch nor picture: it is the same for a batch of 1, in training and in prediction, and for a
-    tile as for the whole.
+    Source: Ronneberger et al., MICCAI (2015), with padding and with batch normalisation. In prediction that is fixed
+    for each channel, so that it is the same for a tile as for the whole.
     """
     widths = [network.width * 2**level for level in range(network.depth + 1)]
     given = layers.Input((None, None, network.channels))
@@ -90,13 +89,13 @@ def _classic(network: Network) -> keras.Model:
     for width, skip in zip(widths[-2::-1], skips[::-1], strict=True):
         x = layers.Conv2DTranspose(width, 2, strides=2, kernel_initializer="he_normal")(x)
         x = _double(layers.Concatenate()([skip, x]), width)
-    return keras.Model(given, layers.Conv2D(2, 1, activation="sigmoid")(x))
+    return keras.Model(given, layers.Conv2D(outputs(network), 1, activation="sigmoid")(x))
 
 
 def _double(x: Any, width: int) -> Any:
     for _ in range(2):
-        x = layers.Conv2D(width, 3, padding="same", kernel_initializer="he_normal")(x)
-        x = ops.relu(layers.RMSNormalization()(x))
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+        x = ops.relu(layers.BatchNormalization(momentum=_MOMENTUM)(x))
     return x
 
 

@@ -41,6 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     examples = Examples(
         [normalise(p.image, 1) for p in pictures],
         [targets(p.labels) for p in pictures],  # type: ignore[arg-type]
+        [np.zeros((0, 2))] * len(pictures),
         48,
         4,
         np.random.default_rng(1),

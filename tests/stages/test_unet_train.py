@@ -15,8 +15,8 @@ from segmentation import backend
 from segmentation.unet import network as unet
 from segmentation.unet import prediction
 from segmentation.unet.examples import Examples
-from segmentation.unet.instances import targets
-from segmentation.unet.losses import LOSSES, dice, of_targets
+from segmentation.unet.instances import centres, targets
+from segmentation.unet.losses import LOSSES, dice
 from segmentation.unet.normalisation import normalise
 from segmentation.unet.prediction import squash
 from stages import _contract, _state, _unet_models, _unet_training, unet_train
@@ -162,9 +162,11 @@ def test_every_parameter_reaches_what_it_is_for(
     used: list[tuple[Any, float]] = []
     fresh, real = Examples.__init__, backend.training_step
 
-    def examples(self: Examples, images: Any, targets: Any, size: int, number: int, rng: Any, augment: bool) -> None:
+    def examples(
+        self: Examples, images: Any, targets: Any, centres: Any, size: int, number: int, rng: Any, augment: bool
+    ) -> None:
         crops.append((size, number, augment))
-        fresh(self, images, targets, size, number, rng, augment)
+        fresh(self, images, targets, centres, size, number, rng, augment)
 
     def training_step(model: Any, optimizer: Any, total: Any) -> Any:
         step = real(model, optimizer, total)
@@ -196,7 +198,7 @@ def test_every_parameter_reaches_what_it_is_for(
     assert crops == [(24, 3, augment)]
     np.testing.assert_allclose([rate for _, rate in used], rates, rtol=1e-4)
     target, output = np.random.default_rng(1).uniform(0.1, 0.9, (2, 1, 3, 3, 2)).astype(np.float32)
-    assert float(used[0][0](target, output)) == pytest.approx(float(of_targets(LOSSES[loss])(target, output)))
+    assert float(used[0][0](target, output)) == pytest.approx(float(LOSSES[loss](target, output)))
     assert [step for step, _ in looks(events)] == [2, 4]
     assert "on 3 pictures; 3 more are for validation" in events.messages()[0]
     network, _ = _unet_models.read_model(tmp_path / "partial" / "model")
@@ -357,14 +359,15 @@ def test_the_blogs_network_comes_with_its_settings(
 def test_the_blogs_training_lowers_the_dice_loss_on_real_images(shared: Path) -> None:
     """The network in full, on nuclei squashed to 256 x 256, as in the post."""
     files = sorted((shared / "dsb2018" / "images").iterdir())[:12]
-    images, truths = [], []
+    images, truths, middles = [], [], []
     for file in files:
         labels = np.asarray(Image.open(shared / "dsb2018" / "labels" / file.name)).astype(np.int32)
         images.append(squash(normalise(np.asarray(Image.open(file)), 1)))
         truths.append(squash(targets(labels)[..., :1]))
+        middles.append(centres(labels))
     keras.utils.set_random_seed(1)
     model = unet.build(unet.blog(squash=True))
-    examples = Examples(images, truths, 256, 4, np.random.default_rng(1), augment=False)
+    examples = Examples(images, truths, middles, 256, 4, np.random.default_rng(1), augment=False)
     step = backend.training_step(model, keras.optimizers.Adam(0.001), dice)
     losses = [step(*examples.batch())[0] for _ in range(10)]
     assert np.mean(losses[:2]) > 0.4

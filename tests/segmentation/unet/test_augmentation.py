@@ -4,9 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import zoom
 
 from segmentation.unet import augmentation
 from segmentation.unet.examples import Examples
+
+NOWHERE = np.zeros((0, 2))  # no cell
 
 
 def ramps(height: int, width: int) -> np.ndarray:
@@ -47,6 +50,13 @@ def test_grids_bend_turn_and_flip_but_do_not_tear() -> None:
     assert np.ptp(sizes) > 0.5
 
 
+@pytest.mark.parametrize("size", [16, 24, 128])
+def test_a_bend_is_the_cubic_spline_through_its_knots(size: int) -> None:
+    knots = np.random.default_rng(1).normal(size=(4, 4))
+    expected = zoom(knots, size / 4, order=3, mode="nearest", grid_mode=True)
+    np.testing.assert_allclose(augmentation._spline(size) @ knots @ augmentation._spline(size).T, expected, atol=1e-12)
+
+
 def test_intensity_changes_greys_and_keeps_their_order() -> None:
     generator = np.random.default_rng(1)
     image = np.linspace(0, 1, 10000, dtype=np.float32).reshape(100, 100, 1)
@@ -63,7 +73,9 @@ def test_intensity_changes_greys_and_keeps_their_order() -> None:
 def test_image_and_target_stay_together() -> None:
     """The target is the image; whatever happens to the shape of one happens to that of the other."""
     pictures = [ramps(40, 60)[..., :1], ramps(20, 30)[..., 1:]]
-    examples = Examples(pictures, [p.copy() for p in pictures], 32, 6, np.random.default_rng(1), augment=True)
+    examples = Examples(
+        pictures, [p.copy() for p in pictures], [NOWHERE] * 2, 32, 6, np.random.default_rng(1), augment=True
+    )
     for _ in range(5):
         given, target = examples.batch()
         assert given.shape == target.shape == (6, 32, 32, 1)
@@ -83,7 +95,7 @@ def test_greys_change_in_the_image_and_not_in_the_target(monkeypatch: pytest.Mon
     monkeypatch.setattr(augmentation, "grid", spy)
     target = (np.random.default_rng(2).random((8, 8, 2)) > 0.5).repeat(8, 0).repeat(8, 1).astype(np.float32)
     image = target[..., :1] * 0.6 + 0.2
-    given, truths = Examples([image], [target], 32, 5, np.random.default_rng(1)).batch()
+    given, truths = Examples([image], [target], [NOWHERE], 32, 5, np.random.default_rng(1)).batch()
     assert len(places) == 5
     for seen, truth, place in zip(given, truths, places, strict=True):
         np.testing.assert_array_equal(truth, augmentation.sample(target, place))
@@ -95,7 +107,7 @@ def test_greys_change_in_the_image_and_not_in_the_target(monkeypatch: pytest.Mon
 
 def test_without_augmentation_crops_are_parts_of_pictures() -> None:
     picture = np.arange(70 * 50, dtype=np.float32).reshape(70, 50, 1)
-    examples = Examples([picture], [picture * 2], 32, 8, np.random.default_rng(1), augment=False)
+    examples = Examples([picture], [picture * 2], [NOWHERE], 32, 8, np.random.default_rng(1), augment=False)
     corners = set()
     for _ in range(30):
         given, target = examples.batch()
@@ -109,10 +121,25 @@ def test_without_augmentation_crops_are_parts_of_pictures() -> None:
     assert len(corners) > 150
 
 
+def test_half_of_the_crops_are_near_a_cell() -> None:
+    """On whole pixels, inside the picture, and as often near the one cell as near the other."""
+    picture = np.arange(300 * 400, dtype=np.float32).reshape(300, 400, 1)
+    centres = np.array([(2.3, 390.6), (150.2, 100.9)])
+    examples = Examples([picture], [picture], [centres], 32, 8, np.random.default_rng(1), augment=False)
+    near = np.zeros(2)
+    for image in np.concatenate([examples.batch()[0] for _ in range(100)]):
+        y, x = divmod(int(image[0, 0, 0]), 400)
+        np.testing.assert_array_equal(image, picture[y : y + 32, x : x + 32])
+        near += np.abs(np.clip(centres - 15.5, 0, (268, 368)) - (y, x)).max(1) < 12
+    assert 160 < near[0] < 250
+    assert 160 < near[1] < 250
+
+
+@pytest.mark.parametrize("centres", [NOWHERE, np.array([[0.5, 0.0]])])
 @pytest.mark.parametrize("shape", [(1, 1), (20, 100), (31, 33)])
-def test_small_pictures_fill_crops(shape: tuple[int, int]) -> None:
+def test_small_pictures_fill_crops(shape: tuple[int, int], centres: np.ndarray) -> None:
     picture = np.random.default_rng(1).random((*shape, 1)).astype(np.float32)
-    examples = Examples([picture], [picture], 32, 4, np.random.default_rng(1), augment=False)
+    examples = Examples([picture], [picture], [centres], 32, 4, np.random.default_rng(1), augment=False)
     given, _ = examples.batch()
     assert given.shape == (4, 32, 32, 1)
     assert set(np.unique(given)) <= set(np.unique(picture))
@@ -120,7 +147,7 @@ def test_small_pictures_fill_crops(shape: tuple[int, int]) -> None:
 
 def test_restored_examples_go_on_the_same() -> None:
     def fresh() -> Examples:
-        return Examples([ramps(40, 40)], [ramps(40, 40)], 16, 2, np.random.default_rng(1))
+        return Examples([ramps(40, 40)], [ramps(40, 40)], [np.array([[5.0, 30.0]])], 16, 2, np.random.default_rng(1))
 
     straight, broken = fresh(), fresh()
     straight.batch()

@@ -18,35 +18,43 @@ def discs(*places: tuple[float, float, float]) -> np.ndarray:
 TOUCHING = discs((20, 20, 12), (20, 41, 12), (40, 30, 13), (45, 70, 8))
 
 
-def test_targets_against_a_search_for_the_nearest_pixel_outside() -> None:
-    labels = np.random.default_rng(1).integers(0, 3, (6, 7)).repeat(3, 0).repeat(3, 1)
+def test_targets_against_a_search_pixel_by_pixel() -> None:
+    labels = np.random.default_rng(1).integers(0, 3, (6, 7)).repeat(4, 0).repeat(4, 1)
     labels[labels == 2] = 700
-    found = instances.targets(labels)
-    np.testing.assert_array_equal(found[..., 0], labels > 0)
-    expected = np.zeros(labels.shape)
-    for cell in (1, 700):
-        outside = np.argwhere(labels != cell)
-        for y, x in np.argwhere(labels == cell):
-            expected[y, x] = np.hypot(*(outside - (y, x)).T).min()
-        expected[labels == cell] /= expected[labels == cell].max()
-    assert 0 < expected[labels > 0].min() < 0.8
-    np.testing.assert_allclose(found[..., 1], expected, atol=1e-6)
+    interior, contact = np.zeros(labels.shape), np.zeros(labels.shape)
+    for y, x in np.ndindex(labels.shape):
+        if cell := labels[y, x]:
+            interior[y, x] = np.hypot(*(np.argwhere(labels != cell) - (y, x)).T).min() > 1.5
+        around = labels[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
+        contact[y, x] = len(set(around[around > 0])) > 1
+    assert 0.1 < interior.mean() < (labels > 0).mean()
+    assert 0.1 < contact.mean() < 0.9
+    np.testing.assert_array_equal(instances.targets(labels), np.stack([labels > 0, interior, contact], -1))
 
 
 def test_targets_of_one_cell_everywhere_and_of_none() -> None:
-    np.testing.assert_array_equal(instances.targets(np.full((3, 4), 5)), np.ones((3, 4, 2)))
-    np.testing.assert_array_equal(instances.targets(np.zeros((3, 4), int)), np.zeros((3, 4, 2)))
+    np.testing.assert_array_equal(instances.targets(np.full((3, 4), 5)), np.full((3, 4, 3), [1, 1, 0]))
+    np.testing.assert_array_equal(instances.targets(np.zeros((3, 4), int)), np.zeros((3, 4, 3)))
 
 
 def test_the_border_of_a_picture_is_no_outline() -> None:
     labels = np.zeros((5, 9), int)
     labels[:, :6] = 1
-    np.testing.assert_allclose(instances.targets(labels)[2, :, 1], [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0, 0, 0])
+    np.testing.assert_array_equal(instances.targets(labels)[0, :, 1], [1, 1, 1, 1, 1, 0, 0, 0, 0])
 
 
-def test_touching_cells_come_apart() -> None:
-    predicted = instances.targets(TOUCHING)
-    found = instances.cells(predicted)
+def test_centres_by_hand() -> None:
+    labels = np.zeros((6, 8), np.int32)
+    labels[1:3, 2:6] = 7
+    labels[4, 7] = 2
+    np.testing.assert_allclose(instances.centres(labels), [(4, 7), (1.5, 3.5)])
+    assert instances.centres(labels * 0).shape == (0, 2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_touching_cells_come_apart(channels: int) -> None:
+    """By what was predicted of them, or by the shape of the mask."""
+    found = instances.cells(instances.targets(TOUCHING)[..., :channels])
     assert found.dtype == np.int32
     assert found.max() == 4
     for cell in range(1, 5):
@@ -58,25 +66,36 @@ def test_touching_cells_come_apart() -> None:
     assert pieces.max() == 2  # so that there was something to take apart
 
 
-def test_without_a_distance_that_of_the_mask_serves() -> None:
-    labels = discs((20, 20, 12), (20, 41, 12), (45, 70, 8))
-    found = instances.cells(instances.targets(labels)[..., :1])
-    assert found.max() == 3
-    assert len({found[20, 20], found[20, 41], found[45, 70]} - {0}) == 3
+def test_a_straight_cut_that_no_shape_shows_is_found_where_it_is_predicted() -> None:
+    labels = np.zeros((20, 40), int)
+    labels[4:16, 5:20], labels[4:16, 20:35] = 1, 2
+    predicted = instances.targets(labels)
+    assert instances.cells(predicted[..., :1]).max() == 1
+    np.testing.assert_array_equal(instances.cells(predicted), labels)
+    predicted[..., 2] = 0  # the outlines alone do as well
+    np.testing.assert_array_equal(instances.cells(predicted), labels)
+    predicted[..., 1] = predicted[..., 0]
+    predicted[..., 2] = instances.targets(labels)[..., 2]  # and so does the contact
+    np.testing.assert_array_equal(instances.cells(predicted), labels)
 
 
-def test_noise_on_a_hill_is_no_cell() -> None:
+def test_all_of_a_picture_may_be_cell() -> None:
+    everywhere = np.ones((12, 12, 1), np.float32)
+    assert (instances.cells(everywhere) == 1).all()
+    assert not instances.cells(everywhere * 0).any()
+
+
+def test_noise_is_no_seed() -> None:
     predicted = instances.targets(discs((30, 30, 15)))
-    hill = predicted[..., 1]
-    hill[30, 14:18] = hill[30, 14:18] * 0  # a gap
-    hill[17, 30] = 0.9  # a pixel, away from the middle
+    predicted[28:33, 20:25, 1] = 0  # a gap, and in it
+    predicted[30, 21:24, 1] = 1  # three pixels
     assert instances.cells(predicted).max() == 1
+    predicted[31, 21:24, 1] = 1
+    assert instances.cells(predicted).max() == 2
 
 
-def test_a_cell_without_a_hill_and_a_cell_that_is_too_small() -> None:
+def test_a_cell_without_a_seed_and_a_cell_that_is_too_small() -> None:
     predicted = instances.targets(TOUCHING)
-    predicted[..., 1] *= 0.3  # low hills are hills
-    assert instances.cells(predicted).max() == 4
     predicted[..., 1] = 0
     found = instances.cells(predicted)
     np.testing.assert_array_equal(found > 0, TOUCHING > 0)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from segmentation.unet.losses import LOSSES, of_targets
+from segmentation.unet.losses import LOSSES
 
 
 def value(name: str, target: np.ndarray, output: np.ndarray) -> float:
@@ -41,27 +41,3 @@ def test_ends_of_the_scale() -> None:
     assert value("bce", full, full) == pytest.approx(0, abs=1e-5)
     assert np.isfinite(value("bce", full, empty))
     assert value("bce", full, empty) > 10
-
-
-def test_the_mask_as_chosen_and_the_distance_by_cross_entropy() -> None:
-    generator = np.random.default_rng(2)
-    target, output = (generator.uniform(0.1, 0.9, (2, 3, 4, 2)).astype(np.float32) for _ in range(2))
-    found = float(keras.ops.convert_to_numpy(of_targets(LOSSES["dice"])(target, output)))
-    (dice, _), (_, bce) = (brute(target[..., c : c + 1], output[..., c : c + 1]) for c in (0, 1))
-    assert found == pytest.approx(dice + bce, rel=1e-5)
-    alone = float(keras.ops.convert_to_numpy(of_targets(LOSSES["dice"])(target[..., :1], output[..., :1])))
-    assert alone == pytest.approx(dice, rel=1e-5)
-
-
-def test_a_distance_in_between_is_what_is_learnt() -> None:
-    """Of all constant distances the one that was given is best; by Dice it would be 0 or 1."""
-    tried = np.linspace(0, 1, 21)
-
-    def best(loss: str | None) -> float:
-        target = np.full((1, 4, 4, 2), 0.7, np.float32)
-        total = LOSSES[loss] if loss else of_targets(LOSSES["dice"])
-        outputs = [np.concatenate([target[..., :1], np.full((1, 4, 4, 1), p, np.float32)], -1) for p in tried]
-        return float(tried[np.argmin([keras.ops.convert_to_numpy(total(target, each)) for each in outputs])])
-
-    assert best(None) == pytest.approx(0.7)
-    assert best("dice") == pytest.approx(1)

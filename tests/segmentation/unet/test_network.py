@@ -67,23 +67,21 @@ def test_the_classic_network_is_as_described() -> None:
     model = unet.build(Network("classic", 3, 2, 8))
 
     def double(before: int, after: int) -> int:
-        return 9 * before * after + 9 * after * after + 2 * after + 2 * after  # kernels, biases, scales
+        return 9 * before * after + 9 * after * after + 2 * 4 * after  # kernels, normalisation
 
     down = double(3, 8) + double(8, 16) + double(16, 32)
     up = (4 * 32 * 16 + 16) + double(32, 16) + (4 * 16 * 8 + 8) + double(16, 8)
-    assert model.count_params() == down + up + (8 * 2 + 2)
-    assert model.output_shape == (None, None, None, 2)
-    assert backend.forward(model)(np.zeros((1, 8, 20, 3), np.float32)).shape == (1, 8, 20, 2)
+    assert model.count_params() == down + up + (8 * 3 + 3)
+    assert model.output_shape == (None, None, None, 3)
+    assert backend.forward(model)(np.zeros((1, 8, 20, 3), np.float32)).shape == (1, 8, 20, 3)
 
 
-def test_a_picture_is_the_same_alone_and_in_a_batch_in_training_and_prediction() -> None:
+def test_a_picture_is_the_same_alone_and_in_a_batch() -> None:
     model = unet.build(Network("classic", 1, 2, 4))
     given = np.random.default_rng(1).normal(size=(3, 16, 16, 1)).astype(np.float32)
     together = backend.forward(model)(given)
     alone = np.concatenate([backend.forward(model)(each[None]) for each in given])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-    training = keras.ops.convert_to_numpy(model(given, training=True))
-    np.testing.assert_allclose(together, training, atol=1e-5)
     assert np.ptp(together) > 0.05
 
 
@@ -115,7 +113,7 @@ def test_a_training_step_descends() -> None:
     step = backend.training_step(model, keras.optimizers.Adam(0.005), dice_bce)
     generator = np.random.default_rng(4)
     given = generator.normal(size=(2, 16, 16, 1)).astype(np.float32)
-    target = np.repeat(given > 0.5, 2, axis=3).astype(np.float32)
+    target = np.repeat(given > 0.5, 3, axis=3).astype(np.float32)
     losses = [step(given, target)[0] for _ in range(40)]
     assert losses[-1] < 0.5 * losses[0]
 
@@ -152,7 +150,7 @@ np.savez(sys.argv[1], losses=losses, output=backend.forward(model)(given), backe
 
 @pytest.mark.parametrize("architecture", ["classic", "blog"])
 def test_both_back_ends_train_alike(architecture: str, tmp_path: Path) -> None:
-    """Each in a process of its own, from the same weights, on the same batches; the running means of the blog's
+    """Each in a process of its own, from the same weights, on the same batches; the running means of the
     normalisation, which no gradient moves, included."""
     results = []
     for name in ("tensorflow", "jax"):
@@ -165,7 +163,7 @@ def test_both_back_ends_train_alike(architecture: str, tmp_path: Path) -> None:
     first, second = results
     assert (str(first["backend"]), str(second["backend"])) == ("tensorflow", "jax")
     moved = [name for name in first if name.startswith("moved")]
-    assert len(moved) == (28 if architecture == "blog" else 0)
+    assert len(moved) == (28 if architecture == "blog" else 20)
     for name in moved:
         assert np.abs(first[name] - 1).max() > 1e-3
         np.testing.assert_allclose(second[name], first[name], rtol=1e-3, atol=1e-4)
