@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stages._contract import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import keras
     import numpy as np
     from tensorboard.summary import Writer
@@ -23,6 +21,7 @@ _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
 _LOSS_WINDOW = 100
 _TILE = 2048
+_METHOD = 2  # another where networks, what they are to predict, or the measure of a look are no longer the same
 
 
 class Validation(NamedTuple):
@@ -31,12 +30,12 @@ class Validation(NamedTuple):
     Attributes:
       names: of the pictures.
       pictures: of each, the image as the network takes it, and the target in the picture's own size.
-      loss: (target, output) -> scalar.
+      loss: by which the best weights are told, a name in `losses.LOSSES`.
     """
 
     names: list[str]
     pictures: list[tuple[np.ndarray, np.ndarray]]
-    loss: Callable[[Any, Any], Any]
+    loss: str
 
 
 class Training:
@@ -67,7 +66,7 @@ class Training:
         self._model, self._optimizer, self._examples, self._validation = model, optimizer, examples, validation
         self._forward = backend.forward(model)
         fixed = {"crop", "batch_size", "loss", "augment", "seed", "validation_fraction"}
-        identity = network._asdict() | params.model_dump(mode="json", include=fixed) | {"data": data}
+        identity = network._asdict() | params.model_dump(mode="json", include=fixed) | {"data": data, "method": _METHOD}
         manner = params.model_dump(
             mode="json", include={"learning_rate", "schedule", "validation_steps", "patience", "max_minutes"}
         )
@@ -145,24 +144,20 @@ class Training:
                 self.save(step)
 
     def _look(self, step: int, board: Writer) -> None:
-        """Scores the weights on the validation pictures, and keeps them if they are the best so far.
-
-        The loss is that of all pixels together: that of single pictures swings where one has next to nothing to find.
-        """
+        """Scores the weights on the validation pictures, and keeps them if they are the best so far."""
         import keras
-        import numpy as np
 
         from segmentation.masks import dice
         from segmentation.unet import prediction
+        from segmentation.unet.losses import Pooled
 
-        overlaps, pixels = [], []
+        overlaps, pooled = [], Pooled()
         for image, truth in self._validation.pictures:
             self._context.stop_point(lambda: self.save(step))
             found = prediction.squash(prediction.picture(self._forward, self._network, image, _TILE), truth.shape[:2])
             overlaps.append(dice(found[..., 0] > 0.5, truth[..., 0] > 0.5))
-            pixels.append([array.reshape(1, 1, -1, truth.shape[2]) for array in (truth, found)])
-        loss = float(self._validation.loss(*(np.concatenate(each, axis=2) for each in zip(*pixels, strict=True))))
-        overlap = sum(overlaps) / len(overlaps)
+            pooled.add(truth, found)
+        loss, overlap = pooled.value(self._validation.loss), sum(overlaps) / len(overlaps)
         losses, looks = self._progress["losses"], self._progress["looks"]
         look = {"step": step, "loss": sum(losses) / len(losses), "validation_loss": loss, "validation_dice": overlap}
         for name in ("validation_loss", "validation_dice"):

@@ -27,7 +27,7 @@ _MOST = 2**16 - 1  # cells that 16 bits number
 class Params(StageParams):
     threshold: float = Field(0.5, gt=0, lt=1)
     """Probability above which a pixel is part of a cell."""
-    min_size: int = Field(30, ge=1)
+    min_size: int = Field(20, ge=1)
     """Smallest cell, pixels; smaller ones are left out."""
     turns: bool = False
     """Predict each picture in 8 reflections and quarter turns, and take the mean: somewhat better, 8 times slower."""

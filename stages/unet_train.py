@@ -20,6 +20,7 @@ INPUTS = {"training": "image-set"}
 OUTPUTS = {"model": "unet-model"}
 
 _MOST_KEPT_OUT = 64
+_CROP = 128  # of the classic network
 
 
 class Params(StageParams):
@@ -41,11 +42,11 @@ class Params(StageParams):
     """Dice, binary cross-entropy, or their sum. Left out: the sum, for the blog's network dice."""
     augment: bool = True
     """Flip, turn, stretch and bend crops, and change their grey values, at random."""
-    learning_rate: float = Field(0.002, gt=0, allow_inf_nan=False)
+    learning_rate: float = Field(0.003, gt=0, allow_inf_nan=False)
     """Of the Adam optimiser."""
     schedule: Literal["constant", "cosine"] = "cosine"
     """Keep the learning rate, or let it fall to 0 along a cosine, at max_steps or max_minutes."""
-    max_steps: int = Field(5000, ge=1)
+    max_steps: int = Field(8500, ge=1)
     """Steps of gradient descent, counted from the first start of this training."""
     max_minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Stop after so many minutes of training, if max_steps are not reached before. How far that gets depends on the
@@ -54,7 +55,8 @@ class Params(StageParams):
     """Share of the pictures, at least one and at most 64, that is kept out of training, to tell which weights are
     best."""
     validation_steps: int = Field(250, ge=1)
-    """Look at these pictures every so many steps; the model has the weights that did best there."""
+    """Look at these pictures every so many steps; the model has the weights that did best there. The network's
+    normalisation settles in the first 150 steps: looks before that tell little."""
     patience: int = Field(20, ge=1)
     """Stop when so many looks in a row have not found better weights."""
     seed: int = Field(1, ge=0, lt=2**32)
@@ -80,11 +82,16 @@ class Params(StageParams):
                 f"crop is {self.crop}, but a depth of {self.depth} needs a multiple of {2**self.depth}; "
                 f"set it to {-(-self.crop // 2**self.depth) * 2**self.depth}"
             )
+        elif self.batch_size == 1 and (self.crop or _CROP) == 2**self.depth:
+            raise ValueError(
+                f"batch_size is 1, and of a crop of {2**self.depth} a depth of {self.depth} leaves one pixel, of which "
+                "normalisation would leave nothing; set one of them otherwise"
+            )
         return self
 
     def resolved(self) -> Self:
         """With what is left out as it comes with the architecture."""
-        ours: dict[str, Any] = {"crop": 128, "squash": False, "batch_size": 4, "loss": "dice+bce"}
+        ours: dict[str, Any] = {"crop": _CROP, "squash": False, "batch_size": 4, "loss": "dice+bce"}
         if self.architecture == "blog":
             ours = {"crop": 256, "squash": True, "batch_size": 12, "loss": "dice"}
         return self.model_copy(update={name: value for name, value in ours.items() if getattr(self, name) is None})
@@ -112,11 +119,11 @@ def run(params: Params, context: Context) -> None:
 
     fit = squash if network.squash else np.asarray
     used, looked_at, names = [], [], [pictures[i].name for i in kept_out]
-    for number, (image, target, cells) in enumerate(_prepared(pictures, network)):
+    for number, (image, target, middles) in enumerate(_prepared(pictures, network)):
         if number in kept_out:
             looked_at.append((fit(image), target))
         else:
-            used.append((fit(image), fit(target), cells))
+            used.append((fit(image), fit(target), middles))
 
     keras.utils.set_random_seed(params.seed)
     model = unet.build(network)
@@ -125,10 +132,9 @@ def run(params: Params, context: Context) -> None:
     assert params.batch_size
     assert params.loss
     examples = Examples(images, targets, centres, params.crop, params.batch_size, generator, augment=params.augment)
-    loss = losses.LOSSES[params.loss]
     optimizer = keras.optimizers.Adam(params.learning_rate)
-    train = backend.training_step(model, optimizer, loss)
-    validation = Validation(names, looked_at, loss)
+    train = backend.training_step(model, optimizer, losses.LOSSES[params.loss])
+    validation = Validation(names, looked_at, params.loss)
     training = Training(params, network, model, optimizer, examples, validation, data, context)
     start = training.resume()
     context.message(
@@ -179,7 +185,7 @@ def _labels(picture: Picture) -> np.ndarray:
 
 
 def _prepared(pictures: list[Picture], network: Network) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Normalised image, target, and centres of cells, of each picture.
+    """Normalised image, target, and where crops may be near a cell, of each picture.
 
     The list is empty in the end, as nobody needs it any more.
     """
@@ -191,6 +197,8 @@ def _prepared(pictures: list[Picture], network: Network) -> Iterator[tuple[np.nd
 
     while pictures:
         picture = pictures.pop(0)
-        target = instances.targets(_labels(picture))[..., : unet.outputs(network)]
-        image = normalise(picture.image, network.channels)
-        yield image, np.ascontiguousarray(target), instances.centres(_labels(picture))
+        labels = _labels(picture)
+        target = np.ascontiguousarray(instances.targets(labels)[..., : unet.outputs(network)])
+        # Where whole pictures are squashed there is nothing to choose.
+        middles = np.zeros((0, 2)) if network.squash else instances.centres(labels)
+        yield normalise(picture.image, network.channels), target, middles

@@ -9,13 +9,14 @@ import numpy as np
 
 from segmentation.unet import augmentation
 
-_NEAR_A_CELL = 0.5
+_NEAR_A_CELL = 0.5  # share of the crops
+_AWAY = 1 / 3  # of a crop's side: how far its middle is from that of the cell, at most, along each axis
 
 
 class Examples:
     """Random crops of random pictures; where a picture is smaller than a crop, it is continued by reflection.
 
-    Half of them are near a cell, any cell of the picture: in wide background most would have none.
+    Half of them are near a cell, any cell of the picture, if it has one: in wide background most would have none.
 
     Args:
       images: (y, x, channels) float32 each, normalised.
@@ -66,7 +67,7 @@ class Examples:
         spare = np.array(shape) - self._size
         room = np.maximum(spare, 0)
         if len(centres) and self._generator.random() < _NEAR_A_CELL:
-            near = self._generator.choice(centres) + self._generator.uniform(-self._size / 3, self._size / 3, 2)
+            near = self._generator.choice(centres) + self._size * self._generator.uniform(-_AWAY, _AWAY, 2)
             start = np.clip(np.rint(near - (self._size - 1) / 2), 0, room)
         else:
             start = self._generator.integers(room + 1)

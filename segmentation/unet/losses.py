@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 Loss = Callable[[Any, Any], Any]
@@ -23,7 +24,11 @@ def dice(target: Any, output: Any) -> Any:
     axes = (0, 1, 2)
     both = ops.sum(target * output, axes)
     either = ops.sum(target, axes) + ops.sum(output, axes)
-    return ops.mean(1 - (2 * both + _SMOOTH) / (either + _SMOOTH))
+    return ops.mean(_dice(both, either))
+
+
+def _dice(both: Any, either: Any) -> Any:
+    return 1 - (2 * both + _SMOOTH) / (either + _SMOOTH)
 
 
 def bce(target: Any, output: Any) -> Any:
@@ -41,3 +46,28 @@ def dice_bce(target: Any, output: Any) -> Any:
 
 
 LOSSES: dict[str, Loss] = {"dice": dice, "bce": bce, "dice+bce": dice_bce}
+
+
+class Pooled:
+    """The losses of pictures of any sizes taken together, as if they were one batch.
+
+    The loss of single pictures swings where one has next to nothing to find. Sums are in double precision: of millions
+    of pixels, single precision loses the small probabilities.
+    """
+
+    def __init__(self) -> None:
+        self._both, self._either, self._entropy, self._count = 0.0, 0.0, 0.0, 0
+
+    def add(self, target: np.ndarray, output: np.ndarray) -> None:
+        """Takes a picture in; both (y, x, k), from 0 to 1."""
+        t, p = target.astype(np.float64), output.astype(np.float64)
+        self._both = self._both + (t * p).sum((0, 1))
+        self._either = self._either + (t + p).sum((0, 1))
+        p = np.clip(p, _NEVER, 1 - _NEVER)
+        self._entropy -= float((t * np.log(p) + (1 - t) * np.log(1 - p)).sum())
+        self._count += t.size
+
+    def value(self, name: str) -> float:
+        """The loss of this name in `LOSSES`, of all that was taken in."""
+        parts = {"dice": float(np.mean(_dice(self._both, self._either))), "bce": self._entropy / self._count}
+        return sum(parts[part] for part in name.split("+"))

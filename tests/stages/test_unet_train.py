@@ -166,6 +166,9 @@ def test_every_parameter_reaches_what_it_is_for(
         self: Examples, images: Any, targets: Any, centres: Any, size: int, number: int, rng: Any, augment: bool
     ) -> None:
         crops.append((size, number, augment))
+        for target, near in zip(targets, centres, strict=True):
+            assert all(target[tuple(np.rint(place).astype(int))][0] for place in near)  # discs have them inside
+        assert sum(len(near) for near in centres) > 8
         fresh(self, images, targets, centres, size, number, rng, augment)
 
     def training_step(model: Any, optimizer: Any, total: Any) -> Any:
@@ -197,7 +200,7 @@ def test_every_parameter_reaches_what_it_is_for(
     )
     assert crops == [(24, 3, augment)]
     np.testing.assert_allclose([rate for _, rate in used], rates, rtol=1e-4)
-    target, output = np.random.default_rng(1).uniform(0.1, 0.9, (2, 1, 3, 3, 2)).astype(np.float32)
+    target, output = np.random.default_rng(1).uniform(0.1, 0.9, (2, 1, 3, 3, 3)).astype(np.float32)
     assert float(used[0][0](target, output)) == pytest.approx(float(LOSSES[loss](target, output)))
     assert [step for step, _ in looks(events)] == [2, 4]
     assert "on 3 pictures; 3 more are for validation" in events.messages()[0]
@@ -304,6 +307,20 @@ def test_another_training_starts_over(training: Path, tmp_path: Path) -> None:
     assert "from step 0 to 2" in start
 
 
+def test_a_state_of_an_earlier_method_is_set_aside(
+    training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_unet_training, "_METHOD", 1)
+    train(training, tmp_path, max_steps=2)
+    monkeypatch.undo()
+    assert "(method changed)" in train(training, tmp_path, max_steps=2).messages()[0]
+
+
+def test_by_default_there_are_looks_enough_to_stop_early() -> None:
+    params = unet_train.Params()
+    assert params.patience * params.validation_steps < 0.75 * params.max_steps
+
+
 def test_what_is_left_out_and_the_same_in_words_are_one_training(training: Path, tmp_path: Path) -> None:
     few: dict[str, Any] = {"depth": 1, "width": 2, "max_steps": 1}
     for params in (few, few | {"crop": 128, "batch_size": 4, "loss": "dice+bce", "squash": False, "max_steps": 2}):
@@ -403,6 +420,7 @@ def test_sets_that_teach_nothing_are_refused(
         ({"architecture": "blog", "depth": 5}, "depth is 5, but the blog's network has its own; leave depth out"),
         ({"architecture": "blog", "width": 8}, "width is 8, but the blog's network has its own; leave width out"),
         ({"architecture": "blog", "batch_size": 1}, "batch_size is 1, but the blog's .*; set it to 2 or more"),
+        ({"batch_size": 1, "depth": 7}, "batch_size is 1, and of a crop of 128 a depth of 7 leaves one pixel"),
         ({"squash": True}, "squash is for architecture: blog; the classic network takes pictures of any size"),
         ({"validation_fraction": 0.0}, "greater than 0"),
         ({"max_minutes": 0.0}, "greater than 0"),

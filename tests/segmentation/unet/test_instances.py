@@ -66,6 +66,32 @@ def test_touching_cells_come_apart(channels: int) -> None:
     assert pieces.max() == 2  # so that there was something to take apart
 
 
+def rod(angle: float, radius: float) -> np.ndarray:
+    """A mask, (y, x): the pixels that near a line 40 long."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH] - np.reshape((30, 45), (2, 1, 1))
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    return np.hypot(np.maximum(np.abs(along) - 20, 0), across) < radius
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("angle", [0, 0.3, np.pi / 4, 1.2])
+def test_a_long_cell_is_one_cell(channels: int, angle: float) -> None:
+    """Along its ridge the distance is level, but for what pixels do to it."""
+    assert instances.cells(instances.targets(rod(angle, 5))[..., :channels]).max() == 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("apart", "number"), [(8, 1), (12, 1), (21, 2), (23, 2)])
+def test_a_neck_makes_two_of_one_however_large(channels: int, apart: int, number: int) -> None:
+    """Two equal hills, one piece in each channel: a shallow saddle is no neck, in discs of twice the size neither."""
+    for size in (1, 2):
+        places = [(size * y, size * x) for y, x in ((15, 15), (15, 15 + apart))]
+        y, x = np.mgrid[: 30 * size, : 60 * size]
+        mask = np.min([np.hypot(y - cy, x - cx) for cy, cx in places], axis=0) < 12 * size
+        found = instances.cells(instances.targets(mask.astype(int))[..., :channels])
+        assert found.max() == number
+
+
 def test_a_straight_cut_that_no_shape_shows_is_found_where_it_is_predicted() -> None:
     labels = np.zeros((20, 40), int)
     labels[4:16, 5:20], labels[4:16, 20:35] = 1, 2
