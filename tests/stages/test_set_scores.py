@@ -98,6 +98,7 @@ def test_figures_of_the_set_and_of_each_picture(run_stage, truth: Path, found: P
         "average_precision_0.50": report["average_precision"]["0.50"],
         "mean_average_precision": report["mean_average_precision"],
         "count_error": 0,
+        "count_error_pooled": 0,
     }
     assert [event["path"] for event in result.reported("artifact")] == ["pictures.csv"]
     out = capsys.readouterr().out
@@ -163,6 +164,7 @@ def test_the_count_error_is_the_mean_of_the_pictures(run_stage, tmp_path: Path, 
     result = run_stage("evaluate", {"segmentation": tmp_path / "s.h5", "labels": truth})
     report = json.loads(result["metrics"].read_text())
     assert report["count_error"] == pytest.approx((0 + 2 / 4 + 3 / 4) / 3)
+    assert report["count_error_pooled"] == pytest.approx((0 + 2 + 3) / 12)
     assert report["average_precision"]["0.50"] == pytest.approx((1 + 2 / 4 + 1 / 4) / 3)
 
 
@@ -174,6 +176,7 @@ def test_cells_found_where_there_are_none_are_counted_apart(run_stage, tmp_path:
     result = run_stage("evaluate", {"segmentation": found, "labels": tmp_path / "t2.h5"})
     report = json.loads(result["metrics"].read_text())
     assert report["count_error"] == pytest.approx((0 + 2 / 2) / 2)
+    assert report["count_error_pooled"] == pytest.approx((0 + 4 + 2) / (4 + 0 + 2))
     assert (report["pictures_without_truth_cells"], report["cells_in_pictures_without"]) == (1, 4)
     with open(result["metrics"].with_name("pictures.csv"), newline="") as file:
         assert [row["count_error"] for row in csv.DictReader(file)] == ["0.0000", "", "1.0000"]
@@ -184,9 +187,9 @@ def test_no_truth_cell_at_all(run_stage, tmp_path: Path, found: Path, capsys) ->
     write_set(tmp_path / "t2.h5", [Picture(n, np.zeros(s, np.uint8), np.zeros(s, np.int32)) for n, s in SIZES.items()])
     result = run_stage("evaluate", {"segmentation": found, "labels": tmp_path / "t2.h5"})
     report = json.loads(result["metrics"].read_text())
-    assert report["count_error"] is None
+    assert report["count_error"] is report["count_error_pooled"] is None
     assert (report["pictures_without_truth_cells"], report["cells_in_pictures_without"]) == (3, 12)
-    assert "count_error" not in {event["name"] for event in result.reported("metric")}
+    assert not {"count_error", "count_error_pooled"} & {event["name"] for event in result.reported("metric")}
     assert f"count error {'-':>31}   of the number" in capsys.readouterr().out
 
 
