@@ -51,5 +51,8 @@ def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
             model.set_weights([file[name][...] for name in sorted(file)])
     except (OSError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{folder}: is not a model that unet-train wrote ({reason}); name its model/ folder") from None
+        raise InputError(
+            f"{folder}: is not a model that this version's unet-train wrote ({reason}); name its model/ folder, or "
+            "train again"
+        ) from None
     return network, model

@@ -198,7 +198,7 @@ def test_what_is_no_model_is_refused(
             del file["000"]
     elif damage == "no json":
         (model / "network.json").write_text("depth: 4")
-    with pytest.raises(InputError, match=r"model: is not a model that unet-train wrote .*; name its model/ folder"):
+    with pytest.raises(InputError, match=r"model: is not a model that this version's .*; name its model/ folder, or"):
         run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": model})
 
 
