@@ -114,9 +114,11 @@ def test_a_training_that_was_stopped_twice_ends_with_the_same_model(
     told = re.findall(
         r"training on CPU \(tensorflow\), from step (\d+) to 100", (folder / "train" / "log.txt").read_text()
     )
-    first, second, third, fourth = map(int, told)  # the first is of the run that was copied
+    first, second, *later = map(int, told)  # the first is of the run that was copied
     assert (first, second) == (0, 0)
-    assert 0 < third < fourth < 100
+    assert len(later) in (1, 2)  # where the second signal comes late, the training is over by then
+    assert 0 < later[0] <= later[-1] < 100
+    assert later == sorted(set(later))
     assert "segment: skipped (nothing changed)" in ended.out or "segment: runs" not in ended.out
     one, other = (path / "train" / "model" / "weights.h5" for path in (folder, both.local))
     assert one.read_bytes() == other.read_bytes()
