@@ -316,11 +316,6 @@ def test_a_state_of_an_earlier_method_is_set_aside(
     assert "(method changed)" in train(training, tmp_path, max_steps=2).messages()[0]
 
 
-def test_by_default_there_are_looks_enough_to_stop_early() -> None:
-    params = unet_train.Params()
-    assert params.patience * params.validation_steps < 0.75 * params.max_steps
-
-
 def test_what_is_left_out_and_the_same_in_words_are_one_training(training: Path, tmp_path: Path) -> None:
     few: dict[str, Any] = {"depth": 1, "width": 2, "max_steps": 1}
     for params in (few, few | {"crop": 128, "batch_size": 4, "loss": "dice+bce", "squash": False, "max_steps": 2}):
@@ -410,22 +405,3 @@ def test_sets_that_teach_nothing_are_refused(
     write_set(tmp_path / "odd.h5", change(pictures))
     with pytest.raises(InputError, match=f"odd.h5: {words}"):
         train(tmp_path / "odd.h5", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("params", "words"),
-    [
-        ({"crop": 100}, "crop is 100, but a depth of 4 needs a multiple of 16; set it to 112"),
-        ({"architecture": "blog", "crop": 128}, "crop is 128, but the blog's network takes 256 x 256; leave crop out"),
-        ({"architecture": "blog", "depth": 5}, "depth is 5, but the blog's network has its own; leave depth out"),
-        ({"architecture": "blog", "width": 8}, "width is 8, but the blog's network has its own; leave width out"),
-        ({"architecture": "blog", "batch_size": 1}, "batch_size is 1, but the blog's .*; set it to 2 or more"),
-        ({"batch_size": 1, "depth": 7}, "batch_size is 1, and of a crop of 128 a depth of 7 leaves one pixel"),
-        ({"squash": True}, "squash is for architecture: blog; the classic network takes pictures of any size"),
-        ({"validation_fraction": 0.0}, "greater than 0"),
-        ({"max_minutes": 0.0}, "greater than 0"),
-    ],
-)
-def test_settings_are_refused_before_anything_is_read(params: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        unet_train.Params.parse(params)
