@@ -23,7 +23,7 @@ SHORTER = {
     "tissue.size_xyz": [96, 96, 24],
     "unseen.size_xyz": [72, 72, 20],
     "partitions.min_size": 50,
-    "train.max_steps": 100,
+    "train.max_steps": 200,
     "train.schedule": "constant",
     "train.learning_rate": 0.003,
     "segment.box_xyz": {"start": [20, 20, 4], "size": [32, 32, 12]},
@@ -88,7 +88,7 @@ def test_the_same_is_not_nothing(both: Both) -> None:
     score = json.loads((both.docker / "score" / "metrics.json").read_text())
     assert score["objects"] > 0
     log = (both.docker / "train" / "log.txt").read_text()
-    assert "training on CPU (tensorflow), from step 0 to 100" in log
+    assert "training on CPU (tensorflow), from step 0 to 200" in log
     reports = {path.name: json.loads((path / "run.json").read_text())["engine"]["name"] for path in both[:2]}
     assert reports == {"docker": "docker", "local": "local"}
 
@@ -100,26 +100,25 @@ def test_a_training_that_was_stopped_twice_ends_with_the_same_model(
     folder = real.work / "stopped"
     shutil.copytree(both.docker, folder)
     arguments = (*DEMO, "--engine", "docker", "--workdir", "stopped")
-    before, more = events(folder, "progress"), ("--force", "train")
+    more, of = ("--force", "train"), "progress"
     for number in (signal.SIGINT, signal.SIGTERM):
+        before = events(folder, of)
         process = real.house.start(*arguments, *more)
-        wait_for(lambda seen=before: events(folder, "progress") > seen, 60)
+        wait_for(lambda kind=of, seen=before: events(folder, kind) > seen, 60)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (130, "floodrunner: interrupted; run again to go on\n"), out
         assert real.containers() == []
-        before, more = events(folder, "progress"), ()
+        more, of = (), "message"  # as soon as it starts: by the next progress, 2 s on, it may be over
     ended = real.house(*arguments, seconds=200)
     assert ended.code == 0, ended.err
     told = re.findall(
-        r"training on CPU \(tensorflow\), from step (\d+) to 100", (folder / "train" / "log.txt").read_text()
+        r"training on CPU \(tensorflow\), from step (\d+) to 200", (folder / "train" / "log.txt").read_text()
     )
     first, second, *later = map(int, told)  # the first is of the run that was copied
     assert (first, second) == (0, 0)
-    # Where the second signal comes late, the training is over by then: `out` is of that process.
-    assert len(later) == (1 if "train: done" in out else 2)
-    assert 0 < later[0] <= later[-1] < 100
-    assert later == sorted(set(later))
+    third, fourth = later
+    assert 0 < third < fourth < 200
     assert "segment: skipped (nothing changed)" in ended.out or "segment: runs" not in ended.out
     one, other = (path / "train" / "model" / "weights.h5" for path in (folder, both.local))
     assert one.read_bytes() == other.read_bytes()
