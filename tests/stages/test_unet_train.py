@@ -264,42 +264,6 @@ def test_killed_and_continued_from_the_last_save_is_undisturbed(
     same_weights(tmp_path / "straight", tmp_path / "killed")
 
 
-def test_the_best_weights_are_kept_and_training_stops_early(training: Path, tmp_path: Path) -> None:
-    """A learning rate that only makes things worse after a while."""
-    events = train(
-        training, tmp_path, max_steps=400, validation_steps=5, patience=3, learning_rate=0.2, schedule="constant"
-    )
-    found = looks(events)
-    losses = [loss for _, loss in found]
-    best = losses.index(min(losses))
-    assert len(losses) == best + 1 + 3 < 80
-    assert f"stopped after {found[-1][0]} of 400 steps: 3 looks in a row found nothing better" in events.messages()
-    about = json.loads((tmp_path / "partial" / "model" / "network.json").read_text())
-    assert about["step"] == found[best][0]
-
-    # The model is what it was at that step: trained no further, the last look is the best.
-    train(training, tmp_path / "to the best", max_steps=found[best][0], validation_steps=5, learning_rate=0.2,
-          schedule="constant", patience=100)  # fmt: skip
-    same_weights(tmp_path, tmp_path / "to the best")
-
-
-def test_more_patience_goes_on(training: Path, tmp_path: Path) -> None:
-    params: dict[str, Any] = {"max_steps": 60, "validation_steps": 5, "learning_rate": 0.2, "schedule": "constant"}
-    ended = looks(train(training, tmp_path, patience=1, **params))[-1][0]
-    assert ended < 60
-    assert not looks(train(training, tmp_path, patience=1, **params))  # all done
-    messages = train(training, tmp_path, patience=100, **params).messages()
-    assert messages[0] == "going on with patience 1 -> 100"
-    assert f"from step {ended} to 60" in messages[1]
-
-
-def test_minutes_are_a_limit_too(training: Path, tmp_path: Path) -> None:
-    events = train(training, tmp_path, max_steps=10**6, max_minutes=0.03)
-    assert any("max_minutes, 0.03, are over" in text for text in events.messages())
-    assert looks(events)  # even if that is between two looks
-    assert (tmp_path / "partial" / "model" / "weights.h5").exists()
-
-
 def test_another_training_starts_over(training: Path, tmp_path: Path) -> None:
     train(training, tmp_path, max_steps=2)
     aside, start = train(training, tmp_path, max_steps=2, width=5).messages()[:2]
