@@ -27,7 +27,7 @@ def predict(side: int, tile: int) -> dict[str, Any]:
 
     keras.utils.set_random_seed(1)
     network = Network("classic", 1, 4, 16)
-    forward = backend.forward(unet.build(network))
+    forward = backend.forward(unet.folded(network, unet.build(network)))
     image = np.random.default_rng(1).random((side, side, 1)).astype(np.float32)
     picture(forward, network, image, tile)
     start, cpu = time.perf_counter(), time.process_time()

@@ -42,11 +42,12 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     from segmentation import backend
     from segmentation.unet import instances, prediction
+    from segmentation.unet import network as unet
     from segmentation.unet.normalisation import normalise
     from stages import _image_sets, _unet_models
 
     network, model = _unet_models.read_model(context.inputs["model"])
-    compiled = backend.forward(model)
+    compiled = backend.forward(unet.folded(network, model))
     context.message(f"predicting on {backend.device()} ({backend.name()})")
     finished = _Finished(params, network, model, context)
     listed: list[tuple[str, Cell]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from skimage.transform import resize
 
-from segmentation.unet.network import BLOG_SIZE, Network, multiple, reach
+from segmentation.unet.network import BLOG_SIZE, Network, margin, multiple
 from segmentation.unet.tiling import Forward, Tiles, overlap, predict
 
 _BLOG_MARGIN = 32
@@ -38,9 +38,9 @@ def tiles(network: Network, tile: int) -> Tiles:
     """
     if network.architecture == "blog":
         return Tiles(1, BLOG_SIZE, BLOG_SIZE, _BLOG_MARGIN)
-    unit, margin = multiple(network), reach(network)
-    least = -(-2 * overlap(unit, margin) // unit)
-    return Tiles(unit, unit, max(tile // unit, least) * unit, margin)
+    unit, edge = multiple(network), margin(network)
+    least = -(-2 * overlap(unit, edge) // unit)
+    return Tiles(unit, unit, max(tile // unit, least) * unit, edge)
 
 
 def squash(image: np.ndarray, shape: tuple[int, ...] = (BLOG_SIZE, BLOG_SIZE)) -> np.ndarray:

@@ -21,8 +21,8 @@ class Tiles(NamedTuple):
       multiple: what the sides of the network's input must be multiples of; tiles start at multiples of it, so that
         the network's grid is the same in each.
       shortest, longest: side of a tile, multiples of it.
-      margin: how wide an edge of a tile does not count. Where it is no less than how far the network sees, the
-        result is, up to rounding, that of the whole picture in one piece.
+      margin: how wide an edge of a tile does not count. Where the network gives no wider an edge of a tile otherwise
+        than in the whole picture, the result is, up to rounding, that of the picture in one piece.
     """
 
     multiple: int

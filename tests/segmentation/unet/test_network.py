@@ -85,26 +85,45 @@ def test_a_picture_is_the_same_alone_and_in_a_batch() -> None:
     assert np.ptp(together) > 0.05
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-def test_nothing_changes_beyond_the_reach(depth: int) -> None:
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_a_part_is_predicted_as_in_the_whole_but_for_the_margin(depth: int) -> None:
     network = Network("classic", 1, depth, 4)
-    model, reach = unet.build(network), unet.reach(network)
-    side = 2 * reach + 4 * unet.multiple(network)
-    given = np.random.default_rng(2).normal(size=(1, side, side, 1)).astype(np.float32)
-    forward = backend.forward(model)
-    before, furthest = forward(given), 0
-    for offset in range(unet.multiple(network)):
-        changed, at = given.copy(), side // 2 + offset
-        changed[0, at, at] += 100
-        differs = np.abs(forward(changed) - before)[0].max(-1) > 1e-7
-        rows = np.flatnonzero(differs.any(1))
-        furthest = max(furthest, at - rows.min(), rows.max() - at)
-    assert 0.6 * reach < furthest < reach
+    keras.utils.set_random_seed(depth)
+    forward, unit, margin = backend.forward(unet.build(network)), unet.multiple(network), unet.margin(network)
+    given = np.random.default_rng(2).normal(size=(1, unit, 2 * margin + 8 * unit, 1)).astype(np.float32)
+    inside = np.s_[2 * unit : -2 * unit]
+    outside = np.ones(given.shape[2], bool)
+    outside[inside] = False
+    given[:, :, outside] *= 100  # so that the little that comes from far away shows
+    differs = np.abs(forward(given)[:, :, inside] - forward(given[:, :, inside]))[0].max((0, 2)) > 1e-6
+    same = np.flatnonzero(~differs)
+    assert np.ptp(same) + 1 == len(same)
+    assert margin - 4 <= same[0] < margin
+    assert margin - 4 <= len(differs) - 1 - same[-1] < margin
 
 
-def test_the_blogs_network_has_no_reach() -> None:
-    with pytest.raises(ValueError, match="sees its whole input"):
-        unet.reach(unet.blog(squash=False))
+def test_in_the_blogs_network_every_pixel_sees_all_others() -> None:
+    with pytest.raises(ValueError, match="no part of a picture is as in the whole"):
+        unet.margin(unet.blog(squash=False))
+
+
+@pytest.mark.parametrize(("channels", "depth"), [(1, 1), (3, 3)])
+def test_the_network_without_its_normalisation_predicts_the_same(channels: int, depth: int) -> None:
+    network = Network("classic", channels, depth, 4)
+    model, generator = unet.build(network), np.random.default_rng(6)
+    model.set_weights([w + generator.uniform(-0.2, 0.2, w.shape) * (w.ndim == 1) for w in model.get_weights()])
+    before, plain = model.get_weights(), unet.folded(network, model)
+    given = generator.normal(size=(2, 24, 40, channels)).astype(np.float32)
+    expected, found = backend.forward(model)(given), backend.forward(plain)(given)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert all(map(np.array_equal, model.get_weights(), before))
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in plain.layers)
+
+
+def test_the_blogs_network_keeps_its_normalisation() -> None:
+    model = unet.build(unet.blog(squash=True))
+    assert unet.folded(unet.blog(squash=True), model) is model
 
 
 def test_a_training_step_descends() -> None:
