@@ -33,7 +33,7 @@ class Params(StageParams):
     """Predict each picture in 8 reflections and quarter turns, and take the mean: somewhat better, 8 times slower."""
     tile: int = Field(2048, ge=1)
     """Longest side of a tile, pixels; larger pictures are cut, and take longer for each pixel: a seventh at 2048, half
-    at 1024. It is a wish: a network of depth 4 takes tiles of 512 at least, each further level doubles that. At a width
+    at 1024. It is a wish: a network of depth 4 takes tiles of 448 at least, each further level doubles that. At a width
     of 16, 2048 takes some 2 GB of memory, 1024 some 1.2 GB."""
     opacity: float = Field(0.35, ge=0, le=1)
     """Of the colours in the overlays."""
