@@ -14,10 +14,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _measure import labels, measure, publish
 
-from segmentation.coordinates import balanced, coordinates
-from segmentation.partitions import partition
-from segmentation.tfrecord import gzipped_records
-from stages._tables import write_coordinates
+from segmentation.ffn.coordinates import balanced, coordinates
+from segmentation.ffn.partitions import partition
+from segmentation.ffn.tfrecord import gzipped_records
+from stages.storage.coordinates import write_coordinates
 
 MARGIN = (24, 24, 24)
 WRITTEN = 200_000

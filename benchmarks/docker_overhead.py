@@ -21,9 +21,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _measure import ROOT, publish
 
-from runner import docker_api, images
-from runner.engines import Job
 from runner.engines import docker as docker_engine
+from runner.engines.base import Job
+from runner.engines.docker import client, images
 from runner.errors import UserError
 
 ROUNDS, STEPS = 9, 6
@@ -55,7 +55,7 @@ def docker_run(folder: Path) -> list[str]:
     written = json.loads((folder / "job.json").read_text())
     job = Job(folder.name, written["stage"], {}, {}, {}, folder, False, False, 0, "", "")
     chosen = docker_engine.settings(job, gpu=False)
-    arguments = ["docker", "--host", docker_api.address(), "run", "--rm", "--read-only", "--init"]
+    arguments = ["docker", "--host", client.address(), "run", "--rm", "--read-only", "--init"]
     arguments += [
         f"--user={chosen['user']}",
         f"--workdir={chosen['working_dir']}",
@@ -129,7 +129,7 @@ def main() -> None:
         found = measure(Path(folder))
     reference = statistics.median(found["docker run"])
     load = f"load {os.getloadavg()[1]:.1f}"
-    engine = f"Docker {docker_api.info()['ServerVersion']}, {load}"
+    engine = f"Docker {client.info()['ServerVersion']}, {load}"
     publish("docker_overhead", engine, [row(what, seconds, reference) for what, seconds in found.items()], shape=None)
 
 

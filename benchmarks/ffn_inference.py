@@ -62,13 +62,15 @@ class Timed:
 
 def infer(folder: Path) -> dict[str, Any]:
     """Runs the step on what `prepare` has written."""
+    from contract.job import Job
+    from contract.stage import Context
     from segmentation import backend
-    from stages import _contract, ffn_infer
+    from stages import ffn_infer
 
     timed: list[Timed] = []
     compiled = backend.forward
     backend.forward = lambda model: timed.append(Timed(compiled(model))) or timed[0]  # type: ignore[func-returns-value]
-    job = _contract.Job(
+    job = Job(
         stage="ffn-infer",
         params={},
         inputs={"image": str(folder / "image.h5"), "model": str(folder / "model")},
@@ -77,7 +79,7 @@ def infer(folder: Path) -> dict[str, Any]:
     )
     events = io.StringIO()
     settings = {"image_mean": 131.0, "image_stddev": 62.0, "reflect_border": False}
-    ffn_infer.run(ffn_infer.Params.parse(settings), _contract.Context(job, events))
+    ffn_infer.run(ffn_infer.Params.parse(settings), Context(job, events))
     (run,) = timed
     step, network, alone = np.array(run.blocks).T
     ours, bare = BLOCK / np.median(step), BLOCK / np.median(alone)
@@ -112,7 +114,7 @@ def prepare(folder: Path) -> str:
     """Writes image and model; returns what they are."""
     from segmentation.ffn import checkpoint
     from segmentation.ffn import network as ffn
-    from stages import _models, _volumes
+    from stages.storage import ffn_models, volumes
 
     network = ffn.Network(DEPTH, FEATURES, FOV, DELTAS)
     real = ROOT.parent / "shared" / "data" / "snemi3d"
@@ -130,8 +132,8 @@ def prepare(folder: Path) -> str:
         weights["seed_update/conv0_a/weights"][1, 1, 1, 0, :2] = [1, -1]  # bright, dark
         weights["seed_update/conv0_b/weights"][1, 1, 1] = np.eye(FEATURES)
         weights["seed_update/conv_lom/weights"][0, 0, 0, :2, 0] = [12, -12]
-    _models.write_model(folder / "model", network, weights, 1)
-    _volumes.write_volume(folder / "image.h5", "image", image, _volumes.Place())
+    ffn_models.write_model(folder / "model", network, weights, 1)
+    volumes.write_volume(folder / "image.h5", "image", image, volumes.Place())
     return "SNEMI3D, 7-million-step model" if real.is_dir() else "made-up tubes, a network that follows what is bright"
 
 

@@ -14,7 +14,7 @@ from runner.errors import Interrupted, StepFailed, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.run import Setting
+    from runner.execution.setting import Setting
 
 _DONE, _BAD_INPUT, _BUG, _INTERRUPTED = 0, 2, 3, 130  # as in stages._contract, which would load pydantic
 
@@ -63,8 +63,8 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
     """Run a pipeline; steps that nothing has changed for are skipped."""
     import time
 
-    from runner import run as running
-    from runner import summary
+    from runner.execution import run as running
+    from runner.terminal import summary
 
     started = time.monotonic()
     setting = _setting(pipeline, engine, **options)
@@ -78,8 +78,9 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
 @_pipeline_options
 def plan(pipeline: str, engine: str, **options: Any) -> None:
     """Say what a run would do, step by step, and why; nothing is started or written."""
-    from runner import run as running
-    from runner import skip, words
+    from runner import words
+    from runner.execution import run as running
+    from runner.execution import skip
 
     setting = _setting(pipeline, engine, **options)
     decisions = running.decisions(setting.plan, setting.engine, setting.root)
@@ -99,7 +100,7 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
 @click.option("--markdown", is_flag=True, help="The whole reference, as in docs/pipeline-reference.md.")
 def stages(name: str | None, markdown: bool) -> None:
     """List the stages; with NAME, its ports and parameters."""
-    from runner import reference, registry
+    from runner.pipeline import reference, registry
 
     known = registry.scan()
     if markdown:
@@ -112,10 +113,12 @@ def stages(name: str | None, markdown: bool) -> None:
 @click.argument("target", metavar="[RUN]", required=False)
 def status(target: str | None) -> None:
     """Say how a run stands. RUN is a run folder or a pipeline file; by default the newest in runs/."""
-    from runner import folders, record, summary
+    from runner.execution import folders
+    from runner.terminal import summary
+    from runner.workdir.lock import holder
 
     workdir, run = folders.find(target)
-    alone = record.holder(workdir) is None
+    alone = holder(workdir) is None
     _print(summary.status(workdir, run, [each for each in folders.left_behind(workdir) if each.at_work and alone]))
 
 
@@ -125,8 +128,8 @@ def status(target: str | None) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on as long as the run does.")
 def logs(step: str, target: str | None, follow: bool) -> None:
     """Print what a step has written. RUN as for `status`."""
-    from runner import folders
-    from runner import follow as following
+    from runner.execution import folders
+    from runner.terminal import follow as following
 
     workdir, run = folders.find(target)
     following.print_log(workdir, folders.step_folder(workdir, run, step), follow)
@@ -138,10 +141,12 @@ def logs(step: str, target: str | None, follow: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clean(target: str, state: bool, yes: bool) -> None:
     """Remove what a run has made. RUN as for `status`."""
-    from runner import folders, record, words
+    from runner import words
+    from runner.execution import folders
+    from runner.workdir.lock import lock
 
     workdir, run = folders.find(target)
-    with record.lock(workdir, "floodrunner clean"):
+    with lock(workdir, "floodrunner clean"):
         paths, left = folders.removable(workdir, state), folders.left_behind(workdir)
         if not paths and not left:
             click.echo(f"{words.here(workdir)}: nothing to remove; --state removes training state as well")
@@ -186,8 +191,8 @@ def build_images(
     cpu: bool, gpu: bool, backend: str | None, base_image: str | None, network: str, no_cache: bool
 ) -> None:
     """Build the images that the docker engine runs steps in."""
-    from runner import build as building
-    from runner import registry
+    from runner.build import image as building
+    from runner.pipeline import registry
 
     wanted, notes = building.choose(cpu, gpu, backend)
     _print(notes)
@@ -207,8 +212,8 @@ def import_ffn(request: str, bounding_box: str | None, output: str | None) -> No
     import shlex
     from pathlib import Path
 
-    from runner import import_ffn as importing
     from runner import wsl
+    from runner.google_ffn import pipeline as importing
 
     path = Path(wsl.here(request))
     read = importing.read(path, bounding_box)
@@ -239,19 +244,23 @@ def _setting(
 ) -> Setting:
     from pathlib import Path
 
-    from runner import engines, folders, record, registry, spec, wsl
-    from runner import plan as planning
-    from runner import run as running
+    from runner import engines, wsl
+    from runner.execution import folders
+    from runner.execution.setting import Setting
+    from runner.pipeline import plan as planning
+    from runner.pipeline import registry, spec
+    from runner.pipeline.options import Options
+    from runner.workdir import records
 
     if engine not in ("auto", *engines.NAMES):
         raise UserError(f"--engine {engine}: there is no such engine; choose one of auto, {', '.join(engines.NAMES)}")
     read, known = spec.load(Path(wsl.here(pipeline))), registry.scan()
     folder = _folder(workdir) if workdir else folders.default(read.spec.name)
-    planned = planning.make(read, known, folder, planning.Options(inputs, sets, force, start))
-    former = record.former_engine(planned.workdir, [step.id for step in planned.steps])
+    planned = planning.make(read, known, folder, Options(inputs, sets, force, start))
+    former = records.former_engine(planned.workdir, [step.id for step in planned.steps])
     jobs = [planned.job(step) for step in planned.steps]
     name, chosen, reason = engines.choose(engine, jobs, known.root, former)
-    return running.Setting(read, planned, name, chosen, reason, known.root, ["floodrunner", *sys.argv[1:]])
+    return Setting(read, planned, name, chosen, reason, known.root, ["floodrunner", *sys.argv[1:]])
 
 
 def _folder(workdir: str) -> Path:
@@ -290,12 +299,12 @@ def _main() -> int:
     except (KeyboardInterrupt, click.Abort):  # not in a run: there is nothing to go on with
         return _say("interrupted", _INTERRUPTED)
     except BrokenPipeError:  # `floodrunner status | head`
-        from runner.display import hush
+        from runner.terminal.display import hush
 
         hush(sys.stdout)
         return _DONE
     except OSError as error:
-        from stages._contract import disk_trouble
+        from contract.disk import disk_trouble
 
         text = disk_trouble(error, "the run folder")
         return _say(text, _BAD_INPUT) if text else _bug(error)

@@ -77,3 +77,10 @@ def clahe(section: np.ndarray, block: int = 127, max_slope: float = 1.5) -> np.n
     bins = 256
     # scikit-image's limit is the share of the block in one bin; a flat histogram, slope 1, has 1 / bins.
     return np.rint(equalize_adapthist(section, block, max_slope / bins, bins) * 255).astype(np.uint8)
+
+
+def displayed(image: np.ndarray) -> np.ndarray:
+    """A picture as people look at it: (y, x) uint8, the greys between the 0.1th and the 99.9th percentile spread."""
+    grey = image if image.ndim == 2 else luminance(image)
+    low, high = np.percentile(grey, [0.1, 99.9])
+    return np.rint(np.clip((grey - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from skimage.util import map_array
 
-from segmentation._threads import Progress, on_blocks
+from segmentation.threads import Progress, on_blocks
 
 _BLOCK = (32, 128, 256)
 """Voxels worked on at once; with their surroundings they take some 50 MB per thread at usual distances."""

@@ -14,32 +14,22 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import IO
 
-from stages import _contract
-from stages._contract import (
-    BAD_INPUT,
-    BUG,
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    Context,
-    InputError,
-    Job,
-    StageError,
-    StageParams,
-    Stopped,
-)
+from contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
+from contract.disk import disk_trouble
+from contract.job import EVENTS_FILE, JOB_FILE, Job
+from contract.stage import Context, InputError, StageError, StageParams, Stopped
 
 _ORPHAN_GRACE_S = 20
 
 
 def main(folder: Path) -> int:
-    job = Job.model_validate_json((folder / _contract.JOB_FILE).read_bytes())
+    job = Job.model_validate_json((folder / JOB_FILE).read_bytes())
     code, text = DONE, ""
     try:
-        with open(folder / _contract.EVENTS_FILE, "a", encoding="utf-8") as events:
+        with open(folder / EVENTS_FILE, "a", encoding="utf-8") as events:
             context = Context(job, events)
             code, text = _run(job, context)
-            context.emit("end", status=_contract.STATUS[code], message=text)
+            context.emit("end", status=STATUS[code], message=text)
     except OSError as error:  # a full disk, maybe only when closing writes once more what could not be written
         if code == DONE:
             code, text = _disk_trouble(error, folder)
@@ -97,7 +87,7 @@ def _bug(error: Exception) -> tuple[int, str]:
 
 
 def _disk_trouble(error: OSError, folder: Path) -> tuple[int, str]:
-    text = _contract.disk_trouble(error, folder)
+    text = disk_trouble(error, folder)
     return _bug(error) if text is None else (BAD_INPUT, text)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages._contract import StageError
+from contract.stage import StageError
 
 if TYPE_CHECKING:
     import numpy as np

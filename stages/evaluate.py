@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from stages._contract import Context, InputError, StageParams, split_dataset
-
-if TYPE_CHECKING:
-    from segmentation.metrics import Score
+from contract.ports import split_dataset
+from contract.stage import Context, InputError, StageParams
 
 INPUTS = {"segmentation": "labels|image-set", "labels": "labels|image-set"}
 OUTPUTS = {"metrics": "json"}
-
-TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented left out"}
 
 
 class Params(StageParams):
@@ -31,93 +25,17 @@ def run(params: Params, context: Context) -> None:
             "score pictures against pictures, and volumes against volumes"
         )
     if of_pictures:
-        from stages._set_scores import score_sets
+        from stages.reports.picture_scores import score_sets
 
         score_sets(context)
     else:
-        _score_volumes(context)
+        from stages.reports.volume_scores import score_volumes
+
+        score_volumes(context)
 
 
 def _is_set(path: str) -> bool:
-    from stages._image_sets import is_set
+    from stages.storage.image_sets import is_set
 
     file, dataset = split_dataset(path)
     return dataset is None and is_set(file)
-
-
-def _score_volumes(context: Context) -> None:
-    import json
-
-    from segmentation import metrics
-    from stages._labels import check_labels, read_box, slabs
-    from stages._volumes import open_volume
-
-    segmentation_path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
-    with open_volume(segmentation_path) as (segmentation, place), open_volume(truth_path) as (truth, truth_place):
-        check_labels(segmentation_path, segmentation)
-        check_labels(truth_path, truth)
-        shape = segmentation.shape
-        start = tuple(a - b for a, b in zip(place.offset, truth_place.offset, strict=True))
-        if any(a < 0 or a + n > m for a, n, m in zip(start, shape, truth.shape, strict=True)):
-            raise InputError(
-                f"{segmentation_path}: its box, {_box(shape, place.offset)}, is not inside that of the truth, "
-                f"{_box(truth.shape, truth_place.offset)} ({truth_path}); score it against labels of the same sections"
-            )
-        inside = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
-        parts = []
-        for z in slabs(shape):
-            at_truth = (slice(z.start + start[0], z.stop + start[0]), inside[1], inside[2])
-            segments = read_box(segmentation_path, segmentation, (z, slice(None), slice(None)))
-            parts.append(metrics.overlaps(segments, read_box(truth_path, truth, at_truth)))
-            context.progress(z.stop, shape[0], "sections")
-    table = metrics.combine(parts)
-    labelled = table.truth != 0
-    if not labelled.any():
-        raise InputError(
-            f"{truth_path}: no voxel is labelled in the box of the segmentation, {_box(shape, place.offset)}; "
-            "segment a box that has ground truth, or leave this step out"
-        )
-    scores = {
-        "unsegmented_as_background": metrics.score(table, ignore_unsegmented=False),
-        "unsegmented_ignored": metrics.score(table, ignore_unsegmented=True),
-    }
-    counts = {
-        "objects": metrics.objects(table.segment),
-        "truth_objects": metrics.objects(table.truth),
-        "truth_voxels": int(table.voxels[labelled].sum()),
-        "truth_voxels_unsegmented": int(table.voxels[labelled & (table.segment == 0)].sum()),
-    }
-    report = {name: score._asdict() for name, score in scores.items()} | counts
-    context.outputs["metrics"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(_table(scores, counts))
-    if not counts["objects"]:
-        context.message("the segmentation has no object: its score says nothing")
-    context.metric("adapted_rand_error", scores["unsegmented_as_background"].adapted_rand_error)
-    context.metric("adapted_rand_error (unsegmented left out)", scores["unsegmented_ignored"].adapted_rand_error)
-    context.metric("objects", counts["objects"])
-    context.metric("truth_objects", counts["truth_objects"])
-
-
-def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:
-    rows = [
-        ("adapted Rand error", "adapted_rand_error", "0 is perfect, 1 the worst"),
-        ("precision", "precision", "low: neurons are merged"),
-        ("recall", "recall", "low: neurons are split"),
-        ("variation of information, split", "vi_split", "bits, 0 is perfect"),
-        ("variation of information, merge", "vi_merge", "bits, 0 is perfect"),
-    ]
-    lines = [" " * 33 + "".join(f"{TITLES[name]:>26}" for name in scores)]
-    for title, field, note in rows:
-        values = (getattr(score, field) for score in scores.values())
-        lines.append(f"{title:<33}" + "".join(f"{'-' if v is None else f'{v:.4f}':>26}" for v in values) + f"   {note}")
-    share = counts["truth_voxels_unsegmented"] / counts["truth_voxels"]
-    lines.append(
-        f"{counts['objects']} objects, {counts['truth_objects']} in the truth; "
-        f"{share:.1%} of {counts['truth_voxels']:,} voxels with ground truth are unsegmented"
-    )
-    return "\n".join(lines)
-
-
-def _box(shape: tuple[int, ...], offset: tuple[int, ...]) -> str:
-    size, start = (" x ".join(map(str, v[::-1])) for v in (shape, offset))
-    return f"{size} voxels at {start} (x, y, z)"

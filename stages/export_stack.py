@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import h5py
     import numpy as np
 
-    from stages._volumes import Place
+    from stages.storage.volumes import Place
 
 INPUTS = {"volume": "image|labels", "image": "image?"}
 OUTPUTS = {"sections": "sections"}
@@ -39,9 +39,9 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from segmentation._threads import processors
-    from stages._labels import slabs
-    from stages._volumes import open_volume, read_part
+    from segmentation.threads import processors
+    from stages.storage.labels import slabs
+    from stages.storage.volumes import open_volume, read_part
 
     folder = context.outputs["sections"]
     with open_volume(context.inputs["volume"]) as (volume, place), _image_at(volume, place, context) as image:
@@ -77,7 +77,7 @@ def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[
     Raises:
       InputError: if the volume does not lie inside the image, or is an image itself.
     """
-    from stages._volumes import open_volume, read_part
+    from stages.storage.volumes import open_volume, read_part
 
     if "image" not in context.inputs:
         yield None
@@ -112,7 +112,7 @@ def _painter(
         if params.style is not None:
             raise InputError(f"style: {params.style} is for labels, but {path} is an image; leave style out")
         return lambda section, _: section
-    from stages._labels import check_labels
+    from stages.storage.labels import check_labels
 
     check_labels(path, volume)
     style = params.style or "ids"
@@ -145,14 +145,14 @@ def _painter(
 
 
 def _is_image(volume: h5py.Dataset) -> bool:
-    from stages._volumes import DATASETS
+    from stages.storage.volumes import DATASETS
 
     return volume.name.rsplit("/", 1)[-1] == DATASETS["image"]
 
 
 def _largest(path: str, volume: h5py.Dataset) -> int:
-    from stages._labels import slabs
-    from stages._volumes import read_part
+    from stages.storage.labels import slabs
+    from stages.storage.volumes import read_part
 
     if volume.dtype.itemsize == 1:
         return 255

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +42,9 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.coordinates import balanced, coordinates
-    from stages._tables import write_coordinates
-    from stages._volumes import read_volume
+    from segmentation.ffn.coordinates import balanced, coordinates
+    from stages.storage.coordinates import write_coordinates
+    from stages.storage.volumes import read_volume
 
     path = context.inputs["partitions"]
     partitions, _ = read_volume(path)
@@ -64,7 +64,7 @@ def run(params: Params, context: Context) -> None:
 
 
 def _write_tfrecord(params: Params, context: Context, shape: tuple[int, int, int], indices: np.ndarray) -> None:
-    from segmentation.tfrecord import gzipped_records
+    from segmentation.ffn.tfrecord import gzipped_records
 
     path = context.output_folder / TFRECORD
     with open(path, "wb") as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages._contract import Context, StageParams
+from contract.stage import Context, StageParams
 
 INPUTS = {"model": "ffn-model"}
 OUTPUTS = {"checkpoint": "ffn-checkpoint"}
@@ -18,9 +18,9 @@ def run(params: Params, context: Context) -> None:
     import json
 
     from segmentation.ffn import checkpoint
-    from stages import _models
+    from stages.storage import ffn_models
 
-    network, weights, step = _models.read_weights(context.inputs["model"])
+    network, weights, step = ffn_models.read_weights(context.inputs["model"])
     folder = context.outputs["checkpoint"]
     folder.mkdir()
     prefix = folder / f"model.ckpt-{step}"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from stages._contract import Context, InputError
-from stages._contract_ffn import FieldOfView
+from contract.ffn import FieldOfView
+from contract.stage import Context, InputError
 
 INPUTS = {"checkpoint": "ffn-checkpoint"}
 OUTPUTS = {"model": "ffn-model"}
@@ -27,7 +27,7 @@ def run(params: Params, context: Context) -> None:
 
     from segmentation.ffn import checkpoint
     from segmentation.ffn import network as ffn
-    from stages import _models
+    from stages.storage import ffn_models
 
     prefix = _choose(Path(context.inputs["checkpoint"]), params.name)
     try:
@@ -40,7 +40,7 @@ def run(params: Params, context: Context) -> None:
         raise InputError(f"{prefix}: has depth {network.depth}, not {params.depth}; leave depth out, or mend it")
     if not all(np.isfinite(array).all() for array in weights.values()):
         raise InputError(f"{prefix}: holds weights that are not numbers: its training diverged; choose an earlier one")
-    _models.write_model(context.outputs["model"], network, weights, step)
+    ffn_models.write_model(context.outputs["model"], network, weights, step)
     context.message(f"{prefix.name}: {step:,} steps, depth {network.depth}, {network.features} features")
 
 

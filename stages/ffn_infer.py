@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
-    from segmentation.ffn.canvas import Attempt, Canvas
     from segmentation.ffn.network import Network, Triple
-    from stages._volumes import Place
+    from stages.storage.volumes import Place
 
 INPUTS = {"image": "image", "model": "ffn-model", "statistics": "json?"}
 OUTPUTS = {"segmentation": "labels"}
 
-STATE_FILE = "inference.h5"
-_SAVE_INTERVAL_S = 300
-_REPORT_INTERVAL_S = 2.0
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Distance = Annotated[int, Field(ge=0)]
@@ -103,9 +97,11 @@ def run(params: Params, context: Context) -> None:
     from segmentation import backend
     from segmentation.ffn import canvas as ffn
     from segmentation.ffn.seeds import peaks
-    from stages import _ffn_files, _models, _volumes
+    from stages.resumable import state
+    from stages.resumable.ffn_inference import STATE_FILE, Inference
+    from stages.storage import ffn_models, subvolumes, volumes
 
-    network, model = _models.read_model(context.inputs["model"])
+    network, model = ffn_models.read_model(context.inputs["model"])
     data = _read(params, network, context)
     context.message(f"looking for seeds in {_sizes(data.image.shape)}")
     seeds = peaks(data.image)
@@ -120,7 +116,12 @@ def run(params: Params, context: Context) -> None:
     )
     context.message(f"segmenting on {backend.device()} ({backend.name()}), {len(seeds)} seeds")
     backend.compute_in_single_precision()
-    work = _Inference(params, network, model, data, seeds, context)
+    identity = {
+        "params": params.model_dump(mode="json"),
+        "network": list(map(str, network)),
+        "data": state.fingerprint(data.image, *model.get_weights()),
+    }
+    work = Inference(identity, seeds, data.image[data.box].size, context)
     forward = work.counted(backend.forward(model))
     canvas = ffn.Canvas(data.image, forward, network.fov, network.deltas, options, data.box)
     with context.saves_on_stop():
@@ -131,134 +132,29 @@ def run(params: Params, context: Context) -> None:
         context.message(
             f"no object of {params.min_segment_size} voxels or more was found; train longer, or lower min_segment_size"
         )
-    _volumes.write_volume(context.outputs["segmentation"], "segmentation", segmentation, data.place)
-    _ffn_files.write_subvolume(context.output_folder, segmentation, canvas.probability[data.box], data.place)
+    volumes.write_volume(context.outputs["segmentation"], "segmentation", segmentation, data.place)
+    subvolumes.write_subvolume(context.output_folder, segmentation, canvas.probability[data.box], data.place)
     origin: Triple = tuple(o - b.start for o, b in zip(data.place.offset, data.box, strict=True))  # type: ignore[assignment]
-    _ffn_files.write_tables(context.output_folder, work.attempts, work.seconds, origin)
+    subvolumes.write_tables(context.output_folder, work.attempts, work.seconds, origin)
     context.artifact(context.output_folder / "objects.csv", "each object: seed, voxels, fields of view")
     context.metric("objects", canvas.max_id)
     context.metric("segmented", round(float((segmentation > 0).mean()), 4))
     context.spent(context.state / STATE_FILE)  # all that it holds is in the result now
 
 
-class _Inference:
-    """The loop over the seeds: progress, and the state to continue from."""
-
-    def __init__(
-        self, params: Params, network: Network, model: keras.Model, data: _Data, seeds: np.ndarray, context: Context
-    ) -> None:
-        from stages import _state
-
-        self.attempts: list[Attempt] = []
-        self.seconds: list[float] = []
-        """How long each attempt took, in all tries of this step."""
-        self._context, self._seeds = context, seeds
-        self._next = self._settled = 0
-        self._claimed, self._voxels = 0, data.image[data.box].size
-        self._fovs = 0
-        self._begun = self._saved = self._reported = self._attempt_begun = time.monotonic()
-        self._save_interval: float = _SAVE_INTERVAL_S
-        self._identity = {
-            "params": params.model_dump(mode="json"),
-            "network": list(map(str, network)),
-            "data": _state.fingerprint(data.image, *model.get_weights()),
-            "program": context.program,
-        }
-
-    def counted(self, forward: Any) -> Any:
-        """The network call, counted; and the place where the state is saved, and where a stop may leave."""
-
-        def call(given: np.ndarray) -> np.ndarray:
-            self._report()
-            if time.monotonic() - self._saved >= self._save_interval:
-                self._save(self._canvas)
-            self._context.stop_point(lambda: self._save(self._canvas))
-            self._fovs += 1
-            output: np.ndarray = forward(given)
-            return output
-
-        return call
-
-    def flood(self, canvas: Canvas) -> None:
-        self._canvas = canvas
-        self._resume(canvas)
-        for attempt in canvas.segment(self._seeds[self._next :]):
-            self._next += 1
-            if attempt is not None:
-                self.attempts.append(attempt)
-                self.seconds.append(round(time.monotonic() - self._attempt_begun, 3))
-                self._claimed += attempt.voxels if attempt.id else 0
-            self._attempt_begun = time.monotonic()
-            self._report()
-        self._save(canvas)  # what follows may fail, on a full disk for one
-
-    def _report(self) -> None:
-        now = time.monotonic()
-        tried, total = self._next, len(self._seeds)
-        if now - self._reported < _REPORT_INTERVAL_S and tried < total:
-            return
-        self._reported = now
-        self._context.metric("objects", self._canvas.max_id, step=tried)
-        self._context.metric("share claimed", round(self._claimed / self._voxels, 4), step=tried)
-        self._context.metric("fields of view per s", round(self._fovs / max(now - self._begun, 1e-3), 1), step=tried)
-        # Seeds that an object has reached cost nothing more: counted with those tried, they tell the time that is left.
-        # An object may come to nothing in the end, but progress is not taken back.
-        self._settled = max(self._settled, tried + self._canvas.settled(self._seeds[tried:]))
-        self._context.progress(self._settled, total, "seeds")
-
-    def _resume(self, canvas: Canvas) -> None:
-        from segmentation.ffn.canvas import Attempt
-        from stages import _state
-
-        saved = _state.load(self._context.state / STATE_FILE)
-        if saved is None:
-            return
-        arrays, values = saved
-        if values["identity"] != self._identity:
-            aside = _state.set_aside(self._context.state)
-            self._context.message(f"the saved state is of another segmentation: kept in state/{aside.name}")
-            return
-        canvas.restore(arrays, values["canvas"])
-        self._next, self.seconds = values["next"], values["seconds"]
-        self.attempts = [
-            Attempt(**each | {"seed": tuple(each["seed"]), "overlapped": tuple(map(tuple, each["overlapped"]))})
-            for each in values["attempts"]
-        ]
-        self._claimed = sum(attempt.voxels for attempt in self.attempts if attempt.id)
-        self._attempt_begun = time.monotonic() - values["attempt_seconds"]
-        self._context.message(f"continuing at seed {self._next} of {len(self._seeds)}, {canvas.max_id} objects")
-
-    def _save(self, canvas: Canvas) -> None:
-        from stages import _state
-
-        begun = time.monotonic()
-        arrays, of_canvas = canvas.state()
-        values: dict[str, Any] = {
-            "identity": self._identity,
-            "canvas": of_canvas,
-            "next": self._next,
-            "attempts": [vars(attempt) for attempt in self.attempts],
-            "seconds": self.seconds,
-            "attempt_seconds": begun - self._attempt_begun,
-        }
-        _state.save(self._context.state / STATE_FILE, arrays, values)
-        self._saved = time.monotonic()
-        self._save_interval = max(_SAVE_INTERVAL_S, 20 * (self._saved - begun))  # at most a twentieth of the time
-
-
 def _read(params: Params, network: Network, context: Context) -> _Data:
     """Reads the box with as much around it as the field of view can see, reflected where the volume ends."""
     import numpy as np
 
-    from stages import _statistics, _volumes
+    from stages.storage import statistics, volumes
 
     path = context.inputs["image"]
     if params.image_mean is not None and params.image_stddev is not None:
         mean, stddev = params.image_mean, params.image_stddev
     else:
-        mean, stddev = _statistics.read_statistics(context.inputs["statistics"])
+        mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     half: Triple = tuple(n // 2 for n in network.fov)  # type: ignore[assignment]  # three of them
-    with _volumes.open_volume(path) as (dataset, place):
+    with volumes.open_volume(path) as (dataset, place):
         start, size = _box(params.box_xyz, dataset.shape, path)
         # Reflection repeats what is inside the border, so it cannot reach further than the volume is deep.
         smallest = [h + 1 for h in half] if params.reflect_border else list(network.fov)
@@ -273,7 +169,7 @@ def _read(params: Params, network: Network, context: Context) -> _Data:
         low = [max(s - r, 0) for s, r in zip(start, rim, strict=True)]
         high = [min(s + n + r, end) for s, n, r, end in zip(start, size, rim, dataset.shape, strict=True)]
         part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        image = _volumes.read_part(path, dataset, *part).astype(np.float32)
+        image = volumes.read_part(path, dataset, *part).astype(np.float32)
     if not np.isfinite(image).all():
         raise InputError(f"{path}: holds values that are not numbers (NaN or infinite); import it with import-images")
     missing = [(r - (s - a), r - (b - s - n)) for r, s, n, a, b in zip(rim, start, size, low, high, strict=True)]

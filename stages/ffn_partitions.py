@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 INPUTS = {"labels": "labels"}
 OUTPUTS = {"volume": "partitions"}
@@ -35,9 +35,9 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    from segmentation.partitions import check_box, partition
-    from stages._labels import read_labels
-    from stages._volumes import open_volume, write_volume
+    from segmentation.ffn.partitions import check_box, partition
+    from stages.storage.labels import read_labels
+    from stages.storage.volumes import open_volume, write_volume
 
     path = context.inputs["labels"]
     radius = params.lom_radius_xyz[::-1]

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
-from stages._contract import Context, InputError
-from stages._contract_ffn import Distance, FieldOfView, Size
+from contract.ffn import Distance, FieldOfView, Size
+from contract.stage import Context, InputError
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
-    from tensorboard.summary import Writer
 
-    from segmentation.coordinates import Coordinates
+    from segmentation.ffn.coordinates import Coordinates
     from segmentation.ffn.network import Network
 
 INPUTS = {"image": "image", "labels": "labels", "coordinates": "table", "statistics": "json"}
 OUTPUTS = {"model": "ffn-model"}
 
-STATE_FILE = "training.h5"
-_SAVE_INTERVAL_S = 300
-_REPORT_INTERVAL_S = 2.0
-_LOSS_WINDOW = 100
 _PIECE = 2**20
 
 
@@ -67,10 +59,11 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from segmentation import backend
-    from segmentation.coordinates import sample
     from segmentation.ffn import network as ffn
-    from segmentation.ffn.training import Examples
-    from stages import _state
+    from segmentation.ffn.coordinates import sample
+    from segmentation.ffn.examples import Examples
+    from stages.resumable import state
+    from stages.resumable.ffn_training import Training
 
     network = ffn.Network(params.depth, params.features, params.fov_xyz[::-1], params.deltas_xyz[::-1])
     data = _read(network, context)
@@ -92,9 +85,9 @@ def run(params: Params, context: Context) -> None:
     )
     table = data.coordinates
     normalisation = np.array([data.mean, data.stddev])
-    identity = _state.fingerprint(data.image, data.labels, normalisation, table.classes, table.starts, table.indices)
+    identity = state.fingerprint(data.image, data.labels, normalisation, table.classes, table.starts, table.indices)
     train = backend.training_step(model, optimizer, ffn.loss)
-    training = _Training(params, network, model, optimizer, examples, identity, context)
+    training = Training(params, network, model, optimizer, examples, identity, context)
     start = training.resume()
     context.message(f"training on {backend.device()} ({backend.name()}), from step {start} to {params.max_steps}")
     with context.saves_on_stop():
@@ -106,18 +99,20 @@ def _read(network: Network, context: Context) -> _Data:
     """Reads the inputs and checks that they fit together, and the network."""
     import numpy as np
 
-    from segmentation.ffn.training import patch_shape
-    from stages import _labels, _statistics, _tables, _volumes
+    from segmentation.ffn.examples import patch_shape
+    from stages.storage import coordinates as tables
+    from stages.storage import statistics, volumes
+    from stages.storage.labels import read_labels
 
-    mean, stddev = _statistics.read_statistics(context.inputs["statistics"])
-    coordinates = _tables.read_coordinates(context.inputs["coordinates"])
-    image, _ = _volumes.read_volume(context.inputs["image"])
+    mean, stddev = statistics.read_statistics(context.inputs["statistics"])
+    coordinates = tables.read_coordinates(context.inputs["coordinates"])
+    image, _ = volumes.read_volume(context.inputs["image"])
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise InputError(
             f"{context.inputs['image']}: holds values that are not numbers (NaN or infinite); "
             "import it with import-images"
         )
-    labels, _ = _labels.read_labels(context.inputs["labels"])
+    labels, _ = read_labels(context.inputs["labels"])
     if not image.shape == labels.shape == coordinates.shape:
         raise InputError(
             f"{context.inputs['image']}: {_sizes(image.shape)}, but the labels are {_sizes(labels.shape)} and the "
@@ -150,104 +145,3 @@ def _room(coordinates: Coordinates) -> list[int]:
 
 def _sizes(shape: tuple[int, ...]) -> str:
     return " x ".join(str(n) for n in shape[::-1]) + " voxels (x, y, z)"
-
-
-class _Training:
-    """The loop around the steps: learning rate, reports, checkpoints, and the state to continue from."""
-
-    def __init__(
-        self,
-        params: Params,
-        network: Network,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        examples: Any,
-        data: str,
-        context: Context,
-    ) -> None:
-        from stages import _training
-
-        self._params, self._network, self._context = params, network, context
-        self._model, self._optimizer, self._examples = model, optimizer, examples
-        # Steps and learning rate may change on the way; with any of these it is another training.
-        fixed = {"depth", "features", "fov_xyz", "deltas_xyz", "batch_size", "augment", "seed"}
-        identity = params.model_dump(mode="json", include=fixed) | {"data": data}
-        manner = params.model_dump(mode="json", include={"learning_rate", "schedule"})
-        self._saved = _training.Saved(context, STATE_FILE, identity, manner)
-
-    def resume(self) -> int:
-        """Continues from the saved state, if there is one of this training; returns the step to go on from."""
-        found = self._saved.load(self._params.max_steps)
-        if found is None:
-            return 0
-        arrays, values = found
-        for i, variable in enumerate(self._variables()):
-            variable.assign(arrays[f"variables/{i}"])
-        self._examples.restore(values["examples"] | {"masks": arrays["masks"]})
-        return int(values["step"])
-
-    def save(self, step: int) -> None:
-        import keras
-
-        arrays = {f"variables/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
-        examples = self._examples.state()
-        arrays["masks"] = examples.pop("masks")
-        self._saved.save(step, arrays, {"examples": examples})
-
-    def loop(self, train: Any, start: int) -> None:
-        from tensorboard.summary import Writer
-
-        board = Writer(str(self._context.state / "tensorboard"))
-        try:
-            self._steps(train, start, board)
-        finally:
-            board.close()
-        if start < self._params.max_steps:
-            self.save(self._params.max_steps)
-        self.write_model(self._context.outputs["model"], self._params.max_steps)
-
-    def _steps(self, train: Any, start: int, board: Writer) -> None:
-        from collections import deque
-
-        from stages import _training
-
-        params, context = self._params, self._context
-        losses: deque[float] = deque(maxlen=_LOSS_WINDOW)
-        begun = reported = saved = time.monotonic()
-        for step in range(start, params.max_steps):
-            self._optimizer.learning_rate.assign(self._learning_rate(step))
-            given, target = self._examples.batch()
-            loss, logits = train(given, target)
-            if loss != loss:
-                raise _training.diverged(step, params.learning_rate)
-            self._examples.update(logits)
-            losses.append(loss)
-            done = step + 1
-            now = time.monotonic()
-            # Seldom enough, in the end, that a fortnight leaves a file one can open.
-            if now - reported >= max(_REPORT_INTERVAL_S, (now - begun) / 5000) or done == params.max_steps:
-                reported = now
-                mean = sum(losses) / len(losses)
-                board.add_scalar("loss", mean, done)
-                context.metric("loss", mean, step=done)
-                context.progress(done, params.max_steps, "steps")
-            if done % params.checkpoint_steps == 0:
-                self.write_model(context.state / "checkpoints" / f"step-{done:08d}", done)
-            context.stop_point(lambda: self.save(done))  # noqa: B023  # called before the loop goes on
-            if now - saved >= _SAVE_INTERVAL_S:
-                saved = now
-                self.save(done)
-
-    def write_model(self, folder: Path, step: int) -> None:
-        from segmentation.ffn import network as ffn
-        from stages import _models
-
-        _models.write_model(folder, self._network, ffn.weights(self._model), step)
-
-    def _learning_rate(self, step: int) -> float:
-        from stages import _training
-
-        return _training.learning_rate(self._params.learning_rate, self._params.schedule, step / self._params.max_steps)
-
-    def _variables(self) -> list[Any]:
-        return [*self._model.trainable_variables, *self._optimizer.variables]

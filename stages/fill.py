@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from stages._contract import Context, StageParams
+from contract.stage import Context, StageParams
 
 INPUTS = {"segmentation": "labels"}
 OUTPUTS = {"segmentation": "labels"}
@@ -21,8 +21,8 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from segmentation.fill import fill, reach
-    from stages._labels import check_labels, read_box, slabs
-    from stages._volumes import create_volume, open_volume
+    from stages.storage.labels import check_labels, read_box, slabs
+    from stages.storage.volumes import create_volume, open_volume
 
     path = context.inputs["segmentation"]
     unclaimed = filled = 0

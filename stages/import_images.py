@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from stages._stack import Stack
+    from stages.readers.stack import Stack
 
 INPUTS = {"stack": "stack"}
 OUTPUTS = {"volume": "image"}
@@ -39,10 +39,10 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from segmentation import contrast
-    from stages._pixels import opaque
-    from stages._sections import open_stack
-    from stages._stack import announce, counted, keep_names, place_of, slabs
-    from stages._volumes import create_volume
+    from stages.readers.forms import opaque
+    from stages.readers.sections import open_stack
+    from stages.readers.stack import announce, counted, place_of, slabs
+    from stages.storage.volumes import create_volume, keep_names
 
     with open_stack(context.inputs["stack"]) as stack:
         _check_form(stack, params)
@@ -72,7 +72,7 @@ def run(params: Params, context: Context) -> None:
 
 
 def _check_form(stack: Stack, params: Params) -> None:
-    from stages._pixels import Form
+    from stages.readers.forms import Form
 
     form, path = stack.form, stack.path
     sections = f"{path}: the sections are {form}"

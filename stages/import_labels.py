@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import h5py
     import numpy as np
 
     from segmentation.labels import Pieces
-    from stages._stack import Stack
-    from stages._volumes import Place
+    from stages.readers.stack import Stack
+    from stages.storage.volumes import Place
 
 INPUTS = {"stack": "stack", "images": "image?"}
 OUTPUTS = {"volume": "labels"}
@@ -41,10 +41,10 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from segmentation.labels import connected_pieces, number_pieces
-    from stages._labels import check_form, ids_of
-    from stages._sections import open_stack
-    from stages._stack import announce, counted, keep_names, slabs
-    from stages._volumes import create_volume
+    from stages.readers.label_pixels import check_form, ids_of
+    from stages.readers.sections import open_stack
+    from stages.readers.stack import announce, counted, slabs
+    from stages.storage.volumes import create_volume, keep_names
 
     with open_stack(context.inputs["stack"]) as stack:
         check_form(f"{stack.path}: the sections are {stack.form}", stack.form)
@@ -82,8 +82,8 @@ def _written(parts: Iterable[np.ndarray], volume: h5py.Dataset) -> Iterator[np.n
 
 def _place(stack: Stack, params: Params, context: Context) -> Place:
     """Where the labels lie: where the images lie, if they are connected. Raises InputError if they do not fit them."""
-    from stages._stack import place_of
-    from stages._volumes import open_volume
+    from stages.readers.stack import place_of
+    from stages.storage.volumes import open_volume
 
     if "images" not in context.inputs:
         return place_of(stack, params.voxel_size_xyz, context)
@@ -113,8 +113,8 @@ def _check_numbers(stack: Stack, image: h5py.Dataset) -> None:
 
     Numbers that have nothing in common (0 to 69 and 1000 to 1069) are another way of counting, and are let through.
     """
-    from stages._section_names import section_numbers
-    from stages._stack import kept_names
+    from stages.readers.names import section_numbers
+    from stages.storage.volumes import kept_names
 
     names = kept_names(image)
     ours, theirs = section_numbers(stack.files or ()), section_numbers(names or ())
@@ -159,7 +159,7 @@ def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> No
 def _check_shift(stack: Stack, labels: h5py.Dataset, context: Context) -> None:
     """Refuses labels whose outlines fit the section before or after better, on a sample of the sections."""
     from segmentation.alignment import shift_of_sections
-    from stages._volumes import open_volume
+    from stages.storage.volumes import open_volume
 
     depth = max(labels.chunks[0], _SAMPLED)  # a chunk is unpacked whole, so its sections come at one price
     starts = range(0, max(1, len(labels) - 2), depth)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
-    from stages._image_sets import Picture
+    from stages.storage.image_sets import Picture
 
 INPUTS = {"images": "pictures", "labels": "pictures"}
 OUTPUTS = {"training": "image-set", "test": "image-set"}
@@ -32,8 +32,8 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    from stages._image_sets import write_set
-    from stages._previews import write_preview
+    from stages.reports.previews import write_preview
+    from stages.storage.image_sets import write_set
 
     pictures = _read(params, context)
     _check_kinds(pictures)
@@ -55,10 +55,10 @@ def _read(params: Params, context: Context) -> list[Picture]:
     from pathlib import Path
 
     from segmentation.contrast import luminance
-    from stages._image_sets import Picture
-    from stages._masks import cells_in, open_masks, read_ids
-    from stages._pairs import pair
-    from stages._pictures import image_of, left_out, open_pictures
+    from stages.readers.masks import cells_in, open_masks, read_ids
+    from stages.readers.pairs import pair
+    from stages.readers.pictures import image_of, left_out, open_pictures
+    from stages.storage.image_sets import Picture
 
     path, mask_path = context.inputs["images"], context.inputs["labels"]
     with open_pictures(path) as pictures, open_masks(mask_path) as masks:
@@ -91,7 +91,7 @@ def _read(params: Params, context: Context) -> list[Picture]:
 
 
 def _tell_empty(pictures: Sequence[Picture], context: Context) -> None:
-    from stages._section_names import some
+    from stages.storage.names import some
 
     empty = [picture.name for picture in pictures if not _cells(picture)]
     if empty:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from stages._contract import VOXELS, Context, InputError, StageParams
+from contract.ports import VOXELS
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from stages._volumes import Place
+    from stages.storage.volumes import Place
 
 INPUTS: dict[str, str] = {}
 OUTPUTS = {"image": "image", "labels": "labels"}
@@ -39,7 +40,7 @@ class Params(StageParams):
 
 def run(params: Params, context: Context) -> None:
     from segmentation.phantom import phantom
-    from stages._volumes import Place, write_volume
+    from stages.storage.volumes import Place, write_volume
 
     place = Place(params.voxel_size_xyz)
     x, y, z = params.size_xyz

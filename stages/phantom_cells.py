@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 INPUTS: dict[str, str] = {}
 OUTPUTS = {"training": "image-set", "test": "image-set"}
@@ -35,8 +35,8 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from segmentation.phantom.nuclei import nuclei
-    from stages._image_sets import Picture, write_set
-    from stages._previews import write_preview
+    from stages.reports.previews import write_preview
+    from stages.storage.image_sets import Picture, write_set
 
     total = params.pictures + params.test_pictures
     made, cells = [], []

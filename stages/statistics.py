@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,8 @@ def run(params: Params, context: Context) -> None:
     import json
 
     from segmentation.statistics import moments
-    from stages._labels import slabs
-    from stages._volumes import open_volume, read_part
+    from stages.storage.labels import slabs
+    from stages.storage.volumes import open_volume, read_part
 
     path = context.inputs["volume"]
     with open_volume(path) as (volume, _):

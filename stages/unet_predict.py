@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from stages._contract import Context, StageParams
+from contract.stage import Context, StageParams
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
     from segmentation.unet.instances import Cell
-    from segmentation.unet.network import Network
-    from stages._image_sets import Picture
+    from stages.storage.image_sets import Picture
 
 INPUTS = {"images": "image-set|pictures", "model": "unet-model"}
 OUTPUTS = {"predicted": "image-set", "labels": "sections"}
@@ -44,12 +42,19 @@ def run(params: Params, context: Context) -> None:
     from segmentation.unet import instances, prediction
     from segmentation.unet import network as unet
     from segmentation.unet.normalisation import normalise
-    from stages import _image_sets, _unet_models
+    from stages.resumable import state
+    from stages.resumable.unet_prediction import Finished
+    from stages.storage import image_sets, unet_models
 
-    network, model = _unet_models.read_model(context.inputs["model"])
+    network, model = unet_models.read_model(context.inputs["model"])
     compiled = backend.forward(unet.folded(network, model))
     context.message(f"predicting on {backend.device()} ({backend.name()})")
-    finished = _Finished(params, network, model, context)
+    identity = {
+        "params": params.model_dump(mode="json", exclude={"opacity"}),  # the overlay is drawn again
+        "network": list(network),
+        "weights": state.fingerprint(*model.get_weights()),
+    }
+    finished = Finished(identity, context)
     listed: list[tuple[str, Cell]] = []
 
     def forward(given: np.ndarray) -> np.ndarray:
@@ -63,7 +68,7 @@ def run(params: Params, context: Context) -> None:
                 given = normalise(image, network.channels)
                 found = prediction.picture(forward, network, given, params.tile, params.turns)
                 labels = instances.cells(found, params.threshold, params.min_size)
-                picture = _image_sets.Picture(name, image, labels, found[..., 0])
+                picture = image_sets.Picture(name, image, labels, found[..., 0])
                 finished.save(picture)
             assert picture.labels is not None
             listed.extend((name, cell) for cell in instances.measure(picture.labels, _grey(image)))
@@ -71,7 +76,7 @@ def run(params: Params, context: Context) -> None:
             yield picture
 
     with context.saves_on_stop():
-        _image_sets.write_set(context.outputs["predicted"], predicted())
+        image_sets.write_set(context.outputs["predicted"], predicted())
     _write_table(listed, context)
     context.metric("cells", len(listed))
     context.artifact(context.output_folder / "overlay", "each picture with its cells in colour")
@@ -82,69 +87,14 @@ def run(params: Params, context: Context) -> None:
     finished.spent()
 
 
-class _Finished:
-    """Pictures that are done: each a file of the state as soon as it is, so that a stop or a kill costs one at most."""
-
-    def __init__(self, params: Params, network: Network, model: keras.Model, context: Context) -> None:
-        from stages import _state
-
-        self._context = context
-        self._identity: dict[str, Any] = {
-            "params": params.model_dump(mode="json", exclude={"opacity"}),  # the overlay is drawn again
-            "network": list(network),
-            "weights": _state.fingerprint(*model.get_weights()),
-            "program": context.program,
-        }
-        self._files: list[Path] = []
-        self._taken_over = False
-
-    def load(self, name: str, image: np.ndarray) -> Picture | None:
-        """The picture as an earlier try has left it; None if it has not, or predicted otherwise."""
-        from stages import _state
-        from stages._image_sets import Picture
-
-        saved = _state.load(self._file(name))
-        if saved is None:
-            return None
-        arrays, values = saved
-        if values["identity"] != self._identity_of(image):
-            aside = _state.set_aside(self._context.state)
-            self._context.message(f"the saved state is of another prediction: kept in state/{aside.name}")
-            return None
-        if not self._taken_over:
-            self._context.message("going on from the pictures that are done already")
-        self._taken_over = True
-        self._files.append(self._file(name))
-        return Picture(name, image, arrays["labels"], arrays["probability"])
-
-    def save(self, picture: Picture) -> None:
-        from stages import _state
-
-        arrays: dict[str, Any] = {"labels": picture.labels, "probability": picture.probability}
-        _state.save(self._file(picture.name), arrays, {"identity": self._identity_of(picture.image)})
-        self._files.append(self._file(picture.name))
-
-    def spent(self) -> None:
-        for file in self._files:
-            self._context.spent(file)
-
-    def _file(self, name: str) -> Path:
-        return self._context.state / f"{name}.h5"
-
-    def _identity_of(self, image: np.ndarray) -> dict[str, Any]:
-        from stages import _state
-
-        return self._identity | {"image": _state.fingerprint(image)}
-
-
 def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
     """Name and image of each picture, reporting progress; a set is read whole, a folder a picture at a time."""
-    from stages import _image_sets
-    from stages._pictures import image_of, open_pictures
+    from stages.readers.pictures import image_of, open_pictures
+    from stages.storage import image_sets
 
     path = context.inputs["images"]
-    if Path(path).suffix == ".h5" and _image_sets.is_set(path):
-        pictures = _image_sets.read_set(path)
+    if Path(path).suffix == ".h5" and image_sets.is_set(path):
+        pictures = image_sets.read_set(path)
         for done, picture in enumerate(pictures, 1):
             yield picture.name, picture.image
             context.progress(done, len(pictures), "pictures")
@@ -167,7 +117,7 @@ def _write_files(picture: Picture, params: Params, context: Context) -> None:
     from PIL import Image
 
     from segmentation.colours import overlay
-    from stages._previews import displayed
+    from segmentation.contrast import displayed
 
     assert picture.labels is not None
     assert picture.probability is not None

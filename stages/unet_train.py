@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages._contract import Context, InputError, StageParams
+from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from segmentation.unet.network import Network
-    from stages._image_sets import Picture
+    from stages.storage.image_sets import Picture
 
 INPUTS = {"training": "image-set"}
 OUTPUTS = {"model": "unet-model"}
@@ -106,16 +106,16 @@ def run(params: Params, context: Context) -> None:
     from segmentation.unet import network as unet
     from segmentation.unet.examples import Examples
     from segmentation.unet.prediction import squash
-    from stages import _state
-    from stages._section_names import some
-    from stages._unet_training import Training, Validation
+    from stages.resumable import state
+    from stages.resumable.unet_training import Training, Validation
+    from stages.storage.names import some
 
     params = params.resolved()
     pictures = _read(context.inputs["training"])
     network = _network(params, pictures)
     generator = np.random.default_rng(params.seed)
     kept_out = _kept_out(len(pictures), params.validation_fraction, generator)
-    data = _state.fingerprint(*(picture.image for picture in pictures), *map(_labels, pictures))
+    data = state.fingerprint(*(picture.image for picture in pictures), *map(_labels, pictures))
 
     fit = squash if network.squash else np.asarray
     used, looked_at, names = [], [], [pictures[i].name for i in kept_out]
@@ -146,7 +146,7 @@ def run(params: Params, context: Context) -> None:
 
 
 def _read(path: str) -> list[Picture]:
-    from stages._image_sets import read_set
+    from stages.storage.image_sets import read_set
 
     pictures = read_set(path)
     for picture in pictures:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from stages import _contract
+from contract.job import Job
+from contract.ports import port_file
+from contract.stage import Context
 
 # A shell has what it starts in the background ignore Ctrl-C, nohup the end of the terminal; and all that these start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,8 +48,8 @@ def run_stage(tmp_path: Path) -> Callable[..., StageResult]:
         stage = import_module(f"stages.{name.replace('-', '_')}")
         folder = tmp_path / f"{name}-{len(list(tmp_path.glob(f'{name}-*')))}"
         folder.mkdir()
-        outputs = {port: folder / _contract.port_file(port, kind) for port, kind in stage.OUTPUTS.items()}
-        job = _contract.Job(
+        outputs = {port: folder / port_file(port, kind) for port, kind in stage.OUTPUTS.items()}
+        job = Job(
             stage=name,
             params=params,
             inputs={port: str(path) for port, path in inputs.items()},
@@ -57,7 +59,7 @@ def run_stage(tmp_path: Path) -> Callable[..., StageResult]:
         events = io.StringIO()
         result = StageResult(outputs)
         try:
-            stage.run(stage.Params.parse(params), _contract.Context(job, events))
+            stage.run(stage.Params.parse(params), Context(job, events))
         finally:
             result.events = [json.loads(line) for line in events.getvalue().splitlines()]
         return result

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"numpy", "scipy", "h5py", "keras", "tensorflow", "jax", "jaxlib", "skimage", "PIL", "tifffile", "tensorboard"}
+PACKAGES = ("contract", "runner", "stages", "segmentation")
 TENSORFLOW_ALLOWED = {"segmentation/backend.py", "segmentation/ffn/checkpoint.py"}
 """The seam, and what only TensorFlow reads."""
 
@@ -44,6 +45,10 @@ def all_imports(file: Path) -> set[str]:
     return set(imported(file, ast.parse(file.read_text(encoding="utf-8"))))
 
 
+STAGES = [file for file in modules("stages") if file.parent.name == "stages" and not file.name.startswith("_")]
+HELPERS = [file for file in modules("stages") if file.parent.name != "stages"]
+
+
 def header_imports(file: Path) -> set[str]:
     """Imports that happen when the module is imported: all but those inside functions and `if TYPE_CHECKING`."""
 
@@ -73,10 +78,13 @@ def loaded(statement: str, *names: str) -> set[str]:
 
 
 @pytest.mark.parametrize("file", modules("runner"), ids=name_of)
-def test_runner_imports_no_numerics_and_of_the_stages_only_the_contract(file: Path) -> None:
-    names = all_imports(file)
-    assert not tops(names) & (HEAVY | {"segmentation"})
-    assert all(name.startswith("stages._contract") for name in names if name.split(".")[0] == "stages")
+def test_runner_imports_no_numerics_and_no_stages(file: Path) -> None:
+    assert not tops(all_imports(file)) & (HEAVY | {"segmentation", "stages"})
+
+
+@pytest.mark.parametrize("file", modules("contract"), ids=name_of)
+def test_contract_is_light_and_imports_nothing_of_ours(file: Path) -> None:
+    assert tops(all_imports(file)) <= {"contract", "pydantic"} | set(sys.stdlib_module_names)
 
 
 @pytest.mark.parametrize("file", [*modules("stages"), *modules("segmentation")], ids=name_of)
@@ -87,22 +95,27 @@ def test_nothing_imports_the_runner(file: Path) -> None:
 @pytest.mark.parametrize("file", modules("segmentation"), ids=name_of)
 def test_numerics_know_no_stages_and_one_seam_to_the_backend(file: Path) -> None:
     names = all_imports(file)
-    assert "stages" not in tops(names)
+    assert not tops(names) & {"stages", "contract"}
     if file.relative_to(ROOT).as_posix() not in TENSORFLOW_ALLOWED:
         assert not tops(names) & {"tensorflow", "jax"}
 
 
-@pytest.mark.parametrize("file", [f for f in modules("stages") if not f.name.startswith("_")], ids=name_of)
+@pytest.mark.parametrize("file", HELPERS, ids=name_of)
+def test_helpers_import_no_stage(file: Path) -> None:
+    """Stages call helpers. Were it also the other way round, nobody could read either on its own."""
+    assert not {f"stages.{stage.stem}" for stage in STAGES} & names_and_parents(file)
+
+
+def test_plug_ins_stand_alone_in_their_folder() -> None:
+    assert {file.name for file in (ROOT / "stages").glob("_*.py")} == {"__init__.py", "__main__.py", "_gpu.py"}
+
+
+@pytest.mark.parametrize("file", STAGES, ids=name_of)
 def test_header_of_a_stage_is_light(file: Path) -> None:
     light = {"pydantic", "annotated_types"} | set(sys.stdlib_module_names)
     names = header_imports(file)
     assert names, "a stage imports at least the contract"
-    assert tops(names) - light <= {"stages"}
-    assert all(name.startswith("stages._contract") for name in names if name.split(".")[0] == "stages")
-
-
-def test_contract_is_light() -> None:
-    assert tops(all_imports(ROOT / "stages" / "_contract.py")) <= {"pydantic", "stages"} | set(sys.stdlib_module_names)
+    assert tops(names) - light == {"contract"}
 
 
 def test_runner_loads_without_numerics() -> None:
@@ -111,8 +124,8 @@ def test_runner_loads_without_numerics() -> None:
 
 
 def test_reading_all_headers_loads_no_numerics() -> None:
-    statement = "from runner import registry; r = registry.scan(); assert r.files; [r.get(n) for n in r.files]"
-    assert loaded(statement, *HEAVY, "segmentation", "stages._contract") == {"stages._contract"}
+    statement = "from runner.pipeline import registry; r = registry.scan(); assert r.files; [r.get(n) for n in r.files]"
+    assert loaded(statement, *HEAVY, "segmentation", "stages") == {"stages"}
 
 
 def test_help_loads_nothing_but_click() -> None:
@@ -139,7 +152,7 @@ def names_and_parents(file: Path) -> set[str]:
     return {".".join(each[:n]) for each in parts for n in range(1, len(each) + 1)}
 
 
-@pytest.mark.parametrize("file", [f for p in ("runner", "stages", "segmentation") for f in modules(p)], ids=name_of)
+@pytest.mark.parametrize("file", [f for package in PACKAGES for f in modules(package)], ids=name_of)
 def test_nothing_is_unpickled(file: Path) -> None:
     """A pickle runs what it holds: no file of a user's may be one."""
     tree = ast.parse(file.read_text(encoding="utf-8"))

@@ -13,8 +13,9 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from stages import _contract
-from stages._contract import PortType, StageParams
+from contract.job import PARTIAL, STATE
+from contract.ports import SUFFIXES, PortType
+from contract.stage import Context, StageParams
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(p for p in (ROOT / "stages").glob("*.py") if not p.name.startswith("_"))
@@ -57,12 +58,12 @@ def test_ports_are_of_known_kinds(stage: ModuleType) -> None:
     for port, text in stage.INPUTS.items():
         assert port.isidentifier()
         assert port == port.lower()
-        assert set(PortType.parse(text).kinds) <= set(_contract.SUFFIXES)
+        assert set(PortType.parse(text).kinds) <= set(SUFFIXES)
     for port, kind in stage.OUTPUTS.items():
         assert port.isidentifier()
         assert port == port.lower()
-        assert port not in (_contract.PARTIAL, _contract.STATE)
-        assert _contract.SUFFIXES[kind] is not None
+        assert port not in (PARTIAL, STATE)
+        assert SUFFIXES[kind] is not None
 
 
 def test_params_are_strict_documented_and_their_defaults_valid(stage: ModuleType) -> None:
@@ -99,7 +100,7 @@ def test_run_takes_params_and_context(stage: ModuleType) -> None:
     signature = inspect.signature(stage.run, eval_str=True)
     assert list(signature.parameters) == ["params", "context"]
     assert signature.parameters["params"].annotation is stage.Params
-    assert signature.parameters["context"].annotation is _contract.Context
+    assert signature.parameters["context"].annotation is Context
     assert signature.return_annotation is None
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import _contract
-from stages._volumes import Place, read_volume, write_volume
+from contract.job import Job
+from contract.ports import port_file
+from contract.stage import Context
+from stages.storage.volumes import Place, read_volume, write_volume
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,15 +29,15 @@ def test_the_stage_in_adding_a_stage_works(tmp_path: Path) -> None:
     labels[0] = 5
     labels[2, 0, 0] = 9
     write_volume(tmp_path / "in.h5", "segmentation", labels, Place())
-    job = _contract.Job(
+    job = Job(
         stage="documented",
         params={},
         inputs={port: str(tmp_path / "in.h5") for port in stage.INPUTS},
-        outputs={port: str(tmp_path / _contract.port_file(port, kind)) for port, kind in stage.OUTPUTS.items()},
+        outputs={port: str(tmp_path / port_file(port, kind)) for port, kind in stage.OUTPUTS.items()},
         state=str(tmp_path / "state"),
     )
     events = io.StringIO()
-    stage.run(stage.Params.parse({"min_size": 40}), _contract.Context(job, events))
+    stage.run(stage.Params.parse({"min_size": 40}), Context(job, events))
     result, _ = read_volume(tmp_path / "segmentation.h5")
     np.testing.assert_array_equal(result, np.where(labels == 5, 5, 0))
     assert json.loads(events.getvalue())["value"] == 1
@@ -64,7 +66,7 @@ def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path, monkeypa
     from click.testing import CliRunner
 
     from runner.cli import cli
-    from runner.spec import load
+    from runner.pipeline.spec import load
 
     monkeypatch.chdir(ROOT)
     stack = tmp_path / "stack"

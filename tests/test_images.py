@@ -15,8 +15,8 @@ from docker.utils import exclude_paths
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from runner import images
-from runner.sources import PACKAGES
+from runner.engines.docker import images
+from runner.fingerprint.code import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILES = ("Dockerfile.cpu", "Dockerfile.gpu")
@@ -142,7 +142,14 @@ def test_a_build_sees_what_it_copies_and_nothing_else() -> None:
 
 
 def test_of_the_source_a_build_sees_what_the_images_label_stands_for(tmp_path: Path) -> None:
-    wanted = {"stages/a.py", "stages/deep/er/b.py", "stages/table.csv", "segmentation/ffn/c.py", "requirements/cpu.txt"}
+    wanted = {
+        "stages/a.py",
+        "stages/deep/er/b.py",
+        "stages/table.csv",
+        "contract/job.py",
+        "segmentation/ffn/c.py",
+        "requirements/cpu.txt",
+    }
     others = {
         "stages/__pycache__/a.cpython-311.pyc",
         "segmentation/ffn/__pycache__/c.cpython-311.pyc",

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runner import machine, record
-from runner.engines import Exit, Job, Left, Running, killed_by
+from contract.job import JOB_FILE, LOG_FILE
+from runner import machine
+from runner.engines.base import Exit, Job, Orphan, Running, killed_by
 from runner.errors import UserError
-from stages import _contract
+from runner.workdir.files import open_own, remove, write_json
 
 _RUNNING, _KERAS = ".running", ".keras"
 _MOST_NAMES = 3
@@ -65,7 +66,7 @@ def notes(jobs: Sequence[Job]) -> list[str]:
     return [f"no GPU found: {', '.join(wanting)} will run on the CPU, which is slower (floodrunner doctor says more)"]
 
 
-def left_behind(workdir: Path) -> list[Left]:
+def left_behind(workdir: Path) -> list[Orphan]:
     """None: a stage leaves by itself when its runner is gone."""
     return []
 
@@ -79,7 +80,7 @@ def reclaim(folder: Path) -> None:
     """A stage whose runner was killed stops by itself; it holds a lock on its folder until then."""
     deadline = time.monotonic() + _ORPHAN_LEAVES_S
     while folder.is_dir():
-        with record.open_own(folder / _RUNNING, "a+b") as file:
+        with open_own(folder / _RUNNING, "a+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
@@ -95,7 +96,7 @@ def reclaim(folder: Path) -> None:
 
 
 def start(job: Job, root: Path) -> Process:
-    record.write_json(job.folder / _contract.JOB_FILE, job.told(gpu=False))
+    write_json(job.folder / JOB_FILE, job.told(gpu=False))
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH")))),
@@ -103,13 +104,13 @@ def start(job: Job, root: Path) -> Process:
         "FLOODRUNNER_STDIN_IS_LIFELINE": "1",
         **keras_settings(job.folder / _KERAS),
     }
-    record.remove(job.folder / _KERAS)  # Keras writes its settings there
+    remove(job.folder / _KERAS)  # Keras writes its settings there
     if not job.gpu:
         # JAX built for CUDA fails where it finds a driver and no device, unless told not to look.
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     with (
-        record.open_own(job.folder / _contract.LOG_FILE, "ab") as log,
-        record.open_own(job.folder / _RUNNING, "wb") as running,
+        open_own(job.folder / LOG_FILE, "ab") as log,
+        open_own(job.folder / _RUNNING, "wb") as running,
     ):
         fcntl.flock(running, fcntl.LOCK_EX)  # inherited: held until the last process of the stage is gone
         process = subprocess.Popen(

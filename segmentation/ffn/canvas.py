@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from segmentation.ffn.mask import logit, quantise_probability
+from segmentation.ffn.logits import logit, quantise_probability
 from segmentation.ffn.movement import Moves, Position, face_maxima
 from segmentation.ffn.network import Triple
 

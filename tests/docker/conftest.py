@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import docker_api
+from runner.engines.docker import client as docker_api
 from runner.errors import UserError
 from tests.runner.conftest import REPOSITORY, House, furnish, wait_for
 from tests.runner.conftest import build as build_house

@@ -15,8 +15,10 @@ import psutil
 import pytest
 from docker.errors import NotFound
 
-from runner import build, builders, images
-from runner import containers as containers_of_runs
+from runner.build import buildkit
+from runner.build import image as building
+from runner.engines.docker import containers as containers_of_runs
+from runner.engines.docker import images
 from tests.docker.conftest import BASE_IMAGE, BUILD, house_label, image_name
 from tests.runner.conftest import House
 
@@ -158,9 +160,9 @@ def test_an_image_that_a_run_may_yet_need_stays(engine: DockerClient, dockyard: 
     assert dockyard(*BUILD, seconds=300).code == 0
     first = engine.images.get(image_name(dockyard))
     gpu = image_name(dockyard).replace(":cpu", ":gpu")
-    others = {containers_of_runs.RUN: "/runs/other", build.NAME_LABEL: "floodrunner-of-another:cpu"}
+    others = {containers_of_runs.RUN: "/runs/other", building.NAME_LABEL: "floodrunner-of-another:cpu"}
     other = engine.containers.create(BASE_IMAGE, labels=others)
-    step = engine.containers.create(BASE_IMAGE, labels={containers_of_runs.RUN: "/runs/demo", build.NAME_LABEL: gpu})
+    step = engine.containers.create(BASE_IMAGE, labels={containers_of_runs.RUN: "/runs/demo", building.NAME_LABEL: gpu})
     try:
         (dockyard.code / "stages" / "slow.py").write_text("")
         assert dockyard(*BUILD).code == 0
@@ -230,7 +232,7 @@ def path_with_buildkit() -> str:
     try:
         while folders:
             os.environ["PATH"] = os.pathsep.join(folders)
-            if builders.buildkit_command():
+            if buildkit.buildkit_command():
                 return os.environ["PATH"]
             del folders[0]
     finally:
@@ -241,7 +243,7 @@ def path_with_buildkit() -> str:
 def test_either_builder_gives_the_same(engine: DockerClient, dockyard: House, builder: str, tmp_path: Path) -> None:
     ended = dockyard(*BUILD, seconds=300)
     assert ended.code == 0, ended.err
-    assert ("BuildKit" if builder == "BuildKit" else builders.CLASSIC) in ended.out.splitlines()[0]
+    assert ("BuildKit" if builder == "BuildKit" else buildkit.CLASSIC) in ended.out.splitlines()[0]
     first = check(engine, dockyard, tmp_path / "first")
     with open(dockyard.code / "segmentation" / "helper.py", "a") as file:
         file.write("MORE = True\n")

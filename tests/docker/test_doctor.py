@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import docker_api, doctor_docker, doctor_gpu, images, machine
-from runner.finding import Finding
+from runner import machine
+from runner.doctor import docker as doctor_docker
+from runner.doctor import gpu as doctor_gpu
+from runner.doctor.finding import Finding
+from runner.engines.docker import client, images
 from tests.docker.conftest import BASE_IMAGE
-from tests.runner.test_doctor import only
+from tests.runner.doctor.test_doctor import only
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -91,7 +94,7 @@ def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine says that it can give containers a GPU, and gives none."""
     from runner.engines import docker
 
-    monkeypatch.setattr(docker_api, "gpu_request", lambda: {"Driver": ""})
+    monkeypatch.setattr(client, "gpu_request", lambda: {"Driver": ""})
     real = docker.settings
     monkeypatch.setattr(docker, "settings", lambda *a, **k: {**real(*a, **k), "device_requests": None})
 
@@ -158,7 +161,7 @@ def test_that_container_has_no_more_rights_than_a_step(root: Path, make_image: C
     look = "user $(id -u):$(id -g), networks $(ls /sys/class/net | tr '\\n' ' '), capabilities $(grep CapEff /proc/self/status | cut -f2), wrote $(touch /x 2>/dev/null && echo yes || echo no)"
     make_image("gpu", f'echo "{{\\"right\\": false, \\"reason\\": \\"{look}; advice\\"}}"; exit 1')
     finding = only(doctor_gpu.in_containers(root))
-    user = "0:0" if docker_api.has_security("rootless") else f"{os.getuid()}:{os.getgid()}"
+    user = "0:0" if client.has_security("rootless") else f"{os.getuid()}:{os.getgid()}"
     assert finding.text == f"GPU in a container: user {user}, networks lo , capabilities 0000000000000000, wrote no"
 
 
@@ -180,7 +183,7 @@ def test_an_engine_that_promises_a_gpu_and_gives_none(
 
     make_image("gpu", "exit 1")
     request = DeviceRequest(driver="none-such", count=-1, capabilities=[["gpu"]])
-    monkeypatch.setattr(docker_api, "gpu_request", lambda: request)
+    monkeypatch.setattr(client, "gpu_request", lambda: request)
     finding = only(doctor_gpu.in_containers(root))
     assert finding.level == "trouble"
     assert finding.text.startswith("a container with the GPU does not start: could not select device driver")

@@ -33,7 +33,7 @@ STAGES = {
         import shutil
         from pathlib import Path
 
-        from stages._contract import Context, InputError, StageParams
+        from contract.stage import Context, InputError, StageParams
 
         INPUTS = {"source": "stack|json", "extra": "json?"}
         OUTPUTS = {"text": "json"}
@@ -67,7 +67,7 @@ STAGES = {
         import time
         from pathlib import Path
 
-        from stages._contract import Context, StageParams
+        from contract.stage import Context, StageParams
 
         INPUTS = {"source": "json?"}
         OUTPUTS = {"count": "json"}
@@ -108,7 +108,7 @@ STAGES = {
         import signal
         from typing import Literal
 
-        from stages._contract import Context, InputError, StageError, StageParams
+        from contract.stage import Context, InputError, StageError, StageParams
 
         INPUTS = {}
         OUTPUTS = {"nothing": "json"}
@@ -138,7 +138,7 @@ STAGES = {
         ''',
     "fill_disk": '''
         """Write much."""
-        from stages._contract import Context, StageParams
+        from contract.stage import Context, StageParams
 
         INPUTS = {}
         OUTPUTS = {"much": "json"}
@@ -258,7 +258,8 @@ def build(folder: Path) -> House:
     (code / "stages").mkdir(parents=True)
     (code / "segmentation").mkdir()
     work.mkdir()
-    for name in ("__init__.py", "__main__.py", "_contract.py"):
+    shutil.copytree(REPOSITORY / "contract", code / "contract", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "__main__.py"):
         shutil.copy(REPOSITORY / "stages" / name, code / "stages" / name)
     for name, text in STAGES.items():
         (code / "stages" / f"{name}.py").write_text(textwrap.dedent(text).lstrip())

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from runner import cli, doctor, follow, machine, record
-from stages import _contract
+from contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
+from runner import cli, doctor, machine
+from runner.terminal import follow
+from runner.workdir import records
 
 if TYPE_CHECKING:
     from conftest import House
@@ -268,7 +270,7 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
         "inputs": {"source": str(folder / "one/text.json")},
         "outputs": {"text": str(folder / "two/partial/text.json")},
         "state": str(folder / "two/state"),
-        "program": record.Parts.model_validate(
+        "program": records.Parts.model_validate(
             json.loads((done.work / "runs/demo/two/step.json").read_text())["parts"]
         ).program(),
         "gpu": False,
@@ -278,7 +280,7 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
 def test_exit_codes_are_those_of_the_contract() -> None:
     """The command line has its own copy: the contract would load pydantic for `--help`."""
     assert (cli._DONE, cli._BAD_INPUT, cli._BUG, cli._INTERRUPTED) == (
-        _contract.DONE, _contract.BAD_INPUT, _contract.BUG, _contract.INTERRUPTED
+        DONE, BAD_INPUT, BUG, INTERRUPTED
     )  # fmt: skip
 
 

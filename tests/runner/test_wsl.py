@@ -14,8 +14,10 @@ import h5py
 import numpy as np
 import pytest
 
-from runner import cli, machine, plan, registry, spec, wsl
+from runner import cli, machine, wsl
 from runner.errors import UserError
+from runner.pipeline import plan, registry, spec
+from runner.pipeline.options import Options
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -64,7 +66,7 @@ def without_wslpath(windows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def make(text: str, *inputs: str) -> plan.Plan:
     Path("p.yaml").write_text(text, encoding="utf-8")
-    return plan.make(spec.load(Path("p.yaml")), registry.scan(), Path("runs/demo"), plan.Options(inputs))
+    return plan.make(spec.load(Path("p.yaml")), registry.scan(), Path("runs/demo"), Options(inputs))
 
 
 def refused(text: str, *inputs: str) -> str:

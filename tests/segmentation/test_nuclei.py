@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from segmentation.detection import average_precision
 from segmentation.phantom import nuclei as module
 from segmentation.phantom.nuclei import Nuclei, nuclei
+from segmentation.scores.detection import average_precision
 
 SEEDS = range(1, 7)
 

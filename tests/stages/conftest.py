@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages._volumes import Place, write_volume
+from stages.storage.volumes import Place, write_volume
 from tests.stages.pairs import SIZES, cells, image, save
 
 SMALL: dict[str, Any] = {"depth": 2, "features": 4, "fov_xyz": [9, 7, 5], "deltas_xyz": [3, 2, 1]}
@@ -19,9 +19,9 @@ PLACE = Place((8.0, 8.0, 30.0))
 @pytest.fixture
 def tissue(tmp_path: Path) -> dict[str, Path]:
     """Inputs of `ffn-train`: two bright tubes along x, 40 x 32 x 20 voxels."""
-    from segmentation.coordinates import coordinates
-    from segmentation.partitions import partition
-    from stages._tables import write_coordinates
+    from segmentation.ffn.coordinates import coordinates
+    from segmentation.ffn.partitions import partition
+    from stages.storage.coordinates import write_coordinates
 
     labels = np.zeros((20, 32, 40), np.uint32)
     labels[4:16, 4:14] = 1

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from skimage.metrics import adapted_rand_error, variation_of_information
 
-from stages._contract import InputError
-from stages._volumes import Place, write_volume
+from contract.stage import InputError
+from stages.storage.volumes import Place, write_volume
 
 
 def volume(path: Path, array: np.ndarray, offset_xyz: tuple[int, int, int] = (0, 0, 0)) -> Path:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from segmentation.coordinates import coordinates
-from stages._contract import InputError
-from stages._tables import read_coordinates
-from stages._volumes import Place, write_volume
+from contract.stage import InputError
+from segmentation.ffn.coordinates import coordinates
 from stages.ffn_coordinates import Params
+from stages.storage.coordinates import read_coordinates
+from stages.storage.volumes import Place, write_volume
 
 
 @pytest.fixture

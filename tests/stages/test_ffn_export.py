@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contract.stage import InputError
 from segmentation.ffn import checkpoint
 from segmentation.ffn import network as ffn
-from stages import _models
-from stages._contract import InputError
+from stages.storage import ffn_models
 
 THEIRS = ffn.Network(depth=1, features=32, fov=(5, 9, 9), deltas=(1, 2, 2))
 
 
 def test_a_model_of_ours_becomes_a_checkpoint(run_stage: Callable[..., Any], tmp_path: Path) -> None:
     weights = ffn.weights(ffn.build(THEIRS))
-    _models.write_model(tmp_path / "model", THEIRS, weights, 12345)
+    ffn_models.write_model(tmp_path / "model", THEIRS, weights, 12345)
     result = run_stage("ffn-export", {"model": tmp_path / "model"})
     assert sorted(path.name for path in result["checkpoint"].iterdir()) == [
         "checkpoint",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contract.stage import InputError
 from segmentation.ffn import checkpoint
 from segmentation.ffn import network as ffn
-from stages import _models
-from stages._contract import InputError
+from stages.storage import ffn_models
 
 SMALL = ffn.Network(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
 GEOMETRY = {"fov_xyz": [9, 9, 5], "deltas_xyz": [2, 2, 1]}
@@ -36,19 +36,19 @@ def folder(tmp_path: Path, weights: dict[str, np.ndarray]) -> Path:
 
 
 def bias(model: Path) -> float:
-    return float(_models.read_weights(model)[1]["seed_update/conv_lom/biases"][0])
+    return float(ffn_models.read_weights(model)[1]["seed_update/conv_lom/biases"][0])
 
 
 def test_the_newest_is_taken_over(run_stage: Callable[..., Any], folder: Path, weights: dict[str, np.ndarray]) -> None:
     result = run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)
-    network, read, step = _models.read_weights(result["model"])
+    network, read, step = ffn_models.read_weights(result["model"])
     assert (network, step) == (SMALL, 1000)
     assert read.keys() == weights.keys()
     for name in weights.keys() - {"seed_update/conv_lom/biases"}:
         np.testing.assert_array_equal(read[name], weights[name])
     assert bias(result["model"]) == 1000
     assert result.reported("message")[0]["text"] == "model.ckpt-1000: 1,000 steps, depth 3, 4 features"
-    _models.read_model(result["model"])
+    ffn_models.read_model(result["model"])
 
 
 def test_the_one_that_is_named_is_taken(run_stage: Callable[..., Any], folder: Path) -> None:

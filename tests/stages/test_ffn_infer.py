@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contract import stage
+from contract.job import Job
+from contract.stage import Context, InputError, Stopped
 from segmentation.ffn import network as ffn
-from stages import _contract, _models, _volumes, ffn_infer
-from stages._contract import InputError, Stopped
+from stages import ffn_infer
+from stages.resumable import ffn_inference
+from stages.resumable.ffn_inference import STATE_FILE
+from stages.storage import ffn_models, volumes
 
 NETWORK = ffn.Network(depth=2, features=2, fov=(5, 7, 7), deltas=(1, 2, 2))
 
@@ -25,12 +30,12 @@ def inputs(tissue: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
     named["seed_update/conv0_a/weights"][1, 1, 1, 0] = [1, -1]  # bright, dark
     named["seed_update/conv0_b/weights"][1, 1, 1] = np.eye(2)
     named["seed_update/conv_lom/weights"][0, 0, 0, :, 0] = [12, -12]
-    _models.write_model(tmp_path / "model", NETWORK, named, 1)
+    ffn_models.write_model(tmp_path / "model", NETWORK, named, 1)
     return {"image": tissue["image"], "model": tmp_path / "model", "statistics": tissue["statistics"]}
 
 
 def truth(tissue: dict[str, Path]) -> np.ndarray:
-    return _volumes.read_volume(tissue["labels"])[0]
+    return volumes.read_volume(tissue["labels"])[0]
 
 
 def test_a_network_that_sees_the_tubes_finds_them(
@@ -39,7 +44,7 @@ def test_a_network_that_sees_the_tubes_finds_them(
     from skimage.metrics import adapted_rand_error
 
     result = run_stage("ffn-infer", inputs, min_segment_size=100)
-    segmentation, place = _volumes.read_volume(result["segmentation"])
+    segmentation, place = volumes.read_volume(result["segmentation"])
     assert segmentation.dtype == np.uint32
     assert place.voxel_size_xyz == (8, 8, 30)
     assert adapted_rand_error(truth(tissue), segmentation)[0] < 0.1
@@ -84,7 +89,7 @@ def test_mean_and_standard_deviation_may_be_given(run_stage: Callable[..., Any],
     same_results(with_port, without)
     darker = {"image_mean": measured["mean"] + 200, "image_stddev": measured["stddev"]}
     other = run_stage("ffn-infer", inputs, min_segment_size=100, **darker)["segmentation"]
-    assert not _volumes.read_volume(other)[0].any()
+    assert not volumes.read_volume(other)[0].any()
 
 
 @pytest.mark.parametrize(
@@ -104,8 +109,8 @@ def test_progress_counts_seeds_that_need_no_object(
     run_stage: Callable[..., Any], inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Objects, share claimed and fields of view per second; progress never goes back, and ends with all seeds."""
-    monkeypatch.setattr(ffn_infer, "_REPORT_INTERVAL_S", 0)
-    monkeypatch.setattr(_contract, "_PROGRESS_INTERVAL_S", 0)
+    monkeypatch.setattr(ffn_inference, "_REPORT_INTERVAL_S", 0)
+    monkeypatch.setattr(stage, "_PROGRESS_INTERVAL_S", 0)
     result = run_stage("ffn-infer", inputs, min_segment_size=100)
     progress = result.reported("progress")
     done = [event["done"] for event in progress]
@@ -123,7 +128,7 @@ def test_reflection_reaches_the_border_and_without_it_a_rim_stays(
     run_stage: Callable[..., Any], inputs: dict[str, Path]
 ) -> None:
     with_it, without = (
-        _volumes.read_volume(run_stage("ffn-infer", inputs, min_segment_size=100, reflect_border=on)["segmentation"])[0]
+        volumes.read_volume(run_stage("ffn-infer", inputs, min_segment_size=100, reflect_border=on)["segmentation"])[0]
         for on in (True, False)
     )
     rim, inner = (slice(4, 16), slice(4, 14), slice(0, 3)), (slice(4, 16), slice(4, 14), slice(3, -3))
@@ -137,7 +142,7 @@ def test_a_box_is_that_part_of_the_volume_and_knows_its_place(
 ) -> None:
     box = {"start": [8, 2, 3], "size": [20, 14, 14]}
     result = run_stage("ffn-infer", inputs, box_xyz=box, min_segment_size=100)
-    segmentation, place = _volumes.read_volume(result["segmentation"])
+    segmentation, place = volumes.read_volume(result["segmentation"])
     assert segmentation.shape == (14, 14, 20)
     assert place.offset_xyz == (8, 2, 3)
     assert (result["segmentation"].parent / "seg-8_2_3.npz").exists()
@@ -172,7 +177,7 @@ def infer(
     **params: Any,
 ) -> list[str]:
     """Runs the stage; `cut(n, save)` is called in place of the n-th stop point. Returns its messages."""
-    job = _contract.Job(
+    job = Job(
         stage="ffn-infer",
         params={},
         inputs={k: str(v) for k, v in inputs.items()},
@@ -182,7 +187,7 @@ def infer(
     )
     folder.mkdir(exist_ok=True)
     events = Events()
-    context = _contract.Context(job, events)  # type: ignore[arg-type]
+    context = Context(job, events)  # type: ignore[arg-type]
     points = 0
 
     def stop_point(save: Callable[[], None]) -> None:
@@ -245,10 +250,10 @@ def killed_half_way(inputs: dict[str, Path], folder: Path, monkeypatch: pytest.M
     """As after kill -9: nothing is saved on the way out, only on the way."""
 
     def cut(point: int, save: Callable[[], None]) -> None:
-        if (folder / "state" / ffn_infer.STATE_FILE).exists():
+        if (folder / "state" / STATE_FILE).exists():
             raise Killed
 
-    monkeypatch.setattr(ffn_infer, "_SAVE_INTERVAL_S", 0)
+    monkeypatch.setattr(ffn_inference, "_SAVE_INTERVAL_S", 0)
     with pytest.raises(Killed):
         infer(inputs, folder, cut, "this code")
     monkeypatch.undo()
@@ -274,17 +279,17 @@ def test_a_state_of_another_segmentation_is_set_aside(
     elif change == "code":
         program = "other code"
     elif change == "image":
-        image, place = _volumes.read_volume(inputs["image"])
+        image, place = volumes.read_volume(inputs["image"])
         image[0, 0, 0] += 1
-        _volumes.write_volume(inputs["image"], "image", image, place)
+        volumes.write_volume(inputs["image"], "image", image, place)
     else:
-        network, model = _models.read_model(inputs["model"])
+        network, model = ffn_models.read_model(inputs["model"])
         weights = ffn.weights(model)
         if change == "weights":
             weights["seed_update/conv_lom/biases"] += 0.01
         else:
             network = network._replace(deltas=(1, 1, 1))
-        _models.write_model(inputs["model"], network, weights, 1)
+        ffn_models.write_model(inputs["model"], network, weights, 1)
     told = infer(inputs, tmp_path / "run", program=program, **params)
     assert "the saved state is of another segmentation: kept in state/set-aside-1" in told
     assert not any("continuing" in text for text in told)
@@ -346,7 +351,7 @@ def test_a_damaged_image_is_refused(run_stage: Callable[..., Any], inputs: dict[
 
 def test_nothing_found_is_said(run_stage: Callable[..., Any], inputs: dict[str, Path]) -> None:
     result = run_stage("ffn-infer", inputs, min_segment_size=10**6)
-    assert not _volumes.read_volume(result["segmentation"])[0].any()
+    assert not volumes.read_volume(result["segmentation"])[0].any()
     assert any("no object of 1000000 voxels or more" in m["text"] for m in result.reported("message"))
 
 
@@ -373,17 +378,17 @@ def test_boxes_that_do_not_fit(
 def test_a_volume_smaller_than_the_field_of_view_is_refused(
     run_stage: Callable[..., Any], inputs: dict[str, Path]
 ) -> None:
-    image, place = _volumes.read_volume(inputs["image"])
-    _volumes.write_volume(inputs["image"], "image", image[:2], place)
+    image, place = volumes.read_volume(inputs["image"])
+    volumes.write_volume(inputs["image"], "image", image[:2], place)
     with pytest.raises(InputError, match=r"40 x 32 x 2 voxels .* is too small .* at least 4 x 4 x 3"):
         run_stage("ffn-infer", inputs)
 
 
 def test_nan_in_the_volume_is_refused(run_stage: Callable[..., Any], inputs: dict[str, Path]) -> None:
-    image, place = _volumes.read_volume(inputs["image"])
+    image, place = volumes.read_volume(inputs["image"])
     image = image.astype(np.float32)
     image[3, 4, 5] = np.nan
-    _volumes.write_volume(inputs["image"], "image", image, place)
+    volumes.write_volume(inputs["image"], "image", image, place)
     with pytest.raises(InputError, match=r"image.h5: holds values that are not numbers"):
         run_stage("ffn-infer", inputs)
 

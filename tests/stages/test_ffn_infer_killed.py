@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contract.job import EVENTS_FILE, JOB_FILE, Job
 from segmentation.ffn import network as ffn
-from stages import _contract, _models, _volumes
+from stages.storage import ffn_models, volumes
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 20
@@ -30,20 +31,20 @@ sys.exit(stages.main(Path(sys.argv[1])))
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> _contract.Job:
+def job(tmp_path: Path) -> Job:
     """A network that follows what is bright, slowly: it looks at every voxel or two, some thousand times in all."""
     model = ffn.build(NETWORK)
     named = {name: np.zeros_like(array) for name, array in ffn.weights(model).items()}
     named["seed_update/conv0_a/weights"][1, 1, 1, 0, :2] = [1, -1]  # bright, dark
     named["seed_update/conv0_b/weights"][1, 1, 1] = np.eye(NETWORK.features)
     named["seed_update/conv_lom/weights"][0, 0, 0, :2, 0] = [12, -12]
-    _models.write_model(tmp_path / "model", NETWORK, named, 1)
+    ffn_models.write_model(tmp_path / "model", NETWORK, named, 1)
     image = np.full((24, 56, 72), 60, np.uint8)
     for n in range(4):
         image[2:22, 2 + 14 * n : 12 + 14 * n, 2:70] = 180 + 5 * n
     image = np.clip(image + np.random.default_rng(1).normal(0, 8, image.shape), 0, 255).astype(np.uint8)
-    _volumes.write_volume(tmp_path / "image.h5", "image", image, _volumes.Place())
-    return _contract.Job(
+    volumes.write_volume(tmp_path / "image.h5", "image", image, volumes.Place())
+    return Job(
         stage="ffn-infer",
         params={"image_mean": 120.0, "image_stddev": 60.0, "min_segment_size": 100},
         inputs={"image": str(tmp_path / "image.h5"), "model": str(tmp_path / "model")},
@@ -52,11 +53,11 @@ def job(tmp_path: Path) -> _contract.Job:
     )
 
 
-def start(job: _contract.Job, folder: Path) -> subprocess.Popen[bytes]:
+def start(job: Job, folder: Path) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
     outputs = {"segmentation": str(folder / "out" / "segmentation.h5")}
     mine = job.model_copy(update={"outputs": outputs, "state": str(folder / "state")})
-    (folder / _contract.JOB_FILE).write_text(mine.model_dump_json())
+    (folder / JOB_FILE).write_text(mine.model_dump_json())
     return subprocess.Popen(
         [sys.executable, "-c", SAVING_OFTEN, str(folder)],
         cwd=ROOT,
@@ -67,7 +68,7 @@ def start(job: _contract.Job, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def said(folder: Path) -> str:
-    events = folder / _contract.EVENTS_FILE
+    events = folder / EVENTS_FILE
     return events.read_text() if events.exists() else ""
 
 
@@ -76,7 +77,7 @@ def assert_same(folder: Path, straight: Path) -> None:
         assert (folder / "out" / name).read_bytes() == (straight / "out" / name).read_bytes(), name
 
 
-def test_killed_at_twenty_random_moments_the_result_is_the_undisturbed_one(job: _contract.Job, tmp_path: Path) -> None:
+def test_killed_at_twenty_random_moments_the_result_is_the_undisturbed_one(job: Job, tmp_path: Path) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     assert start(job, straight).wait(300) == 0, (straight / "log.txt").read_text()
     with open(straight / "out" / "objects.csv", newline="") as file:

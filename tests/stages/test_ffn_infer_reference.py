@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from segmentation.ffn import canvas
-from stages import _volumes
+from stages.storage import volumes
 
 CROP = (48, 96, 96)
 
@@ -70,7 +70,7 @@ def test_result_is_that_of_google_ffn(
     """
     theirs = shared / "snemi3d"
     sections = [np.array(Image.open(theirs / "images" / f"{z:04d}.png"))[:96, :96] for z in range(48)]
-    _volumes.write_volume(tmp_path / "image.h5", "image", np.stack(sections), _volumes.Place())
+    volumes.write_volume(tmp_path / "image.h5", "image", np.stack(sections), volumes.Place())
     geometry = {"fov_xyz": [33, 33, 17], "deltas_xyz": [8, 8, 4], "depth": 9}
     model = run_stage("ffn-import", {"checkpoint": theirs / "checkpoint"}, **geometry)["model"]
     inputs = {"image": tmp_path / "image.h5", "model": model}

@@ -9,8 +9,12 @@ import h5py
 import numpy as np
 import pytest
 
-from stages import _contract, _models, _state, _volumes, ffn_train
-from stages._contract import InputError, StageError, Stopped
+from contract.job import Job
+from contract.stage import Context, InputError, StageError, Stopped
+from stages import ffn_train
+from stages.resumable import ffn_training, state
+from stages.resumable.ffn_training import STATE_FILE, _Training
+from stages.storage import ffn_models, volumes
 from tests.stages.conftest import SMALL
 
 
@@ -21,8 +25,8 @@ def weights(model: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def context(tissue: dict[str, Path], folder: Path, events: Any) -> _contract.Context:
-    job = _contract.Job(
+def context(tissue: dict[str, Path], folder: Path, events: Any) -> Context:
+    job = Job(
         stage="ffn-train",
         params={},
         inputs={port: str(path) for port, path in tissue.items()},
@@ -30,7 +34,7 @@ def context(tissue: dict[str, Path], folder: Path, events: Any) -> _contract.Con
         state=str(folder / "state"),
     )
     (folder / "partial").mkdir(parents=True, exist_ok=True)
-    return _contract.Context(job, events)
+    return Context(job, events)
 
 
 class Events:
@@ -54,7 +58,7 @@ def test_training_lowers_the_loss_and_writes_a_model(run_stage: Callable[..., An
     long = run_stage("ffn-train", tissue, max_steps=300, checkpoint_steps=100, learning_rate=0.01, **SMALL)
     first, last = (r.reported("metric")[-1]["value"] for r in (few, long))
     assert last < 0.75 * first
-    network, _ = _models.read_model(long["model"])
+    network, _ = ffn_models.read_model(long["model"])
     assert network == (2, 4, (5, 7, 9), (1, 2, 3))
     assert json.loads((long["model"] / "network.json").read_text())["step"] == 300
     state = long["model"].parent / "state"
@@ -100,7 +104,7 @@ def test_stopped_and_continued_is_undisturbed(tissue: dict[str, Path], tmp_path:
     with pytest.raises(Stopped):
         ffn_train.run(ffn_train.Params.parse({**SMALL, **LIVELY}), work)
     assert not (tmp_path / "stopped" / "partial" / "model").exists()
-    _, values = _state.load(tmp_path / "stopped" / "state" / ffn_train.STATE_FILE)  # type: ignore[misc]
+    _, values = state.load(tmp_path / "stopped" / "state" / STATE_FILE)  # type: ignore[misc]
     assert any(any(example["offset"]) for example in values["examples"]["examples"])
     assert "from step 40 to 60" in train(tissue, tmp_path / "stopped", **LIVELY)[-1]
     same_weights(tmp_path / "straight", tmp_path / "stopped")
@@ -115,7 +119,7 @@ def test_killed_and_continued_from_the_last_save_is_undisturbed(
         pass
 
     train(tissue, tmp_path / "straight", **LIVELY)
-    monkeypatch.setattr(ffn_train, "_SAVE_INTERVAL_S", 0)
+    monkeypatch.setattr(ffn_training, "_SAVE_INTERVAL_S", 0)
     work = context(tissue, tmp_path / "killed", Events())
     points = 0
 
@@ -135,7 +139,7 @@ def test_killed_and_continued_from_the_last_save_is_undisturbed(
 def test_the_cosine_falls_from_the_learning_rate_to_zero(tissue: dict[str, Path], tmp_path: Path) -> None:
     def rates(schedule: str) -> list[float]:
         params = ffn_train.Params.parse({"schedule": schedule, "max_steps": 100, "learning_rate": 0.01})
-        training = ffn_train._Training(params, None, None, None, None, "", context(tissue, tmp_path, Events()))  # type: ignore[arg-type]
+        training = _Training(params, None, None, None, None, "", context(tissue, tmp_path, Events()))  # type: ignore[arg-type]
         return [training._learning_rate(step) for step in (0, 25, 50, 100)]
 
     assert rates("cosine") == pytest.approx([0.01, 0.01 * (0.5 + 0.5**1.5), 0.005, 0])
@@ -153,7 +157,7 @@ def test_more_steps_continue_and_another_training_starts_over(tissue: dict[str, 
         "the saved state is of another training (features changed): kept in state/set-aside-1, starting over"
     )
     assert "from step 0 to 5" in start
-    assert (folder / "state" / "set-aside-1" / ffn_train.STATE_FILE).exists()
+    assert (folder / "state" / "set-aside-1" / STATE_FILE).exists()
     tissue["statistics"].write_text('{"mean": 10, "stddev": 3}')
     assert (
         "of another training (data changed): kept in state/set-aside-2"
@@ -207,7 +211,7 @@ def test_settings_are_refused_before_anything_is_read(params: dict[str, Any], wo
 
 def test_a_damaged_state_is_refused(tissue: dict[str, Path], tmp_path: Path) -> None:
     train(tissue, tmp_path, max_steps=2)
-    state = tmp_path / "state" / ffn_train.STATE_FILE
+    state = tmp_path / "state" / STATE_FILE
     state.write_bytes(state.read_bytes()[:500])
     with pytest.raises(
         InputError, match=r"training\.h5: the saved state is truncated or damaged; put back a copy of it"
@@ -216,24 +220,24 @@ def test_a_damaged_state_is_refused(tissue: dict[str, Path], tmp_path: Path) -> 
 
 
 def test_labels_that_are_no_ids_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
-    labels, place = _volumes.read_volume(tissue["labels"])
-    _volumes.write_volume(tissue["labels"], "labels", labels.astype(np.float32), place)
+    labels, place = volumes.read_volume(tissue["labels"])
+    volumes.write_volume(tissue["labels"], "labels", labels.astype(np.float32), place)
     with pytest.raises(InputError, match="not integer labels"):
         run_stage("ffn-train", tissue, max_steps=1, **SMALL)
 
 
 def test_nan_in_the_image_is_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
-    image, place = _volumes.read_volume(tissue["image"])
+    image, place = volumes.read_volume(tissue["image"])
     image = image.astype(np.float32)
     image[3, 4, 5] = np.nan
-    _volumes.write_volume(tissue["image"], "image", image, place)
+    volumes.write_volume(tissue["image"], "image", image, place)
     with pytest.raises(InputError, match=r"image\.h5: holds values that are not numbers"):
         run_stage("ffn-train", tissue, max_steps=1, **SMALL)
 
 
 def test_volumes_of_other_sizes_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
-    labels, place = _volumes.read_volume(tissue["labels"])
-    _volumes.write_volume(tissue["labels"], "labels", labels[:-1], place)
+    labels, place = volumes.read_volume(tissue["labels"])
+    volumes.write_volume(tissue["labels"], "labels", labels[:-1], place)
     with pytest.raises(InputError, match=r"image.h5: 40 x 32 x 20 voxels \(x, y, z\), but the labels are 40 x 32 x 19"):
         run_stage("ffn-train", tissue, max_steps=1, **SMALL)
 

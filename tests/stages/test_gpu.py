@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from contract.stage import StageError
 from segmentation import backend
 from stages import _gpu
-from stages._contract import StageError
 
 H100 = {"name": "NVIDIA H100", "compute_capability": "9.0"}
 BLACKWELL = {"name": "NVIDIA GeForce RTX 5090", "compute_capability": "12.0"}

@@ -9,11 +9,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from contract.stage import InputError
 from segmentation.alignment import boundaries
 from segmentation.labels import ids_to_rgb
 from stages import import_labels
-from stages._contract import InputError
-from stages._volumes import Place, read_volume, write_volume
+from stages.storage.volumes import Place, read_volume, write_volume
 
 RNG = np.random.default_rng(3)
 IDS = RNG.integers(0, 5, (6, 4, 5)).repeat(5, 1).repeat(6, 2)  # (6, 20, 30)

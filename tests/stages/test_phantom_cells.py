@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from stages._contract import InputError
-from stages._image_sets import read_set
+from contract.stage import InputError
+from stages.storage.image_sets import read_set
 
 SMALL = {"pictures": 3, "test_pictures": 2, "width": 96, "height": 72, "diameter": 16}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages._contract import InputError
-from stages._volumes import Place, write_volume
+from contract.stage import InputError
+from stages.storage.volumes import Place, write_volume
 
 
 def test_figures_and_file(tmp_path: Path, run_stage) -> None:

@@ -14,15 +14,17 @@ import pytest
 import tifffile
 from PIL import Image
 
+from contract.job import Job
+from contract.stage import Context, InputError, Stopped
 from segmentation import backend, colours
 from segmentation.unet import instances, prediction
 from segmentation.unet import network as unet
 from segmentation.unet.instances import targets
 from segmentation.unet.network import Network
 from segmentation.unet.normalisation import normalise
-from stages import _contract, _unet_models, unet_predict
-from stages._contract import InputError, Stopped
-from stages._image_sets import Picture, read_set, write_set
+from stages import unet_predict
+from stages.storage import unet_models
+from stages.storage.image_sets import Picture, read_set, write_set
 from tests.stages.test_ffn_train import Events
 from tests.stages.test_unet_train import drawn
 
@@ -51,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for _ in range(150):
         step(*examples.batch())
     folder = tmp_path_factory.mktemp("trained") / "model"
-    _unet_models.write_model(folder, NETWORK, model.get_weights(), {"step": 150, "validation": []})
+    unet_models.write_model(folder, NETWORK, model.get_weights(), {"step": 150, "validation": []})
     return folder
 
 
@@ -140,7 +142,7 @@ def test_tiles_and_the_whole_are_the_same(run_stage: Callable[..., Any], trained
 
 
 def test_turns_are_the_mean_of_all_eight(trained: Path) -> None:
-    network, model = _unet_models.read_model(trained)
+    network, model = unet_models.read_model(trained)
     forward = backend.forward(model)
     image = normalise(drawn(0, (40, 56), 3).image, 1)
     expected = []
@@ -160,7 +162,7 @@ def test_the_blogs_network_predicts_pictures_in_their_own_size(
 ) -> None:
     monkeypatch.setattr(unet, "_BLOG_FILTERS", (2,) * 8)
     network = unet.blog(squash)
-    _unet_models.write_model(tmp_path / "model", network, unet.build(network).get_weights(), {})
+    unet_models.write_model(tmp_path / "model", network, unet.build(network).get_weights(), {})
     write_set(tmp_path / "images.h5", [drawn(0, (300, 180), 1), drawn(1, (20, 300), 2)])
     result = run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": tmp_path / "model"}, threshold=0.999)
     assert [p.probability.shape for p in read_set(result["predicted"])] == [(300, 180), (20, 300)]  # type: ignore[union-attr]
@@ -255,7 +257,7 @@ def test_every_parameter_reaches_what_it_is_for(
 class Calls:
     """Counts the pictures that are predicted, and asks for a stop at one."""
 
-    context: _contract.Context
+    context: Context
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count, self.last = 0, 10**9
@@ -278,7 +280,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 def predict(images: Path, model: Path, folder: Path, calls: Calls, program: str = "this code", **params: Any) -> Events:
     """Runs the stage in this folder, with its state."""
     (folder / "out").mkdir(parents=True)
-    job = _contract.Job(
+    job = Job(
         stage="unet-predict",
         params={},
         inputs={"images": str(images), "model": str(model)},
@@ -287,7 +289,7 @@ def predict(images: Path, model: Path, folder: Path, calls: Calls, program: str 
         program=program,
     )
     events = Events()
-    calls.context = _contract.Context(job, events)  # type: ignore[arg-type]
+    calls.context = Context(job, events)  # type: ignore[arg-type]
     unet_predict.run(unet_predict.Params.parse(params), calls.context)
     return events
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contract.job import Job
+from contract.stage import Context, InputError, StageError, Stopped
 from segmentation import backend
 from segmentation.unet import network as unet
 from segmentation.unet import prediction
@@ -19,9 +21,10 @@ from segmentation.unet.instances import centres, targets
 from segmentation.unet.losses import LOSSES, dice
 from segmentation.unet.normalisation import normalise
 from segmentation.unet.prediction import squash
-from stages import _contract, _state, _unet_models, _unet_training, unet_train
-from stages._contract import InputError, StageError, Stopped
-from stages._image_sets import Picture, write_set
+from stages import unet_train
+from stages.resumable import state, unet_training
+from stages.storage import unet_models
+from stages.storage.image_sets import Picture, write_set
 from tests.stages.test_ffn_train import Events
 
 TINY: dict[str, Any] = {"depth": 2, "width": 4, "crop": 32, "batch_size": 2, "max_steps": 30, "validation_steps": 10}
@@ -51,8 +54,8 @@ def training(pictures: list[Picture], tmp_path: Path) -> Path:
     return tmp_path / "training.h5"
 
 
-def context(training: Path, folder: Path, events: Any) -> _contract.Context:
-    job = _contract.Job(
+def context(training: Path, folder: Path, events: Any) -> Context:
+    job = Job(
         stage="unet-train",
         params={},
         inputs={"training": str(training)},
@@ -60,7 +63,7 @@ def context(training: Path, folder: Path, events: Any) -> _contract.Context:
         state=str(folder / "state"),
     )
     (folder / "partial").mkdir(parents=True, exist_ok=True)
-    return _contract.Context(job, events)
+    return Context(job, events)
 
 
 def train(training: Path, folder: Path, **params: Any) -> Events:
@@ -102,7 +105,7 @@ def test_training_learns_and_writes_what_it_found(training: Path, tmp_path: Path
     events = train(training, tmp_path, max_steps=150, validation_steps=50, width=8, learning_rate=0.003)
     assert [step for step, _ in looks(events)] == [50, 100, 150]
     assert min(loss for _, loss in looks(events)) < 0.75 * looks(train(training, tmp_path / "few", max_steps=1))[0][1]
-    network, model = _unet_models.read_model(tmp_path / "partial" / "model")
+    network, model = unet_models.read_model(tmp_path / "partial" / "model")
     assert network == ("classic", 1, 2, 8, False)
     assert model.count_params() == unet.build(network).count_params()
     about = json.loads((tmp_path / "partial" / "model" / "network.json").read_text())
@@ -204,7 +207,7 @@ def test_every_parameter_reaches_what_it_is_for(
     assert float(used[0][0](target, output)) == pytest.approx(float(LOSSES[loss](target, output)))
     assert [step for step, _ in looks(events)] == [2, 4]
     assert "on 3 pictures; 3 more are for validation" in events.messages()[0]
-    network, _ = _unet_models.read_model(tmp_path / "partial" / "model")
+    network, _ = unet_models.read_model(tmp_path / "partial" / "model")
     assert network == ("classic", 1, 1, 3, False)
 
 
@@ -239,7 +242,7 @@ def test_stopped_and_continued_is_undisturbed(
     again = train(training, tmp_path / "stopped", **params)
     assert "from step 0" not in again.messages()[0]
     same_weights(tmp_path / "straight", tmp_path / "stopped")
-    arrays = [_state.load(tmp_path / name / "state" / "training.h5") for name in ("straight", "stopped")]
+    arrays = [state.load(tmp_path / name / "state" / "training.h5") for name in ("straight", "stopped")]
     for name, array in arrays[0][0].items():  # type: ignore[index]
         np.testing.assert_array_equal(arrays[1][0][name], array, err_msg=name)  # type: ignore[index]
 
@@ -256,7 +259,7 @@ def test_killed_and_continued_from_the_last_save_is_undisturbed(
         raise Killed
 
     train(training, tmp_path / "straight")
-    monkeypatch.setattr(_unet_training, "_SAVE_INTERVAL_S", 0)
+    monkeypatch.setattr(unet_training, "_SAVE_INTERVAL_S", 0)
     with pytest.raises(Killed):
         stopped_at(20, kill, training, tmp_path / "killed")
     again = train(training, tmp_path / "killed")
@@ -274,7 +277,7 @@ def test_another_training_starts_over(training: Path, tmp_path: Path) -> None:
 def test_a_state_of_an_earlier_method_is_set_aside(
     training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_unet_training, "_METHOD", 1)
+    monkeypatch.setattr(unet_training, "_METHOD", 1)
     train(training, tmp_path, max_steps=2)
     monkeypatch.undo()
     assert "(method changed)" in train(training, tmp_path, max_steps=2).messages()[0]
@@ -293,7 +296,7 @@ def test_colours_and_sixteen_bits(pictures: list[Picture], tmp_path: Path) -> No
     colour = [Picture(p.name, np.stack([p.image.astype(np.uint16) * 200] * 3, -1), p.labels) for p in pictures]
     write_set(tmp_path / "colour.h5", colour)
     train(tmp_path / "colour.h5", tmp_path, max_steps=2)
-    assert _unet_models.read_model(tmp_path / "partial" / "model")[0].channels == 3
+    assert unet_models.read_model(tmp_path / "partial" / "model")[0].channels == 3
 
 
 def test_the_blogs_network_comes_with_its_settings(
@@ -326,7 +329,7 @@ def test_the_blogs_network_comes_with_its_settings(
     assert seen == [(12, 256, 256, 1)] * 4
     assert resized.count((256, 256)) == 11  # six images and five targets, however often they are looked at
     assert len(resized) == 11 + 2  # and back, at each look
-    network, _ = _unet_models.read_model(tmp_path / "partial" / "model")
+    network, _ = unet_models.read_model(tmp_path / "partial" / "model")
     assert network == ("blog", 1, 8, 2, True)
     assert 0 < looks(events)[0][1] < 1  # dice
 

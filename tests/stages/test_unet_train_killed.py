@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import _contract, _unet_training
-from stages._image_sets import write_set
+from contract.job import EVENTS_FILE, JOB_FILE, Job
+from stages.resumable import unet_training
+from stages.storage.image_sets import write_set
 from tests.stages.test_unet_train import TINY, drawn, same_weights, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,14 +33,14 @@ sys.exit(stages.main(Path(sys.argv[1])))
 
 def start(training: Path, folder: Path) -> subprocess.Popen[bytes]:
     (folder / "partial").mkdir(parents=True, exist_ok=True)
-    job = _contract.Job(
+    job = Job(
         stage="unet-train",
         params=PARAMS,
         inputs={"training": str(training)},
         outputs={"model": str(folder / "partial" / "model")},
         state=str(folder / "state"),
     )
-    (folder / _contract.JOB_FILE).write_text(job.model_dump_json())
+    (folder / JOB_FILE).write_text(job.model_dump_json())
     return subprocess.Popen(
         [sys.executable, "-c", SAVING_OFTEN, str(folder)],
         cwd=ROOT,
@@ -54,13 +55,13 @@ def start(training: Path, folder: Path) -> subprocess.Popen[bytes]:
 
 def saved(folder: Path) -> int:
     """When the state was saved last."""
-    state = folder / "state" / _unet_training.STATE_FILE
+    state = folder / "state" / unet_training.STATE_FILE
     return state.stat().st_mtime_ns if state.exists() else 0
 
 
 def starts(folder: Path) -> list[int]:
     """From which step each try that came so far has gone on."""
-    events = folder / _contract.EVENTS_FILE
+    events = folder / EVENTS_FILE
     return [int(step) for step in re.findall(r"from step (\d+) to", events.read_text() if events.exists() else "")]
 
 

@@ -14,8 +14,8 @@ from segmentation.unet import prediction
 from segmentation.unet.instances import targets
 from segmentation.unet.losses import Pooled
 from segmentation.unet.normalisation import normalise
-from stages import _unet_models
-from stages._image_sets import Picture, write_set
+from stages.storage import unet_models
+from stages.storage.image_sets import Picture, write_set
 from tests.stages.test_unet_train import drawn, looks, same_weights, train
 
 
@@ -32,7 +32,7 @@ def training(pictures: list[Picture], tmp_path: Path) -> Path:
 
 def test_a_look_takes_all_validation_pictures_as_one(training: Path, pictures: list[Picture], tmp_path: Path) -> None:
     events = train(training, tmp_path, max_steps=20, validation_steps=20, validation_fraction=0.5)
-    network, model = _unet_models.read_model(tmp_path / "partial" / "model")
+    network, model = unet_models.read_model(tmp_path / "partial" / "model")
     names = json.loads((tmp_path / "partial" / "model" / "network.json").read_text())["validation"]
     together, alone = Pooled(), []
     for picture in pictures:

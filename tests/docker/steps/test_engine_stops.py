@@ -19,7 +19,7 @@ import pytest
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from runner import docker_api
+from runner.engines.docker import client
 from tests.docker.steps.conftest import Ship, is_root
 from tests.runner.conftest import Ended
 
@@ -36,7 +36,7 @@ class Daemon:
 
     def __init__(self, engine: DockerClient, wait_for: Wait, log: Path) -> None:
         self._engine, self._wait_for, self._log = engine, wait_for, log
-        self.address = docker_api.address()
+        self.address = client.address()
         self._socket = self.address.removeprefix("unix://")
         self._process = psutil.Process(self._listener())
         self.command = self._process.cmdline()
@@ -76,7 +76,7 @@ class Daemon:
 def daemon(engine: DockerClient, wait_for: Wait, ship: Ship) -> Iterator[Daemon]:
     if os.environ.get("FLOODRUNNER_TEST_MAY_STOP_ENGINE") != "1":
         pytest.skip("stops the engine: only with FLOODRUNNER_TEST_MAY_STOP_ENGINE=1")
-    if not is_root() or not docker_api.address().startswith("unix://"):
+    if not is_root() or not client.address().startswith("unix://"):
         pytest.skip("needs root, and an engine at a socket, to stop and start it")
     daemon = Daemon(engine, wait_for, ship.work / "dockerd.log")
     if Path(daemon.command[0]).name != "dockerd":

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runner import docker_api, machine
+from runner import machine
+from runner.engines.docker import client
 from tests.docker.conftest import image_name
 from tests.docker.steps.conftest import Ship
 
@@ -16,7 +17,7 @@ GPU = "name: demo\nsteps:\n  first: {stage: look}\n  train: {stage: look, gpu: t
 
 @pytest.fixture(autouse=True)
 def no_gpu(ship: Ship) -> None:
-    if machine.gpus() or docker_api.gpu_request() is not None:
+    if machine.gpus() or client.gpu_request() is not None:
         pytest.skip("this machine has a GPU, or its engine could give one")
 
 
@@ -53,7 +54,7 @@ def test_a_gpu_that_the_engine_cannot_give(
     ship.pipeline(GPU)
     ended = ship.run()
     assert ended.code == 2
-    assert ended.error.startswith(f"step train: the Docker engine at {docker_api.address()} cannot give it a GPU: ")
+    assert ended.error.startswith(f"step train: the Docker engine at {client.address()} cannot give it a GPU: ")
     assert "could not select device driver" in ended.error
     assert ended.error.endswith(
         "; floodrunner doctor says what to install; gpu: false in the pipeline runs it on the CPU"

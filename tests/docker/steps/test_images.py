@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from docker.errors import ImageNotFound
 
-from runner import docker_api, images
-from runner.engines import Job
 from runner.engines import docker as docker_engine
+from runner.engines.base import Job
+from runner.engines.docker import client, images
 from runner.errors import UserError
 from tests.docker.conftest import BUILD, BUILD_S, image_name
 from tests.docker.steps.conftest import Ship
@@ -119,7 +119,7 @@ def test_an_image_that_is_removed_before_a_step_starts(
     ship: Ship, own_image: str, monkeypatch: pytest.MonkeyPatch, left_behind: Callable[[], list[str]]
 ) -> None:
     monkeypatch.setenv("FLOODRUNNER_IMAGE", own_image)
-    monkeypatch.setenv("DOCKER_HOST", docker_api.address())
+    monkeypatch.setenv("DOCKER_HOST", client.address())
     images.find.cache_clear()
     folder = ship.folder("look")
     folder.mkdir(parents=True)
@@ -156,7 +156,7 @@ def test_what_run_json_holds(ship: Ship) -> None:
     assert ship.report["engine"] == {
         "name": "docker",
         "reason": "asked for",
-        "address": docker_api.address(),
+        "address": client.address(),
         "version": ship.engine.version()["Version"],
         "images": {image_name(ship.house): image.id},
     }

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from runner import docker_api
+from runner.engines.docker import client
 from tests.docker.steps.conftest import Ship, is_root, launch, scuttle
 from tests.runner.conftest import House
 
@@ -198,9 +198,9 @@ def test_signals_and_orphans_are_seen_to(seen: tuple[Ship, dict[str, Any]]) -> N
 
 @pytest.mark.skipif(not is_root(), reason="needs root, to become another user; the tests above were another user's")
 def test_a_caller_who_is_not_root(shipyard: House, engine: DockerClient, listener: tuple[str, int]) -> None:
-    socket_file = Path(docker_api.address().removeprefix("unix://"))
+    socket_file = Path(client.address().removeprefix("unix://"))
     if not socket_file.is_socket():
-        pytest.skip(f"needs an engine at a socket, not at {docker_api.address()}")
+        pytest.skip(f"needs an engine at a socket, not at {client.address()}")
     if not shutil.which("setpriv"):
         pytest.skip("needs setpriv")
     group, mode = socket_file.stat().st_gid, socket_file.stat().st_mode

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stages._contract import STATUS
+from contract.codes import STATUS
 from tests.docker.steps.conftest import Ship
 
 LeftBehind = Callable[[], list[str]]

@@ -7,7 +7,7 @@ STAGES = {
         """Report what a stage sees and may do."""
         import json
 
-        from stages._contract import Context, StageParams
+        from contract.stage import Context, StageParams
 
         INPUTS = {"stack": "stack?", "file": "stack?", "former": "json?"}
         OUTPUTS = {"seen": "json"}
@@ -43,7 +43,7 @@ STAGES = {
         import json
         import time
 
-        from stages._contract import Context, StageError, StageParams
+        from contract.stage import Context, StageError, StageParams
 
         INPUTS = {"source": "json?"}
         OUTPUTS = {"count": "json"}
@@ -78,7 +78,7 @@ STAGES = {
         ''',
     "hoard": '''
         """Write a megabyte at a time into the state, and go on from there; in the end tell how much it was."""
-        from stages._contract import Context, StageParams
+        from contract.stage import Context, StageParams
 
         INPUTS = {"source": "json?"}
         OUTPUTS = {"much": "json"}
@@ -109,7 +109,7 @@ import os
 import socket
 from pathlib import Path
 
-from stages._contract import split_dataset
+from contract.ports import split_dataset
 
 
 def look(context, write, host, port):

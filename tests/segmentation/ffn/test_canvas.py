@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segmentation.ffn.canvas import EXCLUDED, Attempt, Canvas, Options
-from segmentation.ffn.mask import logit, quantise_probability
+from segmentation.ffn.logits import logit, quantise_probability
 from segmentation.ffn.seeds import peaks
 
 FOV, DELTAS = (5, 5, 5), (1, 1, 1)

@@ -1,0 +1,39 @@
+"""What parameters of stages for flood-filling networks have in common. Light, as the contract: headers import it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from contract.stage import StageParams
+
+
+def _odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError(f"{size} is even; a field of view has a centre: use an odd size")
+    return size
+
+
+Size = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+Distance = Annotated[int, Field(ge=0)]
+
+
+class FieldOfView(StageParams):
+    """Base of the `Params` that say what a network sees and how it moves."""
+
+    fov_xyz: tuple[Size, Size, Size]
+    """Field of view, voxels; odd sizes."""
+    deltas_xyz: tuple[Distance, Distance, Distance]
+    """How far the field of view moves along each axis, voxels; about a quarter of it."""
+
+    @model_validator(mode="after")
+    def _moves_stay_in_sight(self) -> Self:
+        if any(2 * delta >= size for delta, size in zip(self.deltas_xyz, self.fov_xyz, strict=True)):
+            raise ValueError(
+                f"deltas_xyz {list(self.deltas_xyz)} leave the field of view, fov_xyz {list(self.fov_xyz)}; "
+                "use about a quarter of it, less than half"
+            )
+        if not any(self.deltas_xyz):
+            raise ValueError("deltas_xyz are all 0: the field of view would never move; use about a quarter of fov_xyz")
+        return self

@@ -1,0 +1,214 @@
+"""Runs a stage in a container of the Docker engine: with the caller's rights, and no more than it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from contract.codes import DONE
+from contract.job import JOB_FILE, LOG_FILE
+from runner import machine
+from runner.engines.base import Job, Orphan
+from runner.engines.docker import client, containers, images, mounts
+from runner.errors import UserError
+from runner.workdir.files import write_json
+
+_HOME = "/tmp"
+_WHOLE_LOG = {"max-size": "1t"}  # else who takes over a container could not copy all of it
+_BACKENDS = ("tensorflow", "jax")
+_CUDA_CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+
+
+def unavailable(jobs: Sequence[Job], root: Path) -> str:
+    try:
+        client.connect()
+        for kind in dict.fromkeys(_kind(job.gpu) for job in jobs):
+            if trouble := images.trouble(kind, root):
+                return trouble
+            if trouble := _other_backend(kind):
+                return trouble
+        for job in jobs:
+            mounts.readable(job)
+            mounts.writable(job)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def identity(gpu: bool) -> dict[str, str]:
+    """The image without our source, which is hashed stage by stage; Python, packages and system are all in it."""
+    kind = _kind(gpu)
+    return {
+        "engine": "docker",
+        "backend": images.variables(images.get(kind)).get("KERAS_BACKEND", "tensorflow"),
+        "image": f"{kind} {images.environment(images.get(kind))[:12]}",
+    }
+
+
+def facts(jobs: Sequence[Job]) -> dict[str, Any]:
+    """Address and version of the engine, and the ids of the images."""
+    kinds = sorted({_kind(job.gpu) for job in jobs})
+    return {
+        "address": client.address(),
+        "version": client.info()["ServerVersion"],
+        "images": {images.name(kind): images.get(kind).id for kind in kinds},
+    }
+
+
+def notes(jobs: Sequence[Job]) -> list[str]:
+    wanting = [job.step for job in jobs if job.gpu and _kind(job.gpu) != images.GPU]
+    if not wanting:
+        return []
+    what = "no GPU for containers" if machine.gpus() else "no GPU found"
+    return [f"{what}: {', '.join(wanting)} will run on the CPU, which is slower (floodrunner doctor says more)"]
+
+
+def left_behind(workdir: Path) -> list[Orphan]:
+    return [
+        Orphan(each.labels[containers.STEP], f"container {each.name}", each.status in containers.AT_WORK)
+        for each in containers.left_behind(workdir)
+    ]
+
+
+def reclaim(folder: Path) -> None:
+    for container in containers.left_behind(folder.parent, folder.name):
+        containers.end(container)
+    containers.check_lock(folder)
+
+
+def adopt(job: Job) -> containers.Running | None:
+    """A container that a killed runner left and that does, or has done, this very job."""
+    for container in containers.left_behind(job.folder.parent, job.step):
+        ended_well = container.status == "exited" and container.attrs["State"]["ExitCode"] == DONE
+        same = container.labels.get(containers.FINGERPRINT) == job.fingerprint
+        if same and (container.status == "running" or ended_well):
+            return containers.Running(container, job.folder)
+    return None
+
+
+def start(job: Job, root: Path) -> containers.Running:
+    kind = _kind(job.gpu)
+    if trouble := images.trouble(kind, root):  # the source was edited since the run began, maybe days ago
+        images.find.cache_clear()
+        if images.trouble(kind, root):
+            raise UserError(f"step {job.step}: {trouble}, then run again")
+        raise UserError(f"step {job.step}: {images.name(kind)} was built anew since this run began; run again")
+    write_json(job.folder / JOB_FILE, job.told(gpu=kind == images.GPU))
+    image = images.get(kind)
+    with _in_words(job, images.name(kind)):
+        container = client.connect().containers.create(image.id, [str(job.folder)], **settings(job, kind == images.GPU))
+        try:
+            container.start()
+        except BaseException:
+            with contextlib.suppress(Exception):  # what went wrong first is what counts
+                container.remove(force=True, v=True)
+            raise
+    return containers.Running(container, job.folder)
+
+
+def settings(job: Job, gpu: bool) -> dict[str, Any]:
+    """How a step's container is made, as the SDK takes it.
+
+    The step has its caller's user and groups and no more rights than that, no network, nothing to write to but its
+    folder and a `/tmp` in memory. Under a rootless engine root in the container is the caller outside.
+    """
+    from docker.types import LogConfig, Mount
+
+    readable = mounts.readable(job).items()
+    bind = [Mount(str(inside), str(outside), type="bind", read_only=True) for inside, outside in readable]
+    bind.append(Mount(str(job.folder), str(mounts.writable(job)), type="bind"))
+    user, groups = f"{os.getuid()}:{os.getgid()}", sorted({*os.getgroups()} - {os.getgid()})
+    if client.has_security("rootless"):
+        user, groups = "0:0", []
+    security = ["no-new-privileges:true"]
+    if client.has_security("selinux"):
+        security.append("label=disable")  # else it hides mounted files; relabelling a user's data is not for us to do
+    request, run = client.gpu_request() if gpu else None, job.folder.parent
+    return {
+        "name": re.sub(r"[^\w.-]", "-", f"floodrunner-{run.name}-{job.step}-{secrets.token_hex(3)}", flags=re.ASCII),
+        "labels": {
+            containers.RUN: containers.run_name(run),
+            containers.STEP: job.step,
+            containers.FINGERPRINT: job.fingerprint,
+            containers.LOG_START: str(_size(job.folder / LOG_FILE)),
+        },
+        "user": user,
+        "group_add": groups,
+        "userns_mode": "host" if client.has_security("userns") else None,
+        "environment": {
+            "HOME": _HOME,
+            "USER": _user_name(),
+            "KERAS_HOME": f"{_HOME}/.keras",
+            "PYTHONUNBUFFERED": "1",
+            "FLOODRUNNER_LOCK": str(job.folder / containers.LOCK_FILE),
+            **({name: os.environ[name] for name in _CUDA_CHOICE if name in os.environ} if gpu else {}),
+        },
+        "working_dir": str(job.folder),
+        "mounts": bind,
+        "tmpfs": {"/tmp": ""},
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": security,
+        "network_mode": None if job.network else "none",
+        "shm_size": f"{job.shm_mib}m" if job.shm_mib else None,
+        "device_requests": [request] if request else None,
+        "init": True,  # passes signals on from the first moment, and reaps helpers
+        "log_config": LogConfig(type=LogConfig.types.JSON, config=_WHOLE_LOG),
+    }
+
+
+def _kind(gpu: bool) -> str:
+    return images.GPU if gpu and client.gpu_request() is not None else images.CPU
+
+
+def _other_backend(kind: str) -> str:
+    """The image decides about the back end; a user who asks for another must not be ignored."""
+    wanted, there = os.environ.get("KERAS_BACKEND"), images.variables(images.get(kind)).get("KERAS_BACKEND")
+    if not wanted or not there or wanted == there:
+        return ""
+    instead = f", or floodrunner build --gpu --backend {wanted}" if kind == images.GPU and wanted in _BACKENDS else ""
+    return (
+        f"KERAS_BACKEND is {wanted}, the image {images.name(kind)} was built for {there}; unset KERAS_BACKEND{instead}"
+    )
+
+
+@contextlib.contextmanager
+def _in_words(job: Job, image: str) -> Iterator[None]:
+    """Why a container could not be started, as one line that says what to do."""
+    from docker.errors import DockerException, ImageNotFound
+    from requests.exceptions import RequestException
+
+    where = f"step {job.step}: the Docker engine at {client.address()}"
+    try:
+        yield
+    except ImageNotFound:
+        raise UserError(f"step {job.step}: the image {image} is no longer there; floodrunner build makes it") from None
+    except (DockerException, RequestException) as error:
+        text = client.reason(error)
+        if "bind source path does not exist" in text:
+            raise UserError(f"{where} does not see this machine's files: {text}; use --engine local") from None
+        if "device driver" in text or "nvidia" in text or "CDI" in text:
+            raise UserError(
+                f"{where} cannot give it a GPU: {text}; floodrunner doctor says what to install; "
+                "gpu: false in the pipeline runs it on the CPU"
+            ) from None
+        if "no space left" in text:
+            raise UserError(f"{where} has a full disk; docker system df says what fills it; {text}") from None
+        raise UserError(f"{where} could not start it: {text}; floodrunner doctor says more") from None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a uid without a name, as in some clusters
+        return "user"

@@ -1,0 +1,221 @@
+"""The containers that steps run in: following one to its end, and what a killed runner has left of them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillRunning
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from contract.codes import FAILED, INTERRUPTED
+from contract.job import LOG_FILE
+from runner.engines.base import Exit, killed_by
+from runner.engines.docker import client
+from runner.errors import UserError
+from runner.workdir.files import open_own
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+RUN, STEP, FINGERPRINT, LOG_START = (f"org.floodrunner.{name}" for name in ("run", "step", "fingerprint", "log-start"))
+"""Labels of a container; `docker ps --filter label=org.floodrunner.run` lists ours."""
+
+LOCK_FILE = ".container"
+"""In a step's folder; a stage in a container holds a lock on it, and the kernel lets go of that however it ends."""
+
+AT_WORK = ("running", "paused", "restarting")
+_TIME_TO_SAVE_S = 60
+_LAST_WORDS_S = 10
+_ENGINE_COMES_BACK_S = 10
+
+
+class Running:
+    """A container at work. Threads of its own wait for its end, and copy what it prints to `log.txt`."""
+
+    def __init__(self, container: Container, folder: Path) -> None:
+        self._container = container
+        self._log = folder / LOG_FILE
+        self._where = client.address()
+        self._lost = False
+        self._exit: Future[Exit] = Future()
+        Thread(target=self._follow, daemon=True).start()
+
+    @property
+    def name(self) -> str:
+        return f"container {self._container.name}"
+
+    def wait(self, seconds: float) -> Exit | None:
+        try:
+            return self._exit.result(seconds)
+        except StillRunning:
+            return None
+
+    def stop(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        if not self._lost:  # else it may still be at work, and who comes later can take it over
+            with _gone_is_fine():
+                self._container.remove(force=True, v=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with _gone_is_fine():
+            self._container.kill(signal=number.name)
+
+    def _follow(self) -> None:
+        """Ends with an `Exit` whatever happens: the runner waits for that."""
+        from docker.errors import NotFound
+        from requests.exceptions import RequestException
+
+        copying = Thread(target=self._copy_log, daemon=True)
+        copying.start()
+        try:
+            self._wait()
+            self._let_finish(copying)
+            self._container.reload()
+            self._exit.set_result(_exit(self._container.attrs["State"]))
+        except NotFound:
+            self._exit.set_result(_REMOVED)
+        except RequestException:
+            self._lost = True
+            text = f"the Docker engine at {self._where} is gone; start it and run again"
+            self._exit.set_result(Exit(FAILED, text))
+        except Exception as error:
+            text = f"the Docker engine at {self._where} does not answer as it should: {client.reason(error)}"
+            self._exit.set_result(Exit(FAILED, text))
+
+    def _wait(self) -> None:
+        """Raises RequestException if the engine is gone and does not come back soon. With live-restore a container
+        outlives a restart of its engine."""
+        from docker.errors import APIError
+        from requests.exceptions import RequestException
+
+        deadline = None
+        while True:
+            try:
+                if deadline is not None:
+                    self._container.reload()
+                self._container.client.api.wait(self._container.id, timeout=None)
+                return
+            except APIError:
+                raise
+            except RequestException:
+                deadline = deadline or time.monotonic() + _ENGINE_COMES_BACK_S
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def _let_finish(self, copying: Thread) -> None:
+        """Gives the copy of what was printed the time that it takes, as long as it gets on."""
+        size = -1
+        while copying.is_alive() and size != (size := self._log.stat().st_size if self._log.exists() else 0):
+            copying.join(_LAST_WORDS_S)
+
+    def _copy_log(self) -> None:
+        """From the container's first line on: what a killed runner had copied of it is written once more."""
+        with (
+            contextlib.suppress(OSError, UserError),  # a full disk: the stage meets it as well
+            _gone_is_fine(),
+            open_own(self._log, "r+b") as file,
+        ):
+            file.truncate(int(self._container.labels[LOG_START]))
+            file.seek(0, os.SEEK_END)
+            for block in self._container.logs(stream=True, follow=True):
+                file.write(block)
+                file.flush()
+
+
+_REMOVED = Exit(FAILED, "its container was removed by somebody else; run again")
+
+
+def _exit(state: dict[str, Any]) -> Exit:
+    code = int(state["ExitCode"])
+    if state.get("Status") in ("removing", "dead"):
+        return _REMOVED
+    if state.get("OOMKilled"):
+        return Exit(code, "out of memory (the container was killed for it)")
+    if state.get("Error"):
+        return Exit(code, f"the Docker engine could not run it: {state['Error']}")
+    if code == 128 + signal.SIGKILL:
+        return Exit(code, "killed from outside (docker kill, docker stop, or no memory left); run again")
+    signalled = code > 128 and code != INTERRUPTED
+    return Exit(code, killed_by(code - 128) if signalled else "")
+
+
+def run_name(workdir: Path) -> str:
+    """The one name of a run folder, whether it is given relative, or through links."""
+    return os.path.realpath(workdir)
+
+
+def left_behind(workdir: Path, step: str | None = None) -> list[Container]:
+    """The containers of a run folder, of one step or all; none where no engine answers."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    labels = [f"{RUN}={run_name(workdir)}", *([f"{STEP}={step}"] if step else [])]
+    try:
+        found = client.connect().containers.list(all=True, ignore_removed=True, filters={"label": labels})
+    except (UserError, DockerException, RequestException):
+        return []
+    return list(found)
+
+
+def end(container: Container) -> None:
+    """Stops a container, with time to save its state, and removes it.
+
+    Raises:
+      UserError: if it stays. It is not killed: what it has not saved would be lost.
+    """
+    from docker.errors import DockerException, NotFound
+    from requests.exceptions import RequestException
+
+    try:
+        if container.status == "paused":
+            container.unpause()
+        if container.status in AT_WORK:
+            container.kill(signal="SIGTERM")
+            container.wait(timeout=_TIME_TO_SAVE_S)
+        container.remove(v=True)
+    except NotFound:
+        pass
+    except (DockerException, RequestException) as error:
+        name = container.name
+        raise UserError(
+            f"container {name}, left by a run that was killed, has not ended: {client.reason(error)}; "
+            f"wait for it and run again; docker rm -f {name} ends it without saving its state"
+        ) from None
+
+
+def check_lock(folder: Path) -> None:
+    """Raises UserError if a container is at work in a step's folder that no engine here would tell of: its engine was
+    killed, or is another one, or the run folder had another name when it began."""
+    try:
+        with open(folder / LOCK_FILE, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(
+            f"{folder}: a container is still at work there; if its Docker engine does not answer, start that; else "
+            f"docker ps --filter label={STEP}={folder.name} names it: docker stop -t 600 it, then run again"
+        ) from None
+    except OSError:  # no such file; a file system without locks
+        pass
+
+
+@contextlib.contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    """A container that has ended or was removed meanwhile, or an engine that is gone: `reclaim` sees to the rest."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    with contextlib.suppress(DockerException, RequestException):
+        yield

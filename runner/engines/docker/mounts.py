@@ -1,0 +1,94 @@
+"""What of this machine's files a step in a container sees: at the same paths, so that every message names real ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from contract.ports import split_dataset
+from runner.engines.base import Job
+from runner.errors import UserError
+
+_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
+_TREES = tuple(Path("/", name) for name in _SYSTEM)  # the image's own, with all that is in them
+_HOLDERS = tuple(Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib"))  # data may be in them
+_MOST_HOPS = 40  # as the kernel: more is a circle
+
+
+def readable(job: Job) -> dict[Path, Path]:
+    """What a step may read besides its own folder: its inputs, and the folders that links in them lead to.
+
+    Links are followed in what the user has brought. In what a step has made they are not: it could make one to anything
+    of its user's. A link to a part of the system is passed over: in the container it leads to the image's own.
+
+    Returns:
+      Path inside the container -> path on this machine. They differ where a relative link lies in a folder that is
+      itself reached through a link, as the container has no such link on the way.
+
+    Raises:
+      UserError: if a container cannot have it there, as it would hide a part of the image; if a step's output is a link
+        out of its folder.
+    """
+    found: dict[Path, Path] = {}
+    for port, text in job.inputs.items():
+        path = Path(split_dataset(text)[0])
+        _refuse(path, f"step {job.step}: input {port}")  # before it is walked through
+        brought = job.folder.parent not in path.parents
+        if not brought and _leads_out(path, job.folder.parent):
+            raise UserError(
+                f"step {job.step}: input {port} {path}: a step has made a link out of its folder there, which is not "
+                "followed; remove it, and look at that stage"
+            )
+        for inside, outside in chain([(path, path)], _behind_links(path) if brought else ()):
+            if _is_system(inside):
+                continue
+            _refuse(inside, f"step {job.step}: a link in input {port} leads to")
+            if not any(inside.is_relative_to(folder) for folder in (*found, job.folder)):
+                found[inside] = outside
+    return found
+
+
+def writable(job: Job) -> Path:
+    """The step's own folder. Raises UserError as `readable`."""
+    _refuse(job.folder, f"step {job.step}: its folder")
+    return job.folder
+
+
+def _behind_links(path: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders that links in a folder lead to, each hop of each link; nothing for what lies in the folder itself."""
+    if not path.is_dir():
+        return
+    for parent, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            inside = outside = Path(parent, name)
+            for _ in range(_MOST_HOPS):
+                try:
+                    to = os.readlink(outside)
+                except OSError:  # no link, or none of this user's business
+                    break
+                inside = Path(os.path.abspath(inside.parent / to))
+                outside = Path(os.path.abspath(Path(os.path.realpath(outside.parent), to)))
+                if os.path.exists(outside) and not inside.is_relative_to(path):
+                    yield (inside, outside) if os.path.isdir(outside) else (inside.parent, outside.parent)
+
+
+def _is_system(path: Path) -> bool:
+    if path.is_relative_to("/dev/shm"):
+        return False
+    return path == Path("/") or any(path.is_relative_to(tree) for tree in _TREES)
+
+
+def _leads_out(path: Path, run: Path) -> bool:
+    """Whether what a step has made is in truth elsewhere; its folder may be a link, of its user's making."""
+    folder = run / path.relative_to(run).parts[0]
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _refuse(path: Path, what: str) -> None:
+    if _is_system(path) or path in _HOLDERS:
+        raise UserError(
+            f"{what} {path}: would hide the system's own folder in the container; move the data to a folder of its "
+            "own, or use --engine local"
+        )

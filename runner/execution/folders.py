@@ -1,0 +1,95 @@
+"""Which run folder is meant, and clearing one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from contract.job import JOB_FILE, STATE
+from runner import engines, wsl
+from runner.engines.base import Orphan
+from runner.errors import UserError, suggest
+from runner.pipeline import spec
+from runner.workdir.files import read_json, remove
+from runner.workdir.names import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
+
+RUNS = Path("runs")
+
+
+def default(pipeline: str) -> Path:
+    """`runs/<pipeline name>`."""
+    return RUNS / pipeline
+
+
+def find(target: str | None) -> tuple[Path, dict[str, Any]]:
+    """The run folder that a user means, and its `run.json`.
+
+    Args:
+      target: a run folder, or a pipeline file, whose run folder is the default one; None: the newest in `runs/`.
+
+    Raises:
+      UserError: if there is none.
+    """
+    if target is None:
+        runs = sorted(RUNS.glob(f"*/{RUN_FILE}"), key=lambda file: file.stat().st_mtime)
+        if not runs:
+            raise UserError(f"{RUNS}/: holds no run; name a run folder or a pipeline file")
+        folder = runs[-1].parent
+    else:
+        path = Path(wsl.here(target))
+        folder = default(spec.load(path).spec.name) if path.is_file() or path.suffix in (".yaml", ".yml") else path
+    run = read_json(folder / RUN_FILE)
+    if run is None or not isinstance(run.get("steps"), dict):
+        what = "is no run folder" if folder.exists() else "does not exist"
+        others = [file.parent.name for file in RUNS.glob(f"*/{RUN_FILE}")]
+        there = f"; {suggest(folder.name, others)}" if others else ""
+        raise UserError(f"{folder}: {what}; name a run folder, such as runs/<pipeline name>{there}")
+    return folder, run
+
+
+def step_folder(workdir: Path, run: dict[str, Any], step: str) -> Path:
+    """The folder of one step. Raises UserError if the run has no such step."""
+    if step not in run["steps"]:
+        raise UserError(f"{workdir}: there is no step {step!r}; {suggest(step, run['steps'])}")
+    return workdir / step
+
+
+def left_behind(workdir: Path) -> list[Orphan]:
+    """What a killed runner left at work in a run folder, by whichever engine."""
+    return [left for name in engines.NAMES for left in engines.load(name).left_behind(workdir)]
+
+
+def reclaim(folder: Path) -> None:
+    """Waits until nothing that a killed runner left behind is at work in a step's folder, or ends it.
+
+    Raises:
+      UserError: if it stays.
+    """
+    for name in engines.NAMES:
+        engines.load(name).reclaim(folder)
+
+
+def removable(workdir: Path, with_state: bool) -> list[Path]:
+    """What `clean` would remove: what steps made, and with `with_state` also what training would continue from."""
+    found: list[Path] = []
+    kept = False
+    for folder in sorted(path for path in workdir.iterdir() if path.is_dir() and not path.is_symlink()):
+        if not any((folder / name).exists() for name in (JOB_FILE, STEP_FILE, STATE)):
+            continue
+        states = [path for path in folder.glob(f"{STATE}*") if path.is_dir() and any(path.iterdir())]
+        if with_state or not states:
+            found.append(folder)
+        else:
+            kept = True
+            found += [path for path in sorted(folder.iterdir()) if path not in states]
+    if not kept:
+        found += [path for name in (RUN_FILE, HASHES_FILE) if (path := workdir / name).exists()]
+    return found
+
+
+def clean(workdir: Path, paths: list[Path]) -> None:
+    """Removes what `removable` found, and the run folder if nothing is left in it. Call it with the lock held."""
+    for path in paths:
+        remove(path)
+    if {path.name for path in workdir.iterdir()} <= {LOCK_FILE}:
+        remove(workdir)

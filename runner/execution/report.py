@@ -1,0 +1,71 @@
+"""`run.json`: what a run was asked to do, and what became of it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from contract.codes import BAD_INPUT, BUG, INTERRUPTED, STATUS
+from runner import __version__, machine
+from runner.errors import Interrupted, StepFailed, UserError
+from runner.execution.setting import Run
+from runner.workdir import records
+from runner.workdir.files import write_json
+from runner.workdir.names import HASHES_FILE
+
+
+def save_hashes(run: Run) -> None:
+    if (entries := run.contents.cache.entries()) is not None:
+        write_json(run.setting.plan.workdir / HASHES_FILE, entries)
+
+
+def at_start(run: Run) -> dict[str, Any]:
+    """`run.json`, before the first step: enough to run the same again."""
+    setting, plan, document = run.setting, run.setting.plan, run.setting.pipeline.document
+    return {
+        "floodrunner": __version__,
+        "status": "running",
+        "pid": os.getpid(),
+        "command": setting.command,
+        "folder": os.getcwd(),
+        "started": records.now(),
+        "ended": None,
+        "host": machine.describe(),
+        "engine": {
+            "name": setting.engine_name,
+            "reason": setting.engine_reason,
+            **setting.engine.facts([plan.job(step) for step in plan.steps]),
+        },
+        "pipeline": {"name": plan.name, "file": os.path.abspath(document.source), "text": document.text},
+        "inputs": {
+            name: {"path": path, "content": run.contents.of(f"inputs.{name}")} for name, path in plan.inputs.items()
+        },
+        "steps": {
+            step.id: {
+                "stage": step.stage.name,
+                "in": step.sources,
+                "params": step.params,
+                "gpu": step.gpu,
+                "engine": setting.engine.identity(step.gpu),
+                "status": "waiting",
+            }
+            for step in plan.steps
+        },
+    }
+
+
+def close(run: Run, status: str, message: str = "") -> None:
+    run.report.update(status=status, ended=records.now())
+    for facts in run.report["steps"].values():
+        if facts["status"] == "running":  # it ended otherwise than by its stage: a full disk, a bug of ours
+            facts.update(status=status, ended=records.now(), message=" ".join(message.split()))
+    run.save()
+    save_hashes(run)
+
+
+def status_of(error: BaseException) -> str:
+    if isinstance(error, Interrupted):
+        return STATUS[INTERRUPTED]
+    if isinstance(error, StepFailed):
+        return STATUS[error.code]
+    return STATUS[BAD_INPUT] if isinstance(error, UserError | OSError) else STATUS[BUG]

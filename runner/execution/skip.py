@@ -1,0 +1,162 @@
+"""Whether a step has to run, and why: what decides its result is compared with what its record says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contract.job import EVENTS_FILE, STATE
+from contract.ports import SUFFIXES, port_file
+from runner.fingerprint import code as source_code
+from runner.fingerprint import content
+from runner.fingerprint.content import Cache
+from runner.pipeline.plan import FORCED, FROM, Plan, Step
+from runner.workdir.records import Parts, StepRecord, read_step
+
+_MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`runs` is None where it depends on what an earlier step, still to run, will make."""
+
+    runs: bool | None
+    reason: str
+
+
+@dataclass
+class Contents:
+    """Hashes of what the ports hold: of the user's inputs, read when asked for; of steps, as they become known."""
+
+    plan: Plan
+    cache: Cache
+    known: dict[str, str] = field(default_factory=dict)
+
+    def of(self, source: str) -> str | None:
+        """The hash of `inputs.<name>` or `<step>.<port>`; None for a step that is still to run."""
+        owner, name = source.split(".")
+        if owner == "inputs" and source not in self.known:
+            self.known[source] = content.of_input(self.plan.inputs[name], self.cache, self._is_deep(source))
+        return self.known.get(source)
+
+    def _is_deep(self, source: str) -> bool:
+        """Whether a port that takes a folder of any depth (a model, pictures) is connected to this input."""
+        ports = [
+            step.stage.inputs[port]
+            for step in self.plan.steps
+            for port, from_ in step.sources.items()
+            if from_ == source
+        ]
+        return any(SUFFIXES[kind] == "" or kind == "pictures" for port in ports for kind in port.kinds)
+
+    def learn(self, step: Step, record: StepRecord) -> None:
+        self.known.update({f"{step.id}.{port}": digest for port, digest in record.ports.items()})
+
+
+def parts(step: Step, contents: Contents, engine: dict[str, str], root: Path) -> Parts:
+    """All that decides the result of a step; ports whose content is not known yet are left out."""
+    return Parts(
+        stage=step.stage.name,
+        code=source_code.hashes(step.stage.name, root),
+        params=step.params,
+        engine=engine,
+        gpu=step.gpu,
+        inputs={port: digest for port, source in step.sources.items() if (digest := contents.of(source)) is not None},
+    )
+
+
+def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -> Decision:
+    """Compares a step with its record. A user's input is read only where there is a record to compare with."""
+    folder = contents.plan.folder(step.id)
+    record = read_step(folder)
+    if step.again:
+        return Decision(True, {FORCED: "--force, from scratch", FROM: "--from"}[step.again])
+    if record is None:
+        begun = (folder / EVENTS_FILE).exists()
+        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # also of a run that was cleaned
+        reason = "not finished last time" if begun else "no result" if kept else "never run"
+        return Decision(True, reason + (", continues from its state" if kept else ""))
+    reasons = changed_outputs(step, folder, record, contents.cache)
+    waits = [source.split(".")[0] for source in step.sources.values() if contents.of(source) is None]
+    reasons += differences(record.parts, parts(step, contents, engine, root), unknown=set(_ports_of(step, waits)))
+    if reasons:
+        more = len(reasons) - _MOST_REASONS
+        return Decision(True, "; ".join(reasons[:_MOST_REASONS]) + (f"; and {more} more" if more > 0 else ""))
+    if waits:
+        return Decision(None, f"waits for {', '.join(dict.fromkeys(waits))}")
+    return Decision(False, "nothing changed")
+
+
+def unasked(plan: Plan, decisions: dict[str, Decision]) -> list[str]:
+    """A line for each step that runs although --from or --force names only a later one: `--set` of the former run,
+    say, was left out."""
+    lines, named = [], ""
+    for step in reversed(plan.steps):
+        if step.again:
+            named = step.id
+        elif named and decisions[step.id].runs:
+            lines.append(f"{step.id} runs too, before {named}: {decisions[step.id].reason}")
+    return lines[::-1]
+
+
+def differences(old: Parts, new: Parts, unknown: set[str]) -> list[str]:
+    """What changed from `old` to `new`, in words. Ports in `unknown` are not compared."""
+    if old.stage != new.stage:
+        return [f"stage {old.stage} -> {new.stage}"]
+    found = [
+        f"parameter {name}: {_short(old.params.get(name))} -> {_short(new.params.get(name))}"
+        for name in sorted({*old.params, *new.params})
+        if old.params.get(name) != new.params.get(name) or type(old.params.get(name)) is not type(new.params.get(name))
+    ]
+    if old.gpu != new.gpu:
+        found.append(f"gpu: {_short(old.gpu)} -> {_short(new.gpu)}")
+    for port in sorted({*old.inputs, *new.inputs, *unknown}):
+        if port not in old.inputs:
+            found.append(f"input {port} is new")
+        elif port in unknown:
+            continue
+        elif port not in new.inputs:
+            found.append(f"input {port} is no longer connected")
+        elif old.inputs[port] != new.inputs[port]:
+            found.append(f"input {port} changed")
+    for file in sorted({*old.code, *new.code}):
+        if old.code.get(file) != new.code.get(file):
+            found.append(f"{file} {'changed' if file in old.code and file in new.code else _new(file, new.code)}")
+    for name in sorted({*old.engine, *new.engine}):
+        if old.engine.get(name) != new.engine.get(name):
+            found.append(f"{name} {old.engine.get(name, 'none')} -> {new.engine.get(name, 'none')}")
+    return found
+
+
+def changed_outputs(step: Step, folder: Path, record: StepRecord, cache: Cache) -> list[str]:
+    """What somebody deleted or changed of what the step made, in words. Files only touched do not count."""
+    there = content.files(folder, record.names)
+    missing = [name for name in record.files if name not in there]
+    missing += [name for name in record.names if not (folder / name).exists() and name not in missing]
+    if missing:
+        return [f"output {missing[0]} was deleted"]
+    ports = [port_file(port, kind) for port, kind in step.stage.outputs.items()]
+    for name, path in there.items():
+        if name not in record.files:
+            if name.split("/")[0] in ports:
+                return [f"output {name} was added by hand"]
+            continue
+        info, was = path.stat(), record.files[name]
+        if info.st_size != was.size or (info.st_mtime_ns != was.mtime_ns and cache.sha256(path) != was.sha256):
+            return [f"output {name} was changed by hand"]
+    return []
+
+
+def _ports_of(step: Step, owners: list[str]) -> list[str]:
+    return [port for port, source in step.sources.items() if source.split(".")[0] in owners]
+
+
+def _new(file: str, code: dict[str, str]) -> str:
+    return "is imported now" if file in code else "is no longer imported"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

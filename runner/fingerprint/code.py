@@ -1,0 +1,83 @@
+"""The source that a stage's result depends on: its module and every module of ours that it imports."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGES = ("contract", "stages", "segmentation")
+_OUR_MODULE = re.compile(r"(contract|stages|segmentation)(\.\w+)+")
+_ALWAYS = ("stages", "stages.__main__")
+
+
+def hashes(stage: str, root: Path) -> dict[str, str]:
+    """Hashes of the modules behind a stage.
+
+    Imports are followed wherever they stand (inside functions, in `try`), through all of `PACKAGES`. Comments,
+    docstrings and formatting do not count: nobody wants to train again for a better comment.
+
+    Args:
+      stage: name of the stage, with dashes.
+      root: the folder that holds the packages.
+
+    Returns:
+      Path below `root` -> hash, sorted.
+    """
+    found: dict[str, str] = {}
+    waiting = [*_ALWAYS, f"stages.{stage.replace('-', '_')}"]
+    while waiting:
+        name = waiting.pop()
+        file = _file(name, root)
+        if file is None or (key := file.relative_to(root).as_posix()) in found:
+            continue
+        found[key], imports = _read(file.read_bytes(), name if file.name == "__init__.py" else name.rpartition(".")[0])
+        for imported in imports:
+            parts = imported.split(".")
+            waiting += [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    return dict(sorted(found.items()))
+
+
+def imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Names that a module may import, absolute: modules, and what may be a module (`from x import y` gives x.y).
+
+    Text that looks like the name of a module of ours counts too: `importlib.import_module("segmentation.backend")`.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, (base, node.module)))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _OUR_MODULE.fullmatch(node.value):
+            yield node.value
+
+
+@cache
+def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...]]:
+    """The hash of a module's source, and what it imports of ours."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # it fails when it runs, and says so there
+        return hashlib.sha256(source).hexdigest(), ()
+    names = tuple(dict.fromkeys(name for name in imports(tree, package) if name.split(".")[0] in PACKAGES))
+    return hashlib.sha256(ast.unparse(_Bare().visit(tree)).encode("utf-8", "surrogatepass")).hexdigest(), names
+
+
+class _Bare(ast.NodeTransformer):
+    """Drops text that stands alone: docstrings, of fields as well."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+
+def _file(name: str, root: Path) -> Path | None:
+    path = root.joinpath(*name.split("."))
+    candidates = (path / "__init__.py", path.with_name(f"{path.name}.py"))
+    return next((file for file in candidates if file.is_file()), None)

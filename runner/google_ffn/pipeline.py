@@ -1,0 +1,238 @@
+"""Turns google/ffn's request for inference into a pipeline that gives the same result."""
+
+from __future__ import annotations
+
+import json
+import ntpath
+import posixpath
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from contract.ports import split_dataset
+from runner.errors import UserError, suggest
+from runner.google_ffn import request as inference_request
+from runner.google_ffn.request import given, line_of
+from runner.pipeline import explain, registry
+
+_MODEL, _SEEDS, _MOVES = "ConvStack3DFFNModel", "PolicyPeaks", "FaceMaxMovementPolicy"
+_OF_OURS = {"segmentation_output_dir", "checkpoint_interval", "batch_size", "concurrent_requests"}
+"""What only says how the work is done: floodrunner sees to it."""
+
+_ANOTHER = "without, the result would be another"
+_NOT_HERE = {
+    "reference_histogram": "histogram matching",
+    "histogram_masks": "histogram matching",
+    "masks": "masks of what is not to be segmented",
+    "seed_masks": "masks of where no seed may be",
+    "shift_mask": "shift masks",
+    "shift_mask_fov": "shift masks",
+    "shift_mask_scale": "shift masks",
+    "shift_mask_threshold": "shift masks",
+    "self_prediction": "self-prediction",
+    "init_segmentation": "going on from another segmentation",
+}
+"""Field -> what it asks for, in words. Leaving it out would give another result, so it is refused."""
+
+
+_FIELDS = {
+    "name": "model_checkpoint_path",
+    "depth": "model_args",
+    "fov_xyz": "model_args",
+    "deltas_xyz": "model_args",
+    "min_boundary_dist_xyz": "min_boundary_dist",
+}
+"""Parameter of ours -> the field of a request that it comes from, where that is called otherwise."""
+
+
+class Request(NamedTuple):
+    """What a pipeline is written from, checked.
+
+    Attributes:
+      image: `file:dataset` as written.
+      folder: where the checkpoints are.
+      model: parameters of `ffn-import`; `segment`: of `ffn-infer`.
+      left: fields that floodrunner sees to in its own way.
+    """
+
+    image: str
+    folder: str
+    model: dict[str, Any]
+    segment: dict[str, Any]
+    left: list[str]
+
+
+def read(path: Path, bounding_box: str | None) -> Request:
+    """Reads a request in text form, and the box, as `run_inference.py` takes it (`start { x:0 ... } size { ... }`).
+
+    Raises:
+      UserError: if it cannot be read, asks for what is not there, or lacks what is needed; says where and what.
+    """
+    text = _text(path)
+    request = inference_request.parse(text, "InferenceRequest", str(path))
+    fields = given(request)
+
+    def refuse(field: str, what: str) -> UserError:
+        return UserError(f"{path}:{line_of(text, field)}: {what}")
+
+    for field in sorted(fields & set(_NOT_HERE), key=lambda name: line_of(text, name)):
+        raise refuse(field, f"{field}: asks for {_NOT_HERE[field]}, which is not supported; {_ANOTHER}")
+    if request.alignment_options.type == 0 and "type" in given(request.alignment_options):
+        raise refuse("alignment_options", "alignment_options: only NO_ALIGNMENT is known, as in google/ffn")
+    if "volinfo" in given(request.image) or not split_dataset(request.image.hdf5)[1]:
+        found = f"found {request.image.hdf5!r}; " if request.image.hdf5 else ""
+        raise refuse("image", f'image: {found}write image {{ hdf5: "file.h5:dataset" }}')
+    if "decorator_specs" in given(request.image):
+        raise refuse("decorator_specs", f"decorator_specs: is not supported; {_ANOTHER}")
+    for field, known in (("model_name", _MODEL), ("seed_policy", _SEEDS), ("movement_policy_name", _MOVES)):
+        found = getattr(request, field)
+        if found.rpartition(".")[2] != known and (found or field == "model_name"):
+            raise refuse(field, f"{field}: found {found!r}; only {known} is supported")
+    for field in ("seed_policy_args", "movement_policy_args"):
+        if getattr(request, field).strip() not in ("", "{}"):
+            raise refuse(field, f"{field}: is not supported; {_ANOTHER}")
+    flavour = ntpath if "\\" in request.model_checkpoint_path else posixpath
+    folder, checkpoint = flavour.split(request.model_checkpoint_path)
+    if not checkpoint:
+        raise refuse(
+            "model_checkpoint_path", "model_checkpoint_path: write where it is, such as models/model.ckpt-7000"
+        )
+    for field, value in (("hdf5", request.image.hdf5), ("model_checkpoint_path", request.model_checkpoint_path)):
+        if not value.isprintable():
+            raise refuse(
+                field, f"{field}: found {value!r}; a backslash in quotes begins an escape: write two, or slashes"
+            )
+    if not {"image_mean", "image_stddev"} <= fields:
+        raise refuse("image_stddev", "image_mean and image_stddev are needed; write both")
+    model = {"name": checkpoint, **_model(request.model_args, lambda what: refuse("model_args", what))}
+    segment = {
+        "mode": "exact",
+        "reflect_border": False,
+        **({} if bounding_box is None else {"box_xyz": _box(bounding_box)}),
+        "image_mean": request.image_mean,
+        "image_stddev": request.image_stddev,
+        **_options(request.inference_options, refuse),
+    }
+    for stage, params in (("ffn-import", model), ("ffn-infer", segment)):
+        _check(stage, params, refuse)
+    return Request(request.image.hdf5, folder or ".", model, segment, sorted(fields & _OF_OURS))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    except UnicodeDecodeError:
+        reason = "it is no text in UTF-8"
+    raise UserError(f"{path}: cannot be read: {reason}; name google/ffn's request, a .pbtxt")
+
+
+def _check(stage: str, params: dict[str, Any], refuse: Any) -> None:
+    """Has the stage look at its parameters, so that a pipeline is written only where they will do."""
+    model = registry.scan().get(stage).params
+    try:
+        model.parse(params)
+    except ValidationError as error:
+        path, what = explain.problem(error, params, model, {})
+        named = str(path[0]) if path else what.split()[0]
+        field = _FIELDS.get(named, named)
+        raise refuse(field, f"{field}: {what}" if path else what) from None
+
+
+def _model(text: str, refuse: Any) -> dict[str, Any]:
+    try:
+        arguments = json.loads(text or "{}")
+        if not isinstance(arguments, dict):
+            raise ValueError("it is no JSON object")
+    except ValueError as error:
+        raise refuse(
+            f"model_args: is not JSON ({error}); write depth, fov_size and deltas as google/ffn does"
+        ) from None
+    known = {"depth": "depth", "fov_size": "fov_xyz", "deltas": "deltas_xyz"}
+    for name in arguments.keys() - known.keys() - {"batch_size"}:
+        raise refuse(f"model_args: {name!r} is not supported; {suggest(name, known)}")
+    for name in ("fov_size", "deltas"):
+        if name not in arguments:
+            raise refuse(f"model_args: {name} is missing; the checkpoint does not tell it: write it, x, y, z")
+    return {"depth": 9} | {known[name]: arguments[name] for name in known if name in arguments}
+
+
+def _options(options: Any, refuse: Any) -> dict[str, Any]:
+    fields = given(options)
+    for name in ("init_activation", "pad_value", "move_threshold", "segment_threshold"):
+        if name not in fields:
+            raise refuse("inference_options", f"inference_options: {name} is missing, which makes it 0; write it")
+    if options.consistency_threshold > 0:
+        raise refuse("consistency_threshold", "consistency_threshold: is not supported; leave it out")
+    distance = options.min_boundary_dist
+    return {
+        "init_activation": options.init_activation,
+        "pad_value": options.pad_value,
+        "move_threshold": options.move_threshold,
+        "segment_threshold": options.segment_threshold,
+        "min_boundary_dist_xyz": [distance.x, distance.y, distance.z],
+        "min_segment_size": max(options.min_segment_size, 1),  # an object has a voxel
+        "disco_seed_threshold": options.disco_seed_threshold,
+    }
+
+
+def _box(text: str) -> dict[str, list[int]]:
+    box = inference_request.parse(text, "BoundingBox", "--bounding-box")
+    start, size = [box.start.x, box.start.y, box.start.z], [box.size.x, box.size.y, box.size.z]
+    if min(start) < 0 or min(size) < 1:
+        raise UserError(
+            f"--bounding-box: start {start}, size {size}; write 'start {{ x:0 y:0 z:0 }} size {{ x:512 y:512 z:70 }}'"
+        )
+    return {"start": start, "size": size}
+
+
+def name_for(stem: str) -> str:
+    """A name that a pipeline may have, from that of a file."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).lstrip("_.-") or "inference"
+
+
+def pipeline(request: Request, name: str, source: str) -> str:
+    """The pipeline called `name`, as YAML, made from `source`; with the request's paths."""
+    notes = {
+        "mode": "google/ffn's way, object for object",
+        "reflect_border": "as there; true finds what lies at the border, too",
+    }
+    checkpoint = f"the folder that holds {request.model['name']}.index"
+    return f"""\
+# What {_quoted(source)} asks of google/ffn, with the same result.
+name: {name}
+inputs:
+  image: {{path: {_quoted(request.image)}, help: "the sections as an HDF5 dataset, z, y, x"}}
+  checkpoint: {{path: {_quoted(request.folder)}, help: {_quoted(checkpoint)}}}
+steps:
+  model:
+    stage: ffn-import
+    in: {{checkpoint: inputs.checkpoint}}
+    params:
+{_lines(request.model, {})}
+  segment:
+    stage: ffn-infer
+    gpu: true
+    in: {{image: inputs.image, model: model.model}}
+    params:
+{_lines(request.segment, notes)}
+  png:
+    stage: export-stack
+    in: {{volume: segment.segmentation, image: inputs.image}}
+"""
+
+
+def _lines(params: dict[str, Any], notes: dict[str, str]) -> str:
+    lines = []
+    for name, value in params.items():
+        note = f" # {notes[name]}" if name in notes else ""
+        plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.-]*", value)
+        lines.append(f"      {name}: {value if plain else _quoted(value)}{note}")
+    return "\n".join(lines)
+
+
+def _quoted(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)  # YAML has no pairs of surrogates

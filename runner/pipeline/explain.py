@@ -1,0 +1,182 @@
+"""Says in plain words what pydantic found wrong with a value, and what to write instead."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from runner.errors import suggest
+from runner.pipeline.yamlfile import YamlPath, plain_scalar
+
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "path_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "none_required": "null",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "greater_than": "a number greater than {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number less than {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "string_too_short": "text of at least {min_length} characters",
+    "string_too_long": "text of at most {max_length} characters",
+    "string_pattern_mismatch": "text that matches {pattern}",
+}
+_NUMBERS = {"a whole number", "a number"}
+
+
+def problem(
+    error: ValidationError, value: Any, model: type[BaseModel], texts: dict[YamlPath, str]
+) -> tuple[YamlPath, str]:
+    """The first thing that is wrong with `value`, which `model` refused.
+
+    Args:
+      texts: path -> how a plain scalar was written (`1e6`), where that is known.
+
+    Returns:
+      Its path within `value`, and what was found and what to write, for people.
+    """
+    details = [(_path(each["loc"], value), each) for each in error.errors(include_url=False)]
+    # A misspelt key is also missing under its right name: the misspelling says more.
+    details.sort(key=lambda pair: pair[1]["type"] != "extra_forbidden")
+    path, first = details[0]
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        known = _keys(model.model_json_schema(by_alias=True), path[:-1])
+        return path, f"unknown key {path[-1]!r}; {suggest(str(path[-1]), known)}"
+    found = _found(_at(value, path), texts.get(path))
+    if kind == "missing":
+        key = first["loc"][-1]
+        if isinstance(key, int):
+            wanted = 1 + max(int(e["loc"][-1]) for p, e in details if p == path and e["type"] == "missing")
+            return path, f"found {found}; write a list of {wanted}"
+        return path, f"{key!r} is missing; write {key}: ..."
+    if kind in ("too_short", "too_long"):
+        context = first["ctx"]
+        bound = "at least" if kind == "too_short" else "at most"
+        exact = "" if context.get("field_type") == "Tuple" else f"{bound} "
+        return path, f"found {found}; write a list of {exact}{context.get('min_length', context.get('max_length'))}"
+    if kind in ("value_error", "assertion_error"):
+        return path, str(first["ctx"]["error"])
+    wants = list(dict.fromkeys(_wanted(each) for at, each in details if at == path))
+    return path, f"found {found}; write {' or '.join(wants)}{_hint(_at(value, path), wants)}"
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """`box_xyz.start[1]`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def _path(location: YamlPath, value: Any) -> YamlPath:
+    """The part of pydantic's location that exists in `value`: it also names members of unions, and missing keys."""
+    path: list[str | int] = []
+    for part in location:
+        if part in (value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)):
+            value = value[part]
+            path.append(part)
+    return tuple(path)
+
+
+def _at(value: Any, path: YamlPath) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _found(value: Any, text: str | None) -> str:
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return f"{text or json.dumps(value)} (true or false)"
+    if isinstance(value, str):
+        return f"{value if len(value) <= 60 else value[:57] + '...'!r} (text)"
+    if isinstance(value, int | float):
+        return f"{text or value}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a mapping (key: value)"
+
+
+def _wanted(detail: ErrorDetails) -> str:
+    template = _WANTED.get(detail["type"])
+    if template is None:
+        message = detail["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
+        return message[:1].lower() + message[1:]
+    return template.format(**detail.get("ctx", {}))
+
+
+def _hint(value: Any, wants: list[str]) -> str:
+    """What the user may have meant, as ` (here: 90)`, or nothing."""
+    if isinstance(value, float) and "a whole number" in wants and value.is_integer():
+        return f" (here: {int(value)})"
+    if "text" in wants and isinstance(value, bool | int | float):
+        return ", in quotes"
+    if not isinstance(value, str):
+        return ""
+    if "true or false" in wants and value.lower() in {"yes", "on", "y", "no", "off", "n", "true", "false"}:
+        return f" (here: {'true' if value.lower() in {'yes', 'on', 'y', 'true'} else 'false'})"
+    if _NUMBERS.isdisjoint(wants):
+        return ""
+    meant = _meant(value.strip())
+    if meant is None or ("a number" not in wants and isinstance(meant, float)):
+        return ""
+    octal = f", or {int(value, 8)} if it is octal" if re.fullmatch(r"0[0-7]+", value) else ""
+    return f" (here: {meant}{octal})"
+
+
+def _meant(text: str) -> int | float | None:
+    """The number that somebody meant by `1_000`, `010`, `1:30` (base 60), `1,5`, `40 nm` or `"3"`."""
+    if re.fullmatch(r"\d+(:[0-5]?\d)+", text):
+        number = 0
+        for part in text.split(":"):
+            number = 60 * number + int(part)
+        return number
+    text = re.sub(r"(?<=\d)[_'](?=\d)", "", text)
+    text = re.sub(r"(?<=\d),(?=\d)", ".", text)
+    text = re.sub(r"(?<=[\d.])\s*[a-df-zA-DF-Zµ%][\w%]*$", "", text)
+    text = re.sub(r"^([-+]?)0+(?=\d)", r"\1", text)
+    number = plain_scalar(text)
+    return number if isinstance(number, int | float) and not isinstance(number, bool) else None
+
+
+def _keys(schema: dict[str, Any], path: YamlPath) -> list[str]:
+    """The keys that a JSON schema knows for the mapping at `path`."""
+    definitions = schema.get("$defs", {})
+    nodes = _members(schema, definitions)
+    for part in path:
+        children: list[dict[str, Any]] = []
+        for node in nodes:
+            if isinstance(part, int):
+                children += [node["items"]] if isinstance(node.get("items"), dict) else []
+            else:
+                child = node.get("properties", {}).get(part, node.get("additionalProperties"))
+                children += [child] if isinstance(child, dict) else []
+        nodes = [member for child in children for member in _members(child, definitions)]
+    return [key for node in nodes for key in node.get("properties", {})]
+
+
+def _members(node: dict[str, Any], definitions: dict[str, Any]) -> list[dict[str, Any]]:
+    """A schema node, or what its references and unions stand for."""
+    if "$ref" in node:
+        return _members(definitions[node["$ref"].rsplit("/", 1)[-1]], definitions)
+    unions = [member for key in ("anyOf", "oneOf", "allOf") for member in node.get(key, [])]
+    return [found for member in unions for found in _members(member, definitions)] or [node]

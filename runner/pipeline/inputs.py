@@ -1,0 +1,70 @@
+"""The paths of a pipeline's inputs: absolute, present, not empty."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from contract.ports import split_dataset
+from runner import wsl
+from runner.errors import UserError
+from runner.pipeline.spec import Pipeline
+
+_ESCAPES = dict(
+    zip("\0\a\b\t\n\v\f\r\x1b\x85\xa0\u2028\u2029", re.findall(r"\\.", r"\0\a\b\t\n\v\f\r\e\N\_\L\P"), strict=True)
+)
+"""What YAML makes of a backslash and a letter in double quotes."""
+
+
+def input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path) -> str:
+    """The absolute path of an input, which is there and not empty."""
+    spec = pipeline.spec.inputs[name]
+    written = given or spec.path
+    told = f" ({spec.help})" if spec.help else ""
+    line = pipeline.document.at(("inputs", name, "path"))
+    where = f"--input {name}={given}" if given else f"{line}: input {name}"
+    if written is None:
+        raise UserError(f"{where}{told}: has no path; say where it is with --input {name}=PATH")
+    file, dataset = split_dataset(os.path.expanduser(written))
+    found = _file_here(file, f"{where}{told}", quoted=not given)
+    path = Path(os.path.abspath(found))
+    try:
+        json.dumps(str(path), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: the path {os.fsencode(path)!r} is not UTF-8; rename the folder or file") from None
+    if not path.exists():
+        hint = f"say where it is with --input {name}=PATH"
+        looked = "" if Path(file).is_absolute() else f" (looked from the current folder, {Path.cwd()})"
+        if found != file:
+            looked = f" (looked for {path})"
+        elif drive := re.match(r"([A-Za-z]):[\\/]", file):
+            hint = f"a Windows path; under WSL write /mnt/{drive[1].lower()}{file[2:]}".replace("\\", "/")
+        raise UserError(f"{where}{told}: {file} does not exist{looked}; {hint}")
+    if path.is_dir():
+        if not any(path.iterdir()):
+            raise UserError(
+                f"{where}{told}: the folder {file} is empty; put the files there, or use --input {name}=PATH"
+            )
+        if workdir.absolute().is_relative_to(path):
+            raise UserError(f"{where}: the folder {file} holds the run folder {workdir}; choose another with --workdir")
+    elif path.is_file() and path.stat().st_size == 0:
+        raise UserError(f"{where}{told}: the file {file} is empty; copy it again from where it came")
+    elif not path.is_file():
+        raise UserError(f"{where}{told}: {file} is neither a file nor a folder; name one of these")
+    return str(path) if dataset is None else f"{path}:{dataset}"
+
+
+def _file_here(file: str, where: str, quoted: bool) -> str:
+    """What a file is called in this system. `quoted`: it may have stood in double quotes."""
+    escape = next((character for character in file if character in _ESCAPES), None)
+    if quoted and escape and not os.path.lexists(file):
+        raise UserError(
+            f"{where}: {file!r} does not exist; in double quotes YAML reads {_ESCAPES[escape]} as one character: "
+            "write the path in single quotes, or with slashes"
+        )
+    try:
+        return wsl.here(file)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None

@@ -1,0 +1,56 @@
+"""What the command line adds to a pipeline: `--input`, `--set`, `--force`, `--from`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.errors import UserError, suggest
+from runner.pipeline import yamlfile
+from runner.pipeline.spec import Pipeline, StepSpec
+from runner.pipeline.yamlfile import Document
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line adds: `images=PATH`, `train.max_steps=1000`, steps to run again."""
+
+    inputs: Sequence[str] = ()
+    sets: Sequence[str] = ()
+    force: Sequence[str] = ()
+    start: str | None = None
+
+
+def settings(options: Options, steps: dict[str, StepSpec]) -> dict[str, dict[str, Document]]:
+    found: dict[str, dict[str, Document]] = {}
+    for text in options.sets:
+        target, equals, value = text.partition("=")
+        step, dot, param = target.strip().partition(".")
+        if not (equals and dot and step and param):
+            raise UserError(f"--set {text}: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000")
+        if step not in steps:
+            raise UserError(f"--set {text}: there is no step {step!r}; {suggest(step, steps)}")
+        name = re.split(r"[.\[]", param)[0]
+        if name != param:
+            raise UserError(f"--set {text}: set {name!r} as a whole: --set '{step}.{name}={{key: value, ...}}'")
+        if param in found.setdefault(step, {}):
+            raise UserError(f"--set {text}: {step}.{param} is set twice; remove one")
+        found[step][param] = yamlfile.parse_value(value, f"--set {text}")
+    return found
+
+
+def given_inputs(options: Options, pipeline: Pipeline) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for text in options.inputs:
+        name, equals, path = text.partition("=")
+        if not (equals and name and path):
+            raise UserError(f"--input {text}: write --input NAME=PATH, such as --input images=data/images")
+        if name not in pipeline.spec.inputs:
+            raise UserError(
+                f"--input {text}: the pipeline has no input {name!r}; {suggest(name, pipeline.spec.inputs)}"
+            )
+        if name in given:
+            raise UserError(f"--input {text}: {name} is given twice; remove one")
+        given[name] = path
+    return given

@@ -1,0 +1,136 @@
+"""The stages there are: the modules of the folder `stages/`. Their headers are read by importing them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import contract
+from contract.ports import SUFFIXES, PortType, port_file
+from contract.stage import StageParams
+from runner.errors import UserError, suggest
+from runner.workdir.names import OURS
+
+_OWN = Path(str(contract.__file__)).parents[1] / "stages"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The header of a stage.
+
+    Attributes:
+      file: its module, absolute.
+      inputs: port -> the kinds that it takes.
+      outputs: port -> its kind.
+      network: whether it needs one; containers have none otherwise.
+      shm_mib: shared memory that it needs in a container; 0: the engine's default.
+    """
+
+    name: str
+    file: Path
+    summary: str
+    inputs: dict[str, PortType]
+    outputs: dict[str, str]
+    params: type[StageParams]
+    network: bool = False
+    shm_mib: int = 0
+
+    @property
+    def module(self) -> str:
+        """`stages/fill.py`, for messages."""
+        return f"{self.file.parent.name}/{self.file.name}"
+
+
+@dataclass
+class Registry:
+    """Stages by name, their headers read when they are asked for: a broken module is no trouble to those without it.
+
+    Attributes:
+      root: the folder that holds `contract/`, `stages/` and `segmentation/`.
+    """
+
+    root: Path
+    files: dict[str, Path]
+    _read: dict[str, Stage] = field(default_factory=dict)
+
+    def get(self, name: str) -> Stage:
+        """Raises UserError if there is no such stage, or its header is wrong."""
+        if name not in self.files:
+            raise UserError(f"unknown stage {name!r}; {suggest(name, self.files)}")
+        if name not in self._read:
+            self._read[name] = _header(name, self.files[name])
+        return self._read[name]
+
+
+def scan(folder: Path | None = None) -> Registry:
+    """Lists the stages of a folder; by default of the package `stages`."""
+    folder = (folder or _OWN).resolve()
+    files = {p.stem.replace("_", "-"): p for p in sorted(folder.glob("*.py")) if not p.name.startswith("_")}
+    return Registry(folder.parent, files)
+
+
+def _header(name: str, file: Path) -> Stage:
+    where = f"{file.parent.name}/{file.name}"
+    module = _load(file, where)
+    document = inspect.getdoc(module)
+    if not document:
+        raise UserError(f"{where}: has no docstring; its first line says what the stage does")
+    for attribute in ("INPUTS", "OUTPUTS"):
+        if not isinstance(getattr(module, attribute, None), dict):
+            raise UserError(f"{where}: has no dictionary {attribute}; write {attribute} = {{port: kind}}")
+    inputs = {port: PortType.parse(kinds) for port, kinds in module.INPUTS.items()}
+    kinds = [*(k for port in inputs.values() for k in port.kinds), *module.OUTPUTS.values()]
+    for kind in kinds:
+        if kind not in SUFFIXES:
+            raise UserError(f"{where}: unknown kind of port {kind!r}; {suggest(kind, SUFFIXES)}")
+    for port, kind in module.OUTPUTS.items():
+        if SUFFIXES[kind] is None:
+            raise UserError(
+                f"{where}: output {port!r} is of kind {kind!r}, which only users bring; choose another kind"
+            )
+    for port in [*inputs, *module.OUTPUTS]:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", port):
+            raise UserError(f"{where}: a port cannot be named {port!r}; use small letters, digits and '_'")
+    for port, kind in module.OUTPUTS.items():
+        if (taken := port_file(port, kind)) in OURS:
+            raise UserError(f"{where}: an output of kind {kind!r} cannot be named {port!r}: {taken} is ours; rename it")
+    if not module.OUTPUTS:
+        raise UserError(f"{where}: OUTPUTS is empty; a stage writes at least one thing")
+    params = getattr(module, "Params", None)
+    if not (isinstance(params, type) and issubclass(params, StageParams)):
+        raise UserError(f"{where}: has no class Params(StageParams); write one, empty if there are no parameters")
+    if not callable(getattr(module, "run", None)):
+        raise UserError(f"{where}: has no function run(params, context); write one")
+    network, shm_mib = getattr(module, "NETWORK", False), getattr(module, "SHM_MIB", 0)
+    if not isinstance(network, bool):
+        raise UserError(f"{where}: NETWORK is {network!r}; write NETWORK = True, or leave it out")
+    if type(shm_mib) is not int or shm_mib < 0:
+        raise UserError(f"{where}: SHM_MIB is {shm_mib!r}; write a number of MiB, such as SHM_MIB = 512")
+    summary = document.splitlines()[0]
+    return Stage(name, file, summary, inputs, dict(module.OUTPUTS), params, network, shm_mib)
+
+
+def _load(file: Path, where: str) -> ModuleType:
+    # The package's own modules under their own names; those of another folder beside them.
+    own = file.parent == _OWN.resolve()
+    name = f"stages.{file.stem}" if own else f"stages_in_{file.parent.parent.name}_{file.stem}"
+    try:
+        if own:
+            return importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # pydantic looks a class's names up there
+        spec.loader.exec_module(module)
+        return module
+    except Exception as error:
+        line = getattr(error, "lineno", None)
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{where}{f':{line}' if line else ''}: its header cannot be read: {text}; mend it") from error

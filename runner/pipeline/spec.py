@@ -1,0 +1,100 @@
+"""The form of a pipeline file: inputs, and steps in order."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from runner.errors import UserError
+from runner.pipeline import explain, yamlfile
+from runner.pipeline.yamlfile import Document
+
+_RULES = (  # pattern of a name, and how to say it
+    ("name", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, '-', '_' and '.', a letter or digit first"),
+    ("inputs", r"[a-z][a-z0-9_-]*", "small letters, digits, '-' and '_', a letter first"),
+    ("steps", r"[a-z][a-z0-9_-]*", "small letters, digits, '-' and '_', a letter first"),
+)
+_Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+
+
+class InputSpec(_Strict):
+    """What the user brings: where it is (unless `--input` says so), and what it is, for people."""
+
+    path: _Text | None = None
+    help: str = ""
+
+
+class StepSpec(_Strict):
+    """One run of a stage: `inputs` (written `in`) maps its ports to `inputs.<name>` or `<step>.<port>`."""
+
+    stage: str
+    inputs: dict[str, str] = Field(default={}, alias="in")
+    params: dict[str, Any] = {}
+    gpu: bool = False
+
+
+class PipelineSpec(_Strict):
+    name: str
+    inputs: dict[str, InputSpec] = {}
+    steps: dict[str, StepSpec]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline as written, and where each part of it stands."""
+
+    spec: PipelineSpec
+    document: Document
+
+
+def load(path: Path) -> Pipeline:
+    """Reads a pipeline file.
+
+    Raises:
+      UserError: if it is not YAML or not of this form; names file, line, what was found and what to write.
+    """
+    return read(yamlfile.load(path))
+
+
+def read(document: Document) -> Pipeline:
+    """Checks the form of a pipeline that was read from YAML. Raises as `load`."""
+    if not isinstance(document.value, dict):
+        raise UserError(f"{document.source}:1: a pipeline is a mapping; write name: ..., inputs: ... and steps: ...")
+    try:
+        # Not through JSON: this has no tuples, and a lone surrogate in a path must not be a puzzle.
+        spec = PipelineSpec.model_validate(document.value)
+    except ValidationError as error:
+        path, text = explain.problem(error, document.value, PipelineSpec, document.texts)
+        where = _where(path)
+        if len(path) == 2 and path[0] == "inputs" and isinstance(found := document.value["inputs"][path[1]], str):
+            text = f"found {found!r} (text); write {{path: {found}}}"
+        raise UserError(f"{document.at(path)}: {where}{': ' if where else ''}{text}") from None
+    for kind, pattern, rule in _RULES:
+        for name in [spec.name] if kind == "name" else list(getattr(spec, kind)):
+            if not re.fullmatch(pattern, name):
+                where = document.at((kind,) if kind == "name" else (kind, name))
+                what = {"name": "the pipeline", "inputs": "an input", "steps": "a step"}[kind]
+                raise UserError(f"{where}: {what} cannot be named {name!r}; use {rule}")
+    if not spec.steps:
+        raise UserError(f"{document.at(('steps',))}: the pipeline has no steps; write at least one")
+    if "inputs" in spec.steps:
+        where = document.at(("steps", "inputs"))
+        raise UserError(f"{where}: a step cannot be named 'inputs': inputs.<name> means the pipeline's; rename it")
+    return Pipeline(spec, document)
+
+
+def _where(path: yamlfile.YamlPath) -> str:
+    """`step train: params`, `input images: path`."""
+    if len(path) >= 2 and path[0] in ("steps", "inputs"):
+        kind = "step" if path[0] == "steps" else "input"
+        rest = explain.dotted(path[2:])
+        return f"{kind} {path[1]}: {rest}" if rest else f"{kind} {path[1]}"
+    return explain.dotted(path)

@@ -1,0 +1,97 @@
+"""What a run made: times, figures and pictures of each step, from the records in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from contract.job import EVENTS_FILE, LOG_FILE
+from runner import words
+from runner.engines.base import Orphan
+from runner.workdir import records
+from runner.workdir.events import Progress, Tail
+from runner.workdir.lock import holder
+
+
+def results(workdir: Path, steps: list[str]) -> list[str]:
+    """Lines with the figures of the result and what to look at, of the steps that are done."""
+    figures, pictures = [], []
+    for step in steps:
+        done = records.read_step(workdir / step)
+        if done is None:
+            continue
+        if done.metrics:
+            values = ", ".join(f"{name} {words.number(value)}" for name, value in done.metrics.items())
+            figures.append(f"  {step}: {values}")
+        for artifact in done.artifacts:
+            title = f"  ({artifact.title})" if artifact.title else ""
+            pictures.append(f"  {words.here(workdir / step / artifact.path)}{title}")
+    return (["Results:", *figures] if figures else []) + (["Look at:", *pictures] if pictures else [])
+
+
+def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> list[str]:
+    """The end of a run."""
+    times = []
+    for step in steps:
+        done = records.read_step(workdir / step)
+        if done is not None and step in ran:
+            times.append(f"{step} {words.duration(done.seconds)}")
+    if ran:
+        head = f"Done in {words.duration(seconds)}: {', '.join(times)}. Everything is in {words.here(workdir)}"
+    else:
+        head = f"Nothing to do: nothing changed since the last run. Everything is in {words.here(workdir)}"
+    return [head, *results(workdir, steps)]
+
+
+def status(workdir: Path, run: dict[str, Any], left: Sequence[Orphan] = ()) -> list[str]:
+    """Lines for `floodrunner status`: who is at work, how each step stands, what there is to see.
+
+    Args:
+      left: what a killed runner left at work.
+    """
+    held = holder(workdir)
+    steps: dict[str, dict[str, Any]] = run.get("steps", {})
+    lines = [f"{run['pipeline']['name']} in {words.here(workdir)}: {_state(run, held)}"]
+    lines += [f"  {each.step} is still at work in {each.name}; the next run goes on with it" for each in left]
+    width = max((len(step) for step in steps), default=0)
+    for step, facts in steps.items():
+        lines.append(f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}")
+    return lines + results(workdir, list(steps))
+
+
+def _state(run: dict[str, Any], held: dict[str, Any] | None) -> str:
+    if held:
+        since = records.local_time(held["since"])
+        return f"running since {since} (process {held['pid']} on {held['host']})"
+    if held is not None:
+        return "running"
+    if run["status"] == "running":  # nobody holds the lock: it was killed
+        return f"was cut off, started {records.local_time(run['started'])}; run it again to go on"
+    return f"{run['status']} {records.local_time(run['ended'])}"
+
+
+def _step(folder: Path, facts: dict[str, Any], held: bool) -> str:
+    done, last = records.read_step(folder), facts["status"]
+    if last == "running" and held:
+        return ", ".join(["running", *_progress(folder)])
+    if last == "running":
+        return f"was cut off, started {records.local_time(facts['started'])}"
+    if last in ("failed", "bad-input", "bug"):
+        return f"failed {records.local_time(facts['ended'])}: {facts['message']} (log: {words.here(folder / LOG_FILE)})"
+    if last == "interrupted":
+        return f"stopped {records.local_time(facts['ended'])}; run again to go on"
+    if done is not None:
+        return f"done {records.local_time(done.ended)} in {words.duration(done.seconds)}"
+    return "waiting" if held else "not run"
+
+
+def _progress(folder: Path) -> list[str]:
+    from runner.terminal.display import Line
+
+    line = Line(folder.name, progress=Progress())
+    for event in Tail(folder / EVENTS_FILE).new():
+        if event["event"] == "start":
+            line.progress = Progress()
+        line.progress.take(event)
+    return line.facts()

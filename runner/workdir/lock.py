@@ -1,0 +1,96 @@
+"""The lock of a run folder: one process at a time works in it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from runner.errors import UserError
+from runner.workdir.files import read_json, sweep
+from runner.workdir.names import LOCK_FILE
+from runner.workdir.records import local_time, now
+
+_LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.05
+
+
+@contextlib.contextmanager
+def lock(workdir: Path, command: str) -> Iterator[None]:
+    """Holds the run folder for this process. The kernel lets go of it when the process dies, however it dies.
+
+    Raises:
+      UserError: if another process holds it; says which.
+    """
+    path = workdir / LOCK_FILE
+    descriptor = _acquire(path)
+    try:
+        me = {"pid": os.getpid(), "host": os.uname().nodename, "command": command, "since": now()}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(me).encode(), 0)
+        sweep(workdir)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+        os.close(descriptor)
+
+
+def _acquire(path: Path) -> int:
+    """The locked descriptor of the lock file. Raises UserError as `lock`."""
+    for attempt in range(_LOCK_TRIES):
+        if attempt:  # the other may be only `status` having a look, and the name in the file that of one long dead
+            time.sleep(_LOCK_PAUSE_S)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            if _flock(descriptor, path, fcntl.LOCK_EX) and _is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    if not (held := read_json(path)):
+        raise UserError(f"{path.parent}: is in use by another process; wait for it, or choose another with --workdir")
+    who = f"process {held.get('pid')} on {held.get('host')} since {local_time(held['since'])}"
+    raise UserError(
+        f"{path.parent}: is in use by {who}: {held.get('command')}; wait for it, stop it, or choose another "
+        "folder with --workdir"
+    )
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one of that name: `clean` may have removed it while we waited for it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def holder(workdir: Path) -> dict[str, Any] | None:
+    """Who runs in a run folder now: pid, host, command, since; None if nobody does."""
+    path = workdir / LOCK_FILE
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return None if _flock(descriptor, path, fcntl.LOCK_SH) else (read_json(path) or {})
+    finally:
+        os.close(descriptor)
+
+
+def _flock(descriptor: int, path: Path, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+            raise UserError(f"{path.parent}: its file system has no locks; choose another with --workdir") from None
+        raise
+    return True

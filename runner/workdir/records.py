@@ -1,0 +1,123 @@
+"""The files of a run folder: `run.json`, each step's `step.json`, and the lock. Written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contract.job import STATE
+from runner.fingerprint.content import File
+from runner.workdir.files import read_json
+from runner.workdir.names import RUN_FILE, STEP_FILE
+
+
+def now() -> str:
+    """The time, UTC, to the second: `2026-01-31T12:00:00+00:00`."""
+    return stamp(time.time())
+
+
+def stamp(seconds: float) -> str:
+    """A `time.time()` as `now` writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def local_time(stamp: str) -> str:
+    """A time from a record, for people here: `2026-01-31 13:00:00`."""
+    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+class Artifact(BaseModel):
+    """A file or folder that a person will want to open; `path` is relative to the step's folder."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    path: str
+    title: str
+
+
+class Parts(BaseModel):
+    """All that decides the result of a step.
+
+    Attributes:
+      code: path of a source file -> hash.
+      engine: versions of what runs it, or the id of an image.
+      inputs: port -> hash of its content.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    stage: str
+    code: dict[str, str]
+    params: dict[str, Any]
+    engine: dict[str, str]
+    gpu: bool
+    inputs: dict[str, str]
+
+    def program(self) -> str:
+        """The hash of the code and of what runs it: a state that another program made is not blindly gone on from."""
+        return hashlib.sha256(json.dumps([self.code, self.engine], sort_keys=True).encode()).hexdigest()
+
+    def fingerprint(self) -> str:
+        """The hash of all of it."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+
+
+class StepRecord(BaseModel):
+    """`step.json`: a step that was done, and what it made.
+
+    Attributes:
+      names: what was published: names in the step's folder.
+      files: published file, relative to the step's folder -> size, time of change, hash.
+      ports: output port -> hash of its content.
+      metrics: figures of the result, by name; None where it was no number.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    step: str
+    parts: Parts
+    names: list[str]
+    files: dict[str, File]
+    ports: dict[str, str]
+    metrics: dict[str, float | None]
+    artifacts: list[Artifact]
+    started: str
+    ended: str
+    seconds: float
+    engine: str
+    host: dict[str, Any]
+    floodrunner: str
+
+
+def read_step(folder: Path) -> StepRecord | None:
+    """The record of a step that was done; None if there is none, or it is another version's."""
+    try:
+        return StepRecord.model_validate_json((folder / STEP_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+
+
+def former_engine(workdir: Path, steps: Sequence[str]) -> str:
+    """The engine that a run folder's steps have run in; where they differ, that of those which took longest.
+
+    Where none is done, but one has a state to go on from, that of the run that made it; "" where there is nothing
+    that another engine would do again.
+    """
+    seconds: dict[str, float] = {}
+    for step in steps:
+        if (done := read_step(workdir / step)) is not None:
+            seconds[done.engine] = seconds.get(done.engine, 0) + done.seconds
+    if seconds:
+        return max(seconds, key=seconds.__getitem__)
+    states = (workdir / step / STATE for step in steps)
+    if not any(state.is_dir() and any(state.iterdir()) for state in states):
+        return ""
+    engine = (read_json(workdir / RUN_FILE) or {}).get("engine")
+    return str(engine.get("name", "")) if isinstance(engine, dict) else ""

@@ -1,0 +1,134 @@
+"""Training positions as google/ffn's train.py reads them: a gzipped TFRecord file of tf.train.Example messages.
+
+Millions of records that differ in three numbers: they are built as the rows of a byte array, without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from segmentation.threads import processors
+
+_ROWS = 1 << 16
+"""Records compressed at once: some 5 MB."""
+
+
+def gzipped_records(indices: np.ndarray, shape: tuple[int, int, int], volume_name: str) -> Iterator[bytes]:
+    """Writes one record for each position: `center`, int64 x, y, z, and `label_volume_name`, bytes.
+
+    Args:
+      indices: (n,) flat C-order indices into a volume of `shape`, z, y, x, in the order of the file.
+      volume_name: ASCII; the name that train.py's `--label_volumes` gives the volume.
+
+    Yields:
+      The pieces of the file, one gzip member. They are deflated on all processors and end on a byte each, which any
+      reader takes for one stream; one member a piece would be simpler, but not every reader goes on to the next.
+
+    Source: TensorFlow, core/lib/io/record_writer.h (framing) and core/example/example.proto.
+    """
+
+    def deflated(start: int) -> tuple[np.ndarray, bytes]:
+        centers = np.stack(np.unravel_index(indices[start : start + _ROWS].astype(np.int64), shape), axis=-1)
+        rows = records(centers, shape, volume_name)
+        deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+        return rows, deflate.compress(rows.data) + deflate.flush(zlib.Z_SYNC_FLUSH)
+
+    yield b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # deflate, no name, no time, fastest, any system
+    checksum, size = 0, 0
+    starts = range(0, len(indices), _ROWS)
+    with ThreadPoolExecutor(processors()) as pool:
+        ahead = 2 * processors()  # not all at once: what is written slower than it is made would pile up
+        for batch in range(0, len(starts), ahead):
+            for rows, piece in pool.map(deflated, starts[batch : batch + ahead]):
+                checksum = zlib.crc32(rows.data, checksum)
+                size += rows.size
+                yield piece
+    yield b"\x03\0" + struct.pack("<II", checksum, size % 2**32)  # an empty last block, and the trailer
+
+
+def records(centers: np.ndarray, shape: tuple[int, int, int], volume_name: str) -> np.ndarray:
+    """The bytes of a TFRecord for each center, uncompressed.
+
+    Each number takes as many bytes as the largest could need: protocol buffers allow a varint to end in zeros, and
+    records of one length are the rows of an array.
+
+    Args:
+      centers: (n, 3) int64, z, y, x, inside `shape`, z, y, x.
+
+    Returns:
+      (n, length of a record) uint8.
+    """
+    width = max(1, -(-(max(shape) - 1).bit_length() // 7))
+    values = _field(1, _varints(np.zeros(1, np.int64), width).tobytes() * 3)
+    center = _entry(b"center", _field(3, values))
+    name = _entry(b"label_volume_name", _field(1, _field(1, volume_name.encode("ascii"))))
+    features = _field(1, center) + _field(1, name)
+    message = _field(1, features)
+    at = len(message) - len(features) + len(_field(1, center)) - 3 * width  # the numbers end the first entry
+
+    # The checksum is affine over exclusive or, so what each coordinate does to it can be looked up on its own.
+    template = np.frombuffer(message, np.uint8)
+    base = crc32c(template[None])
+    checksums = np.broadcast_to(base, len(centers)).copy()
+    head = struct.pack("<Q", len(message))
+    head += struct.pack("<I", _masked(crc32c(np.frombuffer(head, np.uint8)[None]))[0])
+    rows = np.empty((len(centers), len(head) + len(message) + 4), np.uint8)
+    rows[:, : len(head)] = np.frombuffer(head, np.uint8)
+    rows[:, len(head) : -4] = template
+    for place, axis in enumerate((2, 1, 0)):
+        start = at + place * width
+        every = _varints(np.arange(shape[axis]), width)
+        variants = np.tile(template, (shape[axis], 1))
+        variants[:, start : start + width] = every
+        checksums ^= (crc32c(variants) ^ base)[centers[:, axis]]
+        rows[:, len(head) + start : len(head) + start + width] = every[centers[:, axis]]
+    rows[:, -4:] = _masked(checksums).astype("<u4")[:, None].view(np.uint8)
+    return rows
+
+
+def crc32c(rows: np.ndarray) -> np.ndarray:
+    """The CRC-32C (Castagnoli; RFC 3720) of each row of an (n, length) uint8 array: (n,) uint32."""
+    crc = np.full(len(rows), 0xFFFFFFFF, np.uint32)
+    for column in rows.T:
+        crc = _CRC_TABLE[(crc ^ column) & 0xFF] ^ (crc >> 8)
+    return ~crc
+
+
+def _crc_table() -> np.ndarray:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1)
+    return table
+
+
+_CRC_TABLE = _crc_table()
+
+
+def _masked(crc: np.ndarray) -> np.ndarray:
+    """As TFRecord stores it: a checksum of data that hold checksums would be weak."""
+    return ((crc >> 15) | (crc << 17)) + np.uint32(0xA282EAD8)
+
+
+def _varints(values: np.ndarray, width: int) -> np.ndarray:
+    """(n, width) uint8: 7 bits a byte, least first, the top bit set in all but the last."""
+    shifts = 7 * np.arange(width)
+    digits = (values[:, None] >> shifts & 0x7F).astype(np.uint8)
+    digits[:, :-1] |= 0x80
+    return digits
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    """A length-delimited field of a protocol buffer."""
+    size = len(payload)
+    width = max(1, -(-size.bit_length() // 7))
+    return bytes([number << 3 | 2]) + _varints(np.array([size]), width).tobytes() + payload
+
+
+def _entry(key: bytes, feature: bytes) -> bytes:
+    """An entry of `Features.feature`, a map."""
+    return _field(1, key) + _field(2, feature)

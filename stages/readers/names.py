@@ -1,0 +1,74 @@
+"""The order of the sections in a folder, which is the order of the numbers in their names."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from contract.ports import is_harmless
+from contract.stage import InputError
+from stages.readers.forms import no_permission
+from stages.storage.names import natural_key, some
+
+SUFFIXES = (".png", ".tif", ".tiff")
+
+
+def section_files(folder: Path) -> list[Path]:
+    """The files of a folder of sections, in order of their numbers.
+
+    Hidden files, folders and what file managers leave behind are passed over.
+
+    Raises:
+      InputError: as `listed`; if there is none, there is something else among them, or two have the same number.
+    """
+    entries = sorted(listed(folder))
+    files = [entry for entry in entries if not entry.is_dir()]
+    for file in files:
+        if file.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{file.name} in {folder} is not a PNG or TIFF section; move it out of the folder")
+    if not files:
+        if entries:
+            raise InputError(
+                f"{folder}: holds folders only ({some(entry.name for entry in entries)}), no PNG or TIFF sections; "
+                "name the one with the sections"
+            )
+        raise InputError(f"{folder}: is empty; put the sections there, one PNG or TIFF file each")
+    files.sort(key=lambda file: (natural_key(file.stem), file.name))
+    for one, other in itertools.pairwise(files):
+        if natural_key(one.stem) == natural_key(other.stem):
+            raise InputError(
+                f"{folder}: {one.name} and {other.name} have the same place in the order of sections; "
+                "rename or remove one of them"
+            )
+    return files
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder, without what is harmless.
+
+    Raises:
+      InputError: if it may not be read, or a name is not UTF-8, which neither HDF5 nor JSON can keep.
+    """
+    try:
+        entries = [entry for entry in folder.iterdir() if not is_harmless(entry.name)]
+    except PermissionError:
+        raise no_permission(folder) from None
+    for entry in entries:
+        name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+        if name != entry.name:
+            raise InputError(f"{folder}: the name {name} is not UTF-8; rename it")
+    return entries
+
+
+def section_numbers(names: Sequence[str]) -> list[int] | None:
+    """The number of each section where its name tells: the names are alike but for one number. Otherwise None."""
+    keys = [natural_key(Path(name).stem) for name in names]
+    if len(keys) < 2 or any(len(key) != len(keys[0]) for key in keys):
+        return None
+    columns = [column for column in zip(*keys, strict=True) if len(set(column)) > 1]
+    if len(columns) != 1:
+        return None
+    numbers = [value for _, value in columns[0] if isinstance(value, int)]
+    return numbers if len(numbers) == len(keys) else None

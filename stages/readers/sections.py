@@ -1,0 +1,93 @@
+"""A user's stack, whatever it is stored as: opened, checked from the heads alone, then read section by section."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+
+from contract.ports import split_dataset
+from contract.stage import InputError
+from segmentation.threads import processors
+from stages.readers import files as picture_files
+from stages.readers import forms, tiff
+from stages.readers.names import SUFFIXES, section_files
+from stages.readers.stack import AHEAD_BYTES, Read, Stack, uniform
+from stages.storage.volumes import kept_names, open_volume, read_part
+
+
+@contextlib.contextmanager
+def open_stack(path: str) -> Iterator[Stack]:
+    """Opens a folder of PNG/TIFF sections, a multi-page TIFF, or an HDF5 dataset (`file.h5:name`).
+
+    Raises:
+      InputError: if it is none of these, or its sections are not of one size and form; names the odd one out.
+    """
+    file, dataset = split_dataset(path)
+    where = Path(path)
+    if where.is_dir():
+        files = section_files(where)
+        if len(files) == 1 and not _is_png(files[0]) and tiff.pages(files[0]) > 1:
+            with tiff.open_tiff(files[0]) as stack:
+                yield stack
+        else:
+            yield _folder(path, files)
+    elif dataset is not None or file.lower().endswith((".h5", ".hdf5", ".hdf")):
+        with _open_hdf5(path) as stack:
+            yield stack
+    elif not where.exists() or where.suffix.lower() not in SUFFIXES:
+        what = "is no stack" if where.exists() else "no such file or folder"
+        raise InputError(f"{path}: {what}; name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file")
+    elif _is_png(where) or tiff.pages(where) == 1:
+        raise InputError(f"{path}: is one section; to import all sections name their folder, {where.parent}")
+    else:
+        with tiff.open_tiff(where) as stack:
+            yield stack
+
+
+def _folder(path: str, files: list[Path]) -> Stack:
+    shape, form = uniform(path, [picture_files.head(file) for file in files])
+    return Stack(
+        path,
+        shape,
+        form,
+        names=tuple(str(file) for file in files),
+        files=tuple(file.name for file in files),
+        voxel_size_xyz=None,
+        offset_xyz=(0, 0, 0),
+        reads=lambda: (lambda file=file: picture_files.pixels(file, form) for file in files),  # type: ignore[misc]
+        threads=min(processors(), 4),
+    )
+
+
+def _is_png(file: Path) -> bool:
+    return file.suffix.lower() == ".png"
+
+
+@contextlib.contextmanager
+def _open_hdf5(path: str) -> Iterator[Stack]:
+    with open_volume(path) as (dataset, place):
+        files = kept_names(dataset)
+        names = files or tuple(f"section {k}" for k in range(dataset.shape[0]))
+        yield Stack(
+            path,
+            dataset.shape,
+            forms.form_of(dataset.dtype),
+            names=tuple(f"{path} ({name})" for name in names),
+            files=files,
+            voxel_size_xyz=place.voxel_size_xyz if "voxel_size_xyz" in dataset.attrs else None,
+            offset_xyz=place.offset_xyz,
+            reads=lambda: _hdf5_reads(path, dataset),
+            threads=min(processors(), 4),
+        )
+
+
+def _hdf5_reads(path: str, dataset: h5py.Dataset) -> Iterator[Read]:
+    depth = dataset.chunks[0] if dataset.chunks else 1  # a chunk is unpacked whole: once, where there is room
+    depth = max(1, min(depth, AHEAD_BYTES // (dataset.dtype.itemsize * dataset.shape[1] * dataset.shape[2])))
+    for start in range(0, dataset.shape[0], depth):
+        slab = read_part(path, dataset, slice(start, start + depth))
+        for section in slab:
+            yield lambda section=section: section  # type: ignore[misc]

@@ -1,0 +1,226 @@
+"""TIFF files: one page of them, or a stack in one file."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from contract.stage import InputError
+from segmentation.threads import processors
+from stages.readers import forms
+from stages.readers.forms import Form, Section
+from stages.readers.stack import Read, Stack, uniform
+
+_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6}
+
+
+class _Warnings(logging.Handler):
+    """tifffile reads what it can of a damaged file, and logs the rest."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _open(file: Path) -> Iterator[tifffile.TiffFile]:
+    """Opens a TIFF file and refuses a damaged one; in the main thread, as its warnings are tifffile's as a whole."""
+    logger, warnings = logging.getLogger("tifffile"), _Warnings()
+    logger.addHandler(warnings)
+    try:
+        tiff = tifffile.TiffFile(file)
+        count, _ = len(tiff.pages), tiff.series
+    except PermissionError:
+        raise forms.no_permission(file) from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        if not file.stat().st_size:
+            raise InputError(f"{file}: is empty; copy it again from where it came") from None
+        if str(error).startswith("not a TIFF file"):
+            text = f"{file}: is not a TIFF file, whatever its name says; save it as TIFF, or copy it again"
+            raise InputError(text) from None
+        raise forms.damaged(file) from error
+    finally:
+        logger.removeHandler(warnings)
+    with tiff:
+        if not count or any(re.search("invalid|corrupt|failed", text) for text in warnings.said):
+            raise forms.damaged(file)
+        yield tiff
+
+
+def pages(file: Path) -> int:
+    """How many sections a TIFF file holds; one page may hold several, as ImageJ writes stacks above 4 GB."""
+    with _open(file) as tiff:
+        lead, _ = _axes(tiff.series[0])
+        return max(len(tiff.pages), math.prod(lead))
+
+
+def _axes(series: Any) -> tuple[tuple[int, ...], str]:
+    """The axes before y and x that are longer than 1, and their letters."""
+    lead = [
+        (size, axis)
+        for size, axis in zip(series.shape, series.axes, strict=True)
+        if axis not in "YXS" and size > 1  # S: the samples of a pixel
+    ]
+    return tuple(size for size, _ in lead), "".join(axis for _, axis in lead)
+
+
+def single_page(file: Path) -> Section:
+    """What a TIFF file of one section holds.
+
+    Raises:
+      InputError: if it is damaged, or holds more.
+    """
+    with _open(file) as tiff:
+        if len(tiff.pages) > 1:
+            raise InputError(
+                f"{file}: holds {len(tiff.pages)} pages, among files of one section each; "
+                "move it out of the folder, or name it alone as the stack"
+            )
+        return _section(file.name, tiff.pages[0])
+
+
+def page_pixels(file: Path, form: Form) -> np.ndarray:
+    """Decodes a TIFF file of one section: (y, x) or (y, x, samples), the values as stored. Raises InputError."""
+    with tifffile.TiffFile(file) as tiff:
+        return _pixels_of(file, tiff.pages[0], form, str(file))
+
+
+@contextlib.contextmanager
+def open_tiff(file: Path) -> Iterator[Stack]:
+    """Opens a TIFF file of many sections.
+
+    Raises:
+      InputError: if it is damaged, its pages are not of one size and form, or they are not sections only.
+    """
+    with _open(file) as tiff:
+        yield _stack(file, tiff)
+
+
+def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
+    if len(tiff.series) > 1:  # tifffile gathers pages that are alike
+        heads = [_section(f"page {k}", page) for k, page in enumerate(tiff.pages, 1)]
+        uniform(str(file), heads)
+    series = tiff.series[0]
+    lead, letters = _axes(series)
+    if len(lead) != 1 or letters == "C":
+        raise InputError(
+            f"{file}: holds {' x '.join(str(n) for n in lead)} pictures (axes {letters}); a stack has sections only, "
+            "save one channel and one time point of it"
+        )
+    head = _section(file.name, series.keyframe)
+    count = lead[0]
+    names = tuple(f"{file} page {k}" for k in range(1, count + 1))
+    if series.dataoffset is not None and head.form.samples == 1:
+        reads = _mapped(file, tiff, series, (count, head.height, head.width))
+        threads = min(processors(), 4)
+    else:
+        pages = [page for page in series.pages if page is not None]
+        if len(pages) != count:
+            raise InputError(f"{file}: {count} sections in {len(pages)} pages; save it as a plain multi-page TIFF")
+
+        def reads() -> Iterator[Read]:
+            for page, name in zip(pages, names, strict=True):
+                yield lambda page=page, name=name: _pixels_of(file, page, head.form, name)  # type: ignore[misc]
+
+        threads = 1  # one file handle
+
+    size = _voxel_size(tiff)
+    return Stack(str(file), (count, head.height, head.width), head.form, names, None, size, (0, 0, 0), reads, threads)
+
+
+def _mapped(
+    file: Path, tiff: tifffile.TiffFile, series: Any, shape: tuple[int, int, int]
+) -> Callable[[], Iterator[Read]]:
+    """Sections that lie in the file one behind the other, without compression."""
+    dtype = series.dtype.newbyteorder(tiff.byteorder)
+    if series.dataoffset + math.prod(shape) * dtype.itemsize > file.stat().st_size:
+        raise forms.damaged(file)
+    pixels = np.memmap(file, dtype, "r", series.dataoffset, shape)
+    return lambda: (lambda section=section: np.array(section) for section in pixels)  # type: ignore[misc]
+
+
+def _voxel_size(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
+    """x, y, z in nm as ImageJ or OME wrote it. The bare resolution tag is no measure: most programs write 72 dpi."""
+    if tiff.is_imagej:
+        data = tiff.imagej_metadata or {}
+        scale = _NM.get(str(data.get("unit", "")).strip().lower())
+        tags = tiff.series[0].keyframe.tags
+        if scale is None or "spacing" not in data or "XResolution" not in tags or "YResolution" not in tags:
+            return None
+        (nx, dx), (ny, dy) = tags["XResolution"].value, tags["YResolution"].value
+        if not (nx and dx and ny and dy and data["spacing"] > 0):
+            return None
+        x, y, z = dx / nx, dy / ny, float(data["spacing"])
+        return round(x * scale, 6), round(y * scale, 6), round(z * scale, 6)
+    if tiff.is_ome and tiff.ome_metadata:
+        sizes = []
+        for axis in "XYZ":
+            found = re.search(rf'PhysicalSize{axis}="([^"]+)"', tiff.ome_metadata)
+            unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', tiff.ome_metadata)
+            scale = _NM.get(unit[1].lower() if unit else "µm")
+            if found is None or scale is None or not float(found[1]) > 0:
+                return None
+            sizes.append(round(float(found[1]) * scale, 6))
+        return sizes[0], sizes[1], sizes[2]
+    return None
+
+
+def _section(name: str, page: Any) -> Section:
+    """What a page of a `tifffile.TiffFile` holds."""
+    page = page.keyframe
+    if page.dtype is None:
+        form = Form(page.bitspersample, page.samplesperpixel, "oddly stored")
+    else:
+        form = forms.form_of(page.dtype, page.samplesperpixel)
+    if page.photometric == 3:
+        form = form._replace(type="palette")
+    elif page.photometric == 0:
+        form = form._replace(type="inverted")
+    return Section(name, page.imagelength, page.imagewidth, form)
+
+
+def _pixels_of(path: Path, page: Any, form: Form, where: str) -> np.ndarray:
+    """Decodes a page of a TIFF file: (y, x) or (y, x, samples).
+
+    Raises:
+      InputError: if it is truncated or damaged, or compressed in a way that neither tifffile nor Pillow reads.
+    """
+    try:
+        pixels = page.asarray()
+        planar = form.samples > 1 and page.keyframe.planarconfig == 2
+        return np.moveaxis(pixels, 0, -1) if planar else pixels
+    except MemoryError:
+        raise
+    except Exception as error:
+        if "imagecodecs" not in str(error):
+            raise forms.damaged(where) from error
+    return _pillow_pixels(path, page, form, where)
+
+
+def _pillow_pixels(path: Path, page: Any, form: Form, where: str) -> np.ndarray:
+    """Pillow brings libtiff with it, which knows LZW and its like; but its types of pixel are few."""
+    if form not in (Form(1), Form(8), Form(16), Form(8, 3), Form(8, 4)):
+        compression = getattr(page.keyframe.compression, "name", page.keyframe.compression)
+        raise InputError(f"{where}: {form}, compressed as {compression}, cannot be read; save it without compression")
+    try:
+        with Image.open(path, formats=("TIFF",)) as image:
+            image.seek(page.index)
+            return np.asarray(image)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise forms.damaged(where) from error

@@ -1,0 +1,223 @@
+"""Scores of a set of segmented pictures against a set of pictures with truth, picture by picture and overall."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from contract.stage import Context, InputError
+from segmentation.scores import detection, isbi2012, overlap
+from stages.storage.image_sets import Picture, read_set
+from stages.storage.names import some
+
+_MEMBRANES = 0.6
+"""Share of all pixels that cells cover, at least, in truth that is a map of membranes. In the ISBI 2012 sections it is
+0.73 to 0.81; in pictures of nuclei from the Data Science Bowl 2018 it is 0.13, and 0.38 in the fullest."""
+
+
+class Scores(NamedTuple):
+    """Of one picture. `precision` is for each of `detection.IOU_THRESHOLDS`; `v` for each of `isbi2012.THRESHOLDS`,
+    or None where there are no cells or the set has no V scores at all."""
+
+    name: str
+    dice: float
+    iou: float
+    precision: list[float]
+    cells: int
+    truth_cells: int
+    v: list[isbi2012.VScores] | None
+
+    @property
+    def count_error(self) -> float | None:
+        return detection.count_error(self.cells, self.truth_cells)
+
+
+class Best(NamedTuple):
+    """The best mean over the pictures, and at which place in `isbi2012.THRESHOLDS` it is."""
+
+    value: float
+    at: int
+
+
+def score_sets(context: Context) -> None:
+    """Writes `metrics.json`, and `pictures.csv` beside it. Figures of the set are means over its pictures.
+
+    The count error is relative, so its mean is over the pictures with cells in the truth; cells found in the others are
+    counted apart. Pooled, it is the sum of |found - truth| over all pictures, divided by that of truth. V_rand and
+    V_info are for maps of membranes, as they thin to lines what lies between cells, and leave out what is found there:
+    of nuclei they say little. They are null unless cells cover 0.6 and more of the truth, over all its pictures, and a
+    probability was predicted.
+
+    Raises:
+      InputError: if the sets do not belong together, or one of them has no labels.
+    """
+    pairs = _pairs(context)
+    covered = _covered([truth.labels for _, truth in pairs if truth.labels is not None])
+    scores = []
+    for done, (segmented, truth) in enumerate(pairs, 1):
+        scores.append(_score(segmented, truth, with_v=covered >= _MEMBRANES))
+        context.progress(done, len(pairs), "pictures")
+    best = _best(scores)
+    report = _report(scores, best)
+    context.outputs["metrics"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    table = context.output_folder / "pictures.csv"
+    _write_table(table, scores, best)
+    context.artifact(table, "the scores of each picture")
+    print(_summary(report, covered))
+    if not report["cells"]:
+        context.message("the segmentation has no cell: its score says nothing")
+    for name in ("dice", "iou"):
+        context.metric(name, report[name])
+    context.metric("average_precision_0.50", report["average_precision"]["0.50"])
+    context.metric("mean_average_precision", report["mean_average_precision"])
+    for name in ("count_error", "count_error_pooled"):
+        if report[name] is not None:
+            context.metric(name, report[name])
+    for name in best:
+        context.metric(name, report[name])
+
+
+def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
+    """Each segmented picture with the truth of its name."""
+    path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
+    segmented, truths = read_set(path), {picture.name: picture for picture in read_set(truth_path)}
+    strangers = [picture.name for picture in segmented if picture.name not in truths]
+    if strangers:
+        raise InputError(
+            f"{path}: {len(strangers)} of {len(segmented)} pictures are not in {truth_path}: {some(strangers)}; "
+            "score pictures that have a truth"
+        )
+    pairs = [(picture, truths.pop(picture.name)) for picture in segmented]
+    for picture, truth in pairs:
+        for where, one in ((path, picture), (truth_path, truth)):
+            if one.labels is None:
+                raise InputError(f"{where}: {one.name} has no labels; connect a set of pictures with labels")
+        if picture.image.shape[:2] != truth.image.shape[:2]:
+            raise InputError(
+                f"{path}: {picture.name} is {_size(picture)} pixels, in {truth_path} it is {_size(truth)}; "
+                "score the pictures that were segmented"
+            )
+    if truths:
+        context.message(
+            f"{len(truths)} of {len(truths) + len(pairs)} pictures with truth are not in the segmentation, and do not "
+            f"count: {some(truths)}"
+        )
+    return pairs
+
+
+def _size(picture: Picture) -> str:
+    height, width = picture.image.shape[:2]
+    return f"{width} x {height}"
+
+
+def _covered(labels: Sequence[np.ndarray]) -> float:
+    """The share of all pixels that is cell."""
+    return sum(int(np.count_nonzero(each)) for each in labels) / sum(each.size for each in labels)
+
+
+def _score(segmented: Picture, truth: Picture, with_v: bool) -> Scores:
+    found, cells = segmented.labels, truth.labels
+    assert found is not None
+    assert cells is not None
+    return Scores(
+        segmented.name,
+        overlap.dice(found > 0, cells > 0),
+        overlap.iou(found > 0, cells > 0),
+        detection.average_precision(found, cells),
+        int(np.count_nonzero(np.unique(found))),
+        int(np.count_nonzero(np.unique(cells))),
+        isbi2012.over_thresholds(segmented.probability, cells)
+        if with_v and segmented.probability is not None and cells.any()
+        else None,
+    )
+
+
+def _best(scores: Sequence[Scores]) -> dict[str, Best]:
+    """V_rand and V_info at the threshold that is best for the set as a whole, as in the challenge."""
+    each = np.array([one.v for one in scores if one.v is not None])  # (pictures, thresholds, 2)
+    if not len(each):
+        return {}
+    means = each.mean(axis=0)
+    at = means.argmax(axis=0)
+    return {name: Best(float(means[at[k], k]), int(at[k])) for k, name in enumerate(isbi2012.VScores._fields)}
+
+
+def _report(scores: Sequence[Scores], best: dict[str, Best]) -> dict[str, Any]:
+    precision = np.mean([one.precision for one in scores], axis=0)
+    errors = [one.count_error for one in scores if one.count_error is not None]
+    empty = [one.cells for one in scores if not one.truth_cells]
+    cells = sum(one.truth_cells for one in scores)
+    wrong = sum(abs(one.cells - one.truth_cells) for one in scores)
+    report: dict[str, Any] = {
+        "pictures": len(scores),
+        "dice": fmean(one.dice for one in scores),
+        "iou": fmean(one.iou for one in scores),
+        "average_precision": dict(zip(_names(), precision.tolist(), strict=True)),
+        "mean_average_precision": float(precision.mean()),
+        "count_error": fmean(errors) if errors else None,
+        "count_error_pooled": wrong / cells if cells else None,
+        "pictures_without_truth_cells": len(empty),
+        "cells_in_pictures_without": sum(empty),
+        "cells": sum(one.cells for one in scores),
+        "truth_cells": cells,
+        **dict.fromkeys(isbi2012.VScores._fields),
+    }
+    for name, (value, at) in best.items():
+        report |= {name: value, f"{name}_threshold": isbi2012.THRESHOLDS[at]}
+    return report
+
+
+def _names() -> list[str]:
+    return [f"{threshold:.2f}" for threshold in detection.IOU_THRESHOLDS]
+
+
+def _write_table(path: Path, scores: Sequence[Scores], best: dict[str, Best]) -> None:
+    """A row for each picture; V scores at the thresholds that are best for the whole set. A figure that a picture has
+    not is left empty."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(
+            ["picture", "cells", "truth_cells", "count_error", "dice", "iou"]
+            + [f"average_precision_{name}" for name in _names()]
+            + list(best)
+        )
+        for one in scores:
+            figures = [one.count_error, one.dice, one.iou, *one.precision]
+            v = [None if one.v is None else getattr(one.v[at], name) for name, (_, at) in best.items()]
+            cells = ["" if figure is None else f"{figure:.4f}" for figure in (*figures, *v)]
+            writer.writerow([one.name, one.cells, one.truth_cells, *cells])
+
+
+def _summary(report: dict[str, Any], covered: float) -> str:
+    rows: list[tuple[str, float | None, str]] = [
+        ("Dice", report["dice"], "1 is perfect; the mask of all cells"),
+        ("intersection over union", report["iou"], "likewise"),
+        ("average precision, IoU above 0.5", report["average_precision"]["0.50"], "TP / (TP + FP + FN) of cells"),
+        ("mean for IoU 0.5 to 0.95", report["mean_average_precision"], "stricter: outlines count"),
+        ("count error", report["count_error"], "of the number of cells, relative; 0 is perfect"),
+        ("... pooled", report["count_error_pooled"], "the same, where a picture counts by its cells"),
+    ]
+    for name, title in (("v_rand", "V_rand"), ("v_info", "V_info")):
+        if report[name] is not None:
+            threshold = report[f"{name}_threshold"]
+            rows.append((title, report[name], f"ISBI 2012; probability above {threshold}, borders thinned"))
+    lines = [f"{title:<33}{'-' if value is None else f'{value:.4f}':>10}   {note}" for title, value, note in rows]
+    if covered < _MEMBRANES:
+        lines.append(
+            f"no V_rand and V_info: they are for maps of membranes, where cells cover {_MEMBRANES:.0%} and more; here "
+            f"{covered:.0%}"
+        )
+    elif report["v_rand"] is None:
+        lines.append("no V_rand and V_info: no probability was predicted")
+    if without := report["pictures_without_truth_cells"]:
+        found = report["cells_in_pictures_without"]
+        lines.append(f"{without} picture{'s' if without > 1 else ''} without cells in the truth; {found} found there")
+    pictures = f"{report['pictures']} picture{'s' if report['pictures'] > 1 else ''}"
+    lines.append(f"{pictures}; {report['cells']} cells, {report['truth_cells']} in the truth")
+    return "\n".join(lines)

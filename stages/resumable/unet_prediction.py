@@ -1,0 +1,65 @@
+"""Pictures that a U-Net has predicted, each kept as soon as it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contract.stage import Context
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stages.storage.image_sets import Picture
+
+
+class Finished:
+    """Pictures that are done: each a file of the state as soon as it is, so that a stop or a kill costs one at most.
+
+    Args:
+      identity: pictures with any of these changed were predicted otherwise; JSON.
+    """
+
+    def __init__(self, identity: dict[str, Any], context: Context) -> None:
+        self._context = context
+        self._identity = identity | {"program": context.program}
+        self._files: list[Path] = []
+        self._taken_over = False
+
+    def load(self, name: str, image: np.ndarray) -> Picture | None:
+        """The picture as an earlier try has left it; None if it has not, or predicted otherwise."""
+        from stages.resumable import state
+        from stages.storage.image_sets import Picture
+
+        saved = state.load(self._file(name))
+        if saved is None:
+            return None
+        arrays, values = saved
+        if values["identity"] != self._identity_of(image):
+            aside = state.set_aside(self._context.state)
+            self._context.message(f"the saved state is of another prediction: kept in state/{aside.name}")
+            return None
+        if not self._taken_over:
+            self._context.message("going on from the pictures that are done already")
+        self._taken_over = True
+        self._files.append(self._file(name))
+        return Picture(name, image, arrays["labels"], arrays["probability"])
+
+    def save(self, picture: Picture) -> None:
+        from stages.resumable import state
+
+        arrays: dict[str, Any] = {"labels": picture.labels, "probability": picture.probability}
+        state.save(self._file(picture.name), arrays, {"identity": self._identity_of(picture.image)})
+        self._files.append(self._file(picture.name))
+
+    def spent(self) -> None:
+        for file in self._files:
+            self._context.spent(file)
+
+    def _file(self, name: str) -> Path:
+        return self._context.state / f"{name}.h5"
+
+    def _identity_of(self, image: np.ndarray) -> dict[str, Any]:
+        from stages.resumable import state
+
+        return self._identity | {"image": state.fingerprint(image)}

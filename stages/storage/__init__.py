@@ -1,0 +1,1 @@
+"""What stages hand each other: volumes, labels, picture sets, tables, models. What users bring is in `readers/`."""

@@ -1,0 +1,81 @@
+"""A trained flood-filling network on disk: a folder with `network.json` and `weights.h5`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from contract.stage import InputError
+from segmentation.ffn.network import Network
+from stages.storage.hdf5 import create_hdf5
+
+if TYPE_CHECKING:
+    import keras
+
+
+def write_model(folder: Path, network: Network, weights: dict[str, np.ndarray], step: int) -> None:
+    """Writes the model; `weights` by google/ffn's names, `step` is how far it was trained."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with create_hdf5(folder / "weights.h5") as file:
+        for name, array in weights.items():
+            file[name] = array
+    settings = {
+        "depth": network.depth,
+        "features": network.features,
+        "fov_xyz": network.fov[::-1],
+        "deltas_xyz": network.deltas[::-1],
+        "step": step,
+    }
+    (folder / "network.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def read_weights(folder: str | Path) -> tuple[Network, dict[str, np.ndarray], int]:
+    """What `write_model` was given.
+
+    Raises:
+      InputError: if the folder is no model of ours, or a file of it is damaged.
+    """
+    folder = Path(folder)
+    try:
+        settings = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        network = Network(
+            depth=int(settings["depth"]),
+            features=int(settings["features"]),
+            fov=tuple(int(v) for v in settings["fov_xyz"][::-1]),  # type: ignore[arg-type]  # three of them
+            deltas=tuple(int(v) for v in settings["deltas_xyz"][::-1]),  # type: ignore[arg-type]
+        )
+        with h5py.File(folder / "weights.h5", "r") as file:
+            weights: dict[str, np.ndarray] = {}
+            file.visititems(lambda k, v: weights.update({k: v[...]}) if isinstance(v, h5py.Dataset) else None)
+        return network, weights, int(settings["step"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise _no_model(folder, error) from None
+
+
+def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
+    """The network with its weights.
+
+    Raises:
+      InputError: as `read_weights`, or if the weights do not fit the network.
+    """
+    from segmentation.ffn import network as ffn
+
+    network, weights, _ = read_weights(folder)
+    try:
+        model = ffn.build(network)
+        ffn.set_weights(model, weights)
+    except ValueError as error:
+        raise _no_model(folder, error) from None
+    return network, model
+
+
+def _no_model(folder: str | Path, error: Exception) -> InputError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError(
+        f"{folder}: is not a model that ffn-train or ffn-import wrote ({reason}); name its model/ folder, and a "
+        "checkpoint of google/ffn's through ffn-import"
+    )

@@ -1,0 +1,60 @@
+"""Label volumes on disk: reading them whole or by section, with what is no label refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from contract.stage import InputError
+from stages.storage.volumes import Place, open_volume
+
+
+def check_labels(path: str | Path, dataset: h5py.Dataset) -> None:
+    """Refuses a volume whose type cannot be that of labels.
+
+    Raises:
+      InputError: if the dataset holds no integers.
+    """
+    if dataset.dtype.kind not in "ui":
+        raise InputError(
+            f"{path}: dataset {dataset.name} is {dataset.dtype}, not integer labels (0 = none); "
+            "import the labels with import-labels"
+        )
+
+
+def read_box(path: str | Path, dataset: h5py.Dataset, box: tuple[slice, slice, slice]) -> np.ndarray:
+    """Reads a part of a label volume.
+
+    Raises:
+      InputError: if it holds a negative number, or its data is damaged.
+    """
+    try:
+        labels = dataset[box]
+    except OSError:
+        raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
+    if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
+        raise InputError(
+            f"{path}: dataset {dataset.name} holds the negative label {labels.min()}; labels are 0 (none) or an id "
+            "above 0: renumber them"
+        )
+    return labels
+
+
+def read_labels(path: str | Path) -> tuple[np.ndarray, Place]:
+    """The whole label volume, (z, y, x), in memory.
+
+    Raises:
+      InputError: as `open_volume`, `check_labels` and `read_box`.
+    """
+    with open_volume(path) as (dataset, place):
+        check_labels(path, dataset)
+        return read_box(path, dataset, (slice(None), slice(None), slice(None))), place
+
+
+def slabs(shape: tuple[int, ...], depth: int = 16) -> Iterator[slice]:
+    """Cuts the z axis into pieces as deep as the chunks that `create_volume` writes, so each is read once."""
+    for start in range(0, shape[0], depth):
+        yield slice(start, min(start + depth, shape[0]))

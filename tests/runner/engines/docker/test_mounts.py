@@ -1,0 +1,190 @@
+"""What of this machine a container sees: the inputs, and what links in them lead to, without any engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runner.engines.base import Job
+from runner.engines.docker import mounts
+from runner.errors import UserError
+
+
+def job(tmp_path: Path, **inputs: Path | str) -> Job:
+    return Job(
+        step="one",
+        stage="look",
+        params={},
+        inputs={port: str(path) for port, path in inputs.items()},
+        outputs={},
+        folder=tmp_path / "runs" / "one",
+        gpu=False,
+        network=False,
+        shm_mib=0,
+        program="",
+        fingerprint="",
+    )
+
+
+def same(*paths: Path) -> dict[Path, Path]:
+    return {path: path for path in paths}
+
+
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    return path
+
+
+def test_files_and_folders_are_seen_once(tmp_path: Path) -> None:
+    stack, file = put(tmp_path / "stack" / "a.png").parent, put(tmp_path / "file.h5")
+    found = mounts.readable(job(tmp_path, a=stack, b=file, c=stack, d=stack / "a.png"))
+    assert found == same(stack, file)
+
+
+def test_a_dataset_is_no_part_of_the_path(tmp_path: Path) -> None:
+    file = put(tmp_path / "a:b.h5")
+    assert mounts.readable(job(tmp_path, a=f"{file}:raw")) == same(file)
+    assert mounts.readable(job(tmp_path, a=f"{file}@volumes/raw")) == same(file)
+
+
+def test_what_is_in_the_own_folder_is_there_anyway(tmp_path: Path) -> None:
+    own = put(tmp_path / "runs" / "one" / "state" / "model.h5")
+    assert mounts.readable(job(tmp_path, a=own)) == {}
+    assert mounts.writable(job(tmp_path)) == tmp_path / "runs" / "one"
+
+
+def test_links_lead_to_the_folders_of_what_they_point_at(tmp_path: Path) -> None:
+    stack = tmp_path / "stack"
+    stack.mkdir()
+    (stack / "absolute").symlink_to(put(tmp_path / "far" / "a.png"))
+    (stack / "relative").symlink_to(os.path.join("..", "near", put(tmp_path / "near" / "b.png").name))
+    (stack / "within").symlink_to("absolute")
+    (stack / "folder").symlink_to(put(tmp_path / "whole" / "c.png").parent)
+    (stack / "broken").symlink_to(tmp_path / "nowhere" / "d.png")
+    (tmp_path / "hop").mkdir()
+    (tmp_path / "hop" / "on").symlink_to(put(tmp_path / "third" / "e.png"))
+    (stack / "chain").symlink_to(tmp_path / "hop" / "on")
+    found = mounts.readable(job(tmp_path, a=stack))
+    assert found == same(stack, *(tmp_path / name for name in ("far", "near", "whole", "hop", "third")))
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    stack = put(tmp_path / "stack" / "a.png").parent
+    (stack / "x").symlink_to("y")
+    (stack / "y").symlink_to("x")
+    (stack / "self").symlink_to("self")
+    (stack / "up").symlink_to("..")
+    assert mounts.readable(job(tmp_path, a=stack)) == same(stack, tmp_path)
+
+
+def test_a_relative_link_in_a_folder_that_is_itself_reached_through_a_link(tmp_path: Path) -> None:
+    """Outside, `pool/../far` is where the folder really is; inside, where the input is said to be."""
+    put(tmp_path / "real" / "far" / "a.png")
+    stack = tmp_path / "real" / "stack"
+    stack.mkdir()
+    (stack / "a.png").symlink_to("../far/a.png")
+    named = tmp_path / "work" / "stack"
+    named.parent.mkdir()
+    named.symlink_to(stack)
+    found = mounts.readable(job(tmp_path, a=named))
+    assert found == {named: named, tmp_path / "work" / "far": tmp_path / "real" / "far"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/",
+            "/usr",
+            "/tmp",
+            "/proc",
+            "/usr/local/lib",
+            "/usr/local/lib/floodrunner/stages",
+            "/etc",
+            "/dev/shm",
+            "/run",
+        ),
+        *("/usr/lib/x86_64-linux-gnu", "/usr/share/doc/data", "/etc/ssl/certs", "/lib64/x", "/dev/disk", "/var/lib"),
+    ],
+)
+def test_what_would_hide_a_part_of_the_image_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(UserError) as caught:
+        mounts.readable(job(tmp_path, images=path))
+    assert str(caught.value) == (
+        f"step one: input images {path}: would hide the system's own folder in the container; move the data to a "
+        "folder of its own, or use --engine local"
+    )
+
+
+def test_links_to_parts_of_the_system_are_passed_over(tmp_path: Path) -> None:
+    """As a virtual environment has them: nothing that a stage reads is there. What lies beside them is still seen."""
+    stack = put(tmp_path / "stack" / "a.png").parent
+    for name, to in (("hosts", "/etc/hosts"), ("python", "/usr/bin/env"), ("deep", "/usr/lib/os-release"), ("r", "/")):
+        assert os.path.exists(to)
+        (stack / name).symlink_to(to)
+    (stack / "far").symlink_to(put(tmp_path / "far" / "b.png"))
+    assert mounts.readable(job(tmp_path, images=stack)) == same(stack, tmp_path / "far")
+
+
+def test_a_link_to_what_lies_in_a_folder_that_cannot_be_mounted_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data may be there, and only the whole folder could be mounted."""
+    monkeypatch.setattr(mounts, "_HOLDERS", (tmp_path / "holder",))
+    stack = put(tmp_path / "stack" / "a.png").parent
+    (stack / "b.png").symlink_to(put(tmp_path / "holder" / "b.png"))
+    with pytest.raises(UserError) as caught:
+        mounts.readable(job(tmp_path, images=stack))
+    assert str(caught.value) == (
+        f"step one: a link in input images leads to {tmp_path}/holder: would hide the system's own folder in the "
+        "container; move the data to a folder of its own, or use --engine local"
+    )
+
+
+def test_links_in_what_a_step_has_made_are_not_followed(tmp_path: Path) -> None:
+    """A step that could have its successor see any folder of the user's would not be shut in."""
+    secret = put(tmp_path / "home" / ".ssh" / "id")
+    made = put(tmp_path / "runs" / "former" / "stack" / "a.png").parent
+    brought = put(tmp_path / "runs2" / "stack" / "a.png").parent
+    for folder in (made, brought):
+        (folder / "b.png").symlink_to(secret)
+    assert mounts.readable(job(tmp_path, images=made)) == same(made)
+    assert mounts.readable(job(tmp_path, images=brought)) == same(brought, secret.parent)
+    whole = tmp_path / "runs"
+    assert mounts.readable(job(tmp_path, images=whole)) == same(whole, secret.parent)
+
+
+def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) -> None:
+    """The engine itself would follow it. A step's folder that its user has moved to another disk is none."""
+    secret = put(tmp_path / "home" / "secret")
+    made = tmp_path / "runs" / "former" / "text.json"
+    made.parent.mkdir(parents=True)
+    made.symlink_to(secret)
+    with pytest.raises(UserError) as caught:
+        mounts.readable(job(tmp_path, text=made))
+    assert str(caught.value) == (
+        f"step one: input text {made}: a step has made a link out of its folder there, which is not followed; "
+        "remove it, and look at that stage"
+    )
+    (tmp_path / "runs" / "moved").symlink_to(put(tmp_path / "disk" / "moved" / "text.json").parent)
+    moved = tmp_path / "runs" / "moved" / "text.json"
+    assert mounts.readable(job(tmp_path, text=moved)) == same(moved)
+    own = put(tmp_path / "runs" / "former" / "b.json")
+    (own.parent / "c.json").symlink_to("b.json")
+    assert mounts.readable(job(tmp_path, text=own.parent / "c.json")) == same(own.parent / "c.json")
+
+
+@pytest.mark.parametrize("folder", ["/usr/share", "/usr/share/runs/one", "/tmp"])
+def test_a_run_folder_that_is_a_system_folder_is_refused(folder: str) -> None:
+    with pytest.raises(UserError, match=f"step one: its folder {folder}: would hide the system's own folder"):
+        mounts.writable(Job("one", "look", {}, {}, {}, Path(folder), False, False, 0, "", ""))
+
+
+@pytest.mark.parametrize(
+    "path", ["/home/me/data", "/data", "/mnt/c/data", "/usr2", "/var/tmp/x", "/tmp/x", "/dev/shm/x", "/run/media/disk"]
+)
+def test_folders_of_users_are_not(tmp_path: Path, path: str) -> None:
+    assert mounts.readable(job(tmp_path, a=path)) == same(Path(path))

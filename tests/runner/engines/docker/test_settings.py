@@ -1,0 +1,237 @@
+"""How a step's container is made, and which GPUs are asked for: without any engine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import machine
+from runner.build import image
+from runner.engines import docker as docker_engine
+from runner.engines.base import Job
+from runner.engines.docker import client as docker_api
+from runner.engines.docker import containers, images
+from runner.errors import UserError
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    stack = tmp_path / "stack, 1=2"
+    stack.mkdir()
+    folder = tmp_path / "runs" / "demo run" / "one"
+    folder.mkdir(parents=True)
+    return Job("one", "look", {}, {"stack": str(stack)}, {}, folder, False, False, 0, "program", "fingerprint")
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the engine says of itself; tests change it."""
+    said: dict[str, Any] = {"SecurityOptions": ["name=seccomp,profile=default"], "Runtimes": {"runc": {}}}
+    monkeypatch.setattr(docker_api, "info", lambda: said)
+    monkeypatch.setattr(docker_api.shutil, "which", lambda name: None)
+    monkeypatch.setattr(machine, "gpus", lambda: ["NVIDIA H100"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return said
+
+
+def test_a_container_has_no_more_than_it_needs(job: Job, engine: dict[str, Any]) -> None:
+    found = docker_engine.settings(job, gpu=False)
+    assert found["user"] == f"{os.getuid()}:{os.getgid()}"
+    assert found["read_only"] is True
+    assert found["cap_drop"] == ["ALL"]
+    assert found["security_opt"] == ["no-new-privileges:true"]
+    assert found["network_mode"] == "none"
+    assert found["tmpfs"] == {"/tmp": ""}
+    assert (found["shm_size"], found["device_requests"], found["userns_mode"]) == (None, None, None)
+    assert found["init"] is True
+    assert "auto_remove" not in found
+    stack = job.inputs["stack"]
+    bound = [(mount["Target"], mount["Source"], mount["Type"], mount["ReadOnly"]) for mount in found["mounts"]]
+    own = str(job.folder)
+    assert bound == [(stack, stack, "bind", True), (own, own, "bind", False)]
+    assert found["environment"]["HOME"] == "/tmp"
+    assert not {"PATH", "SHELL", "LD_LIBRARY_PATH"} & set(found["environment"])
+
+
+def test_labels_and_name(job: Job, engine: dict[str, Any]) -> None:
+    (job.folder / "log.txt").write_text("five\n")
+    found = docker_engine.settings(job, gpu=False)
+    assert found["labels"] == {
+        "org.floodrunner.run": str(job.folder.parent.resolve()),
+        "org.floodrunner.step": "one",
+        "org.floodrunner.fingerprint": "fingerprint",
+        "org.floodrunner.log-start": "5",
+    }
+    assert found["name"].startswith("floodrunner-demo-run-one-")
+    assert docker_engine.settings(job, gpu=False)["name"] != found["name"]  # two at a time, of two run folders
+
+
+def test_network_and_shared_memory_where_a_stage_asks(job: Job, engine: dict[str, Any]) -> None:
+    found = docker_engine.settings(replace(job, network=True, shm_mib=512), gpu=False)
+    assert (found["network_mode"], found["shm_size"]) == (None, "512m")
+
+
+def test_a_rootless_engine(job: Job, engine: dict[str, Any]) -> None:
+    """Root inside is the caller outside; any other user inside is nobody outside."""
+    engine["SecurityOptions"].append("name=rootless")
+    found = docker_engine.settings(job, gpu=False)
+    assert (found["user"], found["group_add"]) == ("0:0", [])
+
+
+def test_an_engine_that_maps_users(job: Job, engine: dict[str, Any]) -> None:
+    engine["SecurityOptions"].append("name=userns")
+    assert docker_engine.settings(job, gpu=False)["userns_mode"] == "host"
+
+
+def test_an_engine_with_selinux(job: Job, engine: dict[str, Any]) -> None:
+    engine["SecurityOptions"].append("name=selinux")
+    assert docker_engine.settings(job, gpu=False)["security_opt"] == ["no-new-privileges:true", "label=disable"]
+
+
+def test_no_gpu_without_means(engine: dict[str, Any]) -> None:
+    assert docker_api.gpu_request() is None
+
+
+def test_a_gpu_by_the_container_toolkits_runtime(
+    job: Job, engine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine["Runtimes"]["nvidia"] = {"path": "nvidia-container-runtime"}
+    engine["DiscoveredDevices"] = [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]  # the runtime is preferred
+    (request,) = docker_engine.settings(job, gpu=True)["device_requests"]
+    assert (request["Driver"], request["Count"], request["Capabilities"]) == ("", -1, [["gpu"]])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-3a")  # CUDA's order is not the toolkit's: CUDA is to choose
+    (request,) = docker_engine.settings(job, gpu=True)["device_requests"]
+    assert (request["Count"], request["DeviceIDs"], request["Capabilities"]) == (-1, [], [["gpu"]])
+    assert docker_engine.settings(job, gpu=False)["device_requests"] is None
+
+
+def test_a_gpu_by_the_toolkits_hook(engine: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_api.shutil, "which", lambda name: f"/usr/bin/{name}" if "hook" in name else None)
+    request = docker_api.gpu_request()
+    assert request is not None
+    assert (request["Driver"], request["Count"]) == ("", -1)
+
+
+def test_a_gpu_that_is_not_there_or_hidden_is_not_asked_for(
+    engine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker Desktop has the runtime, and engines CDI files, on a machine without a card as well."""
+    engine["Runtimes"]["nvidia"] = {}
+    engine["DiscoveredDevices"] = [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]
+    assert docker_api.gpu_request() is not None
+    monkeypatch.setattr(machine, "gpus", list)
+    assert docker_api.gpu_request() is None
+    assert docker_engine._kind(True) == images.CPU
+    assert image.choose(False, False, None) == ({"cpu": {}}, [])
+
+
+def test_a_gpu_by_cdi(engine: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    engine["DiscoveredDevices"] = [{"Source": "cdi", "ID": f"nvidia.com/gpu={name}"} for name in ("0", "1", "all")]
+    request = docker_api.gpu_request()
+    assert request is not None
+    assert (request["Driver"], request["DeviceIDs"]) == ("cdi", ["nvidia.com/gpu=all"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert docker_api.gpu_request() == request
+
+
+def test_a_gpu_by_cdi_of_an_engine_that_names_only_folders(
+    engine: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(docker_api, "_CDI_FOLDERS", (tmp_path,))
+    engine["CDISpecDirs"] = [str(tmp_path), "/elsewhere"]
+    assert docker_api.gpu_request() is None
+    (tmp_path / "nvidia.yaml").write_text("cdiVersion: 0.5.0\n")
+    request = docker_api.gpu_request()
+    assert request is not None
+    assert request["Driver"] == "cdi"
+
+
+@pytest.mark.parametrize("means", [True, False])
+def test_which_image_a_step_runs_in(engine: dict[str, Any], means: bool) -> None:
+    if means:
+        engine["Runtimes"]["nvidia"] = {}
+    assert docker_engine._kind(True) == (images.GPU if means else images.CPU)
+    assert docker_engine._kind(False) == images.CPU
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(machine, "gpus", lambda: found)
+    return found
+
+
+def test_what_is_told_of_a_gpu_that_is_not_given(job: Job, engine: dict[str, Any], gpus: list[str]) -> None:
+    jobs = [job, replace(job, step="train", gpu=True), replace(job, step="segment", gpu=True)]
+    rest = "train, segment will run on the CPU, which is slower (floodrunner doctor says more)"
+    assert docker_engine.notes(jobs) == [f"no GPU found: {rest}"]
+    gpus.append("NVIDIA H100")
+    assert docker_engine.notes(jobs) == [f"no GPU for containers: {rest}"]
+    engine["Runtimes"]["nvidia"] = {}
+    assert docker_engine.notes(jobs) == []
+    assert docker_engine.notes([job]) == []
+
+
+KILLED = "killed from outside (docker kill, docker stop, or no memory left); run again"
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "cause"),
+    [
+        ({"ExitCode": 0}, 0, ""),
+        ({"ExitCode": 3}, 3, ""),
+        ({"ExitCode": 130}, 130, ""),
+        (
+            {"ExitCode": 137},
+            137,
+            "killed from outside (docker kill, docker stop, or no memory left); run again",
+        ),
+        ({"ExitCode": 137, "OOMKilled": True}, 137, "out of memory (the container was killed for it)"),
+        ({"ExitCode": 139}, 139, "killed by SIGSEGV (a fault in a library)"),
+        ({"ExitCode": 127, "Error": "no such file"}, 127, "the Docker engine could not run it: no such file"),
+    ],
+)
+def test_how_a_container_can_end(state: dict[str, Any], code: int, cause: str) -> None:
+    assert containers._exit(state) == (code, cause)
+
+
+def test_an_engine_whose_socket_is_gone_ends_the_wait(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody says where it was any more: the runner must not wait for ever."""
+    from requests.exceptions import ConnectionError
+
+    class Gone:
+        name, id = "gone", "1"
+        labels = {containers.LOG_START: "0"}  # noqa: RUF012
+        client = property(lambda self: self)
+        api = client
+        removed = False
+
+        def wait(self, *_: object, **__: object) -> None:
+            raise ConnectionError("nobody there")
+
+        reload = logs = wait
+
+        def remove(self, **_: object) -> None:
+            self.removed = True
+
+    (job.folder / "log.txt").touch()
+    monkeypatch.setattr(containers, "_ENGINE_COMES_BACK_S", 0.1)
+    monkeypatch.setattr(docker_api, "address", lambda: "unix:///was/here")
+    gone = Gone()
+    running = containers.Running(gone, job.folder)
+
+    def nowhere() -> str:
+        raise UserError("no Docker engine")
+
+    monkeypatch.setattr(docker_api, "address", nowhere)
+    ended = running.wait(20)
+    assert ended == (1, "the Docker engine at unix:///was/here is gone; start it and run again")
+    running.close()
+    assert not gone.removed  # it may still be at work
+    assert "Traceback" not in capfd.readouterr().err

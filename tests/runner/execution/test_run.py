@@ -1,0 +1,404 @@
+"""Runs of tiny stages, for real: what is made, what is skipped and why, what is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runner.engines import local
+from runner.execution import run as running
+from runner.pipeline import plan, registry, spec
+from runner.pipeline.options import Options
+from runner.workdir import records
+from runner.workdir.publish import publish
+
+if TYPE_CHECKING:
+    from conftest import House
+
+
+def planned(house: House, *sets: str, **options: Any) -> dict[str, str]:
+    """step -> `run: why`: what `plan` prints, asked for in this process."""
+    known = registry.scan(house.code / "stages")
+    pipeline = spec.load(house.work / "p.yaml")
+    workdir = house.work / "runs/demo"
+    with contextlib.chdir(house.work):
+        found = running.decisions(plan.make(pipeline, known, workdir, Options(sets=sets, **options)), local, known.root)
+    return {step: f"{WORDS[each.runs]} {each.reason}" for step, each in found.items()}
+
+
+def read(house: House, *names: str) -> Any:
+    return json.loads(house.work.joinpath("runs/demo", *names).read_text())
+
+
+WORDS = {True: "run", False: "skip", None: "may-run"}
+SKIPPED = "skip nothing changed"
+
+
+def test_a_run(demo: House) -> None:
+    assert planned(demo) == dict.fromkeys(("one", "two", "three"), "run never run")
+    assert not (demo.work / "runs").exists()
+    ended = demo("run", "p.yaml")
+    assert (ended.code, ended.err) == (0, "")
+    folder = demo.work / "runs/demo"
+    assert (folder / "two/text.json").read_text() == "hello world!"
+    assert (folder / "three/count.json").read_text() == "10"
+    lines = ended.out.splitlines()
+    assert "one: runs (never run)" in lines
+    assert "one: copied" in lines
+    assert any(line.startswith("two: done in ") and line.endswith("s, length 11, loss 0.5") for line in lines)
+    assert lines[-5:] == [
+        "  one: length 11",
+        "  two: length 11",
+        "Look at:",
+        "  runs/demo/one/picture.txt  (a picture of the text)",
+        "  runs/demo/two/picture.txt  (a picture of the text)",
+    ]
+    assert sorted(os.listdir(folder / "two")) == [
+        ".running", "events.jsonl", "job.json", "log.txt", "picture.txt", "state", "step.json", "text.json"
+    ]  # fmt: skip
+    assert "copied\n" in (folder / "two/log.txt").read_text()
+
+
+def test_again_does_nothing_says_why_and_names_the_pictures(done: House) -> None:
+    before = {
+        p: p.stat().st_mtime_ns for p in (done.work / "runs/demo").rglob("*") if p.name != "run.json" and p.is_file()
+    }
+    started = time.monotonic()
+    ended = done("run", "p.yaml")
+    assert time.monotonic() - started < 10  # a hang, not a measurement
+    assert ended.code == 0
+    assert ended.out.splitlines() == [
+        "engine local (as this run folder's steps)",
+        "one: skipped (nothing changed)",
+        "two: skipped (nothing changed)",
+        "three: skipped (nothing changed)",
+        "Nothing to do: nothing changed since the last run. Everything is in runs/demo",
+        "Results:",
+        "  one: length 11",
+        "  two: length 11",
+        "Look at:",
+        "  runs/demo/one/picture.txt  (a picture of the text)",
+        "  runs/demo/two/picture.txt  (a picture of the text)",
+    ]
+    after = {p: p.stat().st_mtime_ns for p in before}
+    assert {p.name for p in before if before[p] != after[p]} <= {".lock", ".hashes.json"}
+
+
+def test_run_json_holds_enough_to_run_the_same_again(done: House, done_once: Path) -> None:
+    run = read(done, "run.json")
+    assert run["status"] == "done"
+    assert run["command"] == ["floodrunner", "run", "p.yaml"]
+    assert run["folder"] == str(done_once / "work")
+    assert run["pipeline"]["text"] == (done.work / "p.yaml").read_text()
+    assert run["inputs"]["texts"]["path"] == str(done_once / "work/texts")
+    assert len(run["inputs"]["texts"]["content"]) == 64
+    assert run["steps"]["one"]["engine"]["python"].startswith("3.")
+    assert "numpy" in run["steps"]["one"]["engine"]
+    assert {"name", "cpu", "cores", "memory_bytes", "gpus", "system"} <= set(run["host"])
+    assert run["steps"]["two"]["params"] == {"suffix": "!", "upper": False}
+    assert run["steps"]["two"]["status"] == "done"
+    assert run["started"] <= run["ended"]
+
+
+def test_run_json_is_there_before_the_first_step(house: House) -> None:
+    house.pipeline("name: demo\nsteps: {x: {stage: breaks, params: {how: fail}}}\n")
+    assert house("run", "p.yaml").code == 1
+    run = read(house, "run.json")
+    assert run["status"] == "failed"
+    assert run["steps"]["x"]["message"].startswith("the network diverged; lower the learning rate; its output is in ")
+
+
+def test_step_json(done: House) -> None:
+    step = read(done, "two", "step.json")
+    assert step["metrics"] == {"length": 11.0}  # the loss has a step: it is of training, not of the result
+    assert step["artifacts"] == [{"path": "picture.txt", "title": "a picture of the text"}]
+    assert step["names"] == ["picture.txt", "text.json"]
+    code = step["parts"]["code"]
+    assert {"stages/copy_text.py", "contract/stage.py", "stages/__main__.py", "segmentation/helper.py"} <= set(code)
+    assert "stages/slow.py" not in code
+
+
+def test_a_parameter(done: House) -> None:
+    assert planned(done, "two.suffix=.") == {
+        "one": SKIPPED,
+        "two": 'run parameter suffix: "!" -> "."',
+        "three": "may-run waits for two",
+    }
+
+
+def test_a_comment_does_not_count_code_does(done: House) -> None:
+    helper = done.code / "segmentation/helper.py"
+    helper.write_text(
+        '"""Help."""\n# a comment\ndef add(text,\n        suffix):\n    """Adds."""\n    return (text + suffix)\n'
+    )
+    assert set(planned(done).values()) == {SKIPPED}
+    helper.write_text("def add(text, suffix):\n    return text + suffix + ''\n")
+    assert planned(done) == {
+        "one": "run segmentation/helper.py changed",
+        "two": "run segmentation/helper.py changed",
+        "three": "may-run waits for two",
+    }
+
+
+def test_what_comes_out_equal_stops_the_wave(done: House) -> None:
+    """The helper changed, so `one` and `two` run; what they make is the same, so `three` does not."""
+    (done.code / "segmentation/helper.py").write_text("def add(text, suffix):\n    return text + suffix + ''\n")
+    ended = done("run", "p.yaml")
+    assert "one: runs (segmentation/helper.py changed)" in ended.out
+    assert "two: runs (segmentation/helper.py changed)" in ended.out
+    assert "three: skipped (nothing changed)" in ended.out
+    assert set(planned(done).values()) == {SKIPPED}
+
+
+def test_the_stage_itself(done: House) -> None:
+    file = done.code / "stages/slow.py"
+    file.write_text(file.read_text().replace("done += 1", "done = done + 1"))
+    assert planned(done) == {"one": SKIPPED, "two": SKIPPED, "three": "run stages/slow.py changed"}
+
+
+def test_an_input_counts_by_content_not_by_place(done: House) -> None:
+    shutil.copytree(done.work / "texts", done.work / "elsewhere")
+    assert set(planned(done, inputs=["texts=elsewhere"]).values()) == {SKIPPED}
+    (done.work / "elsewhere/b.txt").write_text("World")
+    assert planned(done, inputs=["texts=elsewhere"])["one"] == "run input source changed"
+    (done.work / "texts/c.txt").write_text("")
+    assert planned(done)["one"] == "run input source changed"
+    (done.work / "texts/c.txt").unlink()
+    (done.work / "texts/b.txt").rename(done.work / "texts/0.txt")
+    assert planned(done)["one"] == "run input source changed"
+
+
+def test_beside_sections_nothing_counts_but_among_pictures_and_in_a_model_everything_does(demo: House) -> None:
+    (demo.work / "texts/sub").mkdir()
+    (demo.work / "texts/sub/x").write_text("x")
+    demo.pipeline("name: demo\ninputs: {texts: {path: texts}}\nsteps: {x: {stage: breaks, in: {a: inputs.texts}}}\n")
+    stage = demo.code / "stages/breaks.py"
+    changed = "run input a changed"
+    for kind, reason in (("stack", SKIPPED), ("pictures", changed), ("stack|ffn-model", changed)):
+        stage.write_text(re.sub("INPUTS = .*", f"INPUTS = {{'a': '{kind}'}}", stage.read_text()))
+        (demo.work / "texts/sub/x").write_text("x")
+        assert demo("run", "p.yaml").code == 0
+        (demo.work / "texts/sub/x").write_text("y")
+        assert planned(demo) == {"x": reason}
+
+
+def test_an_input_that_changes_without_changing_size(done: House) -> None:
+    (done.work / "texts/b.txt").write_text("w0rld")
+    ended = done("run", "p.yaml")
+    assert "one: runs (input source changed)" in ended.out
+    assert (done.work / "runs/demo/two/text.json").read_text() == "hello w0rld!"
+
+
+def test_outputs_deleted_or_changed_by_hand(done: House) -> None:
+    (done.work / "runs/demo/one/picture.txt").unlink()
+    (done.work / "runs/demo/two/text.json").write_text("hello World!")
+    assert planned(done) == {
+        "one": "run output picture.txt was deleted",
+        "two": "run output text.json was changed by hand",
+        "three": "may-run waits for two",
+    }
+    assert done("run", "p.yaml").code == 0
+    assert (done.work / "runs/demo/two/text.json").read_text() == "hello world!"
+
+
+def test_a_touched_or_copied_output_is_the_same(done: House) -> None:
+    os.utime(done.work / "runs/demo/two/text.json", (1, 1))
+    assert set(planned(done).values()) == {SKIPPED}
+
+
+def test_ports_that_come_and_go(done: House) -> None:
+    written = done.written
+    done.pipeline(written.replace("{source: one.text}", "{source: one.text, extra: one.text}"))
+    assert planned(done)["two"] == "run input extra is new"
+    assert done("run", "p.yaml").code == 0
+    done.pipeline(written)
+    assert planned(done)["two"] == "run input extra is no longer connected"
+
+
+def test_gpu_is_part_of_it_and_runs_on_the_cpu_with_a_note(done: House) -> None:
+    done.pipeline(done.written.replace("stage: slow", "stage: slow, gpu: true"))
+    assert planned(done)["three"] == "run gpu: false -> true"
+    ended = done("run", "p.yaml")
+    assert ended.code == 0
+    if not Path("/proc/driver/nvidia").exists():
+        assert "no GPU found: three will run on the CPU, which is slower (floodrunner doctor says more)" in ended.out
+
+
+def test_another_stage_under_the_same_step(done: House) -> None:
+    done.pipeline(done.written.replace("stage: slow, in: {source: two.text}", "stage: breaks"))
+    assert planned(done)["three"] == "run stage slow -> breaks"
+    assert done("run", "p.yaml").code == 0
+    assert not (done.work / "runs/demo/three/count.json").exists()  # what only the former stage made is gone
+    assert (done.work / "runs/demo/three/nothing.json").exists()
+
+
+def test_more_than_three_reasons(done: House) -> None:
+    done.pipeline(
+        done.written.replace(
+            "stage: slow,", "stage: slow, gpu: true, params: {steps: 9, seconds: 0.01, ignore_stop: 0.1},"
+        )
+    )
+    assert planned(done)["three"] == (
+        "run parameter ignore_stop: 0.0 -> 0.1; parameter seconds: 0.0 -> 0.01; parameter steps: 10 -> 9; and 1 more"
+    )
+
+
+def test_another_engine_version(done: House) -> None:
+    file = done.work / "runs/demo/one/step.json"
+    step = json.loads(file.read_text())
+    step["parts"]["engine"]["numpy"] = "1.0"
+    file.write_text(json.dumps(step))
+    assert planned(done)["one"].startswith("run numpy 1.0 -> ")
+
+
+def test_a_damaged_record_counts_as_none(done: House) -> None:
+    (done.work / "runs/demo/one/step.json").write_text('{"step": "one"')
+    assert planned(done)["one"] == "run not finished last time"
+
+
+def test_force_sets_the_state_aside(done: House) -> None:
+    folder = done.work / "runs/demo/three"
+    assert planned(done, force=["three"]) == {"one": SKIPPED, "two": SKIPPED, "three": "run --force, from scratch"}
+    for number in (1, 2):
+        ended = done("run", "p.yaml", "--force", "three")
+        assert f"three: its former state is kept in runs/demo/three/state.{number}" in ended.out
+        assert (folder / f"state.{number}/count").read_text() == "10"
+    assert (folder / "log.txt").read_text().count("from 0\n") == 3
+
+
+def test_from_runs_the_rest_and_keeps_the_state(done: House) -> None:
+    assert planned(done, start="two") == {"one": SKIPPED, "two": "run --from", "three": "run --from"}
+    assert done("run", "p.yaml", "--from", "two").code == 0
+    folder = done.work / "runs/demo/three"
+    assert not (folder / "state.1").exists()
+    assert "from 10\n" in (folder / "log.txt").read_text()
+
+
+def test_a_failure_leaves_the_former_result_and_the_state(done: House) -> None:
+    (done.work / "texts/x.bad").write_text("")
+    ended = done("run", "p.yaml")
+    assert ended.code == 2
+    assert ended.error == f"step one: {done.work}/texts: holds a .bad file; remove it"
+    assert (done.work / "runs/demo/one/text.json").read_text() == "hello world"
+    assert read(done, "run.json")["steps"]["two"]["status"] == "waiting"
+    (done.work / "texts/x.bad").unlink()
+    assert set(planned(done).values()) == {SKIPPED}  # back to what was: the former result still stands
+
+
+def test_a_step_run_again_on_request_is_not_forgotten_when_cut_off(done: House) -> None:
+    state = done.work / "runs/demo/three/state/count"
+    state.unlink()
+    state.mkdir()  # the stage stumbles over this
+    assert done("run", "p.yaml", "--from", "three").code == 2
+    state.rmdir()
+    assert planned(done)["three"] == "run not finished last time, continues from its state"
+
+
+@pytest.mark.parametrize("again", [["--force", "x"], ["--from", "x"], []])
+def test_a_rerun_that_was_cut_off_leaves_nothing_of_the_former_result_behind(house: House, again: list[str]) -> None:
+    """A picture that only the first try makes would lie beside the last one's result, and look like a part of it."""
+    stage = house.code / "stages/breaks.py"
+    code = stage.read_text()
+    picture = '    (context.output_folder / "picture.txt").write_text("x")\n'
+    stage.write_text(code.replace('    if params.how == "exit":', picture + '    if params.how == "exit":'))
+    house.pipeline("name: demo\nsteps: {x: {stage: breaks}}\n")
+    assert house("run", "p.yaml").code == 0
+    folder = house.work / "runs/demo/x"
+    (folder / "notes.txt").write_text("the user's own")
+    stage.write_text(code)
+    for _ in range(2):
+        assert house("run", "p.yaml", "--set", "x.how=kill", *again).code == 1
+        assert (folder / "picture.txt").exists()  # no better result yet
+    assert house("run", "p.yaml").code == 0
+    assert set(os.listdir(folder)) - {"state.1", "state.2"} == {
+        ".running", "events.jsonl", "job.json", "log.txt", "nothing.json", "notes.txt", "state", "step.json"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_publishing_that_was_cut_off_is_made_good(done: House, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Killed between any two of its moves: the step counts as not run, and the next result is whole and alone."""
+    folder = done.work / "runs/demo/one"
+    former = records.read_step(folder)
+    assert former is not None
+    moves: list[Any] = []
+
+    def dies(*arguments: Any) -> None:
+        moves.append(arguments)
+        if len(moves) == at:
+            raise KeyboardInterrupt
+        rename(*arguments)
+
+    rename = os.rename
+    (folder / "partial").mkdir()
+    for name in ("a", "b", "c"):
+        (folder / "partial" / name).write_text("first")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", dies)
+        with pytest.raises(KeyboardInterrupt):
+            publish(folder, former.model_copy(update={"names": ["a", "b", "c"]}))
+    assert records.read_step(folder) is None
+    shutil.rmtree(folder / "partial")
+    (folder / "partial").mkdir()
+    (folder / "partial" / "b").write_text("second")
+    publish(folder, former.model_copy(update={"names": ["b"]}))
+    assert set(os.listdir(folder)) == {".running", "events.jsonl", "job.json", "log.txt", "state", "b", "step.json"}
+    assert (folder / "b").read_text() == "second"
+
+
+def test_what_a_try_left_half_done_is_cleared(done: House) -> None:
+    partial = done.work / "runs/demo/two/partial"
+    partial.mkdir()
+    (partial / "junk").write_text("x")
+    assert done("run", "p.yaml", "--from", "two").code == 0
+    assert not partial.exists()
+    assert not (done.work / "runs/demo/two/junk").exists()
+
+
+def test_hashes_of_unchanged_inputs_are_not_read_again(demo: House) -> None:
+    for file in (demo.work / "texts").iterdir():
+        os.utime(file, (1_000_000_000, 1_000_000_000))  # old enough to be trusted
+    assert demo("run", "p.yaml").code == 0
+    cache = demo.work / "runs/demo/.hashes.json"
+    known = json.loads(cache.read_text())
+    assert {Path(path).name for path in known} >= {"a.txt", "b.txt"}
+    # A lie in the cache is believed as long as size, time and inode are those of the file: so the file was not read.
+    known[str(demo.work / "texts/a.txt")][-1] = "0" * 64
+    cache.write_text(json.dumps(known))
+    assert planned(demo)["one"] == "run input source changed"
+    os.utime(demo.work / "texts/a.txt", (1_000_000_001, 1_000_000_001))
+    assert planned(demo)["one"] == SKIPPED
+
+
+def test_workdir(demo: House) -> None:
+    assert demo("run", "p.yaml", "--workdir", "out").code == 0
+    assert (demo.work / "out/two/text.json").exists()
+    assert not (demo.work / "runs").exists()
+    ended = demo("run", "p.yaml", "--workdir", "texts")
+    assert ended.code == 2
+    assert "p.yaml:3: input texts: the folder texts holds the run folder texts" in ended.err
+    (demo.work / "mine").mkdir()
+    (demo.work / "mine/thesis.tex").write_text("x")
+    ended = demo("run", "p.yaml", "--workdir", "mine")
+    assert ended.code == 2
+    assert ended.error == (
+        f"{demo.work}/mine: is no run folder, and holds thesis.tex; choose an empty or new folder with --workdir"
+    )
+    demo.pipeline(demo.written.replace("name: demo", "name: other"))
+    ended = demo("run", "p.yaml", "--workdir", "out")
+    assert "holds a run of the pipeline 'demo', not of 'other'; choose another with --workdir" in ended.error
+
+
+def test_the_folder_of_the_pipeline_file_does_not_matter(demo: House) -> None:
+    (demo.work / "pipelines").mkdir()
+    demo.pipeline(demo.written, "pipelines/p.yaml")
+    assert demo("run", "pipelines/p.yaml").code == 0
+    assert (demo.work / "runs/demo/run.json").exists()

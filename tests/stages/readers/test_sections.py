@@ -1,0 +1,389 @@
+"""Stacks as users have them: what is read, in what order, and the words with which the rest is refused."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from contract.stage import InputError
+from stages.readers import names as section_names
+from stages.readers.sections import open_stack
+
+RNG = np.random.default_rng(7)
+GREY = RNG.integers(0, 256, (3, 20, 30), np.uint8)
+
+
+def png(path: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def folder(path: Path, sections: np.ndarray, name: str = "z{:04d}.png") -> Path:
+    path.mkdir()
+    for z, section in enumerate(sections):
+        png(path / name.format(z), section)
+    return path
+
+
+def read(path: Path | str) -> np.ndarray:
+    with open_stack(str(path)) as stack:
+        return np.stack(list(stack.sections(lambda pixels, _: pixels)))
+
+
+def refusal(path: Path | str) -> str:
+    with pytest.raises(InputError) as caught:
+        read(path)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def raw_png(path: Path, depth: int, colour: int, width: int, rows: list[bytes], extra: bytes = b"") -> None:
+    """A PNG of any bit depth, which Pillow cannot write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, len(rows), depth, colour, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows), 1)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+# Order and names
+
+
+def test_sections_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (10, 2, 1, 100, 9):
+        png(tmp_path / f"z{number}.png", np.full((4, 5), number, np.uint8))
+    with open_stack(str(tmp_path)) as stack:
+        assert stack.files == ("z1.png", "z2.png", "z9.png", "z10.png", "z100.png")
+    assert read(tmp_path)[:, 0, 0].tolist() == [1, 2, 9, 10, 100]
+
+
+def test_mixed_prefixes_have_one_order(tmp_path: Path) -> None:
+    for name in ("b2.png", "A10.png", "b1.tif", "a9.PNG", "0.png", "x.tiff"):
+        Image.fromarray(GREY[0]).save(tmp_path / name, "PNG" if name.lower().endswith("png") else "TIFF")
+    with open_stack(str(tmp_path)) as stack:
+        assert stack.files == ("0.png", "a9.PNG", "A10.png", "b1.tif", "b2.png", "x.tiff")
+
+
+def test_hidden_and_harmless_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    stack = folder(tmp_path / "images", GREY)
+    for name in ("Thumbs.db", ".DS_Store", "desktop.ini", "._z0000.png", "z0000.png:Zone.Identifier"):
+        (stack / name).write_bytes(b"junk")
+    (stack / "masks").mkdir()
+    np.testing.assert_array_equal(read(stack), GREY)
+
+
+def test_a_text_file_among_the_sections_is_named(tmp_path: Path) -> None:
+    stack = folder(tmp_path / "images", GREY)
+    (stack / "notes.txt").write_text("good series")
+    assert refusal(stack) == f"notes.txt in {stack} is not a PNG or TIFF section; move it out of the folder"
+
+
+@pytest.mark.parametrize(("one", "other"), [("z1.png", "z01.png"), ("0001.png", "0001.tif"), ("A1.png", "a1.png")])
+def test_two_files_of_one_number_are_refused(tmp_path: Path, one: str, other: str) -> None:
+    for name in (one, other):
+        Image.fromarray(GREY[0]).save(tmp_path / name)
+    text = refusal(tmp_path)
+    assert text.endswith("have the same place in the order of sections; rename or remove one of them")
+    assert one in text
+    assert other in text
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    assert refusal(tmp_path) == f"{tmp_path}: is empty; put the sections there, one PNG or TIFF file each"
+
+
+def test_a_folder_of_folders_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / name).mkdir()
+    assert refusal(tmp_path) == (
+        f"{tmp_path}: holds folders only (a, b, c, ...), no PNG or TIFF sections; name the one with the sections"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (["0000.png", "0002.png"], [0, 2]),
+        (["em_4nm_z001_v2.png", "em_4nm_z002_v2.png"], [1, 2]),
+        (["a1.png", "b2.png"], None),  # two things differ
+        (["s1_t5.png", "s2_t6.png"], None),
+        (["a1.png", "b1.png"], None),  # what differs is no number
+        (["a1.png", "a1b.png"], None),
+        (["a1.png"], None),
+        ([], None),
+    ],
+)
+def test_section_numbers(names: list[str], numbers: list[int] | None) -> None:
+    assert section_names.section_numbers(names) == numbers
+
+
+# Sections that are not alike
+
+
+def test_the_section_of_another_size_is_named(tmp_path: Path) -> None:
+    stack = folder(tmp_path / "images", np.zeros((4, 20, 30), np.uint8))
+    png(stack / "z0002.png", np.zeros((21, 30), np.uint8))
+    assert refusal(stack) == (
+        f"{stack}: z0002.png is 30 x 21 pixels, 3 of the 4 sections are 30 x 20; "
+        "crop or pad the sections to one size, or leave out the odd ones"
+    )
+
+
+def test_the_section_of_another_depth_is_named(tmp_path: Path) -> None:
+    stack = folder(tmp_path / "images", np.zeros((5, 20, 30), np.uint8))
+    png(stack / "z0001.png", np.zeros((20, 30), np.uint16))
+    png(stack / "z0003.png", np.zeros((20, 30, 3), np.uint8))
+    assert refusal(stack) == (
+        f"{stack}: z0001.png is 16-bit grey, 3 of the 5 sections are 8-bit grey (1 more is odd); "
+        "save all sections alike, or leave out the odd ones"
+    )
+
+
+def test_real_pictures_of_many_sizes_are_refused(shared: Path) -> None:
+    stack = shared / "dsb2018" / "images"
+    assert refusal(stack).startswith(
+        f"{stack}: 0005.png is 360 x 360 pixels, 73 of the 120 sections are 256 x 256 (46 more are odd); crop or pad"
+    )
+
+
+# Damage
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
+def test_a_truncated_png_is_named(tmp_path: Path, share: float) -> None:
+    stack = folder(tmp_path / "images", RNG.integers(0, 256, (3, 64, 64), np.uint8))
+    file = stack / "z0001.png"
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    assert refusal(stack) == f"{file}: is truncated or damaged; copy it again from where it came"
+
+
+def test_a_png_with_other_bytes_inside_is_named(tmp_path: Path) -> None:
+    stack = folder(tmp_path / "images", RNG.integers(0, 256, (3, 64, 64), np.uint8))
+    file = stack / "z0002.png"
+    data = bytearray(file.read_bytes())
+    data[2000:2100] = bytes(100)
+    file.write_bytes(data)
+    assert refusal(stack) == f"{file}: is truncated or damaged; copy it again from where it came"
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
+def test_a_truncated_tiff_section_is_named(tmp_path: Path, share: float, compression: str | None) -> None:
+    for z in range(3):
+        tifffile.imwrite(tmp_path / f"{z}.tif", RNG.integers(0, 256, (64, 64), np.uint8), compression=compression)
+    file = tmp_path / "1.tif"
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    assert refusal(tmp_path) == f"{file}: is truncated or damaged; copy it again from where it came"
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"imagej": True}, {"metadata": None}, {"ome": True}])
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_a_truncated_stack_in_one_tiff_is_refused(tmp_path: Path, share: float, options: dict[str, object]) -> None:
+    file = tmp_path / "stack.tif"
+    tifffile.imwrite(file, RNG.integers(0, 256, (9, 64, 64), np.uint8), photometric="minisblack", **options)
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    assert "is truncated or damaged; copy it again from where it came" in refusal(file)
+
+
+def test_empty_files_and_files_that_are_something_else(tmp_path: Path) -> None:
+    for number, (suffix, data, words) in enumerate(
+        [
+            (".png", b"", "is empty; save it as PNG, or copy it again from where it came"),
+            (".tif", b"", "is empty; copy it again from where it came"),
+            (".png", b"GIF89a" * 9, "is not a PNG file, whatever its name says; save it as PNG, or copy it again"),
+            (".tif", b"GIF89a" * 9, "is not a TIFF file, whatever its name says; save it as TIFF, or copy it again"),
+        ]
+    ):
+        stack = folder(tmp_path / str(number), GREY)
+        (stack / f"z0003{suffix}").write_bytes(data)
+        assert refusal(stack).startswith(f"{stack / 'z0003'}{suffix}: {words}")
+
+
+def test_a_truncated_or_damaged_hdf5_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "image.h5"
+    with h5py.File(file, "w") as out:
+        out.create_dataset("raw", data=RNG.integers(0, 256, (8, 64, 64), np.uint8), chunks=(4, 64, 64), compression=1)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    assert refusal(file) == f"{file}: is truncated; make it again, or copy it again from where it came"
+    middle = len(whole) - 8000
+    file.write_bytes(whole[:middle] + bytes(2000) + whole[middle + 2000 :])
+    assert refusal(file) == f"{file}: its data cannot be read, the file is damaged; make it again"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_files_that_may_not_be_read(tmp_path: Path) -> None:
+    for suffix in (".png", ".tif"):
+        stack = folder(tmp_path / suffix[1:], GREY, name="z{:04d}" + suffix)
+        file = stack / f"z0001{suffix}"
+        file.chmod(0)
+        assert refusal(stack) == f"{file}: may not be read by this user; give it the right to read, or copy it"
+
+
+# What else a path may name
+
+
+def test_paths_that_are_no_stack(tmp_path: Path) -> None:
+    what = "name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file"
+    assert refusal(tmp_path / "nope") == f"{tmp_path / 'nope'}: no such file or folder; {what}"
+    (tmp_path / "seg.npz").write_bytes(b"PK")
+    assert refusal(tmp_path / "seg.npz") == f"{tmp_path / 'seg.npz'}: is no stack; {what}"
+    assert refusal(tmp_path / "a.h5") == f"{tmp_path / 'a.h5'}: no such file"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_one_section_is_no_stack_but_a_folder_of_one_is(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"z0{suffix}"
+    Image.fromarray(GREY[0]).save(file)
+    assert refusal(file) == f"{file}: is one section; to import all sections name their folder, {tmp_path}"
+    np.testing.assert_array_equal(read(tmp_path), GREY[:1])
+
+
+def test_an_hdf5_dataset_is_read_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "image.h5"
+    with h5py.File(file, "w") as out:
+        out["raw"], out["other"] = GREY, GREY + 1
+    np.testing.assert_array_equal(read(f"{file}:raw"), GREY)
+    np.testing.assert_array_equal(read(f"{file}@other"), GREY + 1)
+    assert "holds 2 3D datasets (other, raw); name one" in refusal(file)
+
+
+@pytest.mark.parametrize("chunks", [None, (1, 20, 30), (2, 7, 30), (3, 20, 30)])
+def test_hdf5_sections_whatever_the_chunks(tmp_path: Path, chunks: tuple[int, int, int] | None) -> None:
+    with h5py.File(tmp_path / "image.h5", "w") as out:
+        out.create_dataset("raw", data=GREY, chunks=chunks)
+    np.testing.assert_array_equal(read(tmp_path / "image.h5"), GREY)
+
+
+# Pixels as they are stored
+
+
+@pytest.mark.parametrize(("depth", "packed", "values"), [(2, 0b00011011, [0, 1, 2, 3]), (4, 0x1F, [1, 15])])
+def test_png_of_few_bits_keeps_its_values(tmp_path: Path, depth: int, packed: int, values: list[int]) -> None:
+    raw_png(tmp_path / "a.png", depth, 0, len(values), [bytes([packed])])
+    assert read(tmp_path).tolist() == [[values]]
+
+
+def test_16_bit_colour_is_not_taken_for_8_bit(tmp_path: Path) -> None:
+    raw_png(tmp_path / "a.png", 16, 2, 1, [struct.pack(">3H", 1, 256, 65535)])
+    with open_stack(str(tmp_path)) as stack:
+        assert str(stack.form) == "16-bit RGB"
+
+
+def test_sections_beyond_what_pillow_takes_for_an_attack(tmp_path: Path) -> None:
+    side = 13500  # Pillow's limit is 13377 x 13377
+    raw_png(tmp_path / "a.png", 1, 0, side, [bytes(-(-side // 8))] * side)
+    with open_stack(str(tmp_path)) as stack:
+        assert next(stack.sections(lambda pixels, _: pixels)).shape == (side, side)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int16, np.float32])
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "zlib"}, {"bigtiff": True}, {"byteorder": ">"}, {"metadata": None}]
+)
+def test_a_stack_in_one_tiff(tmp_path: Path, dtype: type, options: dict[str, object]) -> None:
+    sections = RNG.integers(0, 127, (5, 20, 30)).astype(dtype)
+    tifffile.imwrite(tmp_path / "stack.tif", sections, photometric="minisblack", **options)
+    np.testing.assert_array_equal(read(tmp_path / "stack.tif"), sections)
+    np.testing.assert_array_equal(read(tmp_path), sections)  # the folder that holds nothing else
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_deflate", "raw"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_compressions(tmp_path: Path, compression: str, dtype: type) -> None:
+    sections = RNG.integers(0, 2**12, (4, 20, 30)).astype(dtype)
+    first, *rest = [Image.fromarray(section) for section in sections]
+    first.save(tmp_path / "stack.tif", save_all=True, append_images=rest, compression=compression)
+    np.testing.assert_array_equal(read(tmp_path / "stack.tif"), sections)
+    (tmp_path / "each").mkdir()
+    for z, section in enumerate(sections):
+        Image.fromarray(section).save(tmp_path / "each" / f"{z}.tiff", compression=compression)
+    np.testing.assert_array_equal(read(tmp_path / "each"), sections)
+
+
+def test_a_compression_that_cannot_be_read(tmp_path: Path) -> None:
+    Image.fromarray(GREY[0].astype(np.int32)).save(tmp_path / "z.tif", compression="tiff_lzw")
+    assert refusal(tmp_path) == (
+        f"{tmp_path / 'z.tif'}: 32-bit signed grey, compressed as LZW, cannot be read; save it without compression"
+    )
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_tiff_colours(tmp_path: Path, planar: str) -> None:
+    sections = RNG.integers(0, 256, (4, 20, 30, 3), np.uint8)
+    stored = sections if planar == "contig" else sections.transpose(0, 3, 1, 2)
+    tifffile.imwrite(tmp_path / "stack.tif", stored, photometric="rgb", planarconfig=planar)
+    np.testing.assert_array_equal(read(tmp_path / "stack.tif"), sections)
+
+
+def test_a_page_of_another_size_is_named(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "stack.tif") as out:
+        for height in (20, 20, 19, 20):
+            out.write(np.zeros((height, 30), np.uint8), contiguous=False, metadata=None)
+    assert refusal(tmp_path / "stack.tif").startswith(
+        f"{tmp_path / 'stack.tif'}: page 3 is 30 x 19 pixels, 3 of the 4 sections are 30 x 20;"
+    )
+
+
+def test_a_stack_among_sections_is_named(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY[0])
+    tifffile.imwrite(tmp_path / "b.tif", GREY, photometric="minisblack")
+    assert refusal(tmp_path) == (
+        f"{tmp_path / 'b.tif'}: holds 3 pages, among files of one section each; "
+        "move it out of the folder, or name it alone as the stack"
+    )
+
+
+def test_channels_and_times_are_no_sections(tmp_path: Path) -> None:
+    file = tmp_path / "stack.tif"
+    tifffile.imwrite(file, np.zeros((4, 2, 20, 30), np.uint8), imagej=True, metadata={"axes": "ZCYX"})
+    assert refusal(file) == (
+        f"{file}: holds 4 x 2 pictures (axes ZC); a stack has sections only, save one channel and one time point of it"
+    )
+    tifffile.imwrite(file, np.zeros((3, 20, 30), np.uint8), imagej=True, metadata={"axes": "CYX"})
+    assert "holds 3 pictures (axes C)" in refusal(file)
+
+
+# Voxel size
+
+
+def voxel_size(path: Path) -> tuple[float, float, float] | None:
+    with open_stack(str(path)) as stack:
+        return stack.voxel_size_xyz
+
+
+def test_voxel_size_as_imagej_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "stack.tif"
+    for unit, factor in (("um", 1000), ("nm", 1), ("micron", 1000)):
+        metadata = {"spacing": 30 / factor, "unit": unit, "axes": "ZYX"}
+        tifffile.imwrite(file, GREY, imagej=True, resolution=(factor / 4, factor / 5), metadata=metadata)
+        assert voxel_size(file) == pytest.approx((4, 5, 30))
+    for metadata in ({"spacing": 1.0, "axes": "ZYX"}, {"unit": "pixel", "spacing": 1.0, "axes": "ZYX"}):
+        tifffile.imwrite(file, GREY, imagej=True, resolution=(72, 72), metadata=metadata)
+        assert voxel_size(file) is None
+
+
+def test_voxel_size_as_ome_has_it(tmp_path: Path) -> None:
+    file = tmp_path / "stack.ome.tif"
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 4, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.005}
+    tifffile.imwrite(file, GREY, metadata=metadata)
+    assert voxel_size(file) is None  # z is not known
+    tifffile.imwrite(file, GREY, metadata={**metadata, "PhysicalSizeZ": 30, "PhysicalSizeZUnit": "nm"})
+    assert voxel_size(file) == pytest.approx((4, 5, 30))
+
+
+def test_a_plain_resolution_tag_is_no_voxel_size(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "stack.tif", GREY, photometric="minisblack", resolution=(72, 72))
+    assert voxel_size(tmp_path / "stack.tif") is None

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from contract.stage import InputError
+from stages.storage.image_sets import Picture, is_set, read_set, write_set
+from stages.storage.volumes import Place, write_volume
+
+RNG = np.random.default_rng(1)
+
+
+def picture(name: str, dtype: type = np.uint8, shape: tuple[int, ...] = (5, 7), parts: int = 2) -> Picture:
+    image = (RNG.random(shape) * 200).astype(dtype)
+    labels = RNG.integers(0, 9, shape[:2]).astype(np.int32)
+    probability = RNG.random(shape[:2]).astype(np.float32)
+    return Picture(name, image, *(labels, probability)[:parts])
+
+
+def test_what_is_written_is_read_in_the_order_of_numbers(tmp_path: Path) -> None:
+    pictures = [
+        picture("cell 10", np.uint16, (3, 4, 3)),
+        picture("Cell 9", np.float32, parts=1),
+        picture("zellkern größer.v2", shape=(300, 200), parts=0),
+        picture("cell 2", shape=(1, 1)),
+    ]
+    write_set(tmp_path / "set.h5", iter(pictures))
+    assert is_set(tmp_path / "set.h5")
+    read = read_set(str(tmp_path / "set.h5"))
+    assert [each.name for each in read] == ["cell 2", "Cell 9", "cell 10", "zellkern größer.v2"]
+    for each in read:
+        (expected,) = (p for p in pictures if p.name == each.name)
+        for key in ("image", "labels", "probability"):
+            ours, theirs = getattr(each, key), getattr(expected, key)
+            assert (ours is None) == (theirs is None)
+            if ours is not None:
+                assert ours.dtype == theirs.dtype
+                np.testing.assert_array_equal(ours, theirs)
+
+
+def test_labels_are_stored_as_int32_and_probabilities_as_float32(tmp_path: Path) -> None:
+    labels, probability = RNG.integers(0, 300, (5, 7)).astype(np.uint16), RNG.random((5, 7))
+    write_set(tmp_path / "set.h5", [Picture("a", np.zeros((5, 7), np.uint8), labels, probability)])
+    (read,) = read_set(tmp_path / "set.h5")
+    assert read.labels is not None
+    assert read.probability is not None
+    assert (read.labels.dtype, read.probability.dtype) == (np.int32, np.float32)
+    np.testing.assert_array_equal(read.labels, labels)
+
+
+def test_a_volume_is_no_set(tmp_path: Path) -> None:
+    file = tmp_path / "volume.h5"
+    write_volume(file, "image", np.zeros((2, 3, 4), np.uint8), Place())
+    assert not is_set(file)
+    with pytest.raises(InputError) as caught:
+        read_set(file)
+    assert str(caught.value) == (
+        f"{file}: is no set of pictures (it holds raw); connect the output of import-pairs, phantom-cells or "
+        "unet-predict"
+    )
+
+
+def test_an_empty_file_is_no_set(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    assert not is_set(tmp_path / "empty.h5")
+    with pytest.raises(InputError, match=r"empty\.h5: is no set of pictures \(it holds nothing\)"):
+        read_set(tmp_path / "empty.h5")
+
+
+def test_files_that_cannot_be_opened_are_refused(tmp_path: Path) -> None:
+    write_set(tmp_path / "set.h5", [picture("a", shape=(400, 400))])
+    whole = (tmp_path / "set.h5").read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.h5").write_text("no")
+    for name, words in (("no", "no such file"), ("cut", "is truncated"), ("text", "is not a readable HDF5 file")):
+        with pytest.raises(InputError, match=rf"{name}\.h5: {words}"):
+            read_set(tmp_path / f"{name}.h5")
+
+
+def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
+    write_set(tmp_path / "set.h5", [picture("a", shape=(400, 400)), picture("b")])
+    with h5py.File(tmp_path / "set.h5") as file:
+        chunk = file["a/image"].id.get_chunk_info(0)
+    with open(tmp_path / "set.h5", "r+b") as raw:
+        raw.seek(chunk.byte_offset)
+        raw.write(b"\0" * chunk.size)
+    with pytest.raises(InputError, match=r"set\.h5: picture a cannot be read, the file is damaged; make it again"):
+        read_set(tmp_path / "set.h5")
+
+
+@pytest.mark.parametrize(
+    ("key", "array", "words"),
+    [
+        ("image", np.zeros((2, 3, 4, 5), np.uint8), r"the image of a is uint8 \(2, 3, 4, 5\); a picture is"),
+        ("image", np.zeros((5, 7), np.int64), r"the image of a is int64 \(5, 7\)"),
+        ("labels", np.zeros((5, 8), np.int32), r"the labels of a are int32 \(5, 8\), its image is \(5, 7\)"),
+        ("labels", np.zeros((5, 7), np.float32), r"the labels of a are float32 \(5, 7\)"),
+        ("probability", np.zeros((5, 7), np.int32), r"the probability of a are int32 \(5, 7\)"),
+        ("labels", np.arange(-3, 32, dtype=np.int32).reshape(5, 7), "the labels of a go from -3 to 31; labels are 0"),
+        ("labels", np.full((5, 7), 2**31, np.uint32), "the labels of a go from 2147483648 to 2147483648; labels"),
+    ],
+)
+def test_what_no_picture_can_be_is_refused(tmp_path: Path, key: str, array: np.ndarray, words: str) -> None:
+    write_set(tmp_path / "set.h5", [picture("a", shape=(5, 7))])
+    with h5py.File(tmp_path / "set.h5", "r+") as file:
+        del file["a"][key]
+        file["a"][key] = array
+    with pytest.raises(InputError, match=words):
+        read_set(tmp_path / "set.h5")
