@@ -13,7 +13,7 @@ from contract.job import Job
 from contract.stage import Context, InputError, StageError, Stopped
 from stages import ffn_train
 from stages.resumable import ffn_training, state
-from stages.resumable.ffn_training import STATE_FILE, _Training
+from stages.resumable.ffn_training import STATE_FILE, Training
 from stages.storage import ffn_models, volumes
 from tests.stages.conftest import SMALL
 
@@ -139,7 +139,7 @@ def test_killed_and_continued_from_the_last_save_is_undisturbed(
 def test_the_cosine_falls_from_the_learning_rate_to_zero(tissue: dict[str, Path], tmp_path: Path) -> None:
     def rates(schedule: str) -> list[float]:
         params = ffn_train.Params.parse({"schedule": schedule, "max_steps": 100, "learning_rate": 0.01})
-        training = _Training(params, None, None, None, None, "", context(tissue, tmp_path, Events()))  # type: ignore[arg-type]
+        training = Training(params, None, None, None, None, "", context(tissue, tmp_path, Events()))  # type: ignore[arg-type]
         return [training._learning_rate(step) for step in (0, 25, 50, 100)]
 
     assert rates("cosine") == pytest.approx([0.01, 0.01 * (0.5 + 0.5**1.5), 0.005, 0])
