@@ -1,4 +1,7 @@
-"""Looks at this machine and says what would be in the way of a run, and what to do about it."""
+"""Checks this machine for what would stop a run, and says what to do about it.
+
+It changes nothing. What a single step must check is checked where the step starts.
+"""
 
 from __future__ import annotations
 

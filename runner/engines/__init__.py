@@ -1,4 +1,7 @@
-"""Where steps run. The module is the plug-in: each module here that `NAMES` lists provides what `Engine` asks for."""
+"""Where steps run: each module listed in `NAMES` is an engine and provides the functions of `Engine`.
+
+An engine runs one job. Which steps run, and in which order, is decided in `runner/execution/`.
+"""
 
 from __future__ import annotations
 
