@@ -51,7 +51,7 @@ def place_of(file: Path) -> tuple[int, int | None, str]:
 
 
 def ours(file: Path) -> set[Path]:
-    """Our files that a file imports. `from a.b import c` imports `a/b/c.py` where there is such a file, else `a/b.py`."""
+    """Our files that a file imports: `from a.b import c` is `a/b/c.py` where that is a file, else `a/b.py`."""
     found = set()
     for name in all_imports(file):
         parts = name.split(".")
