@@ -1,4 +1,5 @@
-"""What runner and stages agree on: ports, parameters, the job, events, exit codes.
+"""The agreement between runner and stages: ports, parameters, the job file, events, exit codes.
 
-Imports nothing of ours, and no numerics.
+Imports nothing else of this project, and no numerical library. Importing it loads nothing: the command line takes its
+exit codes from here, and `--help` has to answer at once.
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
 from runner import __version__
 from runner.errors import Interrupted, StepFailed, UserError
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.execution.setting import Setting
-
-_DONE, _BAD_INPUT, _BUG, _INTERRUPTED = 0, 2, 3, 130  # as in stages._contract, which would load pydantic
 
 
 @click.group(
@@ -106,7 +105,8 @@ def stages(name: str | None, markdown: bool) -> None:
     if markdown:
         click.echo(reference.markdown(known), nl=False)
     else:
-        _print(reference.detail(known.get(name)) if name else reference.listing(known))
+        details = [line for stage in known.candidates(name) for line in reference.detail(stage)] if name else []
+        _print(details or reference.listing(known))
 
 
 @cli.command()
@@ -289,25 +289,25 @@ def _main() -> int:
     try:
         code = cli.main(prog_name="floodrunner", standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else _DONE
+        return code if isinstance(code, int) else DONE
     except click.ClickException as error:
-        return _say(error.format_message().replace("\n", " "), _BAD_INPUT)
+        return _say(error.format_message().replace("\n", " "), BAD_INPUT)
     except UserError as error:
-        return _say(str(error), _BAD_INPUT)
+        return _say(str(error), BAD_INPUT)
     except Interrupted:
-        return _say("interrupted; run again to go on", _INTERRUPTED)
+        return _say("interrupted; run again to go on", INTERRUPTED)
     except (KeyboardInterrupt, click.Abort):  # not in a run: there is nothing to go on with
-        return _say("interrupted", _INTERRUPTED)
+        return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `floodrunner status | head`
         from runner.terminal.display import hush
 
         hush(sys.stdout)
-        return _DONE
+        return DONE
     except OSError as error:
         from contract.disk import disk_trouble
 
         text = disk_trouble(error, "the run folder")
-        return _say(text, _BAD_INPUT) if text else _bug(error)
+        return _say(text, BAD_INPUT) if text else _bug(error)
     except StepFailed as error:
         return _say(str(error), error.code)
     except Exception as error:
@@ -328,10 +328,10 @@ def _bug(error: Exception) -> int:
     try:
         with tempfile.NamedTemporaryFile("w", prefix="floodrunner-", suffix=".log", delete=False) as file:
             traceback.print_exc(file=file)
-        return _say(f"{text}; please report it with {file.name}", _BUG)
+        return _say(f"{text}; please report it with {file.name}", BUG)
     except OSError:
         traceback.print_exc()
-        return _say(text, _BUG)
+        return _say(text, BUG)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ def at_start(run: Run) -> dict[str, Any]:
                 "stage": step.stage.name,
                 "in": step.sources,
                 "params": step.params,
-                "gpu": step.gpu,
-                "engine": setting.engine.identity(step.gpu),
+                **step.options.model_dump(),
+                "engine": setting.engine.identity(step.options.gpu),
                 "status": "waiting",
             }
             for step in plan.steps

@@ -91,7 +91,7 @@ def decisions(plan: Plan, engine: Engine, root: Path, contents: Contents | None 
     contents = contents or Contents(plan, Cache(plan.workdir / HASHES_FILE))
     found = {}
     for step in plan.steps:
-        found[step.id] = skip.decide(step, contents, engine.identity(step.gpu), root)
+        found[step.id] = skip.decide(step, contents, engine.identity(step.options.gpu), root)
         done = records.read_step(plan.folder(step.id))
         if found[step.id].runs is False and done is not None:
             contents.learn(step, done)
@@ -108,7 +108,7 @@ def _unasked(run: Run) -> list[str]:
 def _step(run: Run, step: Step) -> StepRecord:
     """Runs or skips one step; returns its record."""
     setting, folder = run.setting, run.setting.plan.folder(step.id)
-    identity = setting.engine.identity(step.gpu)
+    identity = setting.engine.identity(step.options.gpu)
     decision = skip.decide(step, run.contents, identity, setting.root)
     former = records.read_step(folder)
     if not decision.runs and former is not None:

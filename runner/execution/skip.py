@@ -13,6 +13,7 @@ from runner.fingerprint import code as source_code
 from runner.fingerprint import content
 from runner.fingerprint.content import Cache
 from runner.pipeline.plan import FORCED, FROM, Plan, Step
+from runner.pipeline.spec import StepOptions
 from runner.workdir.records import Parts, StepRecord, read_step
 
 _MOST_REASONS = 3
@@ -62,7 +63,7 @@ def parts(step: Step, contents: Contents, engine: dict[str, str], root: Path) ->
         code=source_code.hashes(step.stage.name, root),
         params=step.params,
         engine=engine,
-        gpu=step.gpu,
+        **step.options.model_dump(),
         inputs={port: digest for port, source in step.sources.items() if (digest := contents.of(source)) is not None},
     )
 
@@ -110,8 +111,9 @@ def differences(old: Parts, new: Parts, unknown: set[str]) -> list[str]:
         for name in sorted({*old.params, *new.params})
         if old.params.get(name) != new.params.get(name) or type(old.params.get(name)) is not type(new.params.get(name))
     ]
-    if old.gpu != new.gpu:
-        found.append(f"gpu: {_short(old.gpu)} -> {_short(new.gpu)}")
+    for name in StepOptions.model_fields:
+        if (before := getattr(old, name)) != (now := getattr(new, name)):
+            found.append(f"{name}: {_short(before)} -> {_short(now)}")
     for port in sorted({*old.inputs, *new.inputs, *unknown}):
         if port not in old.inputs:
             found.append(f"input {port} is new")

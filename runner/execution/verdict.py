@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
-from contract.job import LOG_FILE, PARTIAL, STEP
+from contract.job import LOG_FILE, PARTIAL
 from runner import words
 from runner.engines.base import Exit, Job
 from runner.workdir.events import Progress
@@ -29,10 +29,10 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
         if exit.cause:
             return FAILED, f"crashed: {exit.cause}; its output is in {words.here(log)}"
         if exit.code == BAD_INPUT:
-            return BAD_INPUT, _last_line(log).replace(STEP, job.step)
+            return BAD_INPUT, _last_line(log)
         code = exit.code if exit.code in (FAILED, BUG) else FAILED
         return code, f"crashed with exit code {exit.code}: {_last_line(log)}; its output is in {words.here(log)}"
-    text = str((progress.end or {}).get("message")).replace(STEP, job.step)
+    text = str((progress.end or {}).get("message"))
     if code == DONE and (job.folder / PARTIAL).is_symlink():
         code, text = BUG, f"put a link in the place of {PARTIAL}"  # its target is nobody's to move
     if code == DONE:

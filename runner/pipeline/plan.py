@@ -18,11 +18,12 @@ from runner.pipeline import explain
 from runner.pipeline.inputs import input_path
 from runner.pipeline.options import Options, given_inputs, settings
 from runner.pipeline.registry import Registry, Stage
-from runner.pipeline.spec import Pipeline, StepSpec
+from runner.pipeline.spec import Pipeline, StepOptions, StepSpec
 from runner.pipeline.yamlfile import Document, YamlPath
 
 FORCED, FROM = "forced", "from"
-_BESIDE = ("stage", "in", "gpu")
+_BESIDE = ("stage", "in", *StepOptions.model_fields)
+"""Keys of a step that stand beside `params`; users write them into it by mistake."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Step:
     stage: Stage
     params: dict[str, Any]
     sources: dict[str, str]
-    gpu: bool
+    options: StepOptions
     again: str = ""
 
 
@@ -65,7 +66,7 @@ class Plan:
             inputs={port: self._path(source) for port, source in step.sources.items()},
             outputs={port: str(folder / PARTIAL / port_file(port, kind)) for port, kind in step.stage.outputs.items()},
             folder=folder,
-            gpu=step.gpu,
+            **step.options.model_dump(),
             network=step.stage.network,
             shm_mib=step.stage.shm_mib,
             program=program,
@@ -99,7 +100,7 @@ def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options
     started = False
     for id, spec in steps.items():
         started = started or id == options.start
-        stage = _stage(id, pipeline, registry)
+        stage = _stage(id, pipeline, registry, planned)
         sources = _sources(id, spec, stage, pipeline, planned)
         params = _params(id, spec, stage, pipeline, sets.get(id, {}))
         try:
@@ -111,7 +112,7 @@ def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options
             stage=stage,
             sources=sources,
             params=params.model_dump(mode="json", by_alias=True),
-            gpu=spec.gpu,
+            options=spec.options(),
             again=FORCED if id in options.force else FROM if started else "",
         )
     used = {source.split(".")[1] for step in planned.values() for source in step.sources.values() if _is_input(source)}
@@ -125,11 +126,34 @@ def _is_input(source: str) -> bool:
     return source.startswith("inputs.")
 
 
-def _stage(id: str, pipeline: Pipeline, registry: Registry) -> Stage:
+def _stage(id: str, pipeline: Pipeline, registry: Registry, earlier: dict[str, Step]) -> Stage:
+    """The stage of a step. Where several share the name, the kinds of the connected ports tell which one is meant."""
+    spec = pipeline.spec.steps[id]
+    where = f"{pipeline.document.at(('steps', id, 'stage'))}: step {id}"
     try:
-        return registry.get(pipeline.spec.steps[id].stage)
+        candidates = registry.candidates(spec.stage)
     except UserError as error:
-        raise UserError(f"{pipeline.document.at(('steps', id, 'stage'))}: step {id}: {error}") from error
+        raise UserError(f"{where}: {error}") from error
+    if len(candidates) == 1:
+        return candidates[0]
+    kinds = {port: _kind_of(source, earlier) for port, source in spec.inputs.items()}
+    known = {port: kind for port, kind in kinds.items() if kind and port in candidates[0].inputs}
+    fitting = [stage for stage in candidates if all(kind in stage.inputs[port].kinds for port, kind in known.items())]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = " or ".join(f"stage: {stage.name}" for stage in candidates)
+    if not fitting:
+        found = " and ".join(f"{spec.inputs[port]} of kind {kind!r}" for port, kind in known.items())
+        raise UserError(f"{where}: no stage {spec.stage} takes {found}; connect ports that fit {names}")
+    if known or all(source.startswith("inputs.") for source in spec.inputs.values()):
+        raise UserError(f"{where}: the connected ports do not tell which {spec.stage} is meant; write {names}")
+    return fitting[0]  # a mistake in `in`, which is refused where the ports are checked
+
+
+def _kind_of(source: str, earlier: dict[str, Step]) -> str | None:
+    """The kind of `<step>.<port>`; None for an input of the pipeline, and for a port that does not exist."""
+    owner, _, port = source.partition(".")
+    return earlier[owner].stage.outputs.get(port) if owner in earlier else None
 
 
 def _sources(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, earlier: dict[str, Step]) -> dict[str, str]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from contract.job import STEP
 from runner import words
 from runner.workdir.events import Event, Progress
 
@@ -54,8 +53,7 @@ class Line:
         return found + self.metrics()
 
     def metrics(self) -> list[str]:
-        newest = list(self.progress.latest.items())[-_METRICS_SHOWN:]
-        return [f"{name} {words.number(value)}" for name, value in newest]
+        return words.metrics(self.progress.latest)[-_METRICS_SHOWN:]
 
 
 class Display:
@@ -86,7 +84,7 @@ class Display:
         line = self.lines[step]
         line.progress.take(event)
         if event["event"] == "message":
-            self.note(f"{step}: {event.get('text')}".replace(STEP, step))
+            self.note(f"{step}: {event.get('text')}")
         elif event["event"] in ("progress", "metric"):
             now = time.monotonic()
             if now - self._spoken.get(step, 0.0) >= _PLAIN_INTERVAL_S and (facts := line.facts()):

@@ -22,8 +22,7 @@ def results(workdir: Path, steps: list[str]) -> list[str]:
         if done is None:
             continue
         if done.metrics:
-            values = ", ".join(f"{name} {words.number(value)}" for name, value in done.metrics.items())
-            figures.append(f"  {step}: {values}")
+            figures.append(f"  {step}: {', '.join(words.metrics(done.metrics))}")
         for artifact in done.artifacts:
             title = f"  ({artifact.title})" if artifact.title else ""
             pictures.append(f"  {words.here(workdir / step / artifact.path)}{title}")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.job import STATE
 from runner.fingerprint.content import File
+from runner.pipeline.spec import StepOptions
 from runner.workdir.files import read_json
 from runner.workdir.names import RUN_FILE, STEP_FILE
 
@@ -42,30 +43,30 @@ class Artifact(BaseModel):
     title: str
 
 
-class Parts(BaseModel):
-    """All that decides the result of a step.
+class Parts(StepOptions):
+    """Everything that decides the result of a step; its options are among it.
 
     Attributes:
       code: path of a source file -> hash.
-      engine: versions of what runs it, or the id of an image.
+      params: all parameters, defaults filled in.
+      engine: versions of Python and the libraries, or what identifies the image.
       inputs: port -> hash of its content.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore")  # an option that only another version knows
 
     stage: str
     code: dict[str, str]
     params: dict[str, Any]
     engine: dict[str, str]
-    gpu: bool
     inputs: dict[str, str]
 
     def program(self) -> str:
-        """The hash of the code and of what runs it: a state that another program made is not blindly gone on from."""
+        """The hash of code and engine. A stage compares this before continuing a saved state."""
         return hashlib.sha256(json.dumps([self.code, self.engine], sort_keys=True).encode()).hexdigest()
 
     def fingerprint(self) -> str:
-        """The hash of all of it."""
+        """The hash of everything. Two jobs with the same fingerprint compute the same result."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
 

@@ -35,8 +35,8 @@ STAGES = {
 
         from contract.stage import Context, InputError, StageParams
 
-        INPUTS = {"source": "stack|json", "extra": "json?"}
-        OUTPUTS = {"text": "json"}
+        INPUTS = {"source": "stack|statistics", "extra": "statistics?"}
+        OUTPUTS = {"text": "statistics"}
 
         class Params(StageParams):
             suffix: str = ""
@@ -69,8 +69,8 @@ STAGES = {
 
         from contract.stage import Context, StageParams
 
-        INPUTS = {"source": "json?"}
-        OUTPUTS = {"count": "json"}
+        INPUTS = {"source": "statistics?"}
+        OUTPUTS = {"count": "metrics"}
 
         class Params(StageParams):
             steps: int = 10
@@ -111,7 +111,7 @@ STAGES = {
         from contract.stage import Context, InputError, StageError, StageParams
 
         INPUTS = {}
-        OUTPUTS = {"nothing": "json"}
+        OUTPUTS = {"nothing": "metrics"}
 
         class Params(StageParams):
             how: Literal["exit", "kill", "bug", "input", "fail", "no-output", "term", "clash", "not"] = "not"
@@ -128,7 +128,7 @@ STAGES = {
             if params.how == "bug":
                 raise KeyError("lost")
             if params.how == "input":
-                raise InputError("section 3: is a text; remove it, or --force STEP")
+                raise InputError(f"section 3: is a text; remove it, or --force {context.step}")
             if params.how == "fail":
                 raise StageError("the network diverged; lower the learning rate")
             if params.how != "no-output":
@@ -141,7 +141,7 @@ STAGES = {
         from contract.stage import Context, StageParams
 
         INPUTS = {}
-        OUTPUTS = {"much": "json"}
+        OUTPUTS = {"much": "metrics"}
 
         class Params(StageParams):
             megabytes: int = 1
@@ -194,7 +194,10 @@ class House:
         return name
 
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
+        path = os.pathsep.join(
+            (str(self.code), str(REPOSITORY))
+        )  # `contract` and `stages` from there, `runner` from here
+        environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
         environment.pop("KERAS_BACKEND", None)
         return [sys.executable, "-P", "-m", "runner.cli", *arguments], {**environment, **self.environment}
 

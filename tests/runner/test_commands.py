@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
 from runner import cli, doctor, machine
 from runner.terminal import follow
 from runner.workdir import records
@@ -198,10 +197,10 @@ def test_stages(house: House) -> None:
         "copy-text: Copy a text, with a number added.",
         "",
         "inputs:",
-        "  source: stack or json",
-        "  extra: json (optional)",
+        "  source: stack or statistics",
+        "  extra: statistics (optional)",
         "outputs:",
-        "  text: json",
+        "  text: statistics",
         "params:",
         '  suffix: text, ""',
         "      What to add.",
@@ -265,6 +264,7 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
     job = json.loads((done.work / "runs/demo/two/job.json").read_text())
     folder = done_once / "work/runs/demo"
     assert job == {
+        "step": "two",
         "stage": "copy-text",
         "params": {"suffix": "!", "upper": False},
         "inputs": {"source": str(folder / "one/text.json")},
@@ -275,13 +275,6 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
         ).program(),
         "gpu": False,
     }
-
-
-def test_exit_codes_are_those_of_the_contract() -> None:
-    """The command line has its own copy: the contract would load pydantic for `--help`."""
-    assert (cli._DONE, cli._BAD_INPUT, cli._BUG, cli._INTERRUPTED) == (
-        DONE, BAD_INPUT, BUG, INTERRUPTED
-    )  # fmt: skip
 
 
 def test_keras_is_what_the_record_says_not_what_a_file_at_home_says(

@@ -227,6 +227,7 @@ def test_a_stage_that_cannot_report_because_the_disk_is_full(house: House, how: 
     folder = house.work / "x"
     folder.mkdir()
     job = {
+        "step": "x",
         "stage": "breaks",
         "params": {"how": how},
         "inputs": {},
@@ -244,7 +245,7 @@ def test_a_stage_that_cannot_report_because_the_disk_is_full(house: House, how: 
         ended.stderr.splitlines()[-1]
         == {
             "not": f"{folder}: no space left on device; free some space and run again: finished steps are kept",
-            "input": "section 3: is a text; remove it, or --force STEP",
+            "input": "section 3: is a text; remove it, or --force x",
             "bug": "KeyError: 'lost'",
         }[how]
     )
@@ -257,15 +258,17 @@ def test_a_run_folder_that_is_removed_meanwhile(house: House) -> None:
     stage.write_text(stage.read_text().replace('    if params.how == "exit":', remove + '    if params.how == "exit":'))
     ended = house("run", breaking(house, "not"))
     assert ended.code == 2
-    assert ended.error.endswith("no such file or directory; its folder was removed or renamed meanwhile; run again")
+    assert ended.error.endswith(
+        "no such file or directory; its folder was removed or renamed during the run; run again"
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (PermissionError(13, "x", "/in/a.png"), "/in/a.png: permission denied; give this user the right to use it; another run folder is chosen with --workdir"),
+        (PermissionError(13, "x", "/in/a.png"), "/in/a.png: permission denied; give this user permission to use it, or choose another run folder with --workdir"),
         (OSError("Can't write (file write failed: errno = 28, error message = 'x')"), "/out: no space left on device; free some space and run again: finished steps are kept"),
-        (FileNotFoundError(2, "x", "/nowhere/at/all"), "/nowhere/at/all: no such file or directory; its folder was removed or renamed meanwhile; run again"),
+        (FileNotFoundError(2, "x", "/nowhere/at/all"), "/nowhere/at/all: no such file or directory; its folder was removed or renamed during the run; run again"),
         (FileNotFoundError(2, "x", "/etc/no-such-file"), None),  # its folder is there: who looks for it is wrong
         (OSError("strange"), None),
     ],
@@ -315,7 +318,7 @@ def test_a_folder_of_another_user(house: House) -> None:
     ended = house("run", breaking(house, "not"))
     assert ended.code == 2
     assert ended.error.endswith(
-        "permission denied; give this user the right to use it; another run folder is chosen with --workdir"
+        "permission denied; give this user permission to use it, or choose another run folder with --workdir"
     )
 
 
