@@ -282,12 +282,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    sys.exit(_main())
+    sys.exit(reported(lambda: cli.main(prog_name="floodrunner", standalone_mode=False)))
 
 
-def _main() -> int:
+def reported(command: Callable[[], object]) -> int:
+    """Runs a command, prints an error as one line to standard error, and returns the exit code."""
     try:
-        code = cli.main(prog_name="floodrunner", standalone_mode=False)
+        code = command()
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except click.ClickException as error:

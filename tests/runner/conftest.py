@@ -1,7 +1,9 @@
-"""Tiny stages in a folder of their own, and the command line run on them for real, as its own process."""
+"""Tiny stages in a folder of their own, run by the command line as a process, or by the runner in this process."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -12,8 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
+
+from runner import cli
+from runner.execution import run as running
+from runner.execution.setting import Setting
+from runner.pipeline import plan, registry, spec
+from runner.pipeline.options import Options
+from tests.runner import in_process
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -208,7 +219,31 @@ class House:
         self.started.append(process)
         return process
 
+    def setting(self, *sets: str, workdir: str = "runs/demo", **options: Any) -> Setting:
+        """What `run p.yaml --set ... --workdir ...` has to do, planned for the engine that runs in this process."""
+        known = registry.scan(self.code / "stages")
+        pipeline = spec.load(Path("p.yaml"))
+        planned = plan.make(pipeline, known, Path(workdir), Options(sets=sets, **options))
+        return Setting(pipeline, planned, "local", in_process, "", known.root, ["floodrunner", "run", "p.yaml"])
+
+    def run(self, *sets: str, workdir: str = "runs/demo", **options: Any) -> Ended:
+        """`run p.yaml` in this process, and its end as the command line reports it; without the closing summary."""
+        out, err = io.StringIO(), io.StringIO()
+
+        def command() -> None:
+            running.run(self.setting(*sets, workdir=workdir, **options))
+
+        with (
+            contextlib.chdir(self.work),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch.dict(os.environ, DOCKER_HOST=NO_ENGINE),
+        ):
+            code = cli.reported(command)
+        return Ended(code, out.getvalue(), err.getvalue())
+
     def __call__(self, *arguments: str, seconds: float = 60) -> Ended:
+        """The command line, as a process."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=seconds)
         return Ended(process.returncode, out, err)

@@ -56,11 +56,11 @@ def test_what_runs_too_is_said_before(done: House) -> None:
     assert done("plan", "p.yaml", "--force", "three").out.splitlines()[-1] == line
     assert "runs too" not in done("plan", "p.yaml").out
     assert "runs too" not in done("plan", "p.yaml", "--from", "two").out
-    ended = done("run", "p.yaml", "--from", "three")
+    ended = done.run(start="three")
     assert ended.code == 0
     lines = ended.out.splitlines()
     assert lines[1:3] == [line, "one: skipped (nothing changed)"]
-    assert "runs too" not in done("run", "p.yaml", "--from", "three").out
+    assert "runs too" not in done.run(start="three").out
 
 
 def test_status_and_how_a_run_is_named(done: House) -> None:
@@ -126,7 +126,7 @@ def test_clean_keeps_training_state_unless_told(done: House) -> None:
     }  # fmt: skip
     done.pipeline("name: demo\nsteps: {three: {stage: slow}}\n", "q.yaml")
     assert done("plan", "q.yaml").out.splitlines()[1:] == ["  three  run      no result, continues from its state"]
-    assert done("run", "p.yaml").code == 0
+    assert done.run().code == 0
     assert "from 10\n" in (done.work / "runs/demo/three/log.txt").read_text()
     (done.work / "runs/demo/notes.txt").unlink()
     (done.work / "runs/demo/my-folder").rmdir()
@@ -161,8 +161,7 @@ def test_only_a_run_has_something_to_go_on_with(
         raise error
 
     monkeypatch.setattr(doctor, "examine", interrupted)
-    monkeypatch.setattr("sys.argv", ["floodrunner", "doctor"])
-    assert cli._main() == 130
+    assert cli.reported(lambda: cli.cli.main(["doctor"], standalone_mode=False)) == 130
     assert capsys.readouterr().err.strip() == "floodrunner: interrupted"
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_state_that_is_spent_goes_when_all_is_published(house: House) -> None:
     house.pipeline("name: demo\nsteps: {slow: {stage: slow}}\n")
-    assert house("run", "p.yaml").code == 0
+    assert house.run().code == 0
     state = house.work / "runs/demo/slow/state"
     assert (state / "count").exists()
     assert not (state / "scratch").exists()
