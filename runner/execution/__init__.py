@@ -1,1 +1,1 @@
-"""What happens: a plan is carried out, step by step. How a process or a container is started belongs in `engines/`."""
+"""What happens: a plan is carried out, step by step. Starting a process or a container belongs in `engines/`."""

@@ -1,1 +1,1 @@
-"""Takes over requests written for google/ffn. Its checkpoints are read by the stage `ffn-import`."""
+"""Converts requests that were written for google/ffn. The stage `ffn-import` reads its checkpoints."""

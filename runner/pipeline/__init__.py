@@ -1,4 +1,4 @@
-"""What is asked: a pipeline file is read, checked against the stages' headers, and planned.
+"""What the user asks for: reads a pipeline file, checks it against the stages' headers, and plans it.
 
 Nothing here starts or writes anything.
 """

@@ -1,4 +1,7 @@
-"""Turns a pipeline and what the command line says into immutable jobs. All that can be refused is refused here."""
+"""Turns a pipeline and the options of the command line into a plan of immutable steps.
+
+Everything that can be refused before a step starts is refused here.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,12 @@ _BESIDE = ("stage", "in", *StepOptions.model_fields)
 
 @dataclass(frozen=True)
 class Step:
-    """A step that was checked.
+    """A step whose ports and parameters are checked.
 
     Attributes:
-      params: all of the stage's parameters, defaults filled in, as JSON holds them.
+      params: all parameters of the stage, defaults filled in, in the types of JSON.
       sources: port -> `inputs.<name>` or `<step>.<port>`, for the ports that are connected.
-      again: why it runs even if nothing changed: FORCED, FROM or "".
+      again: why it runs even if nothing has changed: FORCED, FROM or "".
     """
 
     id: str
@@ -46,7 +49,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Attributes: inputs: name -> absolute path, with its dataset where one was named; those that steps use."""
+    """What a run has to do.
+
+    Attributes:
+      workdir: the run folder, absolute.
+      inputs: name -> absolute path, with its dataset if one was named; only inputs that a step uses.
+      steps: in the order in which they run.
+    """
 
     name: str
     workdir: Path
@@ -54,10 +63,16 @@ class Plan:
     steps: tuple[Step, ...]
 
     def folder(self, step: str) -> Path:
+        """The folder of a step, by its id."""
         return self.workdir / step
 
     def job(self, step: Step, program: str = "", fingerprint: str = "") -> Job:
-        """The job of a step; its outputs go to `partial/`, from where they are published."""
+        """The job of a step. Its outputs go to `partial/`; the runner publishes them from there.
+
+        Args:
+          program: hash of code and engine, as `Parts.program`.
+          fingerprint: hash of everything that decides the result, as `Parts.fingerprint`.
+        """
         folder = self.folder(step.id)
         return Job(
             step=step.id,
@@ -82,9 +97,12 @@ class Plan:
 
 
 def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options | None = None) -> Plan:
-    """Checks everything that can be checked before a step starts.
+    """Plans a run, and checks everything that can be checked before a step starts.
 
-    Reads nothing but the stages' headers and whether the inputs are there.
+    Reads only the stages' headers, and whether the inputs exist.
+
+    Args:
+      workdir: the run folder.
 
     Raises:
       UserError: names file and line, or the option; what was found; what to write instead.
@@ -162,7 +180,7 @@ def _sources(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, earlier:
         if port not in stage.inputs:
             raise UserError(f"{where}: stage {stage.name} has no input port {port!r}; {suggest(port, stage.inputs)}")
         if source.partition(".")[0] == id:
-            raise UserError(f"{where}: a step cannot read its own output; connect that of an earlier step")
+            raise UserError(f"{where}: a step cannot read its own output; connect the output of an earlier step")
         _check_source(where, source, stage.inputs[port].kinds, pipeline, earlier)
     for port, kinds in stage.inputs.items():
         if port not in spec.inputs and not kinds.optional:
@@ -231,7 +249,7 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
         path, text = explain.problem(error, params, stage.params, texts)
         where = _param_place(id, path, pipeline, sets)
         raise UserError(f"{where}: {f'{explain.dotted(path)}: ' if path else ''}{text}") from None
-    except ValueError as error:  # json.dumps: text that is no Unicode
+    except ValueError as error:  # json.dumps: text that is not Unicode
         raise UserError(f"{_param_place(id, (), pipeline, sets)}: {error}; write plain text") from None
 
 

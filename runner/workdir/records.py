@@ -1,4 +1,4 @@
-"""The files of a run folder: `run.json`, each step's `step.json`, and the lock. Written whole or not at all."""
+"""`step.json`, the record of a finished step, and the times in records."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from runner.workdir.names import RUN_FILE, STEP_FILE
 
 
 def now() -> str:
-    """The time, UTC, to the second: `2026-01-31T12:00:00+00:00`."""
+    """The current time in UTC, to the second: `2026-01-31T12:00:00+00:00`."""
     return stamp(time.time())
 
 
 def stamp(seconds: float) -> str:
-    """A `time.time()` as `now` writes it."""
+    """A time in seconds, as `time.time` gives it, in the form of `now`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def local_time(stamp: str) -> str:
-    """A time from a record, for people here: `2026-01-31 13:00:00`."""
+    """A time from a record, in the local time zone: `2026-01-31 13:00:00`."""
     return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 class Artifact(BaseModel):
-    """A file or folder that a person will want to open; `path` is relative to the step's folder."""
+    """A file or folder that is worth opening; `path` is relative to the step's folder."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -71,13 +71,13 @@ class Parts(StepOptions):
 
 
 class StepRecord(BaseModel):
-    """`step.json`: a step that was done, and what it made.
+    """`step.json`: a finished step and its result.
 
     Attributes:
-      names: what was published: names in the step's folder.
-      files: published file, relative to the step's folder -> size, time of change, hash.
+      names: the published files and folders in the step's folder.
+      files: path of a published file, from the step's folder -> size, time of change, hash.
       ports: output port -> hash of its content.
-      metrics: figures of the result, by name; None where it was no number.
+      metrics: name -> value; None if it was not a number.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -98,7 +98,7 @@ class StepRecord(BaseModel):
 
 
 def read_step(folder: Path) -> StepRecord | None:
-    """The record of a step that was done; None if there is none, or it is another version's."""
+    """The record of a step; None if there is none, or if this version cannot read it."""
     try:
         return StepRecord.model_validate_json((folder / STEP_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValidationError):
@@ -106,10 +106,10 @@ def read_step(folder: Path) -> StepRecord | None:
 
 
 def former_engine(workdir: Path, steps: Sequence[str]) -> str:
-    """The engine that a run folder's steps have run in; where they differ, that of those which took longest.
+    """The engine that the steps in a run folder have run in.
 
-    Where none is done, but one has a state to go on from, that of the run that made it; "" where there is nothing
-    that another engine would do again.
+    If they differ, the engine whose steps took longest. If no step is done, but one has a saved state, the engine of
+    the run that made it. "" if there is nothing that another engine would have to compute again.
     """
     seconds: dict[str, float] = {}
     for step in steps:

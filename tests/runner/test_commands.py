@@ -86,7 +86,7 @@ def test_status_and_how_a_run_is_named(done: House) -> None:
         (["status", "texts"], "texts: is no run folder; name a run folder, such as runs/<pipeline name>; choose 'demo'"),
         (["logs", "tow"], "runs/demo: there is no step 'tow'; did you mean 'two'?"),
         (["clean", "texts", "--yes"], "texts: is no run folder; name a run folder"),
-        (["clean", "runs/demo"], "runs/demo: nobody to ask; add --yes to remove "),
+        (["clean", "runs/demo"], "runs/demo: cannot ask without a terminal; add --yes to remove "),
         (["stages", "copy-txt"], "unknown stage 'copy-txt'; did you mean 'copy-text'?"),
     ],
 )  # fmt: skip
@@ -100,7 +100,7 @@ def test_refused(done: House, arguments: list[str], error: str) -> None:
 
 def test_no_run_yet(house: House) -> None:
     ended = house("status")
-    assert (ended.code, ended.error) == (2, "runs/: holds no run; name a run folder or a pipeline file")
+    assert (ended.code, ended.error) == (2, "runs/: there is no run here; name a run folder or a pipeline file")
 
 
 def test_logs(done: House) -> None:
@@ -118,7 +118,7 @@ def test_clean_keeps_training_state_unless_told(done: House) -> None:
     ended = done("clean", "runs/demo", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == (
-        "runs/demo: removed what its steps had made; training state is kept in runs/demo, --state removes it\n"
+        "runs/demo: removed the results of its steps; saved state is kept in runs/demo, --state removes it\n"
     )
     left = {p.relative_to(done.work / "runs/demo").as_posix() for p in (done.work / "runs/demo").rglob("*")}
     assert left - {".lock", ".hashes.json"} == {

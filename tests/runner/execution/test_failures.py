@@ -47,7 +47,11 @@ def run_breaking(house: House, how: str, **options: Any) -> Ended:
             "step x: a bug in stage breaks: RuntimeError: stage breaks returned without writing nothing; "
             f"the full traceback is in {LOG}",
         ),
-        ("clash", 3, f"step x: a bug in stage breaks: wrote log.txt, a name of ours; the full traceback is in {LOG}"),
+        (
+            "clash",
+            3,
+            f"step x: a bug in stage breaks: wrote log.txt, a name that the runner uses; the full traceback is in {LOG}",
+        ),
     ],
 )
 def test_how_a_stage_can_end(house: House, how: str, code: int, error: str) -> None:
@@ -82,7 +86,7 @@ def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: Hou
         ours.symlink_to(outside / "nothing.json")
         ended = house("run", "p.yaml", "--force", "x")
         assert ended.code == 2
-        assert ended.error == f"{ours}: is a link, not a file of ours; remove it and run again"
+        assert ended.error == f"{ours}: is a link, not a file of floodrunner; remove it and run again"
         assert (outside / "nothing.json").read_text() == "mine"
         ours.unlink()
     assert house.run().code == 0
@@ -347,7 +351,7 @@ def test_an_input_that_cannot_be_read(house: House) -> None:
     house.pipeline("name: demo\ninputs: {a: {path: in}}\nsteps: {x: {stage: copy-text, in: {source: inputs.a}}}\n")
     ended = house.run()
     assert ended.code == 2
-    assert ended.error == f"{house.work}/in/a.txt: cannot be read: no such file or directory; mend or remove it"
+    assert ended.error == f"{house.work}/in/a.txt: cannot be read: no such file or directory; correct or remove it"
 
 
 @pytest.mark.parametrize(
@@ -358,7 +362,7 @@ def test_an_input_that_cannot_be_read(house: House) -> None:
         (["run", "p.yaml", "--workdr", "x"], "No such option '--workdr'."),
         (
             ["run", "p.yaml", "--engine", "podman"],
-            "--engine podman: there is no such engine; choose one of auto, docker, local",
+            "--engine podman: unknown engine; choose one of auto, docker, local",
         ),
         (["plan", "none.yaml"], "none.yaml: no such file; name a pipeline file, such as pipelines/ffn.yaml"),
     ],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.execution import run as running
+from runner.execution import skip
 from runner.workdir import records
 from runner.workdir.publish import publish
 
@@ -25,7 +25,7 @@ def planned(house: House, *sets: str, **options: Any) -> dict[str, str]:
     """step -> `run why`: what `plan` prints, asked for in this process."""
     with contextlib.chdir(house.work):
         setting = house.setting(*sets, **options)
-        found = running.decisions(setting.plan, setting.engine, setting.root)
+        found = skip.decisions(setting.plan, setting.engine, setting.root)
     return {step: f"{WORDS[each.runs]} {each.reason}" for step, each in found.items()}
 
 

@@ -232,7 +232,7 @@ def edited(old: str, new: str) -> str:
         ),
         (
             edited("{stack: inputs.images}", "{stack: image.volume}"),
-            "p.yaml:6: step image: in.stack: a step cannot read its own output; connect that of an earlier step",
+            "p.yaml:6: step image: in.stack: a step cannot read its own output; connect the output of an earlier step",
         ),
         (
             edited("{image: image.volume}", "{image: image.volume, mask: image.volume}"),
@@ -294,13 +294,13 @@ def edited(old: str, new: str) -> str:
         ("name: x\nsteps:\n", "p.yaml:2: steps: found nothing (null); write a mapping (key: value)"),
         (edited("{path: images, help: the sections}", "{}"),
          "p.yaml:3: input images: has no path; say where it is with --input images=PATH"),
-        (edited("path: images", "path: imags"), "p.yaml:3: input images (the sections): imags does not exist (looked "
+        (edited("path: images", "path: imags"), "p.yaml:3: input images (the sections): imags does not exist (seen "
          "from the current folder, {work}); say where it is with --input images=PATH"),
         (edited("path: images", "path: none"), "p.yaml:3: input images (the sections): the folder none is empty; "
          "put the files there, or use --input images=PATH"),
         (edited("path: images", "path: nothing.h5"), "p.yaml:3: input images (the sections): the file nothing.h5 is "
-         "empty; copy it again from where it came"),
-        (edited("path: images", "path: C:\\data\\images"), "C:\\data\\images does not exist (looked from the current "
+         "empty; copy it again from its source"),
+        (edited("path: images", "path: C:\\data\\images"), "C:\\data\\images does not exist (seen from the current "
          "folder, {work}); a Windows path; under WSL write /mnt/c/data/images"),
         (edited("path: images", "path: ."), "p.yaml:3: input images: the folder . holds the run folder runs/demo; "
          "choose another with --workdir"),
