@@ -73,6 +73,7 @@ def infer(folder: Path) -> dict[str, Any]:
     compiled = backend.forward
     backend.forward = lambda model: timed.append(Timed(compiled(model))) or timed[0]  # type: ignore[func-returns-value]
     job = Job(
+        step="this-step",
         stage="ffn-infer",
         params={},
         inputs={"image": str(folder / "image.h5"), "model": str(folder / "model")},

@@ -1,9 +1,8 @@
-"""Exit codes of a stage and of the command line."""
+"""Exit codes, the same for a stage and for the command line."""
 
 from __future__ import annotations
 
 DONE, FAILED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes of a stage and of the command line alike."""
 
 STATUS = {
     DONE: "done",
@@ -12,4 +11,4 @@ STATUS = {
     BUG: "bug",
     INTERRUPTED: "interrupted",
 }
-"""The `status` of the closing `end` event, by exit code."""
+"""Exit code -> the `status` in the stage's closing `end` event."""

@@ -1,4 +1,4 @@
-"""Trouble with a disk, in words that say what to do."""
+"""Errors of a disk or file system, in words that say what to do."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import errno
 import os
 
 _NO_SPACE = "free some space and run again: finished steps are kept"
-_NO_RIGHT = "give this user the right to use it; another run folder is chosen with --workdir"
-_DISK_TROUBLE = {
+_NO_PERMISSION = "give this user permission to use it, or choose another run folder with --workdir"
+_FILE_IN_THE_WAY = "a file is in the way; move it, or choose another folder with --workdir"
+_ADVICE = {
     errno.ENOSPC: _NO_SPACE,
     errno.EDQUOT: _NO_SPACE,
     errno.EFBIG: _NO_SPACE,
-    errno.EACCES: _NO_RIGHT,
-    errno.EPERM: _NO_RIGHT,
+    errno.EACCES: _NO_PERMISSION,
+    errno.EPERM: _NO_PERMISSION,
     errno.EROFS: "choose another folder with --workdir",
-    errno.EEXIST: "a file is in the way; move it, or choose another folder with --workdir",
-    errno.ENOTDIR: "a file is in the way; move it, or choose another folder with --workdir",
+    errno.EEXIST: _FILE_IN_THE_WAY,
+    errno.ENOTDIR: _FILE_IN_THE_WAY,
     errno.EISDIR: "a folder is in the way; move it, or choose another folder with --workdir",
-    errno.ENOENT: "its folder was removed or renamed meanwhile; run again",
+    errno.ENOENT: "its folder was removed or renamed during the run; run again",
     errno.ENAMETOOLONG: "choose shorter names, or another folder with --workdir",
-    errno.EIO: "the disk does not answer properly; check it, then run again: finished steps are kept",
+    errno.EIO: "the disk reports read or write errors; check it, then run again: finished steps are kept",
 }
 
 
 def disk_trouble(error: OSError, path: object) -> str | None:
-    """One line for trouble with a disk that the user can mend; None where it looks like a bug of ours.
+    """Describes an error that the user can correct, in one line; None if it is more likely a bug of the program.
 
     Args:
-      path: what was being used, for the errors that do not name their file (a full disk does not).
+      path: the file or folder in use, for errors that do not name theirs (a full disk does not).
     """
-    in_text = (code for code in _DISK_TROUBLE if f"errno = {code}," in str(error))  # as HDF5 writes it
-    code = error.errno if error.errno in _DISK_TROUBLE else next(in_text, None)
+    in_text = (code for code in _ADVICE if f"errno = {code}," in str(error))  # HDF5 puts the code into its text
+    code = error.errno if error.errno in _ADVICE else next(in_text, None)
     where = error.filename or path
     if code is None or (code == errno.ENOENT and os.path.isdir(os.path.dirname(os.path.abspath(str(where))))):
         return None
-    return f"{where}: {os.strerror(code).lower()}; {_DISK_TROUBLE[code]}"
+    return f"{where}: {os.strerror(code).lower()}; {_ADVICE[code]}"

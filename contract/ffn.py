@@ -1,4 +1,4 @@
-"""What parameters of stages for flood-filling networks have in common. Light, as the contract: headers import it."""
+"""Parameters that several stages for flood-filling networks share. Light: their headers import it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Distance = Annotated[int, Field(ge=0)]
 
 
 class FieldOfView(StageParams):
-    """Base of the `Params` that say what a network sees and how it moves."""
+    """Base of the `Params` that set the size and the moves of the network's field of view."""
 
     fov_xyz: tuple[Size, Size, Size]
     """Field of view, voxels; odd sizes."""
     deltas_xyz: tuple[Distance, Distance, Distance]
-    """How far the field of view moves along each axis, voxels; about a quarter of it."""
+    """Distance that the field of view moves along each axis, voxels; about a quarter of its size."""
 
     @model_validator(mode="after")
-    def _moves_stay_in_sight(self) -> Self:
+    def _moves_stay_inside(self) -> Self:
         if any(2 * delta >= size for delta, size in zip(self.deltas_xyz, self.fov_xyz, strict=True)):
             raise ValueError(
-                f"deltas_xyz {list(self.deltas_xyz)} leave the field of view, fov_xyz {list(self.fov_xyz)}; "
+                f"deltas_xyz {list(self.deltas_xyz)} are too large for fov_xyz {list(self.fov_xyz)}; "
                 "use about a quarter of it, less than half"
             )
         if not any(self.deltas_xyz):

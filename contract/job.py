@@ -1,4 +1,4 @@
-"""`job.json`, which the runner hands to a stage, and the names of what lies beside it."""
+"""`job.json`, which the runner writes for a stage, and the names of the files and folders beside it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from pydantic import BaseModel, ConfigDict
 
 JOB_FILE, EVENTS_FILE, LOG_FILE = "job.json", "events.jsonl", "log.txt"
 PARTIAL, STATE = "partial", "state"
+"""Folders in a step's folder: outputs that are not finished yet, and the state that a later try continues from."""
 
 
 class Job(BaseModel):
-    """`job.json`: one run of a stage. Paths are as the stage sees them (inside the container, under docker).
+    """`job.json`: one run of a stage. Paths are as the stage sees them (under docker: inside the container).
 
-    `program` is a hash of the stage's code and of the versions that run it; another one may compute another result.
-    With `gpu` the engine has given it a GPU: a stage that then sees none must not go on for days without.
+    Attributes:
+      step: id of the step in the pipeline, for messages that name it (`--force train`).
+      stage: name of the stage, with dashes.
+      params: all parameters, as `StageParams.parse` takes them.
+      inputs: port -> path; a path of the user's may carry a dataset (`image.h5:raw`).
+      outputs: port -> path to write.
+      state: folder that survives a failure.
+      program: hash of the stage's code and of the library versions. Another program may compute another result.
+      gpu: whether the engine provides a GPU. If the stage then finds none, it must fail, not compute for days on a CPU.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    step: str
     stage: str
     params: dict[str, Any]
     inputs: dict[str, str]
@@ -26,7 +35,3 @@ class Job(BaseModel):
     state: str
     program: str = ""
     gpu: bool = False
-
-
-STEP = "STEP"
-"""In what a stage says to the user, stands for the id of its step, which only the runner knows."""

@@ -1,22 +1,23 @@
-"""Kinds of port, what a port takes, and how its file is named."""
+"""Kinds of port, how a stage's header declares them, and the names of their files."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 SUFFIXES = {
-    "stack": None,  # what a user has: a folder of sections, a multi-page TIFF, an HDF5 dataset; only as an input
-    "pictures": None,  # also a folder of files of any size, or of a folder for each picture; only as an input
+    "stack": None,  # the user's sections: a folder, a multi-page TIFF, an HDF5 dataset; only as an input
+    "pictures": None,  # the user's pictures, of any sizes: a folder of files or of folders; only as an input
     "image": ".h5",
     "labels": ".h5",
     "partitions": ".h5",
-    "table": ".h5",
-    "json": ".json",
+    "coordinates": ".h5",  # positions to train on
+    "statistics": ".json",  # mean and standard deviation of an image
+    "metrics": ".json",  # scores of a segmentation
     "ffn-model": "",  # "": a folder
     "ffn-checkpoint": "",
     "sections": "",
-    "image-set": ".h5",  # pictures that are not sections of one stack: of any size each, with labels where known
+    "image-set": ".h5",  # pictures of different sizes, with labels where known; not sections of one stack
     "unet-model": "",
 }
 """Kind of port -> suffix of its file, which is named after the port: `volume` of kind `image` is `volume.h5`."""
@@ -25,24 +26,17 @@ VOXELS = tuple[int, int, int]
 """x, y, z, in voxels."""
 
 
-class PortType(NamedTuple):
-    """The kinds a port takes and whether it may be left unconnected; written `"image|labels"`, `"image?"`."""
+@dataclass(frozen=True)
+class PortType:
+    """An input port: the kinds that it takes, and whether it may be left unconnected."""
 
     kinds: tuple[str, ...]
     optional: bool
 
     @classmethod
     def parse(cls, text: str) -> PortType:
+        """Reads the form of a stage's header: `"image|labels"` takes either kind, `"image?"` is optional."""
         return cls(tuple(text.rstrip("?").split("|")), text.endswith("?"))
-
-
-def split_dataset(path: str) -> tuple[str, str | None]:
-    """Splits `image.h5:raw` or `image.h5@raw` into file and dataset; a path without a dataset comes back whole.
-
-    The separator counts only behind an HDF5 suffix, so neither `C:\\data` nor `a@b/images` is taken apart.
-    """
-    match = re.fullmatch(r"(.*\.(?:h5|hdf5|hdf))(?:[:@](.+))?", path, re.IGNORECASE)
-    return (match[1], match[2]) if match else (path, None)
 
 
 def port_file(port: str, kind: str) -> str:
@@ -50,10 +44,16 @@ def port_file(port: str, kind: str) -> str:
     return f"{port}{SUFFIXES[kind]}"
 
 
-_HARMLESS = {"thumbs.db", "desktop.ini"}
+def split_dataset(path: str) -> tuple[str, str | None]:
+    """Splits `image.h5:raw` or `image.h5@raw` into file and dataset; without a dataset, gives the path and None.
+
+    The separator counts only after an HDF5 suffix, so `C:\\data` and `a@b/images` stay whole.
+    """
+    match = re.fullmatch(r"(.*\.(?:h5|hdf5|hdf))(?:[:@](.+))?", path, re.IGNORECASE)
+    return (match[1], match[2]) if match else (path, None)
 
 
 def is_harmless(name: str) -> bool:
-    """Whether a file is hidden, or one that file managers leave behind."""
-    # Windows marks downloads with a second stream, which WSL shows as a file of its own.
-    return name.startswith(".") or name.lower() in _HARMLESS or name.endswith(":Zone.Identifier")
+    """Whether a file of this name is hidden or left by a file manager, and so is no data of the user's."""
+    # Windows marks downloaded files with a second stream, which WSL shows as a file of its own.
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini") or name.endswith(":Zone.Identifier")

@@ -1,4 +1,4 @@
-"""The command line. Everything heavy is imported where it is used: `--help` answers at once."""
+"""The command line. Commands import what they need themselves, so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
 from runner import __version__
 from runner.errors import Interrupted, StepFailed, UserError
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.execution.setting import Setting
-
-_DONE, _BAD_INPUT, _BUG, _INTERRUPTED = 0, 2, 3, 130  # as in stages._contract, which would load pydantic
 
 
 @click.group(
@@ -31,25 +30,30 @@ def cli(context: click.Context) -> None:
 
 
 def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What `run` and `plan` have in common."""
+    """The argument and the options that `run` and `plan` share."""
     for decorate in reversed(
         (
             click.argument("pipeline", metavar="PIPELINE.yaml"),
-            click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="Where an input is."),
-            click.option("--set", "sets", multiple=True, metavar="STEP.PARAM=VALUE", help="A parameter's value."),
-            click.option("--workdir", metavar="FOLDER", help="The run folder; by default runs/<pipeline name>."),
-            click.option("--engine", default="auto", metavar="auto|docker|local", help="Where steps run."),
+            click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="Path of an input."),
+            click.option("--set", "sets", multiple=True, metavar="STEP.PARAM=VALUE", help="Value of a parameter."),
+            click.option("--workdir", metavar="FOLDER", help="Run folder; by default runs/<pipeline name>."),
+            click.option(
+                "--engine",
+                default="auto",
+                metavar="auto|docker|local",
+                help="How steps run: in containers or as processes.",
+            ),
             click.option(
                 "--from",
                 "start",
                 metavar="STEP",
-                help="Run this step and all after it again; training continues from its state.",
+                help="Run this step and all after it again; training continues from its saved state.",
             ),
             click.option(
                 "--force",
                 multiple=True,
                 metavar="STEP",
-                help="Run this step again from scratch; its state is set aside, not deleted. May be repeated.",
+                help="Run this step again from scratch; its saved state is set aside, not deleted. Can be repeated.",
             ),
         )
     ):
@@ -60,7 +64,7 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @cli.command()
 @_pipeline_options
 def run(pipeline: str, engine: str, **options: Any) -> None:
-    """Run a pipeline; steps that nothing has changed for are skipped."""
+    """Run a pipeline. Steps for which nothing has changed are skipped."""
     import time
 
     from runner.execution import run as running
@@ -77,18 +81,17 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
 @cli.command()
 @_pipeline_options
 def plan(pipeline: str, engine: str, **options: Any) -> None:
-    """Say what a run would do, step by step, and why; nothing is started or written."""
+    """Show what a run would do with each step, and why. Starts and writes nothing."""
     from runner import words
-    from runner.execution import run as running
     from runner.execution import skip
 
     setting = _setting(pipeline, engine, **options)
-    decisions = running.decisions(setting.plan, setting.engine, setting.root)
+    decisions = skip.decisions(setting.plan, setting.engine, setting.root)
     words_for = {True: "run", False: "skip", None: "may run"}
     width = max(len(step) for step in decisions)
     _print(
         [
-            f"{setting.plan.name} in {words.here(setting.plan.workdir)}, {running.engine(setting)}",
+            f"{setting.plan.name} in {words.here(setting.plan.workdir)}, {setting.engine_line}",
             *(f"  {step:{width}}  {words_for[each.runs]:7}  {each.reason}" for step, each in decisions.items()),
             *skip.unasked(setting.plan, decisions),
         ]
@@ -97,22 +100,23 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--markdown", is_flag=True, help="The whole reference, as in docs/pipeline-reference.md.")
+@click.option("--markdown", is_flag=True, help="Print the whole reference, as in docs/pipeline-reference.md.")
 def stages(name: str | None, markdown: bool) -> None:
-    """List the stages; with NAME, its ports and parameters."""
+    """List the stages; with NAME, show the ports and parameters of one."""
     from runner.pipeline import reference, registry
 
     known = registry.scan()
     if markdown:
         click.echo(reference.markdown(known), nl=False)
     else:
-        _print(reference.detail(known.get(name)) if name else reference.listing(known))
+        details = [line for stage in known.candidates(name) for line in reference.detail(stage)] if name else []
+        _print(details or reference.listing(known))
 
 
 @cli.command()
 @click.argument("target", metavar="[RUN]", required=False)
 def status(target: str | None) -> None:
-    """Say how a run stands. RUN is a run folder or a pipeline file; by default the newest in runs/."""
+    """Show the state of a run. RUN is a run folder or a pipeline file; by default the newest run in runs/."""
     from runner.execution import folders
     from runner.terminal import summary
     from runner.workdir.lock import holder
@@ -125,9 +129,9 @@ def status(target: str | None) -> None:
 @cli.command()
 @click.argument("step")
 @click.argument("target", metavar="[RUN]", required=False)
-@click.option("--follow", "-f", is_flag=True, help="Go on as long as the run does.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing new lines until the run ends.")
 def logs(step: str, target: str | None, follow: bool) -> None:
-    """Print what a step has written. RUN as for `status`."""
+    """Print the log of a step. RUN as for `status`."""
     from runner.execution import folders
     from runner.terminal import follow as following
 
@@ -137,10 +141,10 @@ def logs(step: str, target: str | None, follow: bool) -> None:
 
 @cli.command()
 @click.argument("target", metavar="RUN")
-@click.option("--state", is_flag=True, help="Also what training continues from.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--state", is_flag=True, help="Also remove saved state, which training continues from.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def clean(target: str, state: bool, yes: bool) -> None:
-    """Remove what a run has made. RUN as for `status`."""
+    """Remove the results of a run. RUN as for `status`."""
     from runner import words
     from runner.execution import folders
     from runner.workdir.lock import lock
@@ -149,28 +153,30 @@ def clean(target: str, state: bool, yes: bool) -> None:
     with lock(workdir, "floodrunner clean"):
         paths, left = folders.removable(workdir, state), folders.left_behind(workdir)
         if not paths and not left:
-            click.echo(f"{words.here(workdir)}: nothing to remove; --state removes training state as well")
+            click.echo(f"{words.here(workdir)}: nothing to remove; --state also removes saved state")
             return
         for each in left:
             if each.at_work:
                 click.echo(f"{each.step} is still at work in {each.name}, left by a run that was killed; this stops it")
         if not yes:
             if not sys.stdin.isatty():
-                raise UserError(f"{workdir}: nobody to ask; add --yes to remove {len(paths)} files and folders")
+                raise UserError(
+                    f"{workdir}: cannot ask without a terminal; add --yes to remove {len(paths)} files and folders"
+                )
             if not click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?"):
                 click.echo(f"{words.here(workdir)}: nothing was removed")
                 return
         for step in {*run["steps"], *(each.step for each in left)}:
             folders.reclaim(workdir / step)
         folders.clean(workdir, folders.removable(workdir, state))
-    kept = f"; training state is kept in {words.here(workdir)}, --state removes it" if workdir.exists() else ""
-    click.echo(f"{words.here(workdir)}: removed what its steps had made{kept}")
+    kept = f"; saved state is kept in {words.here(workdir)}, --state removes it" if workdir.exists() else ""
+    click.echo(f"{words.here(workdir)}: removed the results of its steps{kept}")
 
 
 @cli.command()
-@click.option("--workdir", default="runs", metavar="FOLDER", help="The run folder to look at.")
+@click.option("--workdir", default="runs", metavar="FOLDER", help="The run folder to check.")
 def doctor(workdir: str) -> None:
-    """Look for what would be in the way of a run."""
+    """Check this machine for problems that would stop a run."""
     from runner import doctor as doctoring
 
     trouble = False
@@ -181,16 +187,22 @@ def doctor(workdir: str) -> None:
 
 
 @cli.command("build")
-@click.option("--cpu", is_flag=True, help="The image for steps without a GPU.")
-@click.option("--gpu", is_flag=True, help="The image for steps with one. By default what this machine needs.")
-@click.option("--backend", type=click.Choice(["tensorflow", "jax"]), help="What the GPU image computes with.")
-@click.option("--base-image", metavar="NAME", help="Another Debian 12 than the Dockerfile's pinned one.")
-@click.option("--network", type=click.Choice(["default", "host"]), default="default", help="Of the build's own steps.")
-@click.option("--no-cache", is_flag=True, help="Build every layer anew.")
+@click.option("--cpu", is_flag=True, help="Build the image for steps without a GPU.")
+@click.option(
+    "--gpu",
+    is_flag=True,
+    help="Build the image for steps with a GPU. Without --cpu and --gpu, builds what this machine needs.",
+)
+@click.option("--backend", type=click.Choice(["tensorflow", "jax"]), help="Library that the GPU image computes with.")
+@click.option("--base-image", metavar="NAME", help="Base image to use in place of the pinned Debian 12.")
+@click.option(
+    "--network", type=click.Choice(["default", "host"]), default="default", help="Network of the steps of the build."
+)
+@click.option("--no-cache", is_flag=True, help="Build every layer again.")
 def build_images(
     cpu: bool, gpu: bool, backend: str | None, base_image: str | None, network: str, no_cache: bool
 ) -> None:
-    """Build the images that the docker engine runs steps in."""
+    """Build the images in which the docker engine runs steps."""
     from runner.build import image as building
     from runner.pipeline import registry
 
@@ -205,10 +217,12 @@ def build_images(
 
 @cli.command("import-ffn")
 @click.argument("request", metavar="REQUEST.pbtxt")
-@click.option("--bounding-box", metavar="TEXT", help="What to segment, as google/ffn's run_inference.py takes it.")
-@click.option("--output", metavar="FILE", help="The pipeline to write; by default REQUEST.yaml in this folder.")
+@click.option(
+    "--bounding-box", metavar="TEXT", help="Box to segment, in the form that google/ffn's run_inference.py takes."
+)
+@click.option("--output", metavar="FILE", help="Pipeline file to write; by default REQUEST.yaml in the current folder.")
 def import_ffn(request: str, bounding_box: str | None, output: str | None) -> None:
-    """Write the pipeline that does what a request for google/ffn's inference asks."""
+    """Turn a request for google/ffn's inference into a pipeline with the same result."""
     import shlex
     from pathlib import Path
 
@@ -218,18 +232,18 @@ def import_ffn(request: str, bounding_box: str | None, output: str | None) -> No
     path = Path(wsl.here(request))
     read = importing.read(path, bounding_box)
     target = Path(wsl.here(output)) if output else Path(f"{importing.name_for(path.stem)}.yaml")
-    # Its own run folder for each: one request is asked for many boxes.
+    # Named after the file: pipelines for several boxes of one request need run folders of their own.
     text = importing.pipeline(read, importing.name_for(target.stem), path.name).encode(errors="replace")
     try:
         with open(target, "xb") as file:
             file.write(text)
     except FileExistsError:
-        raise UserError(f"{target}: is there already; remove it, or name another file with --output") from None
+        raise UserError(f"{target}: exists already; remove it, or name another file with --output") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"{target}: cannot be written: {reason}; name another file with --output") from None
-    if read.left:
-        click.echo(f"left to floodrunner, the result does not depend on them: {', '.join(read.left)}")
+    if read.ignored:
+        click.echo(f"ignored, as the result does not depend on them: {', '.join(read.ignored)}")
     click.echo(f"{target} is written. Next: floodrunner run {shlex.quote(str(target))}")
 
 
@@ -253,7 +267,7 @@ def _setting(
     from runner.workdir import records
 
     if engine not in ("auto", *engines.NAMES):
-        raise UserError(f"--engine {engine}: there is no such engine; choose one of auto, {', '.join(engines.NAMES)}")
+        raise UserError(f"--engine {engine}: unknown engine; choose one of auto, {', '.join(engines.NAMES)}")
     read, known = spec.load(Path(wsl.here(pipeline))), registry.scan()
     folder = _folder(workdir) if workdir else folders.default(read.spec.name)
     planned = planning.make(read, known, folder, Options(inputs, sets, force, start))
@@ -282,32 +296,33 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    sys.exit(_main())
+    sys.exit(reported(lambda: cli.main(prog_name="floodrunner", standalone_mode=False)))
 
 
-def _main() -> int:
+def reported(command: Callable[[], object]) -> int:
+    """Runs a command, prints an error as one line to standard error, and returns the exit code."""
     try:
-        code = cli.main(prog_name="floodrunner", standalone_mode=False)
+        code = command()
         sys.stdout.flush()
-        return code if isinstance(code, int) else _DONE
+        return code if isinstance(code, int) else DONE
     except click.ClickException as error:
-        return _say(error.format_message().replace("\n", " "), _BAD_INPUT)
+        return _say(error.format_message().replace("\n", " "), BAD_INPUT)
     except UserError as error:
-        return _say(str(error), _BAD_INPUT)
+        return _say(str(error), BAD_INPUT)
     except Interrupted:
-        return _say("interrupted; run again to go on", _INTERRUPTED)
-    except (KeyboardInterrupt, click.Abort):  # not in a run: there is nothing to go on with
-        return _say("interrupted", _INTERRUPTED)
+        return _say("interrupted; run again to go on", INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort):  # not during a run, so there is nothing to continue
+        return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `floodrunner status | head`
         from runner.terminal.display import hush
 
         hush(sys.stdout)
-        return _DONE
+        return DONE
     except OSError as error:
         from contract.disk import disk_trouble
 
         text = disk_trouble(error, "the run folder")
-        return _say(text, _BAD_INPUT) if text else _bug(error)
+        return _say(text, BAD_INPUT) if text else _bug(error)
     except StepFailed as error:
         return _say(str(error), error.code)
     except Exception as error:
@@ -320,7 +335,7 @@ def _say(text: str, code: int) -> int:
 
 
 def _bug(error: Exception) -> int:
-    """One line, and the traceback in a file."""
+    """Reports a bug in one line, and writes the traceback to a file."""
     import tempfile
     import traceback
 
@@ -328,10 +343,10 @@ def _bug(error: Exception) -> int:
     try:
         with tempfile.NamedTemporaryFile("w", prefix="floodrunner-", suffix=".log", delete=False) as file:
             traceback.print_exc(file=file)
-        return _say(f"{text}; please report it with {file.name}", _BUG)
+        return _say(f"{text}; please report it with {file.name}", BUG)
     except OSError:
         traceback.print_exc()
-        return _say(text, _BUG)
+        return _say(text, BUG)
 
 
 if __name__ == "__main__":

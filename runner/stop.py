@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: at once between stages, on request while a stage is at work."""
+"""Stopping by Ctrl-C, SIGTERM or a closed terminal: at once between stages, with time to save inside a stage."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop:
-    """Counts the requests to stop. Outside `shielded` a request raises Interrupted where it arrives.
+    """Counts requests to stop. A request raises Interrupted at once, except inside `shielded`.
 
     Attributes:
-      count: requests so far; the first asks the stage to save and leave, the second kills it.
+      count: requests so far. The first asks the stage to save its state and leave, the second kills it.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Stop:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Stop]:
-        """Signals that were ignored when we started (nohup) stay so."""
+        """Inside this block, signals count as requests. A signal that was ignored before (nohup) stays ignored."""
         former = {number: signal.getsignal(number) for number in _SIGNALS}
         for number, handler in former.items():
             if handler is not signal.SIG_IGN:
@@ -38,7 +38,7 @@ class Stop:
 
     @contextlib.contextmanager
     def shielded(self) -> Iterator[None]:
-        """Inside, a request is only counted; at the end it raises Interrupted if there was one."""
+        """Inside this block, a request is only counted. At its end, raises Interrupted if there was one."""
         self._shielded = True
         try:
             yield

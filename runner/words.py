@@ -1,9 +1,10 @@
-"""Numbers, times and paths, as people read them."""
+"""Numbers, times and paths in the form that people read."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -28,8 +29,13 @@ def number(value: float | None) -> str:
     return f"{value:.4g}"
 
 
+def metrics(values: Mapping[str, float | None]) -> list[str]:
+    """`adapted rand error 0.1842` for each metric."""
+    return [f"{name.replace('_', ' ')} {number(value)}" for name, value in values.items()]
+
+
 def size(count: float) -> str:
-    """Bytes: `3.2 GB`."""
+    """A number of bytes: `3.2 GB`."""
     if count < 1000:
         return f"{count:.0f} bytes"
     power = min(int(math.log10(count) / 3), 4)
@@ -37,12 +43,12 @@ def size(count: float) -> str:
 
 
 def here(path: Path) -> str:
-    """A path as short as it gets from the current folder."""
+    """A path relative to the current folder, or absolute if it lies outside."""
     relative = os.path.relpath(path)
     return relative if not relative.startswith("..") else str(path)
 
 
 def short(text: str, length: int) -> str:
-    """A text as one line, cut to a length."""
+    """A text on one line, cut to `length` characters."""
     text = " ".join(text.split())
     return text if len(text) <= length else f"{text[: length - 3]}..."

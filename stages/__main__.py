@@ -1,4 +1,4 @@
-"""Runs one stage: `python -m stages FOLDER`, where FOLDER holds `job.json`; writes `events.jsonl` beside it."""
+"""Runs one stage: `python -m stages FOLDER`. FOLDER holds `job.json`; `events.jsonl` is written beside it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _ORPHAN_GRACE_S = 20
 
 
 def main(folder: Path) -> int:
+    """Runs the stage that `job.json` in a folder describes; returns its exit code."""
     job = Job.model_validate_json((folder / JOB_FILE).read_bytes())
     code, text = DONE, ""
     try:
@@ -30,17 +31,17 @@ def main(folder: Path) -> int:
             context = Context(job, events)
             code, text = _run(job, context)
             context.emit("end", status=STATUS[code], message=text)
-    except OSError as error:  # a full disk, maybe only when closing writes once more what could not be written
+    except OSError as error:  # a full disk; closing the file may be the first to notice it
         if code == DONE:
             code, text = _disk_trouble(error, folder)
     if text:
-        with contextlib.suppress(OSError):  # the log is on that disk as well; the exit code still tells
+        with contextlib.suppress(OSError):  # the log is on the same disk; the exit code still reports the error
             print(text, file=sys.stderr)
     return code
 
 
 def _run(job: Job, context: Context) -> tuple[int, str]:
-    """Returns the exit code and one line for the user; the traceback, if there is one, goes to standard error."""
+    """Returns the exit code and one line for the user. A traceback goes to standard error."""
     try:
         _listen_for_stop(context)
         stage = importlib.import_module(f"stages.{job.stage.replace('-', '_')}")
@@ -48,7 +49,7 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
         context.output_folder.mkdir(parents=True, exist_ok=True)
         context.state.mkdir(parents=True, exist_ok=True)
         if job.gpu:
-            # By a name that the runner does not read as an import: this decides nothing about a result.
+            # By a name that the runner does not read as an import: this module does not influence results.
             importlib.import_module(f"{__package__}._gpu").require()
         stage.run(params, context)
         missing = [port for port, path in context.outputs.items() if not path.exists()]
@@ -92,9 +93,9 @@ def _disk_trouble(error: OSError, folder: Path) -> tuple[int, str]:
 
 
 def _listen_for_stop(context: Context) -> None:
-    """SIGTERM asks the stage to save and leave; so does the end of standard input, which the runner holds open.
+    """Makes SIGTERM and Ctrl-C ask the stage to stop, and also the end of standard input.
 
-    A runner that is killed with -9 cannot send a signal, but its end of the pipe closes: no orphan is left.
+    The runner holds standard input open. If the runner is killed, it cannot send a signal, but the pipe closes.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -107,12 +108,12 @@ def _listen_for_stop(context: Context) -> None:
 
 
 def _hold_lock() -> IO[bytes] | None:
-    """In a container: tells who comes later that a stage is at work here, even when no engine knows of it any more."""
+    """In a container: locks the step's folder, so that a later run notices this stage even without its engine."""
     path = os.environ.get("FLOODRUNNER_LOCK")
     if not path:
         return None
-    with contextlib.suppress(OSError):  # a full disk, a file system without locks
-        file = open(path, "ab")  # noqa: SIM115 -- for as long as this process lives
+    with contextlib.suppress(OSError):  # a full disk, or a file system without locks
+        file = open(path, "ab")  # noqa: SIM115 -- stays open until this process ends
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -123,6 +124,7 @@ def _hold_lock() -> IO[bytes] | None:
 
 
 def _leave_with_parent() -> None:
+    """Waits until the runner closes standard input, then asks the stage to stop, and ends it after a grace time."""
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

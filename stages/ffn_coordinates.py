@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 INPUTS = {"partitions": "partitions"}
-OUTPUTS = {"table": "table"}
+OUTPUTS = {"table": "coordinates"}
 
 TFRECORD = "tf_record_file"
 

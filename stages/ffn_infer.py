@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from segmentation.ffn.network import Network, Triple
     from stages.storage.volumes import Place
 
-INPUTS = {"image": "image", "model": "ffn-model", "statistics": "json?"}
+INPUTS = {"image": "image", "model": "ffn-model", "statistics": "statistics?"}
 OUTPUTS = {"segmentation": "labels"}
 
 

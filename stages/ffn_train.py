@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from segmentation.ffn.coordinates import Coordinates
     from segmentation.ffn.network import Network
 
-INPUTS = {"image": "image", "labels": "labels", "coordinates": "table", "statistics": "json"}
+INPUTS = {"image": "image", "labels": "labels", "coordinates": "coordinates", "statistics": "statistics"}
 OUTPUTS = {"model": "ffn-model"}
 
 _PIECE = 2**20

@@ -45,7 +45,7 @@ def run(params: Params, context: Context) -> None:
     from stages.storage.volumes import create_volume, keep_names
 
     with open_stack(context.inputs["stack"]) as stack:
-        _check_form(stack, params)
+        _check_form(stack, params, context.step)
         announce(stack, context)
         place = place_of(stack, params.voxel_size_xyz, context)
         low, high, passes = 0, 2**16 - 1, 1
@@ -71,7 +71,7 @@ def run(params: Params, context: Context) -> None:
                 start += len(slab)
 
 
-def _check_form(stack: Stack, params: Params) -> None:
+def _check_form(stack: Stack, params: Params, step: str) -> None:
     from stages.readers.forms import Form
 
     form, path = stack.form, stack.path
@@ -83,10 +83,10 @@ def _check_form(stack: Stack, params: Params) -> None:
     if form.bits == 16 and params.convert_16_bit == "refuse":
         raise InputError(
             f"{sections}, not 8-bit; to convert them add convert_16_bit: percentiles (or full_range) to the params of "
-            "this step, or --set STEP.convert_16_bit=percentiles"
+            f"this step, or --set {step}.convert_16_bit=percentiles"
         )
     if form.samples > 2 and params.convert_rgb == "refuse":
         raise InputError(
             f"{sections}, not grey; to convert them add convert_rgb: luminance to the params of this step, "
-            "or --set STEP.convert_rgb=luminance"
+            f"or --set {step}.convert_rgb=luminance"
         )

@@ -44,8 +44,8 @@ def run(params: Params, context: Context) -> None:
     }
     for port, chosen in sets.items():
         write_set(context.outputs[port], chosen)
-        context.metric(f"{port} pictures", len(chosen))
-        context.metric(f"{port} cells", sum(_cells(picture) for picture in chosen))
+        context.metric(f"{port}_pictures", len(chosen))
+        context.metric(f"{port}_cells", sum(_cells(picture) for picture in chosen))
     preview = context.output_folder / "preview.png"
     write_preview(preview, sets["training"])
     context.artifact(preview, "pictures, and beside them the cells of their masks")

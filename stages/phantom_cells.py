@@ -56,7 +56,7 @@ def run(params: Params, context: Context) -> None:
         context.progress(number, total, "pictures")
     for port, part in (("training", slice(params.pictures)), ("test", slice(params.pictures, None))):
         write_set(context.outputs[port], made[part])
-        context.metric(f"{port} cells", sum(cells[part]))
+        context.metric(f"{port}_cells", sum(cells[part]))
     preview = context.output_folder / "preview.png"
     write_preview(preview, made[: params.pictures])
     context.artifact(preview, "some of the pictures to train on, and their cells")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 INPUTS = {"volume": "image"}
-OUTPUTS = {"json": "json"}
+OUTPUTS = {"json": "statistics"}
 
 
 class Params(StageParams):

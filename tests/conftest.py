@@ -42,7 +42,7 @@ class StageResult(dict[str, Path]):
 
 @pytest.fixture
 def run_stage(tmp_path: Path) -> Callable[..., StageResult]:
-    """`run_stage("evaluate", {"segmentation": path, ...}, ignore_unsegmented=True)` runs it here and now."""
+    """`run_stage("fill", {"segmentation": path}, max_distance=40)` runs a stage in this process."""
 
     def run(name: str, inputs: dict[str, Path | str], /, **params: Any) -> StageResult:
         stage = import_module(f"stages.{name.replace('-', '_')}")
@@ -50,6 +50,7 @@ def run_stage(tmp_path: Path) -> Callable[..., StageResult]:
         folder.mkdir()
         outputs = {port: folder / port_file(port, kind) for port, kind in stage.OUTPUTS.items()}
         job = Job(
+            step="this-step",
             stage=name,
             params=params,
             inputs={port: str(path) for port, path in inputs.items()},

@@ -30,6 +30,7 @@ def test_the_stage_in_adding_a_stage_works(tmp_path: Path) -> None:
     labels[2, 0, 0] = 9
     write_volume(tmp_path / "in.h5", "segmentation", labels, Place())
     job = Job(
+        step="small",
         stage="documented",
         params={},
         inputs={port: str(tmp_path / "in.h5") for port in stage.INPUTS},
@@ -41,6 +42,13 @@ def test_the_stage_in_adding_a_stage_works(tmp_path: Path) -> None:
     result, _ = read_volume(tmp_path / "segmentation.h5")
     np.testing.assert_array_equal(result, np.where(labels == 5, 5, 0))
     assert json.loads(events.getvalue())["value"] == 1
+
+
+def test_the_job_in_adding_a_stage_is_one() -> None:
+    block = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "adding-a-stage.md").read_text(), re.DOTALL)
+    assert block
+    assert json.loads(block[1]).keys() == Job.model_fields.keys()
+    Job.model_validate_json(block[1])
 
 
 def test_commands_in_the_readme_exist() -> None:

@@ -121,7 +121,7 @@ def _folder(workdir: Path) -> list[Finding]:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        advice = "give this user the right to write there, or choose another folder with --workdir"
+        advice = "give this user permission to write there, or choose another folder with --workdir"
         return [Finding("trouble", f"{text}; cannot write: {os.strerror(error.errno or 0).lower()}", advice)]
     if free < _LITTLE_DISK:
         found.append(Finding("note", text, "free some space, or choose another folder with --workdir"))

@@ -39,6 +39,7 @@ class Job:
     def told(self, gpu: bool) -> dict[str, Any]:
         """`job.json`, with the paths as they are here."""
         told = contract.Job(
+            step=self.step,
             stage=self.stage,
             params=self.params,
             inputs=self.inputs,

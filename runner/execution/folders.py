@@ -1,4 +1,4 @@
-"""Which run folder is meant, and clearing one."""
+"""Finds the run folder that a user means, and removes what is in it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def default(pipeline: str) -> Path:
 
 
 def find(target: str | None) -> tuple[Path, dict[str, Any]]:
-    """The run folder that a user means, and its `run.json`.
+    """The run folder that a user means, and the content of its `run.json`.
 
     Args:
-      target: a run folder, or a pipeline file, whose run folder is the default one; None: the newest in `runs/`.
+      target: a run folder; or a pipeline file, which stands for its default run folder; None: the newest in `runs/`.
 
     Raises:
-      UserError: if there is none.
+      UserError: if there is no such run folder.
     """
     if target is None:
         runs = sorted(RUNS.glob(f"*/{RUN_FILE}"), key=lambda file: file.stat().st_mtime)
         if not runs:
-            raise UserError(f"{RUNS}/: holds no run; name a run folder or a pipeline file")
+            raise UserError(f"{RUNS}/: there is no run here; name a run folder or a pipeline file")
         folder = runs[-1].parent
     else:
         path = Path(wsl.here(target))
@@ -55,22 +55,22 @@ def step_folder(workdir: Path, run: dict[str, Any], step: str) -> Path:
 
 
 def left_behind(workdir: Path) -> list[Orphan]:
-    """What a killed runner left at work in a run folder, by whichever engine."""
+    """Stages that a killed runner left in a run folder, running or ended, under any engine."""
     return [left for name in engines.NAMES for left in engines.load(name).left_behind(workdir)]
 
 
 def reclaim(folder: Path) -> None:
-    """Waits until nothing that a killed runner left behind is at work in a step's folder, or ends it.
+    """Makes sure that no stage of a killed runner works in a step's folder: waits for it, or stops it.
 
     Raises:
-      UserError: if it stays.
+      UserError: if it does not end.
     """
     for name in engines.NAMES:
         engines.load(name).reclaim(folder)
 
 
 def removable(workdir: Path, with_state: bool) -> list[Path]:
-    """What `clean` would remove: what steps made, and with `with_state` also what training would continue from."""
+    """The files and folders that `clean` removes: outputs of steps, and with `with_state` also their state."""
     found: list[Path] = []
     kept = False
     for folder in sorted(path for path in workdir.iterdir() if path.is_dir() and not path.is_symlink()):
@@ -88,7 +88,7 @@ def removable(workdir: Path, with_state: bool) -> list[Path]:
 
 
 def clean(workdir: Path, paths: list[Path]) -> None:
-    """Removes what `removable` found, and the run folder if nothing is left in it. Call it with the lock held."""
+    """Removes files and folders, and then the run folder if it is empty. Call it while holding the lock."""
     for path in paths:
         remove(path)
     if {path.name for path in workdir.iterdir()} <= {LOCK_FILE}:

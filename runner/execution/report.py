@@ -1,4 +1,4 @@
-"""`run.json`: what a run was asked to do, and what became of it."""
+"""`run.json`: what a run was asked to do, and how it ended."""
 
 from __future__ import annotations
 
@@ -10,17 +10,10 @@ from runner import __version__, machine
 from runner.errors import Interrupted, StepFailed, UserError
 from runner.execution.setting import Run
 from runner.workdir import records
-from runner.workdir.files import write_json
-from runner.workdir.names import HASHES_FILE
-
-
-def save_hashes(run: Run) -> None:
-    if (entries := run.contents.cache.entries()) is not None:
-        write_json(run.setting.plan.workdir / HASHES_FILE, entries)
 
 
 def at_start(run: Run) -> dict[str, Any]:
-    """`run.json`, before the first step: enough to run the same again."""
+    """The content of `run.json` before the first step. It is enough to run the same again."""
     setting, plan, document = run.setting, run.setting.plan, run.setting.pipeline.document
     return {
         "floodrunner": __version__,
@@ -45,8 +38,8 @@ def at_start(run: Run) -> dict[str, Any]:
                 "stage": step.stage.name,
                 "in": step.sources,
                 "params": step.params,
-                "gpu": step.gpu,
-                "engine": setting.engine.identity(step.gpu),
+                **step.options.model_dump(),
+                "engine": setting.engine.identity(step.options.gpu),
                 "status": "waiting",
             }
             for step in plan.steps
@@ -55,15 +48,17 @@ def at_start(run: Run) -> dict[str, Any]:
 
 
 def close(run: Run, status: str, message: str = "") -> None:
+    """Writes how the run ended, also for a step that did not come to its end (a full disk, a bug of the runner)."""
     run.report.update(status=status, ended=records.now())
     for facts in run.report["steps"].values():
-        if facts["status"] == "running":  # it ended otherwise than by its stage: a full disk, a bug of ours
+        if facts["status"] == "running":
             facts.update(status=status, ended=records.now(), message=" ".join(message.split()))
     run.save()
-    save_hashes(run)
+    run.save_hashes()
 
 
 def status_of(error: BaseException) -> str:
+    """The status of a run that an error has ended."""
     if isinstance(error, Interrupted):
         return STATUS[INTERRUPTED]
     if isinstance(error, StepFailed):

@@ -1,4 +1,4 @@
-"""A run: what it was asked to do, and how it stands."""
+"""What a run was asked to do, and the state of a run in progress."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from runner.pipeline.spec import Pipeline
 from runner.stop import Stop
 from runner.terminal.display import Display
 from runner.workdir.files import write_json
-from runner.workdir.names import RUN_FILE
+from runner.workdir.names import HASHES_FILE, RUN_FILE
 
 
 @dataclass(frozen=True)
 class Setting:
-    """All that a run needs besides its plan: where steps run, and what is recorded about it."""
+    """A plan, and where to carry it out.
+
+    Attributes:
+      engine_reason: why this engine was chosen, for people; may be "".
+      root: the folder that holds `contract/`, `stages/` and `segmentation/`.
+      command: the command line, for the record.
+    """
 
     pipeline: Pipeline
     plan: Plan
@@ -28,10 +34,20 @@ class Setting:
     root: Path
     command: list[str]
 
+    @property
+    def engine_line(self) -> str:
+        """`engine local (docker: no Docker engine at ...)`."""
+        return f"engine {self.engine_name}" + (f" ({self.engine_reason})" if self.engine_reason else "")
+
 
 @dataclass
 class Run:
-    """A run at work; `report` is `run.json`."""
+    """A run in progress.
+
+    Attributes:
+      report: the content of `run.json`.
+      notes: the engine's notes that were shown already.
+    """
 
     setting: Setting
     contents: Contents
@@ -40,9 +56,16 @@ class Run:
     report: dict[str, Any] = field(default_factory=dict)
     notes: set[str] = field(default_factory=set)
 
-    def save(self) -> None:
-        write_json(self.setting.plan.workdir / RUN_FILE, self.report)
-
     def note(self, step: Step, **facts: Any) -> None:
+        """Adds facts about a step to `run.json`."""
         self.report["steps"][step.id].update(facts)
         self.save()
+
+    def save(self) -> None:
+        """Writes `run.json`."""
+        write_json(self.setting.plan.workdir / RUN_FILE, self.report)
+
+    def save_hashes(self) -> None:
+        """Writes the hashes of the inputs, if there are new ones."""
+        if (entries := self.contents.cache.entries()) is not None:
+            write_json(self.setting.plan.workdir / HASHES_FILE, entries)

@@ -1,18 +1,22 @@
-"""Whether a step has to run, and why: what decides its result is compared with what its record says."""
+"""Decides whether a step has to run, and why: compares what decides its result with its record."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from contract.job import EVENTS_FILE, STATE
 from contract.ports import SUFFIXES, port_file
+from runner.engines.base import Engine
 from runner.fingerprint import code as source_code
 from runner.fingerprint import content
 from runner.fingerprint.content import Cache
 from runner.pipeline.plan import FORCED, FROM, Plan, Step
+from runner.pipeline.spec import StepOptions
+from runner.workdir.names import HASHES_FILE
 from runner.workdir.records import Parts, StepRecord, read_step
 
 _MOST_REASONS = 3
@@ -20,7 +24,11 @@ _MOST_REASONS = 3
 
 @dataclass(frozen=True)
 class Decision:
-    """`runs` is None where it depends on what an earlier step, still to run, will make."""
+    """Whether a step runs, and why.
+
+    Attributes:
+      runs: None if that depends on the output of an earlier step which is still to run.
+    """
 
     runs: bool | None
     reason: str
@@ -28,7 +36,7 @@ class Decision:
 
 @dataclass
 class Contents:
-    """Hashes of what the ports hold: of the user's inputs, read when asked for; of steps, as they become known."""
+    """Hashes of the content of ports: the user's inputs, hashed when needed, and outputs of finished steps."""
 
     plan: Plan
     cache: Cache
@@ -42,7 +50,7 @@ class Contents:
         return self.known.get(source)
 
     def _is_deep(self, source: str) -> bool:
-        """Whether a port that takes a folder of any depth (a model, pictures) is connected to this input."""
+        """Whether this input is connected to a port that reads sub-folders too (a model, pictures)."""
         ports = [
             step.stage.inputs[port]
             for step in self.plan.steps
@@ -52,46 +60,59 @@ class Contents:
         return any(SUFFIXES[kind] == "" or kind == "pictures" for port in ports for kind in port.kinds)
 
     def learn(self, step: Step, record: StepRecord) -> None:
+        """Takes in the outputs of a finished step."""
         self.known.update({f"{step.id}.{port}": digest for port, digest in record.ports.items()})
 
 
-def parts(step: Step, contents: Contents, engine: dict[str, str], root: Path) -> Parts:
-    """All that decides the result of a step; ports whose content is not known yet are left out."""
-    return Parts(
-        stage=step.stage.name,
-        code=source_code.hashes(step.stage.name, root),
-        params=step.params,
-        engine=engine,
-        gpu=step.gpu,
-        inputs={port: digest for port, source in step.sources.items() if (digest := contents.of(source)) is not None},
-    )
+def decisions(plan: Plan, engine: Engine, root: Path, contents: Contents | None = None) -> dict[str, Decision]:
+    """What a run would do now, for each step. Changes nothing on disk.
+
+    Args:
+      root: the folder that holds `contract/`, `stages/` and `segmentation/`.
+      contents: hashes that are known already; new ones are added.
+    """
+    contents = contents or Contents(plan, Cache(plan.workdir / HASHES_FILE))
+    found = {}
+    for step in plan.steps:
+        found[step.id] = decide(step, contents, engine.identity(step.options.gpu), root)
+        done = read_step(plan.folder(step.id))
+        if found[step.id].runs is False and done is not None:
+            contents.learn(step, done)
+    return found
 
 
 def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -> Decision:
-    """Compares a step with its record. A user's input is read only where there is a record to compare with."""
+    """Decides about one step. Hashes the user's inputs only if there is a record to compare with.
+
+    Args:
+      engine: what decides the result besides the code, as `Engine.identity` gives it.
+      root: the folder that holds `contract/`, `stages/` and `segmentation/`.
+    """
     folder = contents.plan.folder(step.id)
     record = read_step(folder)
     if step.again:
         return Decision(True, {FORCED: "--force, from scratch", FROM: "--from"}[step.again])
     if record is None:
         begun = (folder / EVENTS_FILE).exists()
-        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # also of a run that was cleaned
+        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # `clean` keeps it
         reason = "not finished last time" if begun else "no result" if kept else "never run"
         return Decision(True, reason + (", continues from its state" if kept else ""))
     reasons = changed_outputs(step, folder, record, contents.cache)
-    waits = [source.split(".")[0] for source in step.sources.values() if contents.of(source) is None]
-    reasons += differences(record.parts, parts(step, contents, engine, root), unknown=set(_ports_of(step, waits)))
+    waits = {port: source.split(".")[0] for port, source in step.sources.items() if contents.of(source) is None}
+    reasons += differences(record.parts, parts(step, contents, engine, root), unknown=waits.keys())
     if reasons:
         more = len(reasons) - _MOST_REASONS
         return Decision(True, "; ".join(reasons[:_MOST_REASONS]) + (f"; and {more} more" if more > 0 else ""))
     if waits:
-        return Decision(None, f"waits for {', '.join(dict.fromkeys(waits))}")
+        return Decision(None, f"waits for {', '.join(dict.fromkeys(waits.values()))}")
     return Decision(False, "nothing changed")
 
 
 def unasked(plan: Plan, decisions: dict[str, Decision]) -> list[str]:
-    """A line for each step that runs although --from or --force names only a later one: `--set` of the former run,
-    say, was left out."""
+    """A line for each step that runs although --from or --force names only a later one.
+
+    This happens, for example, when the user has not repeated a `--set` of the former run.
+    """
     lines, named = [], ""
     for step in reversed(plan.steps):
         if step.again:
@@ -101,8 +122,20 @@ def unasked(plan: Plan, decisions: dict[str, Decision]) -> list[str]:
     return lines[::-1]
 
 
-def differences(old: Parts, new: Parts, unknown: set[str]) -> list[str]:
-    """What changed from `old` to `new`, in words. Ports in `unknown` are not compared."""
+def parts(step: Step, contents: Contents, engine: dict[str, str], root: Path) -> Parts:
+    """Everything that decides the result of a step; ports whose content is not known yet are missing."""
+    return Parts(
+        stage=step.stage.name,
+        code=source_code.hashes(step.stage.name, root),
+        params=step.params,
+        engine=engine,
+        **step.options.model_dump(),
+        inputs={port: digest for port, source in step.sources.items() if (digest := contents.of(source)) is not None},
+    )
+
+
+def differences(old: Parts, new: Parts, unknown: Collection[str]) -> list[str]:
+    """What changed from `old` to `new`, one phrase each. The content of ports in `unknown` is not compared."""
     if old.stage != new.stage:
         return [f"stage {old.stage} -> {new.stage}"]
     found = [
@@ -110,8 +143,9 @@ def differences(old: Parts, new: Parts, unknown: set[str]) -> list[str]:
         for name in sorted({*old.params, *new.params})
         if old.params.get(name) != new.params.get(name) or type(old.params.get(name)) is not type(new.params.get(name))
     ]
-    if old.gpu != new.gpu:
-        found.append(f"gpu: {_short(old.gpu)} -> {_short(new.gpu)}")
+    for name in StepOptions.model_fields:
+        if (before := getattr(old, name)) != (now := getattr(new, name)):
+            found.append(f"{name}: {_short(before)} -> {_short(now)}")
     for port in sorted({*old.inputs, *new.inputs, *unknown}):
         if port not in old.inputs:
             found.append(f"input {port} is new")
@@ -123,7 +157,7 @@ def differences(old: Parts, new: Parts, unknown: set[str]) -> list[str]:
             found.append(f"input {port} changed")
     for file in sorted({*old.code, *new.code}):
         if old.code.get(file) != new.code.get(file):
-            found.append(f"{file} {'changed' if file in old.code and file in new.code else _new(file, new.code)}")
+            found.append(f"{file} {_change(file, old.code, new.code)}")
     for name in sorted({*old.engine, *new.engine}):
         if old.engine.get(name) != new.engine.get(name):
             found.append(f"{name} {old.engine.get(name, 'none')} -> {new.engine.get(name, 'none')}")
@@ -131,7 +165,7 @@ def differences(old: Parts, new: Parts, unknown: set[str]) -> list[str]:
 
 
 def changed_outputs(step: Step, folder: Path, record: StepRecord, cache: Cache) -> list[str]:
-    """What somebody deleted or changed of what the step made, in words. Files only touched do not count."""
+    """The first output that was deleted, changed or added by hand, as a phrase. A new time alone is no change."""
     there = content.files(folder, record.names)
     missing = [name for name in record.files if name not in there]
     missing += [name for name in record.names if not (folder / name).exists() and name not in missing]
@@ -149,12 +183,10 @@ def changed_outputs(step: Step, folder: Path, record: StepRecord, cache: Cache) 
     return []
 
 
-def _ports_of(step: Step, owners: list[str]) -> list[str]:
-    return [port for port, source in step.sources.items() if source.split(".")[0] in owners]
-
-
-def _new(file: str, code: dict[str, str]) -> str:
-    return "is imported now" if file in code else "is no longer imported"
+def _change(file: str, old: dict[str, str], new: dict[str, str]) -> str:
+    if file in old and file in new:
+        return "changed"
+    return "is imported now" if file in new else "is no longer imported"
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Judges how a stage ended: exit code, and one line for the user."""
+"""Judges how a stage ended: the exit code, and one line for the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
-from contract.job import LOG_FILE, PARTIAL, STEP
+from contract.job import LOG_FILE, PARTIAL
 from runner import words
 from runner.engines.base import Exit, Job
 from runner.workdir.events import Progress
@@ -16,40 +16,58 @@ _CODES = {status: code for code, status in STATUS.items()}
 
 
 def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int, str]:
-    """What became of a stage: exit code, and one line for the user.
+    """How a stage ended.
 
     Args:
+      exit: the end of its process.
+      progress: its events; without an `end` event the stage has crashed.
       stopped: whether it was asked to stop.
+
+    Returns:
+      Exit code, and one line for the user, which is "" for a step that is done.
     """
-    log = job.folder / LOG_FILE
-    code = _CODES.get(str((progress.end or {}).get("status")))
-    if code is None:  # a crash, or a disk too full for the closing event
-        if stopped:
-            return INTERRUPTED, "stopped"
-        if exit.cause:
-            return FAILED, f"crashed: {exit.cause}; its output is in {words.here(log)}"
-        if exit.code == BAD_INPUT:
-            return BAD_INPUT, _last_line(log).replace(STEP, job.step)
-        code = exit.code if exit.code in (FAILED, BUG) else FAILED
-        return code, f"crashed with exit code {exit.code}: {_last_line(log)}; its output is in {words.here(log)}"
-    text = str((progress.end or {}).get("message")).replace(STEP, job.step)
-    if code == DONE and (job.folder / PARTIAL).is_symlink():
-        code, text = BUG, f"put a link in the place of {PARTIAL}"  # its target is nobody's to move
-    if code == DONE:
-        missing = [port for port, path in job.outputs.items() if not os.path.exists(path)]
-        clashing = [] if missing else sorted(OURS.intersection(os.listdir(job.folder / PARTIAL)))
-        if missing or clashing:
-            code, text = BUG, f"wrote {clashing[0]}, a name of ours" if clashing else f"did not write {missing[0]}"
+    log = words.here(job.folder / LOG_FILE)
+    end = progress.end or {}
+    code, text = _CODES.get(str(end.get("status"))), str(end.get("message"))
+    if code is None:
+        return _crash(exit, stopped, job.folder / LOG_FILE)
+    if code == DONE and (trouble := _trouble_with_outputs(job)):
+        code, text = BUG, trouble
     if code == BUG:
-        text = f"a bug in stage {job.stage}: {text}; the full traceback is in {words.here(log)}"
+        text = f"a bug in stage {job.stage}: {text}; the full traceback is in {log}"
     elif code == FAILED:
-        text = f"{text}; its output is in {words.here(log)}"
+        text = f"{text}; its output is in {log}"
     elif code == INTERRUPTED and not stopped:
         text = "stopped by a signal from outside; run again to go on"
     return code, text
 
 
+def _crash(exit: Exit, stopped: bool, log: Path) -> tuple[int, str]:
+    """The stage has written no `end` event: it crashed, or the disk was too full for the event."""
+    if stopped:
+        return INTERRUPTED, "stopped"
+    if exit.cause:
+        return FAILED, f"crashed: {exit.cause}; its output is in {words.here(log)}"
+    if exit.code == BAD_INPUT:
+        return BAD_INPUT, _last_line(log)
+    code = exit.code if exit.code in (FAILED, BUG) else FAILED
+    return code, f"crashed with exit code {exit.code}: {_last_line(log)}; its output is in {words.here(log)}"
+
+
+def _trouble_with_outputs(job: Job) -> str:
+    """Why the outputs of a stage cannot be published; "" if they can."""
+    partial = job.folder / PARTIAL
+    if partial.is_symlink():  # the files it leads to are not the stage's to publish
+        return f"put a link in the place of {PARTIAL}"
+    if missing := [port for port, path in job.outputs.items() if not os.path.exists(path)]:
+        return f"did not write {missing[0]}"
+    if clashing := sorted(OURS.intersection(os.listdir(partial))):
+        return f"wrote {clashing[0]}, a name that the runner uses"
+    return ""
+
+
 def _last_line(log: Path) -> str:
+    """The last line of a log that is not empty. Raises FileNotFoundError if the step's folder is gone."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4000))

@@ -1,4 +1,4 @@
-"""The source that a stage's result depends on: its module and every module of ours that it imports."""
+"""Hashes of the source that a stage's result depends on: its module, and all modules of this project it imports."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ALWAYS = ("stages", "stages.__main__")
 
 
 def hashes(stage: str, root: Path) -> dict[str, str]:
-    """Hashes of the modules behind a stage.
+    """Hashes of the modules that a stage consists of.
 
-    Imports are followed wherever they stand (inside functions, in `try`), through all of `PACKAGES`. Comments,
-    docstrings and formatting do not count: nobody wants to train again for a better comment.
+    Follows imports through all of `PACKAGES`, also those inside functions and `try`. Comments, docstrings and
+    formatting do not count: a better comment is no reason to repeat a training.
 
     Args:
       stage: name of the stage, with dashes.
@@ -42,9 +42,12 @@ def hashes(stage: str, root: Path) -> dict[str, str]:
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Names that a module may import, absolute: modules, and what may be a module (`from x import y` gives x.y).
+    """Absolute names that a module may import. `from x import y` gives both x and x.y, as y may be a module.
 
-    Text that looks like the name of a module of ours counts too: `importlib.import_module("segmentation.backend")`.
+    Text that looks like a module of this project counts too: `importlib.import_module("segmentation.backend")`.
+
+    Args:
+      package: the package of the module, which relative imports start from.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -61,17 +64,17 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 @cache
 def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...]]:
-    """The hash of a module's source, and what it imports of ours."""
+    """The hash of a module's source, and the modules of this project that it imports."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # it fails when it runs, and says so there
+    except (SyntaxError, ValueError):  # the error is reported when the stage runs
         return hashlib.sha256(source).hexdigest(), ()
     names = tuple(dict.fromkeys(name for name in imports(tree, package) if name.split(".")[0] in PACKAGES))
     return hashlib.sha256(ast.unparse(_Bare().visit(tree)).encode("utf-8", "surrogatepass")).hexdigest(), names
 
 
 class _Bare(ast.NodeTransformer):
-    """Drops text that stands alone: docstrings, of fields as well."""
+    """Removes strings that stand alone: docstrings, also those of fields."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)

@@ -1,4 +1,4 @@
-"""What a file or folder holds, as one hash: names of folders on the way do not count, content does."""
+"""The content of a file or folder as one hash. Where it lies does not count."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from contract.ports import split_dataset
+from contract.ports import is_harmless, split_dataset
 from runner.errors import UserError
 
-_SETTLED_NS = 2_000_000_000  # a file younger than this may change again within the clock's grain
-_HARMLESS = {"thumbs.db", "desktop.ini"}
+_SETTLED_NS = 2_000_000_000  # a younger file may change again without getting another time
 
 
 class File(NamedTuple):
-    """A published file: its size in bytes, its time of change, the SHA-256 of its content."""
+    """A published file: size in bytes, time of last change, SHA-256 of its content. `step.json` holds it as a list."""
 
     size: int
     mtime_ns: int
@@ -28,7 +27,13 @@ class File(NamedTuple):
 
 
 class Cache:
-    """Hashes of files by path, size, times and inode, kept between runs: a large stack is read once, not every time."""
+    """Hashes of files, kept between runs, so that a large stack is not read every time.
+
+    A file counts as unchanged if path, size, times and inode are the same.
+
+    Args:
+      file: where `entries` were written by an earlier run; may be missing.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -38,12 +43,12 @@ class Cache:
             loaded = json.loads(file.read_bytes())
             self._known = loaded if isinstance(loaded, dict) else {}
         except (OSError, ValueError):
-            pass  # it only saves time
+            pass  # then all files are read
 
     def sha256(self, path: Path) -> str:
-        """Raises OSError if the file cannot be read."""
+        """The hash of a file's content. Raises OSError if the file cannot be read."""
         info = path.stat()
-        if not stat.S_ISREG(info.st_mode):  # a pipe would make us wait for ever
+        if not stat.S_ISREG(info.st_mode):  # reading a pipe could block forever
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         key, mark = str(path), [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
         known = self._known.get(key)
@@ -58,16 +63,22 @@ class Cache:
         return digest
 
     def entries(self) -> dict[str, list[str | int]] | None:
-        """What to write to the file, without what is no longer there; None where nothing is new."""
+        """Entries to save, without vanished files; None if unchanged."""
         kept = {path: entry for path, entry in self._known.items() if path in self._seen or os.path.exists(path)}
         entries = {**kept, **self._seen}
         return None if entries == self._known else entries
 
 
 def files(folder: Path, names: list[str]) -> dict[str, Path]:
-    """The files that `names` (of files or folders in `folder`) stand for: path below `folder` -> path, sorted.
+    """All files below some files and folders.
 
-    Links to folders are not followed, they may lead in a circle: they count as files, which cannot be read.
+    Links to folders are not followed, as they may lead in a circle. They count as files, and reading them fails.
+
+    Args:
+      names: files or folders in `folder`.
+
+    Returns:
+      Path from `folder` -> path, sorted.
 
     Raises:
       OSError: if a folder cannot be read.
@@ -80,7 +91,7 @@ def files(folder: Path, names: list[str]) -> dict[str, Path]:
     for name in names:
         top = folder / name
         if not top.is_dir():
-            if os.path.lexists(top):  # a broken link as well: reading it will say so
+            if os.path.lexists(top):  # also a broken link, so that reading it reports the error
                 found[name] = top
             continue
         for parent, folders, children in os.walk(top, onerror=fail):
@@ -91,7 +102,7 @@ def files(folder: Path, names: list[str]) -> dict[str, Path]:
 
 
 def measure(paths: dict[str, Path], cache: Cache) -> dict[str, File]:
-    """Sizes, times and hashes of files, several read at once. Raises OSError if one cannot be read."""
+    """Sizes, times and hashes of files, reading several at a time. Raises OSError if one cannot be read."""
 
     def one(path: Path) -> File:
         info = path.stat()
@@ -100,26 +111,22 @@ def measure(paths: dict[str, Path], cache: Cache) -> dict[str, File]:
     with ThreadPoolExecutor(max_workers=4) as pool:
         try:
             return dict(zip(paths, pool.map(one, paths.values()), strict=True))
-        except BaseException:  # Ctrl-C: do not read the rest first
+        except BaseException:  # Ctrl-C: do not read the remaining files
             pool.shutdown(cancel_futures=True)
             raise
 
 
 def combined(hashes: dict[str, str]) -> str:
-    """One hash of a folder: relative path -> hash of the file. A single file's is its own."""
+    """One hash for a folder, from the hashes of its files by relative path."""
     return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
 
 
-def is_section(name: str) -> bool:
-    """Whether a file of this name in a folder of sections counts: hidden ones and what file managers leave do not."""
-    return not (name.startswith(".") or name.lower() in _HARMLESS or name.endswith(":Zone.Identifier"))
-
-
 def of_input(path: str, cache: Cache, deep: bool = True) -> str:
-    """The content of what the user brought: a file, with `:dataset` where one was named, or a folder.
+    """The hash of a user's input.
 
     Args:
-      deep: whether all below the folder counts; otherwise only its sections, as the stages read them.
+      path: a file, which may carry a dataset (`image.h5:raw`), or a folder.
+      deep: whether everything below the folder counts; otherwise only the files in it, as stages read sections.
 
     Raises:
       UserError: if it cannot be read.
@@ -132,16 +139,21 @@ def of_input(path: str, cache: Cache, deep: bool = True) -> str:
             return digest if dataset is None else combined({dataset: digest})
         names = os.listdir(top)
         if not deep:
-            names = [name for name in names if is_section(name) and not (top / name).is_dir()]
+            names = [name for name in names if not is_harmless(name) and not (top / name).is_dir()]
         children = files(top, names)
         return combined({key: file.sha256 for key, file in measure(children, cache).items()})
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{error.filename or path}: cannot be read: {reason}; mend or remove it") from None
+        raise UserError(f"{error.filename or path}: cannot be read: {reason}; correct or remove it") from None
 
 
 def of_port(name: str, published: dict[str, File]) -> str:
-    """The content of one published file or folder, called `name`."""
+    """The hash of a published file or folder.
+
+    Args:
+      name: of the file or folder, in the step's folder.
+      published: path from the step's folder -> file.
+    """
     if name in published:
         return published[name].sha256
     inside = f"{name}/"

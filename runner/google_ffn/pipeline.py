@@ -6,8 +6,9 @@ import json
 import ntpath
 import posixpath
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,24 +19,23 @@ from runner.google_ffn.request import given, line_of
 from runner.pipeline import explain, registry
 
 _MODEL, _SEEDS, _MOVES = "ConvStack3DFFNModel", "PolicyPeaks", "FaceMaxMovementPolicy"
-_OF_OURS = {"segmentation_output_dir", "checkpoint_interval", "batch_size", "concurrent_requests"}
-"""What only says how the work is done: floodrunner sees to it."""
+_IGNORED = {"segmentation_output_dir", "checkpoint_interval", "batch_size", "concurrent_requests"}
+"""Fields that change how the work is done, but not its result."""
 
-_ANOTHER = "without, the result would be another"
-_NOT_HERE = {
+_DIFFERS = "without it, the result would differ"
+_UNSUPPORTED = {
     "reference_histogram": "histogram matching",
     "histogram_masks": "histogram matching",
-    "masks": "masks of what is not to be segmented",
-    "seed_masks": "masks of where no seed may be",
+    "masks": "masks of voxels that must not be segmented",
+    "seed_masks": "masks of voxels where no seed may be",
     "shift_mask": "shift masks",
     "shift_mask_fov": "shift masks",
     "shift_mask_scale": "shift masks",
     "shift_mask_threshold": "shift masks",
     "self_prediction": "self-prediction",
-    "init_segmentation": "going on from another segmentation",
+    "init_segmentation": "continuing another segmentation",
 }
-"""Field -> what it asks for, in words. Leaving it out would give another result, so it is refused."""
-
+"""Field -> what it asks for, in words. It is refused, as the result without it would differ."""
 
 _FIELDS = {
     "name": "model_checkpoint_path",
@@ -44,31 +44,36 @@ _FIELDS = {
     "deltas_xyz": "model_args",
     "min_boundary_dist_xyz": "min_boundary_dist",
 }
-"""Parameter of ours -> the field of a request that it comes from, where that is called otherwise."""
+"""Parameter of a stage -> the field of a request that it comes from, if the names differ."""
 
 
-class Request(NamedTuple):
-    """What a pipeline is written from, checked.
+@dataclass(frozen=True)
+class Request:
+    """A request that was checked, as the parameters of a pipeline.
 
     Attributes:
       image: `file:dataset` as written.
-      folder: where the checkpoints are.
-      model: parameters of `ffn-import`; `segment`: of `ffn-infer`.
-      left: fields that floodrunner sees to in its own way.
+      folder: the folder of the checkpoints.
+      model: parameters of `ffn-import`.
+      segment: parameters of `ffn-infer`.
+      ignored: fields of the request that do not change the result.
     """
 
     image: str
     folder: str
     model: dict[str, Any]
     segment: dict[str, Any]
-    left: list[str]
+    ignored: list[str]
 
 
 def read(path: Path, bounding_box: str | None) -> Request:
-    """Reads a request in text form, and the box, as `run_inference.py` takes it (`start { x:0 ... } size { ... }`).
+    """Reads a request in text form.
+
+    Args:
+      bounding_box: the box to segment, in the form of `run_inference.py` (`start { x:0 ... } size { ... }`).
 
     Raises:
-      UserError: if it cannot be read, asks for what is not there, or lacks what is needed; says where and what.
+      UserError: if the request cannot be read, asks for something unsupported, or is incomplete; says where.
     """
     text = _text(path)
     request = inference_request.parse(text, "InferenceRequest", str(path))
@@ -77,27 +82,28 @@ def read(path: Path, bounding_box: str | None) -> Request:
     def refuse(field: str, what: str) -> UserError:
         return UserError(f"{path}:{line_of(text, field)}: {what}")
 
-    for field in sorted(fields & set(_NOT_HERE), key=lambda name: line_of(text, name)):
-        raise refuse(field, f"{field}: asks for {_NOT_HERE[field]}, which is not supported; {_ANOTHER}")
+    for field in sorted(fields & set(_UNSUPPORTED), key=lambda name: line_of(text, name)):
+        raise refuse(field, f"{field}: asks for {_UNSUPPORTED[field]}, which is not supported; {_DIFFERS}")
     if request.alignment_options.type == 0 and "type" in given(request.alignment_options):
         raise refuse("alignment_options", "alignment_options: only NO_ALIGNMENT is known, as in google/ffn")
     if "volinfo" in given(request.image) or not split_dataset(request.image.hdf5)[1]:
         found = f"found {request.image.hdf5!r}; " if request.image.hdf5 else ""
         raise refuse("image", f'image: {found}write image {{ hdf5: "file.h5:dataset" }}')
     if "decorator_specs" in given(request.image):
-        raise refuse("decorator_specs", f"decorator_specs: is not supported; {_ANOTHER}")
+        raise refuse("decorator_specs", f"decorator_specs: is not supported; {_DIFFERS}")
     for field, known in (("model_name", _MODEL), ("seed_policy", _SEEDS), ("movement_policy_name", _MOVES)):
         found = getattr(request, field)
         if found.rpartition(".")[2] != known and (found or field == "model_name"):
             raise refuse(field, f"{field}: found {found!r}; only {known} is supported")
     for field in ("seed_policy_args", "movement_policy_args"):
         if getattr(request, field).strip() not in ("", "{}"):
-            raise refuse(field, f"{field}: is not supported; {_ANOTHER}")
+            raise refuse(field, f"{field}: is not supported; {_DIFFERS}")
     flavour = ntpath if "\\" in request.model_checkpoint_path else posixpath
     folder, checkpoint = flavour.split(request.model_checkpoint_path)
     if not checkpoint:
         raise refuse(
-            "model_checkpoint_path", "model_checkpoint_path: write where it is, such as models/model.ckpt-7000"
+            "model_checkpoint_path",
+            "model_checkpoint_path: names no file; write its path, such as models/model.ckpt-7000",
         )
     for field, value in (("hdf5", request.image.hdf5), ("model_checkpoint_path", request.model_checkpoint_path)):
         if not value.isprintable():
@@ -117,7 +123,7 @@ def read(path: Path, bounding_box: str | None) -> Request:
     }
     for stage, params in (("ffn-import", model), ("ffn-infer", segment)):
         _check(stage, params, refuse)
-    return Request(request.image.hdf5, folder or ".", model, segment, sorted(fields & _OF_OURS))
+    return Request(request.image.hdf5, folder or ".", model, segment, sorted(fields & _IGNORED))
 
 
 def _text(path: Path) -> str:
@@ -126,12 +132,12 @@ def _text(path: Path) -> str:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
     except UnicodeDecodeError:
-        reason = "it is no text in UTF-8"
-    raise UserError(f"{path}: cannot be read: {reason}; name google/ffn's request, a .pbtxt")
+        reason = "it is not UTF-8 text"
+    raise UserError(f"{path}: cannot be read: {reason}; give a request for google/ffn, a .pbtxt file")
 
 
 def _check(stage: str, params: dict[str, Any], refuse: Any) -> None:
-    """Has the stage look at its parameters, so that a pipeline is written only where they will do."""
+    """Checks parameters as the stage will, so that only a valid pipeline is written."""
     model = registry.scan().get(stage).params
     try:
         model.parse(params)
@@ -146,7 +152,7 @@ def _model(text: str, refuse: Any) -> dict[str, Any]:
     try:
         arguments = json.loads(text or "{}")
         if not isinstance(arguments, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
     except ValueError as error:
         raise refuse(
             f"model_args: is not JSON ({error}); write depth, fov_size and deltas as google/ffn does"
@@ -156,7 +162,7 @@ def _model(text: str, refuse: Any) -> dict[str, Any]:
         raise refuse(f"model_args: {name!r} is not supported; {suggest(name, known)}")
     for name in ("fov_size", "deltas"):
         if name not in arguments:
-            raise refuse(f"model_args: {name} is missing; the checkpoint does not tell it: write it, x, y, z")
+            raise refuse(f"model_args: {name} is missing, and the checkpoint does not contain it; write it as x, y, z")
     return {"depth": 9} | {known[name]: arguments[name] for name in known if name in arguments}
 
 
@@ -164,9 +170,11 @@ def _options(options: Any, refuse: Any) -> dict[str, Any]:
     fields = given(options)
     for name in ("init_activation", "pad_value", "move_threshold", "segment_threshold"):
         if name not in fields:
-            raise refuse("inference_options", f"inference_options: {name} is missing, which makes it 0; write it")
+            raise refuse(
+                "inference_options", f"inference_options: {name} is missing, which google/ffn reads as 0; write it"
+            )
     if options.consistency_threshold > 0:
-        raise refuse("consistency_threshold", "consistency_threshold: is not supported; leave it out")
+        raise refuse("consistency_threshold", "consistency_threshold: is not supported; remove it")
     distance = options.min_boundary_dist
     return {
         "init_activation": options.init_activation,
@@ -174,7 +182,7 @@ def _options(options: Any, refuse: Any) -> dict[str, Any]:
         "move_threshold": options.move_threshold,
         "segment_threshold": options.segment_threshold,
         "min_boundary_dist_xyz": [distance.x, distance.y, distance.z],
-        "min_segment_size": max(options.min_segment_size, 1),  # an object has a voxel
+        "min_segment_size": max(options.min_segment_size, 1),  # google/ffn's 0 gives ids to objects without voxels
         "disco_seed_threshold": options.disco_seed_threshold,
     }
 
@@ -190,19 +198,23 @@ def _box(text: str) -> dict[str, list[int]]:
 
 
 def name_for(stem: str) -> str:
-    """A name that a pipeline may have, from that of a file."""
+    """A valid name for a pipeline, from the name of a file."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).lstrip("_.-") or "inference"
 
 
 def pipeline(request: Request, name: str, source: str) -> str:
-    """The pipeline called `name`, as YAML, made from `source`; with the request's paths."""
+    """A pipeline as YAML, with the paths of the request.
+
+    Args:
+      source: name of the request's file, for a comment.
+    """
     notes = {
-        "mode": "google/ffn's way, object for object",
-        "reflect_border": "as there; true finds what lies at the border, too",
+        "mode": "as google/ffn, object for object",
+        "reflect_border": "as google/ffn; true also finds objects at the border",
     }
     checkpoint = f"the folder that holds {request.model['name']}.index"
     return f"""\
-# What {_quoted(source)} asks of google/ffn, with the same result.
+# The request {_quoted(source)} for google/ffn, with the same result.
 name: {name}
 inputs:
   image: {{path: {_quoted(request.image)}, help: "the sections as an HDF5 dataset, z, y, x"}}
@@ -235,4 +247,4 @@ def _lines(params: dict[str, Any], notes: dict[str, str]) -> str:
 
 
 def _quoted(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)  # YAML has no pairs of surrogates
+    return json.dumps(value, ensure_ascii=False)  # YAML does not read JSON's surrogate pairs

@@ -1,4 +1,4 @@
-"""google/ffn's `InferenceRequest`, and the `BoundingBox` that goes with it, read from protocol buffers' text format.
+"""Reads google/ffn's `InferenceRequest` and `BoundingBox` from the text format of protocol buffers.
 
 Source: google/ffn, ffn/inference/inference.proto, ffn/utils/bounding_box.proto, ffn/utils/vector.proto.
 """
@@ -36,22 +36,22 @@ _MESSAGES = {
     "checkpoint_interval:int32 seed_policy:string seed_policy_args:string self_prediction:SelfPredictionOptions "
     "alignment_options:AlignmentOptions init_segmentation:DecoratedVolume",
 }
-"""Message -> its fields, `name:type`, with * where there may be several. Only names count in a text, so the numbers of
-fields are left to us; and `double` stands for its `float`, so that 0.95 stays what the user wrote."""
+"""Message -> its fields, `name:type`, with * if the field is repeated. The text format has names only, so any field
+numbers will do. google/ffn's `float` is `double` here, so that 0.95 stays as the user wrote it."""
 
 _ALIGN_TYPES = ("UNKNOWN_ALIGNMENT", "NO_ALIGNMENT")
 _PACKAGE = "ffn"
 
 
 def parse(text: str, kind: str, source: str) -> Any:
-    """Reads a message.
+    """Reads one message.
 
     Args:
       kind: `InferenceRequest` or `BoundingBox`.
       source: the file or option that holds the text, for messages.
 
     Raises:
-      UserError: if it is no such message; names source and line, what was found and what to write.
+      UserError: if the text is not such a message; names source and line, what was found and what to write.
     """
     message = message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{kind}"))()
     try:
@@ -62,12 +62,12 @@ def parse(text: str, kind: str, source: str) -> Any:
 
 
 def given(message: Message) -> set[str]:
-    """The fields that the text has set."""
+    """The fields that the text sets."""
     return {field.name for field, _ in message.ListFields()}
 
 
 def line_of(text: str, field: str) -> int:
-    """Where a field stands first, from 1; 1 where it does not."""
+    """The first line with a field, from 1; 1 if there is none."""
     plain = re.sub(r"#[^\n]*|\"(\\.|[^\"\\\n])*\"|'(\\.|[^'\\\n])*'", lambda found: " " * len(found[0]), text)
     found = re.search(rf"\b{field}\b", plain)
     return text[: found.start()].count("\n") + 1 if found else 1

@@ -1,4 +1,4 @@
-"""Says in plain words what pydantic found wrong with a value, and what to write instead."""
+"""Explains in plain words why pydantic refused a value, and what to write instead."""
 
 from __future__ import annotations
 
@@ -47,16 +47,17 @@ _NUMBERS = {"a whole number", "a number"}
 def problem(
     error: ValidationError, value: Any, model: type[BaseModel], texts: dict[YamlPath, str]
 ) -> tuple[YamlPath, str]:
-    """The first thing that is wrong with `value`, which `model` refused.
+    """The first mistake in a value that a model refused.
 
     Args:
-      texts: path -> how a plain scalar was written (`1e6`), where that is known.
+      value: the refused value.
+      texts: path within `value` -> the text of a plain scalar (`1e6`), where it is known.
 
     Returns:
-      Its path within `value`, and what was found and what to write, for people.
+      The path of the mistake within `value`, and one line for the user: what was found, what to write.
     """
     details = [(_path(each["loc"], value), each) for each in error.errors(include_url=False)]
-    # A misspelt key is also missing under its right name: the misspelling says more.
+    # A misspelt key is also missing under its right name; the misspelling is the better hint.
     details.sort(key=lambda pair: pair[1]["type"] != "extra_forbidden")
     path, first = details[0]
     kind = first["type"]
@@ -82,12 +83,12 @@ def problem(
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """`box_xyz.start[1]`."""
+    """A path as text: `box_xyz.start[1]`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def _path(location: YamlPath, value: Any) -> YamlPath:
-    """The part of pydantic's location that exists in `value`: it also names members of unions, and missing keys."""
+    """The part of pydantic's location that exists in `value`. Locations also have union members and missing keys."""
     path: list[str | int] = []
     for part in location:
         if part in (value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)):
@@ -125,7 +126,7 @@ def _wanted(detail: ErrorDetails) -> str:
 
 
 def _hint(value: Any, wants: list[str]) -> str:
-    """What the user may have meant, as ` (here: 90)`, or nothing."""
+    """What the user probably meant, as ` (here: 90)`, or ""."""
     if isinstance(value, float) and "a whole number" in wants and value.is_integer():
         return f" (here: {int(value)})"
     if "text" in wants and isinstance(value, bool | int | float):
@@ -144,7 +145,7 @@ def _hint(value: Any, wants: list[str]) -> str:
 
 
 def _meant(text: str) -> int | float | None:
-    """The number that somebody meant by `1_000`, `010`, `1:30` (base 60), `1,5`, `40 nm` or `"3"`."""
+    """The number meant by `1_000`, `010`, `1:30` (base 60), `1,5`, `40 nm` or `"3"`; None if the text is no number."""
     if re.fullmatch(r"\d+(:[0-5]?\d)+", text):
         number = 0
         for part in text.split(":"):
@@ -159,7 +160,7 @@ def _meant(text: str) -> int | float | None:
 
 
 def _keys(schema: dict[str, Any], path: YamlPath) -> list[str]:
-    """The keys that a JSON schema knows for the mapping at `path`."""
+    """The keys that a JSON schema allows in the mapping at `path`."""
     definitions = schema.get("$defs", {})
     nodes = _members(schema, definitions)
     for part in path:
@@ -175,7 +176,7 @@ def _keys(schema: dict[str, Any], path: YamlPath) -> list[str]:
 
 
 def _members(node: dict[str, Any], definitions: dict[str, Any]) -> list[dict[str, Any]]:
-    """A schema node, or what its references and unions stand for."""
+    """A schema node; or, for a reference or a union, the nodes it stands for."""
     if "$ref" in node:
         return _members(definitions[node["$ref"].rsplit("/", 1)[-1]], definitions)
     unions = [member for key in ("anyOf", "oneOf", "allOf") for member in node.get(key, [])]

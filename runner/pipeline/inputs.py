@@ -1,4 +1,4 @@
-"""The paths of a pipeline's inputs: absolute, present, not empty."""
+"""Finds the files and folders of a pipeline's inputs, and checks that they exist and are not empty."""
 
 from __future__ import annotations
 
@@ -15,20 +15,27 @@ from runner.pipeline.spec import Pipeline
 _ESCAPES = dict(
     zip("\0\a\b\t\n\v\f\r\x1b\x85\xa0\u2028\u2029", re.findall(r"\\.", r"\0\a\b\t\n\v\f\r\e\N\_\L\P"), strict=True)
 )
-"""What YAML makes of a backslash and a letter in double quotes."""
+"""Character -> the escape, a backslash and a letter, that YAML reads as it in double quotes."""
 
 
 def input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path) -> str:
-    """The absolute path of an input, which is there and not empty."""
+    """The absolute path of an input, with its dataset if it names one (`/data/image.h5:raw`).
+
+    Args:
+      given: the path from `--input`, which comes before the one in the pipeline file.
+
+    Raises:
+      UserError: if there is no path, or it does not exist, is empty, or holds the run folder.
+    """
     spec = pipeline.spec.inputs[name]
     written = given or spec.path
-    told = f" ({spec.help})" if spec.help else ""
+    help = f" ({spec.help})" if spec.help else ""
     line = pipeline.document.at(("inputs", name, "path"))
     where = f"--input {name}={given}" if given else f"{line}: input {name}"
     if written is None:
-        raise UserError(f"{where}{told}: has no path; say where it is with --input {name}=PATH")
+        raise UserError(f"{where}{help}: has no path; say where it is with --input {name}=PATH")
     file, dataset = split_dataset(os.path.expanduser(written))
-    found = _file_here(file, f"{where}{told}", quoted=not given)
+    found = _file_here(file, f"{where}{help}", quoted=not given)
     path = Path(os.path.abspath(found))
     try:
         json.dumps(str(path), ensure_ascii=False).encode()
@@ -36,28 +43,32 @@ def input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path) 
         raise UserError(f"{where}: the path {os.fsencode(path)!r} is not UTF-8; rename the folder or file") from None
     if not path.exists():
         hint = f"say where it is with --input {name}=PATH"
-        looked = "" if Path(file).is_absolute() else f" (looked from the current folder, {Path.cwd()})"
+        looked = "" if Path(file).is_absolute() else f" (seen from the current folder, {Path.cwd()})"
         if found != file:
             looked = f" (looked for {path})"
         elif drive := re.match(r"([A-Za-z]):[\\/]", file):
             hint = f"a Windows path; under WSL write /mnt/{drive[1].lower()}{file[2:]}".replace("\\", "/")
-        raise UserError(f"{where}{told}: {file} does not exist{looked}; {hint}")
+        raise UserError(f"{where}{help}: {file} does not exist{looked}; {hint}")
     if path.is_dir():
         if not any(path.iterdir()):
             raise UserError(
-                f"{where}{told}: the folder {file} is empty; put the files there, or use --input {name}=PATH"
+                f"{where}{help}: the folder {file} is empty; put the files there, or use --input {name}=PATH"
             )
         if workdir.absolute().is_relative_to(path):
             raise UserError(f"{where}: the folder {file} holds the run folder {workdir}; choose another with --workdir")
     elif path.is_file() and path.stat().st_size == 0:
-        raise UserError(f"{where}{told}: the file {file} is empty; copy it again from where it came")
+        raise UserError(f"{where}{help}: the file {file} is empty; copy it again from its source")
     elif not path.is_file():
-        raise UserError(f"{where}{told}: {file} is neither a file nor a folder; name one of these")
+        raise UserError(f"{where}{help}: {file} is neither a file nor a folder; name one of these")
     return str(path) if dataset is None else f"{path}:{dataset}"
 
 
 def _file_here(file: str, where: str, quoted: bool) -> str:
-    """What a file is called in this system. `quoted`: it may have stood in double quotes."""
+    """The path as this system writes it (a Windows path, under WSL).
+
+    Args:
+      quoted: whether the path comes from the pipeline file, where it may have been in double quotes.
+    """
     escape = next((character for character in file if character in _ESCAPES), None)
     if quoted and escape and not os.path.lexists(file):
         raise UserError(

@@ -1,4 +1,4 @@
-"""What the command line adds to a pipeline: `--input`, `--set`, `--force`, `--from`."""
+"""The options of the command line that change a pipeline: `--input`, `--set`, `--force`, `--from`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from runner.pipeline.yamlfile import Document
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line adds: `images=PATH`, `train.max_steps=1000`, steps to run again."""
+    """Options as the user wrote them.
+
+    Attributes:
+      inputs: `images=PATH`.
+      sets: `train.max_steps=1000`.
+      force: steps to run again from scratch.
+      start: the first step to run again, with all after it.
+    """
 
     inputs: Sequence[str] = ()
     sets: Sequence[str] = ()
@@ -23,6 +30,7 @@ class Options:
 
 
 def settings(options: Options, steps: dict[str, StepSpec]) -> dict[str, dict[str, Document]]:
+    """The values of `--set`: step -> parameter -> value. Raises UserError if one cannot be read."""
     found: dict[str, dict[str, Document]] = {}
     for text in options.sets:
         target, equals, value = text.partition("=")
@@ -41,6 +49,7 @@ def settings(options: Options, steps: dict[str, StepSpec]) -> dict[str, dict[str
 
 
 def given_inputs(options: Options, pipeline: Pipeline) -> dict[str, str]:
+    """The paths of `--input`: name of an input -> path. Raises UserError if there is no such input."""
     given: dict[str, str] = {}
     for text in options.inputs:
         name, equals, path = text.partition("=")

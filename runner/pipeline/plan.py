@@ -1,4 +1,7 @@
-"""Turns a pipeline and what the command line says into immutable jobs. All that can be refused is refused here."""
+"""Turns a pipeline and the options of the command line into a plan of immutable steps.
+
+Everything that can be refused before a step starts is refused here.
+"""
 
 from __future__ import annotations
 
@@ -18,34 +21,41 @@ from runner.pipeline import explain
 from runner.pipeline.inputs import input_path
 from runner.pipeline.options import Options, given_inputs, settings
 from runner.pipeline.registry import Registry, Stage
-from runner.pipeline.spec import Pipeline, StepSpec
+from runner.pipeline.spec import Pipeline, StepOptions, StepSpec
 from runner.pipeline.yamlfile import Document, YamlPath
 
 FORCED, FROM = "forced", "from"
-_BESIDE = ("stage", "in", "gpu")
+_BESIDE = ("stage", "in", *StepOptions.model_fields)
+"""Keys of a step that stand beside `params`; users write them into it by mistake."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step that was checked.
+    """A step whose ports and parameters are checked.
 
     Attributes:
-      params: all of the stage's parameters, defaults filled in, as JSON holds them.
+      params: all parameters of the stage, defaults filled in, in the types of JSON.
       sources: port -> `inputs.<name>` or `<step>.<port>`, for the ports that are connected.
-      again: why it runs even if nothing changed: FORCED, FROM or "".
+      again: why it runs even if nothing has changed: FORCED, FROM or "".
     """
 
     id: str
     stage: Stage
     params: dict[str, Any]
     sources: dict[str, str]
-    gpu: bool
+    options: StepOptions
     again: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Attributes: inputs: name -> absolute path, with its dataset where one was named; those that steps use."""
+    """What a run has to do.
+
+    Attributes:
+      workdir: the run folder, absolute.
+      inputs: name -> absolute path, with its dataset if one was named; only inputs that a step uses.
+      steps: in the order in which they run.
+    """
 
     name: str
     workdir: Path
@@ -53,10 +63,16 @@ class Plan:
     steps: tuple[Step, ...]
 
     def folder(self, step: str) -> Path:
+        """The folder of a step, by its id."""
         return self.workdir / step
 
     def job(self, step: Step, program: str = "", fingerprint: str = "") -> Job:
-        """The job of a step; its outputs go to `partial/`, from where they are published."""
+        """The job of a step. Its outputs go to `partial/`; the runner publishes them from there.
+
+        Args:
+          program: hash of code and engine, as `Parts.program`.
+          fingerprint: hash of everything that decides the result, as `Parts.fingerprint`.
+        """
         folder = self.folder(step.id)
         return Job(
             step=step.id,
@@ -65,7 +81,7 @@ class Plan:
             inputs={port: self._path(source) for port, source in step.sources.items()},
             outputs={port: str(folder / PARTIAL / port_file(port, kind)) for port, kind in step.stage.outputs.items()},
             folder=folder,
-            gpu=step.gpu,
+            **step.options.model_dump(),
             network=step.stage.network,
             shm_mib=step.stage.shm_mib,
             program=program,
@@ -81,9 +97,12 @@ class Plan:
 
 
 def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options | None = None) -> Plan:
-    """Checks everything that can be checked before a step starts.
+    """Plans a run, and checks everything that can be checked before a step starts.
 
-    Reads nothing but the stages' headers and whether the inputs are there.
+    Reads only the stages' headers, and whether the inputs exist.
+
+    Args:
+      workdir: the run folder.
 
     Raises:
       UserError: names file and line, or the option; what was found; what to write instead.
@@ -99,7 +118,7 @@ def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options
     started = False
     for id, spec in steps.items():
         started = started or id == options.start
-        stage = _stage(id, pipeline, registry)
+        stage = _stage(id, pipeline, registry, planned)
         sources = _sources(id, spec, stage, pipeline, planned)
         params = _params(id, spec, stage, pipeline, sets.get(id, {}))
         try:
@@ -111,7 +130,7 @@ def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options
             stage=stage,
             sources=sources,
             params=params.model_dump(mode="json", by_alias=True),
-            gpu=spec.gpu,
+            options=spec.options(),
             again=FORCED if id in options.force else FROM if started else "",
         )
     used = {source.split(".")[1] for step in planned.values() for source in step.sources.values() if _is_input(source)}
@@ -125,11 +144,34 @@ def _is_input(source: str) -> bool:
     return source.startswith("inputs.")
 
 
-def _stage(id: str, pipeline: Pipeline, registry: Registry) -> Stage:
+def _stage(id: str, pipeline: Pipeline, registry: Registry, earlier: dict[str, Step]) -> Stage:
+    """The stage of a step. Where several share the name, the kinds of the connected ports tell which one is meant."""
+    spec = pipeline.spec.steps[id]
+    where = f"{pipeline.document.at(('steps', id, 'stage'))}: step {id}"
     try:
-        return registry.get(pipeline.spec.steps[id].stage)
+        candidates = registry.candidates(spec.stage)
     except UserError as error:
-        raise UserError(f"{pipeline.document.at(('steps', id, 'stage'))}: step {id}: {error}") from error
+        raise UserError(f"{where}: {error}") from error
+    if len(candidates) == 1:
+        return candidates[0]
+    kinds = {port: _kind_of(source, earlier) for port, source in spec.inputs.items()}
+    known = {port: kind for port, kind in kinds.items() if kind and port in candidates[0].inputs}
+    fitting = [stage for stage in candidates if all(kind in stage.inputs[port].kinds for port, kind in known.items())]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = " or ".join(f"stage: {stage.name}" for stage in candidates)
+    if not fitting:
+        found = " and ".join(f"{spec.inputs[port]} of kind {kind!r}" for port, kind in known.items())
+        raise UserError(f"{where}: no stage {spec.stage} takes {found}; connect ports that fit {names}")
+    if known or all(source.startswith("inputs.") for source in spec.inputs.values()):
+        raise UserError(f"{where}: the connected ports do not tell which {spec.stage} is meant; write {names}")
+    return fitting[0]  # a mistake in `in`, which is refused where the ports are checked
+
+
+def _kind_of(source: str, earlier: dict[str, Step]) -> str | None:
+    """The kind of `<step>.<port>`; None for an input of the pipeline, and for a port that does not exist."""
+    owner, _, port = source.partition(".")
+    return earlier[owner].stage.outputs.get(port) if owner in earlier else None
 
 
 def _sources(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, earlier: dict[str, Step]) -> dict[str, str]:
@@ -138,7 +180,7 @@ def _sources(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, earlier:
         if port not in stage.inputs:
             raise UserError(f"{where}: stage {stage.name} has no input port {port!r}; {suggest(port, stage.inputs)}")
         if source.partition(".")[0] == id:
-            raise UserError(f"{where}: a step cannot read its own output; connect that of an earlier step")
+            raise UserError(f"{where}: a step cannot read its own output; connect the output of an earlier step")
         _check_source(where, source, stage.inputs[port].kinds, pipeline, earlier)
     for port, kinds in stage.inputs.items():
         if port not in spec.inputs and not kinds.optional:
@@ -207,7 +249,7 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
         path, text = explain.problem(error, params, stage.params, texts)
         where = _param_place(id, path, pipeline, sets)
         raise UserError(f"{where}: {f'{explain.dotted(path)}: ' if path else ''}{text}") from None
-    except ValueError as error:  # json.dumps: text that is no Unicode
+    except ValueError as error:  # json.dumps: text that is not Unicode
         raise UserError(f"{_param_place(id, (), pipeline, sets)}: {error}; write plain text") from None
 
 

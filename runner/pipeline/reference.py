@@ -1,4 +1,4 @@
-"""The stages in words: for the terminal, and as `docs/pipeline-reference.md`."""
+"""Describes the stages: for the terminal, and as `docs/pipeline-reference.md`."""
 
 from __future__ import annotations
 
@@ -14,39 +14,50 @@ from pydantic_core import PydanticUndefined
 from contract.ports import PortType
 from runner.errors import UserError
 from runner.pipeline.registry import Registry, Stage
+from runner.pipeline.spec import StepOptions
 
 _HEAD = """\
 # Pipeline reference
 
 Made by `make docs` from the headers of the modules in `stages/`; do not edit.
 
-A pipeline names its inputs, and its steps in the order in which they run:
+A pipeline has inputs, and steps in the order in which they run:
 
 ```yaml
 name: example                # its run folder is runs/example
 inputs:
-  images: {path: data/images, help: "EM sections, one file each"}
+  images: {{path: data/images, help: "EM sections, one file each"}}
 steps:
-  image: {stage: import-images, in: {stack: inputs.images}}
+  image: {{stage: import-images, in: {{stack: inputs.images}}}}
 ```
 
-A step has `stage`, `in` (port: `inputs.<name>` or `<earlier step>.<port>`), `params`, and `gpu: true` where it wants a
-GPU. Relative paths are relative to the folder in which `floodrunner` is started. `--input images=PATH` and
-`--set step.parameter=value` take precedence over the file. Parameters that end in `_xyz` are in x, y, z.
+A step has `stage`, `in` (port: `inputs.<name>` or `<earlier step>.<port>`), `params` (below, for each stage), and:
+
+{options}
+
+Relative paths start from the folder in which `floodrunner` is run. `--input images=PATH` and
+`--set step.parameter=value` replace what the file says. Parameters that end in `_xyz` are in x, y, z.
 """
+_SHARED = "Stands for {} in a pipeline: the one that fits the connected ports"
+
+_BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="), ("min_length", "at least"), ("max_length", "at most"))
+_NAMES = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}
 
 
 def listing(registry: Registry) -> list[str]:
-    """One line for each stage; for one that cannot be read, why."""
-    width = max(map(len, registry.files), default=0)
-    lines = []
-    for name in registry.files:
-        try:
-            text = registry.get(name).summary
-        except UserError as error:
-            text = f"cannot be used: {error}"
-        lines.append(f"{name:{width}}  {text}")
-    return lines
+    """One line for each stage. If a header cannot be read, its line says why."""
+    names = sorted([*registry.files, *registry.shared])
+    width = max(map(len, names), default=0)
+    return [f"{name:{width}}  {_summary(registry, name)}" for name in names]
+
+
+def _summary(registry: Registry, name: str) -> str:
+    if name in registry.shared:
+        return f"{_SHARED.format(' or '.join(registry.shared[name]))}."
+    try:
+        return registry.get(name).summary
+    except UserError as error:
+        return f"cannot be used: {error}"
 
 
 def detail(stage: Stage) -> list[str]:
@@ -61,8 +72,13 @@ def detail(stage: Stage) -> list[str]:
 
 def markdown(registry: Registry) -> str:
     """The whole reference. Raises UserError if a stage's header is wrong."""
-    parts = [_HEAD]
-    for name in registry.files:
+    options = [f"- `{name}` ({kind}; default {default}): {text}" for name, kind, default, text in _rows(StepOptions)]
+    parts = [_HEAD.format(options="\n".join(options))]
+    for name in sorted([*registry.files, *registry.shared]):
+        if name in registry.shared:
+            links = " or ".join(f"[{each}](#{each})" for each in registry.shared[name])
+            parts.append(f"## {name}\n\n{_SHARED.format(links)}.\n")
+            continue
         stage = registry.get(name)
         ports = [f"- in `{port}`: {_kinds(kinds)}" for port, kinds in stage.inputs.items()]
         ports += [f"- out `{port}`: {kind}" for port, kind in stage.outputs.items()]
@@ -75,7 +91,7 @@ def markdown(registry: Registry) -> str:
 
 
 def _rows(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str, str, str]]:
-    """Name, type, default, help of each field; those of nested models follow theirs."""
+    """Name, type, default and help of each field; the fields of a nested model follow it."""
     rows = []
     for name, info in model.model_fields.items():
         key = f"{prefix}{info.alias or name}"
@@ -101,7 +117,7 @@ def _default(info: FieldInfo) -> str:
 
 
 def _type(annotation: Any, info: FieldInfo | None = None) -> str:
-    """A type as users know it, with its bounds: `whole number > 0`, `list of 3 whole numbers`."""
+    """A type in words, with its bounds: `whole number > 0`, `list of 3: whole numbers`."""
     bounds = [
         f"{sign} {getattr(each, name)}"
         for each in (info.metadata if info else [])
@@ -110,10 +126,6 @@ def _type(annotation: Any, info: FieldInfo | None = None) -> str:
     ]
     text = _bare_type(annotation)
     return f"{text} {', '.join(bounds)}" if bounds else text
-
-
-_BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="), ("min_length", "at least"), ("max_length", "at most"))
-_NAMES = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}
 
 
 def _bare_type(annotation: Any) -> str:

@@ -1,4 +1,4 @@
-"""The stages there are: the modules of the folder `stages/`. Their headers are read by importing them."""
+"""The known stages: the modules of the folder `stages/`. Their headers are read by importing them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ from runner.workdir.names import OURS
 
 _OWN = Path(str(contract.__file__)).parents[1] / "stages"
 
+SHARED_NAMES = {"evaluate": ("evaluate-volume", "evaluate-pictures")}
+"""A name that a pipeline may write for any of several stages. The plan takes the one whose ports fit."""
+
 
 @dataclass(frozen=True)
 class Stage:
     """The header of a stage.
 
     Attributes:
-      file: its module, absolute.
+      file: path of its module, absolute.
+      summary: the first line of its docstring.
       inputs: port -> the kinds that it takes.
       outputs: port -> its kind.
-      network: whether it needs one; containers have none otherwise.
-      shm_mib: shared memory that it needs in a container; 0: the engine's default.
+      network: whether its container gets a network.
+      shm_mib: shared memory of its container, MiB; 0: the engine's default.
     """
 
     name: str
@@ -49,10 +53,11 @@ class Stage:
 
 @dataclass
 class Registry:
-    """Stages by name, their headers read when they are asked for: a broken module is no trouble to those without it.
+    """Stages by name. A header is read when it is needed, so a broken module affects only pipelines that use it.
 
     Attributes:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
+      files: name of a stage -> its module.
     """
 
     root: Path
@@ -60,16 +65,29 @@ class Registry:
     _read: dict[str, Stage] = field(default_factory=dict)
 
     def get(self, name: str) -> Stage:
-        """Raises UserError if there is no such stage, or its header is wrong."""
+        """The header of one stage. Raises UserError if there is no such stage, or its header is wrong."""
         if name not in self.files:
-            raise UserError(f"unknown stage {name!r}; {suggest(name, self.files)}")
+            raise UserError(f"unknown stage {name!r}; {suggest(name, [*self.files, *self.shared])}")
         if name not in self._read:
             self._read[name] = _header(name, self.files[name])
         return self._read[name]
 
+    @property
+    def shared(self) -> dict[str, tuple[str, ...]]:
+        """Those of `SHARED_NAMES` whose stages are in this folder."""
+        return {name: stages for name, stages in SHARED_NAMES.items() if set(stages) <= self.files.keys()}
+
+    def candidates(self, name: str) -> list[Stage]:
+        """The stages that a pipeline may mean by a name: one, or those that share it. Raises UserError as `get`."""
+        return [self.get(each) for each in self.shared.get(name, (name,))]
+
 
 def scan(folder: Path | None = None) -> Registry:
-    """Lists the stages of a folder; by default of the package `stages`."""
+    """Lists the stages in a folder, without reading them.
+
+    Args:
+      folder: by default that of the package `stages`.
+    """
     folder = (folder or _OWN).resolve()
     files = {p.stem.replace("_", "-"): p for p in sorted(folder.glob("*.py")) if not p.name.startswith("_")}
     return Registry(folder.parent, files)
@@ -80,7 +98,7 @@ def _header(name: str, file: Path) -> Stage:
     module = _load(file, where)
     document = inspect.getdoc(module)
     if not document:
-        raise UserError(f"{where}: has no docstring; its first line says what the stage does")
+        raise UserError(f"{where}: has no docstring; write one whose first line says what the stage does")
     for attribute in ("INPUTS", "OUTPUTS"):
         if not isinstance(getattr(module, attribute, None), dict):
             raise UserError(f"{where}: has no dictionary {attribute}; write {attribute} = {{port: kind}}")
@@ -99,7 +117,10 @@ def _header(name: str, file: Path) -> Stage:
             raise UserError(f"{where}: a port cannot be named {port!r}; use small letters, digits and '_'")
     for port, kind in module.OUTPUTS.items():
         if (taken := port_file(port, kind)) in OURS:
-            raise UserError(f"{where}: an output of kind {kind!r} cannot be named {port!r}: {taken} is ours; rename it")
+            raise UserError(
+                f"{where}: an output of kind {kind!r} cannot be named {port!r}: {taken} is a name that the runner "
+                "uses; rename it"
+            )
     if not module.OUTPUTS:
         raise UserError(f"{where}: OUTPUTS is empty; a stage writes at least one thing")
     params = getattr(module, "Params", None)
@@ -117,7 +138,7 @@ def _header(name: str, file: Path) -> Stage:
 
 
 def _load(file: Path, where: str) -> ModuleType:
-    # The package's own modules under their own names; those of another folder beside them.
+    # Modules of the package `stages` keep their names; those of another folder get one that cannot clash with them.
     own = file.parent == _OWN.resolve()
     name = f"stages.{file.stem}" if own else f"stages_in_{file.parent.parent.name}_{file.stem}"
     try:
@@ -127,10 +148,10 @@ def _load(file: Path, where: str) -> ModuleType:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # pydantic looks a class's names up there
+        sys.modules[name] = module  # where pydantic resolves the names in annotations
         spec.loader.exec_module(module)
         return module
     except Exception as error:
         line = getattr(error, "lineno", None)
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise UserError(f"{where}{f':{line}' if line else ''}: its header cannot be read: {text}; mend it") from error
+        raise UserError(f"{where}{f':{line}' if line else ''}: its header is wrong: {text}; correct it") from error

@@ -1,4 +1,4 @@
-"""The form of a pipeline file: inputs, and steps in order."""
+"""The form of a pipeline file: a name, inputs, and steps in order."""
 
 from __future__ import annotations
 
@@ -22,23 +22,39 @@ _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, populate_by_name=False, use_attribute_docstrings=True
+    )
 
 
 class InputSpec(_Strict):
-    """What the user brings: where it is (unless `--input` says so), and what it is, for people."""
+    """An input of the pipeline: its path, which `--input` replaces, and a description for people."""
 
     path: _Text | None = None
     help: str = ""
 
 
-class StepSpec(_Strict):
+class StepOptions(_Strict):
+    """What a step says besides its stage, ports and parameters.
+
+    A field added here is read from the pipeline file, kept in `run.json` and `step.json`, compared when the runner
+    decides whether the step has to run again, and listed in the reference. `engines.base.Job` hands it to the engine.
+    """
+
+    gpu: bool = False
+    """whether the step uses a GPU, where the machine has one"""
+
+
+class StepSpec(StepOptions):
     """One run of a stage: `inputs` (written `in`) maps its ports to `inputs.<name>` or `<step>.<port>`."""
 
     stage: str
     inputs: dict[str, str] = Field(default={}, alias="in")
     params: dict[str, Any] = {}
-    gpu: bool = False
+
+    def options(self) -> StepOptions:
+        """Its options, without stage, ports and parameters."""
+        return StepOptions(**{name: getattr(self, name) for name in StepOptions.model_fields})
 
 
 class PipelineSpec(_Strict):
@@ -49,7 +65,7 @@ class PipelineSpec(_Strict):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline as written, and where each part of it stands."""
+    """A pipeline as written, with the line of each part."""
 
     spec: PipelineSpec
     document: Document
@@ -65,11 +81,11 @@ def load(path: Path) -> Pipeline:
 
 
 def read(document: Document) -> Pipeline:
-    """Checks the form of a pipeline that was read from YAML. Raises as `load`."""
+    """Checks the form of a pipeline that was read from YAML. Raises UserError as `load`."""
     if not isinstance(document.value, dict):
         raise UserError(f"{document.source}:1: a pipeline is a mapping; write name: ..., inputs: ... and steps: ...")
     try:
-        # Not through JSON: this has no tuples, and a lone surrogate in a path must not be a puzzle.
+        # Not through JSON, which cannot hold a path that is not UTF-8; the path's own check explains that better.
         spec = PipelineSpec.model_validate(document.value)
     except ValidationError as error:
         path, text = explain.problem(error, document.value, PipelineSpec, document.texts)
@@ -87,7 +103,9 @@ def read(document: Document) -> Pipeline:
         raise UserError(f"{document.at(('steps',))}: the pipeline has no steps; write at least one")
     if "inputs" in spec.steps:
         where = document.at(("steps", "inputs"))
-        raise UserError(f"{where}: a step cannot be named 'inputs': inputs.<name> means the pipeline's; rename it")
+        raise UserError(
+            f"{where}: a step cannot be named 'inputs', as inputs.<name> is the pipeline's input; rename it"
+        )
     return Pipeline(spec, document)
 
 

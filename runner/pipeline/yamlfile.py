@@ -1,8 +1,8 @@
-"""YAML without its traps, and with the line of every value.
+"""Reads YAML without its traps, and keeps the line of every value.
 
 Values follow the core schema of YAML 1.2 (`1e-3` is a number; `on` and `1:30` are text), read from PyYAML's events.
-What YAML 1.1 or people read in two ways (`010`, `1_000`, `.inf`) stays text, so that a typed field refuses it and says
-what to write. Repeated keys, anchors, aliases, merge keys and tags are refused.
+Ambiguous values (`010`, `1_000`, `.inf`) stay text, so that a typed field refuses them and says what to write. Repeated
+keys, anchors, aliases, merge keys and tags are refused.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ _HINTS = (
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML value, and where each part of it stands.
+    """A YAML value, with the line of each part.
 
     Attributes:
       source: the file, or the option, that it was read from.
+      text: the whole text.
       lines: path of a value (keys and indices) -> line of its key, from 1.
-      texts: path of a plain number, true, false or null -> how it was written.
+      texts: path of a plain number, true, false or null -> its text.
     """
 
     source: str
@@ -54,7 +55,7 @@ class Document:
     texts: dict[YamlPath, str] = field(default_factory=dict)
 
     def at(self, path: YamlPath) -> str:
-        """`file:line` of the value at `path`, or of the nearest one around it."""
+        """`file:line` of the value at `path`; if that is missing, of the innermost value that should contain it."""
         while path and path not in self.lines:
             path = path[:-1]
         return f"{self.source}:{self.lines.get(path, 1)}"
@@ -73,12 +74,12 @@ def load(path: Path) -> Document:
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name a pipeline file in it") from None
     except PermissionError:
-        raise UserError(f"{path}: may not be read by this user; change its permissions") from None
+        raise UserError(f"{path}: cannot be read by this user; change its permissions") from None
     return parse(data, str(path))
 
 
 def parse_value(text: str, source: str) -> Document:
-    """Reads the value of an option (`--set train.max_steps=1000`) by the same rules. Raises as `load`."""
+    """Reads the value of an option (`--set train.max_steps=1000`) by the same rules. Raises UserError as `load`."""
     if not text.strip():
         raise UserError(f"{source}: has no value; write one after the =, or null for none")
     document = parse(text.encode("utf-8", "surrogateescape"), source)
@@ -86,7 +87,7 @@ def parse_value(text: str, source: str) -> Document:
 
 
 def parse(data: bytes, source: str) -> Document:
-    """Reads one YAML document from bytes. Raises as `load`."""
+    """Reads one YAML document from bytes. Raises UserError as `load`."""
     document = Document(source, "", None)
     try:
         events = _events(data, source)
@@ -99,10 +100,10 @@ def parse(data: bytes, source: str) -> Document:
         next(events)  # end of document
         following = next(events)
         if not isinstance(following, yaml.StreamEndEvent):
-            raise UserError(f"{_place(source, following)}: a second document starts here; keep one to a file")
+            raise UserError(f"{_place(source, following)}: a second document starts here; a file holds only one")
     except yaml.reader.ReaderError as error:
         where = f"at byte {error.position}" if isinstance(error.position, int) else ""
-        raise UserError(f"{source}: is not plain UTF-8 text {where}".rstrip() + "; save it as such") from None
+        raise UserError(f"{source}: is not plain UTF-8 text {where}".rstrip() + "; save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:
         raise UserError(_syntax_trouble(error, source)) from None
     return Document(source, data.decode("utf-8", "replace"), value, document.lines, document.texts)
@@ -125,17 +126,17 @@ def _events(data: bytes, source: str) -> Iterator[yaml.Event]:
         where = _place(source, event)
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
-            raise UserError(f"{where}: found the alias '*{anchor}'; write the value out")
+            raise UserError(f"{where}: found the alias '*{anchor}'; write the value itself")
         if anchor:
-            raise UserError(f"{where}: found the anchor '&{anchor}'; write each value out where it is used")
+            raise UserError(f"{where}: found the anchor '&{anchor}'; write the value itself where it is used")
         if tag:
             tag = tag.replace("tag:yaml.org,2002:", "!!")
-            raise UserError(f"{where}: found the tag '{tag}'; leave it out, values have their types by themselves")
+            raise UserError(f"{where}: found the tag '{tag}'; remove it: the type follows from the value")
         yield event
 
 
 def _read(event: yaml.Event, events: Iterator[yaml.Event], document: Document, path: YamlPath) -> Any:
-    """Reads the value that starts with `event`, and notes its line."""
+    """Reads the value that starts with `event`, and stores its line in `document`."""
     where = _place(document.source, event)
     document.lines.setdefault(path, _line(event))
     if len(path) > _DEEPEST:
@@ -158,7 +159,7 @@ def _read(event: yaml.Event, events: Iterator[yaml.Event], document: Document, p
         if key in mapping:
             first = document.lines[(*path, key)]
             raise UserError(
-                f"{_place(document.source, event)}: the key {key!r} is here twice (first in line {first}); remove one"
+                f"{_place(document.source, event)}: the key {key!r} occurs twice (first in line {first}); remove one"
             )
         document.lines[(*path, key)] = _line(event)
         mapping[key] = _read(next(events), events, document, (*path, key))
@@ -170,7 +171,7 @@ def _key(event: yaml.Event, document: Document) -> str:
     if not isinstance(event, yaml.ScalarEvent):
         raise UserError(f"{where}: found a list or mapping as a key; a key is a word")
     if event.value == "<<" and event.implicit[0]:
-        raise UserError(f"{where}: found the merge key '<<'; write the values out")
+        raise UserError(f"{where}: found the merge key '<<'; write the values themselves")
     if event.value == "":
         raise UserError(f"{where}: found an empty key; write a word before the colon")
     return str(event.value)
@@ -179,7 +180,7 @@ def _key(event: yaml.Event, document: Document) -> str:
 def _syntax_trouble(error: yaml.MarkedYAMLError, source: str) -> str:
     problem = error.problem or error.context or "cannot be read"
     mark = error.problem_mark or error.context_mark
-    if "unexpected end of stream" in problem:  # where the quotes open says more than where the file ends
+    if "unexpected end of stream" in problem:  # the opening quotes are a better hint than the end of the file
         mark = error.context_mark
     where = _at_line(source, mark.line + 1 if mark else 1)
     hint = next((hint for pattern, hint in _HINTS if re.search(pattern, problem)), "check this line and the one before")
@@ -191,7 +192,7 @@ def _place(source: str, event: yaml.Event) -> str:
 
 
 def _at_line(source: str, line: int) -> str:
-    """An option has no lines."""
+    """`file:line`; only the source if it is an option, which has no lines."""
     return source if source.startswith("--") else f"{source}:{line}"
 
 

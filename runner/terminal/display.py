@@ -1,4 +1,4 @@
-"""Shows a run while it goes: one line per step with a bar; plain lines where standard output is no terminal."""
+"""Shows a run in progress: in a terminal one line per step, with a bar; elsewhere plain lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from contract.job import STEP
 from runner import words
 from runner.workdir.events import Event, Progress
 
@@ -32,7 +31,7 @@ _COLOURS = {
 
 @dataclass
 class Line:
-    """What is known of a step."""
+    """The state of one step, as shown."""
 
     step: str
     status: str = "waiting"
@@ -41,7 +40,7 @@ class Line:
     started: float = 0.0
 
     def facts(self) -> list[str]:
-        """`34/70 sections`, `12/s`, `0:03 left`, `loss 0.32`: those that are known."""
+        """`34/70 sections`, `12/s`, `0:03 left`, `loss 0.32`; those that are known."""
         progress, found = self.progress, []
         if progress.total:
             found.append(f"{words.number(progress.done)}/{words.number(progress.total)} {progress.unit}".strip())
@@ -54,12 +53,12 @@ class Line:
         return found + self.metrics()
 
     def metrics(self) -> list[str]:
-        newest = list(self.progress.latest.items())[-_METRICS_SHOWN:]
-        return [f"{name} {words.number(value)}" for name, value in newest]
+        """The newest metrics, `loss 0.32`."""
+        return words.metrics(self.progress.latest)[-_METRICS_SHOWN:]
 
 
 class Display:
-    """Plain lines, and the base of the live view. Trouble with the output never stops a run: it goes silent."""
+    """Plain lines; also the base of the live view. If the output cannot be written, the run goes on without it."""
 
     def __init__(self, steps: Sequence[str], stream: TextIO | None = None) -> None:
         self.lines = {step: Line(step) for step in steps}
@@ -86,7 +85,7 @@ class Display:
         line = self.lines[step]
         line.progress.take(event)
         if event["event"] == "message":
-            self.note(f"{step}: {event.get('text')}".replace(STEP, step))
+            self.note(f"{step}: {event.get('text')}")
         elif event["event"] in ("progress", "metric"):
             now = time.monotonic()
             if now - self._spoken.get(step, 0.0) >= _PLAIN_INTERVAL_S and (facts := line.facts()):
@@ -101,10 +100,11 @@ class Display:
         self.say(f"{step}: {', '.join([took, *metrics])}")
 
     def note(self, text: str) -> None:
-        """A line for the user that stays."""
+        """Shows one line, which stays on the screen."""
         self.say(text)
 
     def say(self, text: str) -> None:
+        """Prints one line."""
         try:
             print(text, file=self._stream, flush=True)
         except OSError:
@@ -115,7 +115,7 @@ class Display:
 
 
 class LiveDisplay(Display):
-    """One line per step, drawn again as it changes."""
+    """One line per step, redrawn as it changes."""
 
     def __init__(self, steps: Sequence[str]) -> None:
         super().__init__(steps)
@@ -144,7 +144,7 @@ class LiveDisplay(Display):
             hush(sys.stdout)
 
     def say(self, text: str) -> None:
-        """The lines of the table say it."""
+        """Nothing: the table shows it."""
 
     def _table(self) -> RenderableType:
         from rich.progress_bar import ProgressBar
@@ -153,7 +153,7 @@ class LiveDisplay(Display):
 
         table = Table.grid(padding=(0, 1))
         table.add_column(no_wrap=True)
-        # Where the terminal is narrow the bar gives way, then a second line is taken: names and figures stay whole.
+        # In a narrow terminal the bar shrinks and the text wraps, so that names and numbers stay whole.
         table.add_column(no_wrap=True, min_width=max(len(step) for step in self.lines))
         table.add_column(width=20 if self._console.width >= _WIDE else 6)
         table.add_column(overflow="fold")
@@ -176,17 +176,17 @@ class LiveDisplay(Display):
 
 
 def make(steps: Sequence[str]) -> Display:
-    """The live view in a terminal that can draw it, plain lines elsewhere."""
+    """The live view if the terminal can draw it, otherwise plain lines."""
     return LiveDisplay(steps) if can_draw() else Display(steps)
 
 
 def can_draw() -> bool:
-    """Whether standard output is a terminal in which lines can be drawn again."""
+    """Whether standard output is a terminal that can redraw lines."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def hush(stream: TextIO) -> None:
-    """Sends what is still written to a stream that failed (closed pipe, lost terminal, full disk) nowhere."""
+    """Discards all further output to a stream that failed (closed pipe, lost terminal, full disk)."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

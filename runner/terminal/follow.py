@@ -1,4 +1,4 @@
-"""Prints a step's log, and what is added to it while the run goes on."""
+"""Prints a step's log, and, on request, the lines added to it while the run is in progress."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ _POLL_S, _BLOCK = 0.3, 1 << 20
 
 
 def print_log(workdir: Path, folder: Path, follow: bool) -> None:
-    """Raises UserError if the step has no log yet, and nothing is running that would write one."""
+    """Prints the log in a step's folder.
+
+    Args:
+      follow: keep printing new lines until the run ends.
+
+    Raises:
+      UserError: if there is no log, and no run in progress that could write one.
+    """
     log = folder / LOG_FILE
     while not log.exists():
         if not (follow and holder(workdir) is not None):
-            raise UserError(f"{log}: there is no log: step {folder.name} has not run; see floodrunner status {workdir}")
+            raise UserError(
+                f"{log}: there is no log, as step {folder.name} has not run; see floodrunner status {workdir}"
+            )
         time.sleep(_POLL_S)
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a block may end inside a letter
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a block may end inside a character
     with open(log, "rb") as file:
         while True:
             alive = follow and holder(workdir) is not None

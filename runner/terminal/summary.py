@@ -1,4 +1,4 @@
-"""What a run made: times, figures and pictures of each step, from the records in its folder."""
+"""The results of a run, from the records in its folder: times, metrics and files worth opening."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from contract.job import EVENTS_FILE, LOG_FILE
 from runner import words
 from runner.engines.base import Orphan
+from runner.terminal.display import Line
 from runner.workdir import records
 from runner.workdir.events import Progress, Tail
 from runner.workdir.lock import holder
 
 
 def results(workdir: Path, steps: list[str]) -> list[str]:
-    """Lines with the figures of the result and what to look at, of the steps that are done."""
+    """Lines with the metrics of finished steps, and with the files worth opening."""
     figures, pictures = [], []
     for step in steps:
         done = records.read_step(workdir / step)
         if done is None:
             continue
         if done.metrics:
-            values = ", ".join(f"{name} {words.number(value)}" for name, value in done.metrics.items())
-            figures.append(f"  {step}: {values}")
+            figures.append(f"  {step}: {', '.join(words.metrics(done.metrics))}")
         for artifact in done.artifacts:
             title = f"  ({artifact.title})" if artifact.title else ""
             pictures.append(f"  {words.here(workdir / step / artifact.path)}{title}")
@@ -31,7 +31,12 @@ def results(workdir: Path, steps: list[str]) -> list[str]:
 
 
 def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> list[str]:
-    """The end of a run."""
+    """The closing lines of a run.
+
+    Args:
+      seconds: duration of the run.
+      ran: the steps that were not skipped.
+    """
     times = []
     for step in steps:
         done = records.read_step(workdir / step)
@@ -45,10 +50,10 @@ def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> l
 
 
 def status(workdir: Path, run: dict[str, Any], left: Sequence[Orphan] = ()) -> list[str]:
-    """Lines for `floodrunner status`: who is at work, how each step stands, what there is to see.
+    """Lines for `floodrunner status`: the process that works here, the state of each step, the results.
 
     Args:
-      left: what a killed runner left at work.
+      left: stages of a killed runner that still run.
     """
     held = holder(workdir)
     steps: dict[str, dict[str, Any]] = run.get("steps", {})
@@ -66,7 +71,7 @@ def _state(run: dict[str, Any], held: dict[str, Any] | None) -> str:
         return f"running since {since} (process {held['pid']} on {held['host']})"
     if held is not None:
         return "running"
-    if run["status"] == "running":  # nobody holds the lock: it was killed
+    if run["status"] == "running":  # yet nobody holds the lock: it was killed
         return f"was cut off, started {records.local_time(run['started'])}; run it again to go on"
     return f"{run['status']} {records.local_time(run['ended'])}"
 
@@ -87,8 +92,6 @@ def _step(folder: Path, facts: dict[str, Any], held: bool) -> str:
 
 
 def _progress(folder: Path) -> list[str]:
-    from runner.terminal.display import Line
-
     line = Line(folder.name, progress=Progress())
     for event in Tail(folder / EVENTS_FILE).new():
         if event["event"] == "start":

@@ -1,4 +1,4 @@
-"""What a stage reports while it runs: `events.jsonl`, read as it grows."""
+"""`events.jsonl`, which a stage writes while it runs: read as it grows, and summed up as progress."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from runner.workdir.files import open_own
 from runner.workdir.records import Artifact
 
 _WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
-_POINTS = 200  # that a window holds: two lines a second, for weeks, would be many
+_POINTS = 200  # at most in a window: at two lines a second, weeks would be too many
 
 Event = dict[str, Any]
 
 
 class Tail:
-    """Reads the lines that were added to a file since the last look; a line half written waits for its end."""
+    """Reads the lines added to a file since the last call. A line that is not complete yet waits for its end."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self._path = path
         self._offset = offset
 
     def new(self) -> list[Event]:
-        """Events added since the last call. What is no event (a line cut off by a crash) is passed over."""
+        """Events added since the last call. Lines that are no events (cut off by a crash) are skipped."""
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._offset)
@@ -40,7 +40,7 @@ class Tail:
 
 
 def begin(path: Path, text: str) -> int:
-    """Appends a `start` event, which parts this try from those before it; returns where this try begins."""
+    """Appends a `start` event, which separates this try from earlier ones; returns the offset after it."""
     with open_own(path, "ab") as file:
         if file.tell() and not _ends_line(path):
             file.write(b"\n")
@@ -48,8 +48,9 @@ def begin(path: Path, text: str) -> int:
         return file.tell()
 
 
-class Begun(NamedTuple):
-    """Where in `events.jsonl` a try begins, and when it began, as `time.time()`."""
+@dataclass(frozen=True)
+class Begun:
+    """The beginning of a try: its offset in `events.jsonl`, and its time, as `time.time` gives it."""
 
     offset: int
     time: float
@@ -69,7 +70,15 @@ def last_begun(path: Path) -> Begun | None:
 
 @dataclass
 class Progress:
-    """How far a step is, from its events."""
+    """The progress of a step, summed up from its events.
+
+    Attributes:
+      done: amount done, of `total`, in `unit`.
+      latest: metric -> newest value, of training or of the result, the newest last.
+      results: metric -> value, of the result only.
+      spent: files of the state that are no longer needed.
+      end: the closing event; None until it arrives.
+    """
 
     done: float = 0
     total: float = 0
@@ -83,15 +92,15 @@ class Progress:
     _history: deque[tuple[float, float]] = field(default_factory=deque)
 
     def take(self, event: Event) -> None:
-        """Takes one event in. Metrics without a step are of the result; `latest` has both kinds, the newest last."""
+        """Takes in one event. A metric without a step belongs to the result."""
         kind = event["event"]
         if kind == "progress" and _numbers(event, "done", "total", "time"):
             if event.get("unit") != self.unit or event["done"] < self.done:
-                self._history.clear()  # another phase: its rate has nothing to do with the last one's
+                self._history.clear()  # another phase, with a rate of its own
             if not self._history:
                 self._begun = event["time"]
             self.done, self.total, self.unit = event["done"], event["total"], str(event.get("unit", ""))
-            # Some work comes in bursts, longer ones the longer it takes: half a minute does not tell of hours.
+            # Some work comes in bursts, which are longer in long runs: for hours, half a minute is not typical.
             window = min(max(_WINDOW_S, _WINDOW_SHARE * (event["time"] - self._begun)), _WINDOW_MOST_S)
             if len(self._history) > 1 and event["time"] - self._history[-2][0] < window / _POINTS:
                 self._history.pop()
@@ -114,7 +123,7 @@ class Progress:
 
     @property
     def rate(self) -> float | None:
-        """Units a second, over the last quarter of this try (half a minute to an hour); None while nothing tells it."""
+        """Units per second, over the last quarter of this try (30 s to an hour); None if it is not known yet."""
         if len(self._history) < 2:
             return None
         (t0, first), (t1, last) = self._history[0], self._history[-1]
@@ -122,6 +131,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
+        """Estimated time left; None if the rate is not known yet."""
         rate = self.rate
         return None if rate is None else max(0.0, (self.total - self.done) / rate)
 

@@ -1,4 +1,4 @@
-"""Files of ours, written whole or not at all, and opened only where they are no links."""
+"""Reads and writes the runner's own files: whole or not at all, and never through a link."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import IO, Any
 
 from runner.errors import UserError
 
-BESIDE = re.compile(r"\..+\.json\.\d+")  # what `write_json` writes first
+_UNFINISHED = re.compile(r"\..+\.json\.\d+")
+"""Name of a file that `write_json` has not renamed yet."""
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes beside its place, flushes to the disk, and renames: a reader never sees half of it."""
+    """Writes to a file beside `path`, flushes it to the disk, and renames it: a reader never sees half of it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(beside, "w", encoding="utf-8") as file:
@@ -34,8 +35,30 @@ def write_json(path: Path, value: Any) -> None:
         raise
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name was left by a `write_json` that was killed."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed `write_json` left. Call it while holding the lock, so that nobody is writing."""
+    for name in filter(is_unfinished, os.listdir(folder)):
+        remove(folder / name)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Reads a JSON object; None if the file is missing or damaged (which `write_json` cannot cause)."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def open_own(path: Path, mode: str) -> IO[bytes]:
-    """Opens a file of ours in a step's folder, where a step could put a link to any file of the user's instead.
+    """Opens a file of the runner's in a step's folder.
+
+    The stage can write there too, and could have put a link to one of the user's files in its place.
 
     Raises:
       UserError: if it is a link.
@@ -45,26 +68,11 @@ def open_own(path: Path, mode: str) -> IO[bytes]:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        raise UserError(f"{path}: is a link, not a file of ours; remove it and run again") from None
-
-
-def sweep(folder: Path) -> None:
-    """Removes what a killed `write_json` left. Call it with the lock held: nobody else may be writing here."""
-    for name in filter(BESIDE.fullmatch, os.listdir(folder)):
-        remove(folder / name)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A record; None if it is not there, or damaged (which `write_json` cannot cause)."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+        raise UserError(f"{path}: is a link, not a file of floodrunner; remove it and run again") from None
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a folder, if it is there."""
+    """Removes a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

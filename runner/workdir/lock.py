@@ -17,15 +17,15 @@ from runner.workdir.files import read_json, sweep
 from runner.workdir.names import LOCK_FILE
 from runner.workdir.records import local_time, now
 
-_LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.05
+_TRIES, _PAUSE_S = 10, 0.05
 
 
 @contextlib.contextmanager
 def lock(workdir: Path, command: str) -> Iterator[None]:
-    """Holds the run folder for this process. The kernel lets go of it when the process dies, however it dies.
+    """Holds the run folder for this process. If the process dies, however it dies, the kernel releases the lock.
 
     Raises:
-      UserError: if another process holds it; says which.
+      UserError: if another process holds it; names that process.
     """
     path = workdir / LOCK_FILE
     descriptor = _acquire(path)
@@ -41,11 +41,24 @@ def lock(workdir: Path, command: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holder(workdir: Path) -> dict[str, Any] | None:
+    """The process that holds a run folder: pid, host, command, since; {} if it is not known which; None if nobody."""
+    path = workdir / LOCK_FILE
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return None if _flock(descriptor, path, fcntl.LOCK_SH) else (read_json(path) or {})
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(path: Path) -> int:
     """The locked descriptor of the lock file. Raises UserError as `lock`."""
-    for attempt in range(_LOCK_TRIES):
-        if attempt:  # the other may be only `status` having a look, and the name in the file that of one long dead
-            time.sleep(_LOCK_PAUSE_S)
+    for attempt in range(_TRIES):
+        if attempt:  # `status` holds the lock for an instant; the name in the file may then be that of a dead process
+            time.sleep(_PAUSE_S)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             if _flock(descriptor, path, fcntl.LOCK_EX) and _is_at(descriptor, path):
@@ -63,28 +76,8 @@ def _acquire(path: Path) -> int:
     )
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one of that name: `clean` may have removed it while we waited for it."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-def holder(workdir: Path) -> dict[str, Any] | None:
-    """Who runs in a run folder now: pid, host, command, since; None if nobody does."""
-    path = workdir / LOCK_FILE
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return None if _flock(descriptor, path, fcntl.LOCK_SH) else (read_json(path) or {})
-    finally:
-        os.close(descriptor)
-
-
 def _flock(descriptor: int, path: Path, how: int) -> bool:
+    """Tries to lock; False if another process holds the lock."""
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -94,3 +87,11 @@ def _flock(descriptor: int, path: Path, how: int) -> bool:
             raise UserError(f"{path.parent}: its file system has no locks; choose another with --workdir") from None
         raise
     return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has this name: `clean` may have removed it between opening and locking."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False

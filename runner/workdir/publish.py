@@ -1,4 +1,4 @@
-"""Moves what a step made to its place, and opens the run folder."""
+"""Opens the run folder, and moves the result of a step to its place in it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,45 @@ from pathlib import Path
 
 from contract.job import JOB_FILE, PARTIAL, STATE
 from runner.errors import UserError
-from runner.workdir.files import BESIDE, read_json, remove, write_json
+from runner.workdir.files import is_unfinished, read_json, remove, write_json
 from runner.workdir.names import HASHES_FILE, LOCK_FILE, NAMES_FILE, NEXT_FILE, RUN_FILE, STEP_FILE
 from runner.workdir.records import StepRecord
 
 
+def open_run_folder(workdir: Path, pipeline: str) -> None:
+    """Makes the run folder, or checks that it belongs to this pipeline.
+
+    If `run.json` is lost or damaged, a folder that holds only steps is accepted: the record of each step tells whether
+    it has to run again.
+
+    Raises:
+      UserError: if the folder holds something else.
+      OSError: if it cannot be made.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # below /proc, for example, whose folders exist and yet cannot hold new ones
+        raise UserError(f"{workdir}: cannot be made there; choose another folder with --workdir") from None
+    run = read_json(workdir / RUN_FILE)
+    if run is None:
+        ours = {LOCK_FILE, HASHES_FILE, RUN_FILE}
+        others = [
+            name
+            for name in os.listdir(workdir)
+            if name not in ours and not is_unfinished(name) and not (workdir / name / JOB_FILE).exists()
+        ]
+        if others:
+            raise UserError(
+                f"{workdir}: is no run folder, and holds {others[0]}; choose an empty or new folder with --workdir"
+            )
+    elif (name := run.get("pipeline", {}).get("name")) != pipeline:
+        raise UserError(
+            f"{workdir}: holds a run of the pipeline {name!r}, not of {pipeline!r}; choose another with --workdir"
+        )
+
+
 def set_state_aside(folder: Path) -> Path | None:
-    """Moves a step's `state/` to the next free `state.1`, `state.2`, ...; returns where, None if there was none."""
+    """Moves a step's `state/` to the next free `state.1`, `state.2`, ...; returns that, None without a state."""
     state = folder / STATE
     if not state.exists():
         return None
@@ -25,30 +57,10 @@ def set_state_aside(folder: Path) -> Path | None:
     return aside
 
 
-def withdraw(folder: Path, more: Sequence[str] = ()) -> set[str]:
-    """Removes a step's record: from now on it counts as not run. Its files stay, and so do their names.
-
-    The names outlive the record in a file of their own: a try that is cut off may not make the same files again, and
-    what nobody knows the name of would lie among the next result for ever.
-
-    Args:
-      more: names that are about to be published.
-
-    Returns:
-      All names that a result of this step has, or may have, in its folder; `more` included.
-    """
-    names = set(more)
-    for file in (STEP_FILE, NAMES_FILE):
-        names.update((read_json(folder / file) or {}).get("names", []))
-    write_json(folder / NAMES_FILE, {"names": sorted(names)})
-    remove(folder / STEP_FILE)
-    return names
-
-
 def publish(folder: Path, done: StepRecord) -> None:
-    """Moves what a step made from `partial/` to its place, and removes what only a former try of it had made.
+    """Moves the result of a step from `partial/` to its place, and removes the files of an earlier result.
 
-    All that needs room on the disk is written before anything of the former result is touched. In between, the step
+    Everything that needs space on the disk is written before the earlier result is touched. In between, the step
     counts as not run.
     """
     write_json(folder / NEXT_FILE, done.model_dump(mode="json"))
@@ -61,33 +73,21 @@ def publish(folder: Path, done: StepRecord) -> None:
     remove(folder / NAMES_FILE)
 
 
-def open_run_folder(workdir: Path, pipeline: str) -> None:
-    """Makes the run folder, or checks that it is one of this pipeline.
+def withdraw(folder: Path, more: Sequence[str] = ()) -> set[str]:
+    """Removes a step's record, so that the step counts as not run. Its files stay.
 
-    A folder whose `run.json` is lost or damaged, but which holds nothing but steps, is taken as it is: what each step's
-    record says decides what runs again.
+    The names of the files are kept in a file of their own: the next result may not contain all of them, and then the
+    others have to be removed when it is published.
 
-    Raises:
-      UserError: if the folder holds something else.
-      OSError: if it cannot be made.
+    Args:
+      more: names that are about to be published.
+
+    Returns:
+      The names of all files in the folder that belong to a result of this step, `more` included.
     """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-    except FileNotFoundError:  # below /proc, say, where the parent is there and yet is not
-        raise UserError(f"{workdir}: cannot be made there; choose another folder with --workdir") from None
-    run = read_json(workdir / RUN_FILE)
-    if run is None:
-        ours = {LOCK_FILE, HASHES_FILE, RUN_FILE}
-        others = [
-            name
-            for name in os.listdir(workdir)
-            if name not in ours and not BESIDE.fullmatch(name) and not (workdir / name / JOB_FILE).exists()
-        ]
-        if others:
-            raise UserError(
-                f"{workdir}: is no run folder, and holds {others[0]}; choose an empty or new folder with --workdir"
-            )
-    elif (name := run.get("pipeline", {}).get("name")) != pipeline:
-        raise UserError(
-            f"{workdir}: holds a run of the pipeline {name!r}, not of {pipeline!r}; choose another with --workdir"
-        )
+    names = set(more)
+    for file in (STEP_FILE, NAMES_FILE):
+        names.update((read_json(folder / file) or {}).get("names", []))
+    write_json(folder / NAMES_FILE, {"names": sorted(names)})
+    remove(folder / STEP_FILE)
+    return names

@@ -1,4 +1,4 @@
-"""The files of a run folder: `run.json`, each step's `step.json`, and the lock. Written whole or not at all."""
+"""`step.json`, the record of a finished step, and the times in records."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.job import STATE
 from runner.fingerprint.content import File
+from runner.pipeline.spec import StepOptions
 from runner.workdir.files import read_json
 from runner.workdir.names import RUN_FILE, STEP_FILE
 
 
 def now() -> str:
-    """The time, UTC, to the second: `2026-01-31T12:00:00+00:00`."""
+    """The current time in UTC, to the second: `2026-01-31T12:00:00+00:00`."""
     return stamp(time.time())
 
 
 def stamp(seconds: float) -> str:
-    """A `time.time()` as `now` writes it."""
+    """A time in seconds, as `time.time` gives it, in the form of `now`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def local_time(stamp: str) -> str:
-    """A time from a record, for people here: `2026-01-31 13:00:00`."""
+    """A time from a record, in the local time zone: `2026-01-31 13:00:00`."""
     return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 class Artifact(BaseModel):
-    """A file or folder that a person will want to open; `path` is relative to the step's folder."""
+    """A file or folder that is worth opening; `path` is relative to the step's folder."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -42,41 +43,41 @@ class Artifact(BaseModel):
     title: str
 
 
-class Parts(BaseModel):
-    """All that decides the result of a step.
+class Parts(StepOptions):
+    """Everything that decides the result of a step; its options are among it.
 
     Attributes:
       code: path of a source file -> hash.
-      engine: versions of what runs it, or the id of an image.
+      params: all parameters, defaults filled in.
+      engine: versions of Python and the libraries, or what identifies the image.
       inputs: port -> hash of its content.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore")  # an option that only another version knows
 
     stage: str
     code: dict[str, str]
     params: dict[str, Any]
     engine: dict[str, str]
-    gpu: bool
     inputs: dict[str, str]
 
     def program(self) -> str:
-        """The hash of the code and of what runs it: a state that another program made is not blindly gone on from."""
+        """The hash of code and engine. A stage compares this before continuing a saved state."""
         return hashlib.sha256(json.dumps([self.code, self.engine], sort_keys=True).encode()).hexdigest()
 
     def fingerprint(self) -> str:
-        """The hash of all of it."""
+        """The hash of everything. Two jobs with the same fingerprint compute the same result."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
 class StepRecord(BaseModel):
-    """`step.json`: a step that was done, and what it made.
+    """`step.json`: a finished step and its result.
 
     Attributes:
-      names: what was published: names in the step's folder.
-      files: published file, relative to the step's folder -> size, time of change, hash.
+      names: the published files and folders in the step's folder.
+      files: path of a published file, from the step's folder -> size, time of change, hash.
       ports: output port -> hash of its content.
-      metrics: figures of the result, by name; None where it was no number.
+      metrics: name -> value; None if it was not a number.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -97,7 +98,7 @@ class StepRecord(BaseModel):
 
 
 def read_step(folder: Path) -> StepRecord | None:
-    """The record of a step that was done; None if there is none, or it is another version's."""
+    """The record of a step; None if there is none, or if this version cannot read it."""
     try:
         return StepRecord.model_validate_json((folder / STEP_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValidationError):
@@ -105,10 +106,10 @@ def read_step(folder: Path) -> StepRecord | None:
 
 
 def former_engine(workdir: Path, steps: Sequence[str]) -> str:
-    """The engine that a run folder's steps have run in; where they differ, that of those which took longest.
+    """The engine that the steps in a run folder have run in.
 
-    Where none is done, but one has a state to go on from, that of the run that made it; "" where there is nothing
-    that another engine would do again.
+    If they differ, the engine whose steps took longest. If no step is done, but one has a saved state, the engine of
+    the run that made it. "" if there is nothing that another engine would have to compute again.
     """
     seconds: dict[str, float] = {}
     for step in steps:

@@ -61,7 +61,6 @@ class Attempt:
     id: int
     voxels: int
     fovs: int
-    result: str
     overlapped: tuple[tuple[int, int], ...] = ()
     """(id, voxels) of earlier objects that the mask reached into, and left alone."""
 
@@ -225,7 +224,7 @@ class Canvas:
         seed, box = work.seed, self._touched
         if self.mask[seed] < self._move:
             self.segmentation[seed] = EXCLUDED
-            return Attempt(seed, 0, 0, work.fovs, "weak seed")
+            return Attempt(seed, 0, 0, work.fovs)
 
         with np.errstate(invalid="ignore"):  # NaN, where no field of view was, is in no object
             mask = self.mask[box] >= self._segment
@@ -236,12 +235,12 @@ class Canvas:
         voxels = int(mask[self._counts(box)].sum())
         if voxels < self._options.min_segment_size:
             self.segmentation[seed] = EXCLUDED
-            return Attempt(seed, 0, voxels, work.fovs, "too small", overlapped)
+            return Attempt(seed, 0, voxels, work.fovs, overlapped)
 
         self.max_id += 1
         claimed[mask] = self.max_id
         self.probability[box][mask] = quantise_probability(expit(self.mask[box][mask]))
-        return Attempt(seed, self.max_id, voxels, work.fovs, "created", overlapped)
+        return Attempt(seed, self.max_id, voxels, work.fovs, overlapped)
 
     def _counts(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
         """The part of `box` that lies in the box that counts, relative to `box`."""

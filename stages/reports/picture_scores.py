@@ -1,29 +1,38 @@
-"""Scores of a set of segmented pictures against a set of pictures with truth, picture by picture and overall."""
+"""The scores of a set of segmented pictures, for each picture and overall, against a set with ground truth."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from contract.ports import split_dataset
 from contract.stage import Context, InputError
 from segmentation.scores import detection, isbi2012, overlap
 from stages.storage.image_sets import Picture, read_set
 from stages.storage.names import some
 
 _MEMBRANES = 0.6
-"""Share of all pixels that cells cover, at least, in truth that is a map of membranes. In the ISBI 2012 sections it is
-0.73 to 0.81; in pictures of nuclei from the Data Science Bowl 2018 it is 0.13, and 0.38 in the fullest."""
+"""The truth counts as a map of membranes where cells cover at least this share of all pixels. In the ISBI 2012 sections
+they cover 0.73 to 0.81; in the nuclei of the Data Science Bowl 2018, 0.13 on average and 0.38 at most."""
 
 
-class Scores(NamedTuple):
-    """Of one picture. `precision` is for each of `detection.IOU_THRESHOLDS`; `v` for each of `isbi2012.THRESHOLDS`,
-    or None where there are no cells or the set has no V scores at all."""
+@dataclass(frozen=True)
+class _Scores:
+    """Scores of one picture.
+
+    Attributes:
+      precision: average precision at each of `detection.IOU_THRESHOLDS`.
+      cells: number of cells in the segmentation; truth_cells: in the truth.
+      v: V_rand and V_info at each of `isbi2012.THRESHOLDS`; None without cells in the truth, or where the whole set
+        has none.
+    """
 
     name: str
     dice: float
@@ -38,24 +47,27 @@ class Scores(NamedTuple):
         return detection.count_error(self.cells, self.truth_cells)
 
 
-class Best(NamedTuple):
-    """The best mean over the pictures, and at which place in `isbi2012.THRESHOLDS` it is."""
+@dataclass(frozen=True)
+class _Best:
+    """The best mean over the pictures, and its index in `isbi2012.THRESHOLDS`."""
 
     value: float
     at: int
 
 
 def score_sets(context: Context) -> None:
-    """Writes `metrics.json`, and `pictures.csv` beside it. Figures of the set are means over its pictures.
+    """Writes `metrics.json`, and `pictures.csv` beside it. Scores of the set are means over its pictures.
 
-    The count error is relative, so its mean is over the pictures with cells in the truth; cells found in the others are
-    counted apart. Pooled, it is the sum of |found - truth| over all pictures, divided by that of truth. V_rand and
-    V_info are for maps of membranes, as they thin to lines what lies between cells, and leave out what is found there:
-    of nuclei they say little. They are null unless cells cover 0.6 and more of the truth, over all its pictures, and a
-    probability was predicted.
+    The count error is relative, so its mean is over the pictures with cells in the truth; cells found in the other
+    pictures are reported separately. The pooled count error is the sum of |found - truth| over all pictures, divided
+    by the number of cells in the truth.
+
+    V_rand and V_info are made for maps of membranes: they thin the borders between cells to lines and ignore what is
+    found there, so they say little about nuclei. They are null unless cells cover at least 0.6 of the truth (over all
+    pictures) and the segmentation has a probability.
 
     Raises:
-      InputError: if the sets do not belong together, or one of them has no labels.
+      InputError: if a file is no set of pictures, the sets do not belong together, or one of them has no labels.
     """
     pairs = _pairs(context)
     covered = _covered([truth.labels for _, truth in pairs if truth.labels is not None])
@@ -71,7 +83,7 @@ def score_sets(context: Context) -> None:
     context.artifact(table, "the scores of each picture")
     print(_summary(report, covered))
     if not report["cells"]:
-        context.message("the segmentation has no cell: its score says nothing")
+        context.message("the segmentation has no cell, so its scores mean nothing")
     for name in ("dice", "iou"):
         context.metric(name, report[name])
     context.metric("average_precision_0.50", report["average_precision"]["0.50"])
@@ -84,14 +96,15 @@ def score_sets(context: Context) -> None:
 
 
 def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
-    """Each segmented picture with the truth of its name."""
+    """Pairs each segmented picture with the truth of the same name."""
     path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
-    segmented, truths = read_set(path), {picture.name: picture for picture in read_set(truth_path)}
+    segmented, of_truth = (read_set(split_dataset(each)[0]) for each in (path, truth_path))
+    truths = {picture.name: picture for picture in of_truth}
     strangers = [picture.name for picture in segmented if picture.name not in truths]
     if strangers:
         raise InputError(
             f"{path}: {len(strangers)} of {len(segmented)} pictures are not in {truth_path}: {some(strangers)}; "
-            "score pictures that have a truth"
+            "score pictures that have ground truth"
         )
     pairs = [(picture, truths.pop(picture.name)) for picture in segmented]
     for picture, truth in pairs:
@@ -101,12 +114,12 @@ def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
         if picture.image.shape[:2] != truth.image.shape[:2]:
             raise InputError(
                 f"{path}: {picture.name} is {_size(picture)} pixels, in {truth_path} it is {_size(truth)}; "
-                "score the pictures that were segmented"
+                "connect the set whose pictures were segmented"
             )
     if truths:
         context.message(
-            f"{len(truths)} of {len(truths) + len(pairs)} pictures with truth are not in the segmentation, and do not "
-            f"count: {some(truths)}"
+            f"{len(truths)} of {len(truths) + len(pairs)} pictures with ground truth are not in the segmentation "
+            f"and do not count: {some(truths)}"
         )
     return pairs
 
@@ -117,15 +130,15 @@ def _size(picture: Picture) -> str:
 
 
 def _covered(labels: Sequence[np.ndarray]) -> float:
-    """The share of all pixels that is cell."""
+    """The share of all pixels that belong to a cell."""
     return sum(int(np.count_nonzero(each)) for each in labels) / sum(each.size for each in labels)
 
 
-def _score(segmented: Picture, truth: Picture, with_v: bool) -> Scores:
+def _score(segmented: Picture, truth: Picture, with_v: bool) -> _Scores:
     found, cells = segmented.labels, truth.labels
     assert found is not None
     assert cells is not None
-    return Scores(
+    return _Scores(
         segmented.name,
         overlap.dice(found > 0, cells > 0),
         overlap.iou(found > 0, cells > 0),
@@ -138,17 +151,17 @@ def _score(segmented: Picture, truth: Picture, with_v: bool) -> Scores:
     )
 
 
-def _best(scores: Sequence[Scores]) -> dict[str, Best]:
+def _best(scores: Sequence[_Scores]) -> dict[str, _Best]:
     """V_rand and V_info at the threshold that is best for the set as a whole, as in the challenge."""
     each = np.array([one.v for one in scores if one.v is not None])  # (pictures, thresholds, 2)
     if not len(each):
         return {}
     means = each.mean(axis=0)
     at = means.argmax(axis=0)
-    return {name: Best(float(means[at[k], k]), int(at[k])) for k, name in enumerate(isbi2012.VScores._fields)}
+    return {name: _Best(float(means[at[k], k]), int(at[k])) for k, name in enumerate(isbi2012.VScores._fields)}
 
 
-def _report(scores: Sequence[Scores], best: dict[str, Best]) -> dict[str, Any]:
+def _report(scores: Sequence[_Scores], best: dict[str, _Best]) -> dict[str, Any]:
     precision = np.mean([one.precision for one in scores], axis=0)
     errors = [one.count_error for one in scores if one.count_error is not None]
     empty = [one.cells for one in scores if not one.truth_cells]
@@ -168,8 +181,8 @@ def _report(scores: Sequence[Scores], best: dict[str, Best]) -> dict[str, Any]:
         "truth_cells": cells,
         **dict.fromkeys(isbi2012.VScores._fields),
     }
-    for name, (value, at) in best.items():
-        report |= {name: value, f"{name}_threshold": isbi2012.THRESHOLDS[at]}
+    for name, each in best.items():
+        report |= {name: each.value, f"{name}_threshold": isbi2012.THRESHOLDS[each.at]}
     return report
 
 
@@ -177,9 +190,11 @@ def _names() -> list[str]:
     return [f"{threshold:.2f}" for threshold in detection.IOU_THRESHOLDS]
 
 
-def _write_table(path: Path, scores: Sequence[Scores], best: dict[str, Best]) -> None:
-    """A row for each picture; V scores at the thresholds that are best for the whole set. A figure that a picture has
-    not is left empty."""
+def _write_table(path: Path, scores: Sequence[_Scores], best: dict[str, _Best]) -> None:
+    """Writes a row for each picture, with V scores at the thresholds that are best for the whole set.
+
+    A cell is empty where a picture has no such score.
+    """
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
@@ -189,19 +204,19 @@ def _write_table(path: Path, scores: Sequence[Scores], best: dict[str, Best]) ->
         )
         for one in scores:
             figures = [one.count_error, one.dice, one.iou, *one.precision]
-            v = [None if one.v is None else getattr(one.v[at], name) for name, (_, at) in best.items()]
+            v = [None if one.v is None else getattr(one.v[each.at], name) for name, each in best.items()]
             cells = ["" if figure is None else f"{figure:.4f}" for figure in (*figures, *v)]
             writer.writerow([one.name, one.cells, one.truth_cells, *cells])
 
 
 def _summary(report: dict[str, Any], covered: float) -> str:
     rows: list[tuple[str, float | None, str]] = [
-        ("Dice", report["dice"], "1 is perfect; the mask of all cells"),
-        ("intersection over union", report["iou"], "likewise"),
+        ("Dice", report["dice"], "1 is perfect; for the mask of all cells"),
+        ("intersection over union", report["iou"], "1 is perfect; for the mask of all cells"),
         ("average precision, IoU above 0.5", report["average_precision"]["0.50"], "TP / (TP + FP + FN) of cells"),
-        ("mean for IoU 0.5 to 0.95", report["mean_average_precision"], "stricter: outlines count"),
-        ("count error", report["count_error"], "of the number of cells, relative; 0 is perfect"),
-        ("... pooled", report["count_error_pooled"], "the same, where a picture counts by its cells"),
+        ("mean for IoU 0.5 to 0.95", report["mean_average_precision"], "stricter: outlines must match"),
+        ("count error", report["count_error"], "relative error of the number of cells; 0 is perfect"),
+        ("... pooled", report["count_error_pooled"], "the same over all cells of all pictures together"),
     ]
     for name, title in (("v_rand", "V_rand"), ("v_info", "V_info")):
         if report[name] is not None:
@@ -210,14 +225,16 @@ def _summary(report: dict[str, Any], covered: float) -> str:
     lines = [f"{title:<33}{'-' if value is None else f'{value:.4f}':>10}   {note}" for title, value, note in rows]
     if covered < _MEMBRANES:
         lines.append(
-            f"no V_rand and V_info: they are for maps of membranes, where cells cover {_MEMBRANES:.0%} and more; here "
-            f"{covered:.0%}"
+            f"no V_rand and V_info: they are for maps of membranes, where cells cover at least {_MEMBRANES:.0%}; here "
+            f"they cover {covered:.0%}"
         )
     elif report["v_rand"] is None:
         lines.append("no V_rand and V_info: no probability was predicted")
     if without := report["pictures_without_truth_cells"]:
         found = report["cells_in_pictures_without"]
-        lines.append(f"{without} picture{'s' if without > 1 else ''} without cells in the truth; {found} found there")
+        lines.append(
+            f"{without} picture{'s' if without > 1 else ''} without cells in the truth; {found} cells found there"
+        )
     pictures = f"{report['pictures']} picture{'s' if report['pictures'] > 1 else ''}"
     lines.append(f"{pictures}; {report['cells']} cells, {report['truth_cells']} in the truth")
     return "\n".join(lines)

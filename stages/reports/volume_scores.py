@@ -1,26 +1,40 @@
-"""Scores a segmented volume against its ground truth, as a table and as `metrics.json`."""
+"""The scores of a segmented volume: compares it with ground truth, writes `metrics.json`, prints a table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contract.ports import split_dataset
 from contract.stage import Context, InputError
 
 if TYPE_CHECKING:
     from segmentation.scores.rand_and_vi import Score
 
 
-TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented left out"}
+_TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented ignored"}
 
 
 def score_volumes(context: Context) -> None:
+    """Writes `metrics.json`, and prints the scores as a table.
+
+    The truth is cut to the box of the segmentation. Voxels where the truth is 0 do not count. Voxels where the
+    segmentation is 0 count as one more segment, "background", in the first score; the second ignores them.
+
+    Raises:
+      InputError: if a file is no volume of labels, the box is not inside the truth, or nothing in it is labelled.
+    """
     import json
 
     from segmentation.scores import rand_and_vi
+    from stages.storage.image_sets import is_set
     from stages.storage.labels import check_labels, read_box, slabs
     from stages.storage.volumes import open_volume
 
     segmentation_path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
+    for path in (segmentation_path, truth_path):
+        file, dataset = split_dataset(path)
+        if dataset is None and is_set(file):
+            raise InputError(f"{path}: is a set of pictures, not a volume; connect a volume, or use evaluate-pictures")
     with open_volume(segmentation_path) as (segmentation, place), open_volume(truth_path) as (truth, truth_place):
         check_labels(segmentation_path, segmentation)
         check_labels(truth_path, truth)
@@ -43,7 +57,7 @@ def score_volumes(context: Context) -> None:
     if not labelled.any():
         raise InputError(
             f"{truth_path}: no voxel is labelled in the box of the segmentation, {_box(shape, place.offset)}; "
-            "segment a box that has ground truth, or leave this step out"
+            "segment a box that has ground truth, or remove this step"
         )
     scores = {
         "unsegmented_as_background": rand_and_vi.score(table, ignore_unsegmented=False),
@@ -59,22 +73,22 @@ def score_volumes(context: Context) -> None:
     context.outputs["metrics"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(_table(scores, counts))
     if not counts["objects"]:
-        context.message("the segmentation has no object: its score says nothing")
+        context.message("the segmentation has no object, so its scores mean nothing")
     context.metric("adapted_rand_error", scores["unsegmented_as_background"].adapted_rand_error)
-    context.metric("adapted_rand_error (unsegmented left out)", scores["unsegmented_ignored"].adapted_rand_error)
+    context.metric("adapted_rand_error_unsegmented_ignored", scores["unsegmented_ignored"].adapted_rand_error)
     context.metric("objects", counts["objects"])
     context.metric("truth_objects", counts["truth_objects"])
 
 
 def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:
     rows = [
-        ("adapted Rand error", "adapted_rand_error", "0 is perfect, 1 the worst"),
+        ("adapted Rand error", "adapted_rand_error", "0 is perfect, 1 is worst"),
         ("precision", "precision", "low: neurons are merged"),
         ("recall", "recall", "low: neurons are split"),
         ("variation of information, split", "vi_split", "bits, 0 is perfect"),
         ("variation of information, merge", "vi_merge", "bits, 0 is perfect"),
     ]
-    lines = [" " * 33 + "".join(f"{TITLES[name]:>26}" for name in scores)]
+    lines = [" " * 33 + "".join(f"{_TITLES[name]:>26}" for name in scores)]
     for title, field, note in rows:
         values = (getattr(score, field) for score in scores.values())
         lines.append(f"{title:<33}" + "".join(f"{'-' if v is None else f'{v:.4f}':>26}" for v in values) + f"   {note}")

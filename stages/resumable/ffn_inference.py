@@ -73,8 +73,8 @@ class Inference:
             return
         self._reported = now
         self._context.metric("objects", self._canvas.max_id, step=tried)
-        self._context.metric("share claimed", round(self._claimed / self._voxels, 4), step=tried)
-        self._context.metric("fields of view per s", round(self._fovs / max(now - self._begun, 1e-3), 1), step=tried)
+        self._context.metric("share_claimed", round(self._claimed / self._voxels, 4), step=tried)
+        self._context.metric("fields_of_view_per_s", round(self._fovs / max(now - self._begun, 1e-3), 1), step=tried)
         # Seeds that an object has reached cost nothing more: counted with those tried, they tell the time that is left.
         # An object may come to nothing in the end, but progress is not taken back.
         self._settled = max(self._settled, tried + self._canvas.settled(self._seeds[tried:]))

@@ -57,8 +57,8 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         return arrays, json.loads(arrays.pop(_VALUES).tobytes())
     except (OSError, KeyError, ValueError):
         raise InputError(
-            f"{path}: the saved state is truncated or damaged; put back a copy of it, or start afresh with "
-            "--force STEP, which sets it aside"
+            f"{path}: the saved state is truncated or damaged; put back a copy of it, or start this step afresh with "
+            "--force, which sets the state aside"
         ) from None
 
 

@@ -61,19 +61,19 @@ class Saved:
         if step > max_steps:
             raise InputError(
                 f"max_steps is {max_steps}, but {step} steps are trained already; set it to {step} or "
-                "more, or start afresh with --force STEP"
+                f"more, or start afresh with --force {self._context.step}"
             )
         if step == max_steps and changed:
             raise InputError(
                 f"all {step} steps are trained already, and {changed} would change nothing; raise max_steps to go on "
-                "with it, or start afresh with --force STEP"
+                f"with it, or start afresh with --force {self._context.step}"
             )
         if changed:
             self._context.message(f"going on with {changed}")
         if program != self._context.program:
             self._context.message(
                 f"the code or a library has changed since step {step}; its weights are kept "
-                "(--force STEP starts afresh)"
+                f"(--force {self._context.step} starts afresh)"
             )
 
 

@@ -1,7 +1,9 @@
-"""Tiny stages in a folder of their own, and the command line run on them for real, as its own process."""
+"""Tiny stages in a folder of their own, run by the command line as a process, or by the runner in this process."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -12,8 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
+
+from runner import cli
+from runner.execution import run as running
+from runner.execution.setting import Setting
+from runner.pipeline import plan, registry, spec
+from runner.pipeline.options import Options
+from tests.runner import in_process
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -35,8 +46,8 @@ STAGES = {
 
         from contract.stage import Context, InputError, StageParams
 
-        INPUTS = {"source": "stack|json", "extra": "json?"}
-        OUTPUTS = {"text": "json"}
+        INPUTS = {"source": "stack|statistics", "extra": "statistics?"}
+        OUTPUTS = {"text": "statistics"}
 
         class Params(StageParams):
             suffix: str = ""
@@ -69,8 +80,8 @@ STAGES = {
 
         from contract.stage import Context, StageParams
 
-        INPUTS = {"source": "json?"}
-        OUTPUTS = {"count": "json"}
+        INPUTS = {"source": "statistics?"}
+        OUTPUTS = {"count": "metrics"}
 
         class Params(StageParams):
             steps: int = 10
@@ -111,7 +122,7 @@ STAGES = {
         from contract.stage import Context, InputError, StageError, StageParams
 
         INPUTS = {}
-        OUTPUTS = {"nothing": "json"}
+        OUTPUTS = {"nothing": "metrics"}
 
         class Params(StageParams):
             how: Literal["exit", "kill", "bug", "input", "fail", "no-output", "term", "clash", "not"] = "not"
@@ -128,7 +139,7 @@ STAGES = {
             if params.how == "bug":
                 raise KeyError("lost")
             if params.how == "input":
-                raise InputError("section 3: is a text; remove it, or --force STEP")
+                raise InputError(f"section 3: is a text; remove it, or --force {context.step}")
             if params.how == "fail":
                 raise StageError("the network diverged; lower the learning rate")
             if params.how != "no-output":
@@ -141,7 +152,7 @@ STAGES = {
         from contract.stage import Context, StageParams
 
         INPUTS = {}
-        OUTPUTS = {"much": "json"}
+        OUTPUTS = {"much": "metrics"}
 
         class Params(StageParams):
             megabytes: int = 1
@@ -194,7 +205,10 @@ class House:
         return name
 
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
+        path = os.pathsep.join(
+            (str(self.code), str(REPOSITORY))
+        )  # `contract` and `stages` from there, `runner` from here
+        environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
         environment.pop("KERAS_BACKEND", None)
         return [sys.executable, "-P", "-m", "runner.cli", *arguments], {**environment, **self.environment}
 
@@ -205,7 +219,31 @@ class House:
         self.started.append(process)
         return process
 
+    def setting(self, *sets: str, workdir: str = "runs/demo", **options: Any) -> Setting:
+        """What `run p.yaml --set ... --workdir ...` has to do, planned for the engine that runs in this process."""
+        known = registry.scan(self.code / "stages")
+        pipeline = spec.load(Path("p.yaml"))
+        planned = plan.make(pipeline, known, Path(workdir), Options(sets=sets, **options))
+        return Setting(pipeline, planned, "local", in_process, "", known.root, ["floodrunner", "run", "p.yaml"])
+
+    def run(self, *sets: str, workdir: str = "runs/demo", **options: Any) -> Ended:
+        """`run p.yaml` in this process, and its end as the command line reports it; without the closing summary."""
+        out, err = io.StringIO(), io.StringIO()
+
+        def command() -> None:
+            running.run(self.setting(*sets, workdir=workdir, **options))
+
+        with (
+            contextlib.chdir(self.work),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch.dict(os.environ, DOCKER_HOST=NO_ENGINE),
+        ):
+            code = cli.reported(command)
+        return Ended(code, out.getvalue(), err.getvalue())
+
     def __call__(self, *arguments: str, seconds: float = 60) -> Ended:
+        """The command line, as a process."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=seconds)
         return Ended(process.returncode, out, err)

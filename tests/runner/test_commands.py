@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
 from runner import cli, doctor, machine
 from runner.terminal import follow
 from runner.workdir import records
@@ -57,11 +56,11 @@ def test_what_runs_too_is_said_before(done: House) -> None:
     assert done("plan", "p.yaml", "--force", "three").out.splitlines()[-1] == line
     assert "runs too" not in done("plan", "p.yaml").out
     assert "runs too" not in done("plan", "p.yaml", "--from", "two").out
-    ended = done("run", "p.yaml", "--from", "three")
+    ended = done.run(start="three")
     assert ended.code == 0
     lines = ended.out.splitlines()
     assert lines[1:3] == [line, "one: skipped (nothing changed)"]
-    assert "runs too" not in done("run", "p.yaml", "--from", "three").out
+    assert "runs too" not in done.run(start="three").out
 
 
 def test_status_and_how_a_run_is_named(done: House) -> None:
@@ -87,7 +86,7 @@ def test_status_and_how_a_run_is_named(done: House) -> None:
         (["status", "texts"], "texts: is no run folder; name a run folder, such as runs/<pipeline name>; choose 'demo'"),
         (["logs", "tow"], "runs/demo: there is no step 'tow'; did you mean 'two'?"),
         (["clean", "texts", "--yes"], "texts: is no run folder; name a run folder"),
-        (["clean", "runs/demo"], "runs/demo: nobody to ask; add --yes to remove "),
+        (["clean", "runs/demo"], "runs/demo: cannot ask without a terminal; add --yes to remove "),
         (["stages", "copy-txt"], "unknown stage 'copy-txt'; did you mean 'copy-text'?"),
     ],
 )  # fmt: skip
@@ -101,7 +100,7 @@ def test_refused(done: House, arguments: list[str], error: str) -> None:
 
 def test_no_run_yet(house: House) -> None:
     ended = house("status")
-    assert (ended.code, ended.error) == (2, "runs/: holds no run; name a run folder or a pipeline file")
+    assert (ended.code, ended.error) == (2, "runs/: there is no run here; name a run folder or a pipeline file")
 
 
 def test_logs(done: House) -> None:
@@ -119,7 +118,7 @@ def test_clean_keeps_training_state_unless_told(done: House) -> None:
     ended = done("clean", "runs/demo", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == (
-        "runs/demo: removed what its steps had made; training state is kept in runs/demo, --state removes it\n"
+        "runs/demo: removed the results of its steps; saved state is kept in runs/demo, --state removes it\n"
     )
     left = {p.relative_to(done.work / "runs/demo").as_posix() for p in (done.work / "runs/demo").rglob("*")}
     assert left - {".lock", ".hashes.json"} == {
@@ -127,7 +126,7 @@ def test_clean_keeps_training_state_unless_told(done: House) -> None:
     }  # fmt: skip
     done.pipeline("name: demo\nsteps: {three: {stage: slow}}\n", "q.yaml")
     assert done("plan", "q.yaml").out.splitlines()[1:] == ["  three  run      no result, continues from its state"]
-    assert done("run", "p.yaml").code == 0
+    assert done.run().code == 0
     assert "from 10\n" in (done.work / "runs/demo/three/log.txt").read_text()
     (done.work / "runs/demo/notes.txt").unlink()
     (done.work / "runs/demo/my-folder").rmdir()
@@ -162,8 +161,7 @@ def test_only_a_run_has_something_to_go_on_with(
         raise error
 
     monkeypatch.setattr(doctor, "examine", interrupted)
-    monkeypatch.setattr("sys.argv", ["floodrunner", "doctor"])
-    assert cli._main() == 130
+    assert cli.reported(lambda: cli.cli.main(["doctor"], standalone_mode=False)) == 130
     assert capsys.readouterr().err.strip() == "floodrunner: interrupted"
 
 
@@ -198,10 +196,10 @@ def test_stages(house: House) -> None:
         "copy-text: Copy a text, with a number added.",
         "",
         "inputs:",
-        "  source: stack or json",
-        "  extra: json (optional)",
+        "  source: stack or statistics",
+        "  extra: statistics (optional)",
         "outputs:",
-        "  text: json",
+        "  text: statistics",
         "params:",
         '  suffix: text, ""',
         "      What to add.",
@@ -265,6 +263,7 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
     job = json.loads((done.work / "runs/demo/two/job.json").read_text())
     folder = done_once / "work/runs/demo"
     assert job == {
+        "step": "two",
         "stage": "copy-text",
         "params": {"suffix": "!", "upper": False},
         "inputs": {"source": str(folder / "one/text.json")},
@@ -275,13 +274,6 @@ def test_job_json_is_what_the_stage_is_told(done: House, done_once: Path) -> Non
         ).program(),
         "gpu": False,
     }
-
-
-def test_exit_codes_are_those_of_the_contract() -> None:
-    """The command line has its own copy: the contract would load pydantic for `--help`."""
-    assert (cli._DONE, cli._BAD_INPUT, cli._BUG, cli._INTERRUPTED) == (
-        DONE, BAD_INPUT, BUG, INTERRUPTED
-    )  # fmt: skip
 
 
 def test_keras_is_what_the_record_says_not_what_a_file_at_home_says(

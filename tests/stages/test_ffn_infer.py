@@ -119,7 +119,7 @@ def test_progress_counts_seeds_that_need_no_object(
     tried = [e["step"] for e in result.reported("metric") if e["name"] == "objects" and "step" in e]
     # Beyond those tried, which is told in the same breath, seeds count that an object has reached.
     assert sum(a > b for a, b in zip(done, tried, strict=True)) > 10
-    share = [event["value"] for event in result.reported("metric") if event["name"] == "share claimed"]
+    share = [event["value"] for event in result.reported("metric") if event["name"] == "share_claimed"]
     assert share == sorted(share)
     assert share[-1] == result.reported("metric")[-1]["value"] > 0.3
 
@@ -178,6 +178,7 @@ def infer(
 ) -> list[str]:
     """Runs the stage; `cut(n, save)` is called in place of the n-th stop point. Returns its messages."""
     job = Job(
+        step="this-step",
         stage="ffn-infer",
         params={},
         inputs={k: str(v) for k, v in inputs.items()},

@@ -27,6 +27,7 @@ def weights(model: Path) -> dict[str, np.ndarray]:
 
 def context(tissue: dict[str, Path], folder: Path, events: Any) -> Context:
     job = Job(
+        step="this-step",
         stage="ffn-train",
         params={},
         inputs={port: str(path) for port, path in tissue.items()},
@@ -174,7 +175,9 @@ def test_a_finished_training_does_not_pretend_to_be_another(tissue: dict[str, Pa
     ):
         train(tissue, tmp_path, "this code", max_steps=3, learning_rate=0.1)
     told = train(tissue, tmp_path, "other code", max_steps=3)[0]
-    assert told == ("the code or a library has changed since step 3; its weights are kept (--force STEP starts afresh)")
+    assert told == (
+        "the code or a library has changed since step 3; its weights are kept (--force this-step starts afresh)"
+    )
     assert len(train(tissue, tmp_path, "this code", max_steps=3)) == 1
 
 
@@ -197,7 +200,7 @@ def test_positions_too_near_the_border_are_refused(tissue: dict[str, Path], run_
         ({"fov_xyz": [8, 7, 5]}, "8 is even; a field of view has a centre: use an odd size"),
         (
             {"fov_xyz": [9, 9, 5], "deltas_xyz": [5, 2, 1]},
-            r"deltas_xyz \[5, 2, 1\] leave the field of view, fov_xyz \[9, 9, 5\]; use about a quarter",
+            r"deltas_xyz \[5, 2, 1\] are too large for fov_xyz \[9, 9, 5\]; use about a quarter",
         ),
         ({"deltas_xyz": [0, 0, 0]}, "deltas_xyz are all 0: the field of view would never move"),
         ({"deltas_xyz": [8, 8, -1]}, "greater than or equal to 0"),

@@ -100,7 +100,7 @@ def test_16_bit_is_refused_with_the_way_to_ask(stack, run_stage) -> None:
     folder = stack(GREY.astype(np.uint16) * 100)
     assert refusal(run_stage, folder) == (
         f"{folder}: the sections are 16-bit grey, not 8-bit; to convert them add convert_16_bit: percentiles "
-        "(or full_range) to the params of this step, or --set STEP.convert_16_bit=percentiles"
+        "(or full_range) to the params of this step, or --set this-step.convert_16_bit=percentiles"
     )
 
 
@@ -134,7 +134,7 @@ def test_rgb_is_refused_with_the_way_to_ask(stack, run_stage) -> None:
     folder = stack(RNG.integers(0, 256, (3, 20, 30, 3), np.uint8))
     assert refusal(run_stage, folder) == (
         f"{folder}: the sections are 8-bit RGB, not grey; to convert them add convert_rgb: luminance to the params of "
-        "this step, or --set STEP.convert_rgb=luminance"
+        "this step, or --set this-step.convert_rgb=luminance"
     )
 
 

@@ -38,7 +38,7 @@ def test_pictures_and_ids_of_any_size(run_stage, data: dict[str, Path]) -> None:
         assert (picture.image.dtype, picture.labels.dtype, picture.probability) == (np.uint8, np.int32, None)
     assert said(result) == ["the masks hold an id for each cell"]
     assert {event["name"]: event["value"] for event in result.reported("metric")} == {
-        "training pictures": 4, "training cells": 16, "test pictures": 1, "test cells": 4
+        "training_pictures": 4, "training_cells": 16, "test_pictures": 1, "test_cells": 4
     }  # fmt: skip
     (preview,) = result.reported("artifact")
     assert Image.open(result["test"].parent / preview["path"]).size == (4 * 368 - 8, 2 * 368 - 8)

@@ -22,8 +22,8 @@ def test_writes_two_sets_without_a_picture_in_common(run_stage) -> None:
         assert picture.labels.max() > 2
     assert len({picture.image.tobytes() for picture in (*training, *test)}) == 5
     assert {event["name"]: event["value"] for event in result.reported("metric")} == {
-        "training cells": sum(picture.labels.max() for picture in training),
-        "test cells": sum(picture.labels.max() for picture in test),
+        "training_cells": sum(picture.labels.max() for picture in training),
+        "test_cells": sum(picture.labels.max() for picture in test),
     }
     (artifact,) = result.reported("artifact")
     assert Image.open(result["test"].parent / artifact["path"]).width == 3 * 368 - 8

@@ -281,6 +281,7 @@ def predict(images: Path, model: Path, folder: Path, calls: Calls, program: str 
     """Runs the stage in this folder, with its state."""
     (folder / "out").mkdir(parents=True)
     job = Job(
+        step="this-step",
         stage="unet-predict",
         params={},
         inputs={"images": str(images), "model": str(model)},

@@ -34,6 +34,7 @@ sys.exit(stages.main(Path(sys.argv[1])))
 def start(training: Path, folder: Path) -> subprocess.Popen[bytes]:
     (folder / "partial").mkdir(parents=True, exist_ok=True)
     job = Job(
+        step="this-step",
         stage="unet-train",
         params=PARAMS,
         inputs={"training": str(training)},

@@ -65,7 +65,7 @@ def test_the_next_run_takes_it_over(ship: Ship, at_line: Wait, left_behind: Left
     assert [(each.id, each.attrs["State"]["StartedAt"]) for each in ship.containers()] == [(container.id, inside)]
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert f"count: goes on in container {container.name}" in out or f"container {container.name}" in out, out
+    assert f"count: continues in container {container.name}" in out or f"container {container.name}" in out, out
     assert ship.result("count", "count.json") == list(range(100))
     assert lines(ship) == undisturbed(100)
     assert steps_told(ship) == list(range(1, 101))

@@ -9,8 +9,8 @@ STAGES = {
 
         from contract.stage import Context, StageParams
 
-        INPUTS = {"stack": "stack?", "file": "stack?", "former": "json?"}
-        OUTPUTS = {"seen": "json"}
+        INPUTS = {"stack": "stack?", "file": "stack?", "former": "metrics?"}
+        OUTPUTS = {"seen": "metrics"}
 
         class Params(StageParams):
             write: list[str] = []
@@ -45,8 +45,8 @@ STAGES = {
 
         from contract.stage import Context, StageError, StageParams
 
-        INPUTS = {"source": "json?"}
-        OUTPUTS = {"count": "json"}
+        INPUTS = {"source": "metrics?"}
+        OUTPUTS = {"count": "metrics"}
 
         class Params(StageParams):
             steps: int = 40
@@ -80,8 +80,8 @@ STAGES = {
         """Write a megabyte at a time into the state, and go on from there; in the end tell how much it was."""
         from contract.stage import Context, StageParams
 
-        INPUTS = {"source": "json?"}
-        OUTPUTS = {"much": "json"}
+        INPUTS = {"source": "metrics?"}
+        OUTPUTS = {"much": "metrics"}
 
         class Params(StageParams):
             megabytes: int = 1

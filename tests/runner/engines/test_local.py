@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_state_that_is_spent_goes_when_all_is_published(house: House) -> None:
     house.pipeline("name: demo\nsteps: {slow: {stage: slow}}\n")
-    assert house("run", "p.yaml").code == 0
+    assert house.run().code == 0
     state = house.work / "runs/demo/slow/state"
     assert (state / "count").exists()
     assert not (state / "scratch").exists()
@@ -26,7 +26,7 @@ def test_parameters_are_held_against_the_ports_by_the_stage_as_well(house: House
     module = house.code / "stages" / "slow.py"
     refuses = '    def check_ports(self, connected):\n        raise ValueError(f"connected: {sorted(connected)}")\n\n'
     module.write_text(module.read_text().replace("def run(", refuses + "def run("))
-    job = Job(stage="slow", params={}, inputs={"source": "x"}, outputs={"count": "o/c.json"}, state="s")
+    job = Job(step="x", stage="slow", params={}, inputs={"source": "x"}, outputs={"count": "o/c.json"}, state="s")
     (house.work / JOB_FILE).write_text(job.model_dump_json())
     done = subprocess.run(
         [sys.executable, "-m", "stages", str(house.work)], cwd=house.code, capture_output=True, text=True, check=False

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,13 +18,18 @@ from contract.disk import disk_trouble
 from runner.workdir.files import read_json, write_json
 
 if TYPE_CHECKING:
-    from conftest import House
+    from conftest import Ended, House
 
 LOG = "runs/demo/x/log.txt"
 
 
 def breaking(house: House, how: str) -> str:
     return house.pipeline(f"name: demo\nsteps: {{x: {{stage: breaks, params: {{how: {how}}}}}}}\n")
+
+
+def run_breaking(house: House, how: str, **options: Any) -> Ended:
+    breaking(house, how)
+    return house.run(**options)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +47,16 @@ def breaking(house: House, how: str) -> str:
             "step x: a bug in stage breaks: RuntimeError: stage breaks returned without writing nothing; "
             f"the full traceback is in {LOG}",
         ),
-        ("clash", 3, f"step x: a bug in stage breaks: wrote log.txt, a name of ours; the full traceback is in {LOG}"),
+        (
+            "clash",
+            3,
+            f"step x: a bug in stage breaks: wrote log.txt, a name that the runner uses; the full traceback is in {LOG}",
+        ),
     ],
 )
 def test_how_a_stage_can_end(house: House, how: str, code: int, error: str) -> None:
-    ended = house("run", breaking(house, how))
+    dies = how in ("exit", "kill", "term", "bug")  # of a process: its exit code, and what a bug prints
+    ended = house("run", breaking(house, how)) if dies else run_breaking(house, how)
     assert (ended.code, ended.error) == (code, error)
     assert "about to break" in (house.work / LOG).read_text()
     assert not (house.work / "runs/demo/x/step.json").exists()
@@ -65,7 +75,7 @@ def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: Hou
         ends + "    import shutil\n    shutil.rmtree(context.output_folder)\n"
         f"    context.output_folder.symlink_to({str(outside)!r})\n"
     )
-    ended = house("run", "p.yaml")
+    ended = house.run()
     assert ended.code == 3
     assert ended.error.startswith("step x: a bug in stage breaks: put a link in the place of partial; ")
     assert (outside / "nothing.json").read_text() == "mine"
@@ -76,10 +86,23 @@ def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: Hou
         ours.symlink_to(outside / "nothing.json")
         ended = house("run", "p.yaml", "--force", "x")
         assert ended.code == 2
-        assert ended.error == f"{ours}: is a link, not a file of ours; remove it and run again"
+        assert ended.error == f"{ours}: is a link, not a file of floodrunner; remove it and run again"
         assert (outside / "nothing.json").read_text() == "mine"
         ours.unlink()
-    assert house("run", "p.yaml").code == 0
+    assert house.run().code == 0
+
+
+@pytest.mark.parametrize("folder", ["STEP", "STEP2"])
+def test_a_path_in_a_message_is_the_path(demo: House, folder: str) -> None:
+    """STEP used to stand for the step's id in messages, wherever it occurred."""
+    (demo.work / "texts").rename(demo.work / folder)
+    (demo.work / folder / "x.bad").touch()
+    ended = demo.run(inputs=[f"texts={folder}"])
+    assert (ended.code, ended.error) == (2, f"step one: {demo.work}/{folder}: holds a .bad file; remove it")
+    (demo.work / folder / "x.bad").unlink()
+    stage = demo.code / "stages/copy_text.py"
+    stage.write_text(stage.read_text().replace('context.message("copied")', 'context.message(f"copied {source}")'))
+    assert f"one: copied {demo.work}/{folder}" in demo.run(inputs=[f"texts={folder}"]).out.splitlines()
 
 
 def test_a_crash_whose_log_is_gone(house: House) -> None:
@@ -97,19 +120,19 @@ def test_a_crash_whose_log_is_gone(house: House) -> None:
 
 
 def test_after_a_failure(house: House) -> None:
-    house("run", breaking(house, "fail"))
+    run_breaking(house, "fail")
     status = house("status")
     assert status.code == 0
     assert "  x  failed 20" in status.out
     assert f"the network diverged; lower the learning rate; its output is in {LOG}" in status.out
-    ended = house("run", breaking(house, "not"))
+    ended = run_breaking(house, "not")
     assert ended.code == 0
     assert "x: runs (not finished last time)" in ended.out
     assert "  x  done 20" in house("status").out
 
 
 def test_a_traceback_of_a_bug_is_in_the_log(house: House) -> None:
-    house("run", breaking(house, "bug"))
+    run_breaking(house, "bug")
     log = (house.work / LOG).read_text()
     assert "Traceback (most recent call last)" in log
     assert "KeyError: 'lost'" in log
@@ -119,14 +142,14 @@ def test_a_stage_whose_helper_is_broken(house: House) -> None:
     (house.code / "segmentation/helper.py").write_text("def (")
     (house.work / "in.json").write_text("x")
     house.pipeline("name: demo\ninputs: {a: {path: in.json}}\nsteps: {x: {stage: copy-text, in: {source: inputs.a}}}\n")
-    ended = house("run", "p.yaml")
+    ended = house.run()
     assert ended.code == 3
     assert ended.error.startswith("step x: a bug in stage copy-text: SyntaxError: ")
 
 
 def test_a_file_in_the_way_of_the_run_folder(house: House) -> None:
     (house.work / "runs").write_text("x")
-    ended = house("run", breaking(house, "not"))
+    ended = run_breaking(house, "not")
     assert ended.code == 2
     assert ended.error == (
         f"{house.work}/runs/demo: not a directory; a file is in the way; move it, or choose another folder with --workdir"
@@ -134,10 +157,10 @@ def test_a_file_in_the_way_of_the_run_folder(house: House) -> None:
 
 
 def test_a_file_in_the_way_of_a_step(house: House) -> None:
-    assert house("run", breaking(house, "not")).code == 0
+    assert run_breaking(house, "not").code == 0
     shutil.rmtree(house.work / "runs/demo/x")
     (house.work / "runs/demo/x").write_text("x")
-    ended = house("run", "p.yaml")
+    ended = house.run()
     assert ended.code == 2
     assert "runs/demo/x" in ended.error
     assert "a file is in the way; move it, or choose another folder with --workdir" in ended.error
@@ -157,36 +180,36 @@ def small_disk(house: House) -> Iterator[Path]:
 
 def test_a_folder_that_may_not_be_written(house: House, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    ended = house("run", breaking(house, "not"), "--workdir", "small/run")
+    ended = run_breaking(house, "not", workdir="small/run")
     assert ended.code == 2
     assert ended.error == f"{small_disk}/run: read-only file system; choose another folder with --workdir"
 
 
 def test_a_disk_that_gets_full_while_a_stage_writes(house: House, small_disk: Path) -> None:
     house.pipeline("name: demo\nsteps: {x: {stage: fill-disk}, y: {stage: fill-disk, params: {megabytes: 30}}}\n")
-    ended = house("run", "p.yaml", "--workdir", "small/run")
+    ended = house.run(workdir="small/run")
     assert ended.code == 2
     assert "no space left on device; free some space and run again: finished steps are kept" in ended.error
     assert "\n" not in ended.error
     assert (small_disk / "run/x/much.json").stat().st_size == 1_000_000
-    ended = house("run", "p.yaml", "--workdir", "small/run", "--set", "y.megabytes=1")
+    ended = house.run("y.megabytes=1", workdir="small/run")
     assert ended.code == 0, ended.err
     assert "x: skipped (nothing changed)" in ended.out
 
 
 def test_a_disk_that_is_full_already(house: House, small_disk: Path) -> None:
     house.pipeline("name: demo\nsteps: {x: {stage: fill-disk}}\n")
-    assert house("run", "p.yaml", "--workdir", "small/run").code == 0
+    assert house.run(workdir="small/run").code == 0
     before = (small_disk / "run/run.json").read_bytes()
     (small_disk / "rest").touch()
     with pytest.raises(OSError, match="No space left"):
         shutil.copyfile("/dev/zero", small_disk / "rest")
-    ended = house("run", "p.yaml", "--workdir", "small/run", "--force", "x")
+    ended = house.run(workdir="small/run", force=["x"])
     assert ended.code == 2
     assert "no space left on device; free some space and run again: finished steps are kept" in ended.error
     assert (small_disk / "run/run.json").read_bytes() == before  # whole, not half
     (small_disk / "rest").unlink()
-    assert house("run", "p.yaml", "--workdir", "small/run").code == 0
+    assert house.run(workdir="small/run").code == 0
 
 
 def test_a_disk_that_gets_full_while_a_result_is_published(house: House, small_disk: Path) -> None:
@@ -203,10 +226,10 @@ def test_a_disk_that_gets_full_while_a_result_is_published(house: House, small_d
         file.truncate(file.seek(0, 2) - 4096)
 """
     house.pipeline("name: demo\nsteps: {x: {stage: fill-disk}}\n")
-    assert house("run", "p.yaml", "--workdir", "small/run").code == 0
+    assert house.run(workdir="small/run").code == 0
     code = stage.read_text()
     stage.write_text(code + rest)
-    ended = house("run", "p.yaml", "--workdir", "small/run")
+    ended = house.run(workdir="small/run")
     assert ended.code == 2
     assert "no space left on device; free some space and run again: finished steps are kept" in ended.error
     assert "x: failed after" in ended.out
@@ -227,6 +250,7 @@ def test_a_stage_that_cannot_report_because_the_disk_is_full(house: House, how: 
     folder = house.work / "x"
     folder.mkdir()
     job = {
+        "step": "x",
         "stage": "breaks",
         "params": {"how": how},
         "inputs": {},
@@ -244,7 +268,7 @@ def test_a_stage_that_cannot_report_because_the_disk_is_full(house: House, how: 
         ended.stderr.splitlines()[-1]
         == {
             "not": f"{folder}: no space left on device; free some space and run again: finished steps are kept",
-            "input": "section 3: is a text; remove it, or --force STEP",
+            "input": "section 3: is a text; remove it, or --force x",
             "bug": "KeyError: 'lost'",
         }[how]
     )
@@ -255,17 +279,19 @@ def test_a_run_folder_that_is_removed_meanwhile(house: House) -> None:
     stage = house.code / "stages/breaks.py"
     remove = '    __import__("shutil").rmtree(context.output_folder.parent.parent)\n'
     stage.write_text(stage.read_text().replace('    if params.how == "exit":', remove + '    if params.how == "exit":'))
-    ended = house("run", breaking(house, "not"))
+    ended = run_breaking(house, "not")
     assert ended.code == 2
-    assert ended.error.endswith("no such file or directory; its folder was removed or renamed meanwhile; run again")
+    assert ended.error.endswith(
+        "no such file or directory; its folder was removed or renamed during the run; run again"
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (PermissionError(13, "x", "/in/a.png"), "/in/a.png: permission denied; give this user the right to use it; another run folder is chosen with --workdir"),
+        (PermissionError(13, "x", "/in/a.png"), "/in/a.png: permission denied; give this user permission to use it, or choose another run folder with --workdir"),
         (OSError("Can't write (file write failed: errno = 28, error message = 'x')"), "/out: no space left on device; free some space and run again: finished steps are kept"),
-        (FileNotFoundError(2, "x", "/nowhere/at/all"), "/nowhere/at/all: no such file or directory; its folder was removed or renamed meanwhile; run again"),
+        (FileNotFoundError(2, "x", "/nowhere/at/all"), "/nowhere/at/all: no such file or directory; its folder was removed or renamed during the run; run again"),
         (FileNotFoundError(2, "x", "/etc/no-such-file"), None),  # its folder is there: who looks for it is wrong
         (OSError("strange"), None),
     ],
@@ -293,7 +319,7 @@ def test_what_a_killed_runner_left_half_written_is_swept(house: House) -> None:
     folder.mkdir(parents=True)
     for leftover in ("..hashes.json.123", ".run.json.123", "x/.step.json.123"):
         (folder / leftover).write_text("{")
-        ended = house("run", breaking(house, "not"), "--force", "x")
+        ended = run_breaking(house, "not", force=["x"])
         assert (ended.code, ended.err) == (0, "")
         assert not (folder / leftover).exists()
 
@@ -312,10 +338,10 @@ def test_a_folder_of_another_user(house: House) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     (house.work / "runs").mkdir(mode=0o500)
-    ended = house("run", breaking(house, "not"))
+    ended = run_breaking(house, "not")
     assert ended.code == 2
     assert ended.error.endswith(
-        "permission denied; give this user the right to use it; another run folder is chosen with --workdir"
+        "permission denied; give this user permission to use it, or choose another run folder with --workdir"
     )
 
 
@@ -323,9 +349,9 @@ def test_an_input_that_cannot_be_read(house: House) -> None:
     (house.work / "in").mkdir()
     (house.work / "in" / "a.txt").symlink_to("nowhere")
     house.pipeline("name: demo\ninputs: {a: {path: in}}\nsteps: {x: {stage: copy-text, in: {source: inputs.a}}}\n")
-    ended = house("run", "p.yaml")
+    ended = house.run()
     assert ended.code == 2
-    assert ended.error == f"{house.work}/in/a.txt: cannot be read: no such file or directory; mend or remove it"
+    assert ended.error == f"{house.work}/in/a.txt: cannot be read: no such file or directory; correct or remove it"
 
 
 @pytest.mark.parametrize(
@@ -336,7 +362,7 @@ def test_an_input_that_cannot_be_read(house: House) -> None:
         (["run", "p.yaml", "--workdr", "x"], "No such option '--workdr'."),
         (
             ["run", "p.yaml", "--engine", "podman"],
-            "--engine podman: there is no such engine; choose one of auto, docker, local",
+            "--engine podman: unknown engine; choose one of auto, docker, local",
         ),
         (["plan", "none.yaml"], "none.yaml: no such file; name a pipeline file, such as pipelines/ffn.yaml"),
     ],
@@ -350,7 +376,7 @@ def test_wrong_commands(house: House, arguments: list[str], error: str) -> None:
 
 def test_a_bug_of_ours_is_one_line_and_a_file(house: House) -> None:
     """A run.json that this version cannot have written."""
-    assert house("run", breaking(house, "not")).code == 0
+    assert run_breaking(house, "not").code == 0
     (house.work / "runs/demo/run.json").write_text('{"steps": {"x": {}}, "pipeline": {"name": "demo"}}')
     ended = house("status")
     assert ended.code == 3
@@ -361,16 +387,15 @@ def test_a_bug_of_ours_is_one_line_and_a_file(house: House) -> None:
 
 
 @pytest.mark.parametrize("damage", ["lost", "cut off"])
-def test_steps_outlive_a_lost_run_json(demo: House, damage: str) -> None:
-    assert demo("run", "p.yaml").code == 0
-    run = demo.work / "runs/demo/run.json"
+def test_steps_outlive_a_lost_run_json(done: House, damage: str) -> None:
+    run = done.work / "runs/demo/run.json"
     run.unlink() if damage == "lost" else run.write_text("{")
-    again = demo("run", "p.yaml")
+    again = done.run()
     assert again.code == 0
-    assert "Nothing to do" in again.out
+    assert again.out.count("skipped (nothing changed)") == 3
     assert json.loads(run.read_text())["steps"]
 
 
 def test_a_run_folder_where_none_can_be_made(demo: House) -> None:
-    ended = demo("run", "p.yaml", "--workdir", "/proc/x")
+    ended = demo.run(workdir="/proc/x")
     assert (ended.code, ended.error) == (2, "/proc/x: cannot be made there; choose another folder with --workdir")

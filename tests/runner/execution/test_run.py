@@ -1,4 +1,4 @@
-"""Runs of tiny stages, for real: what is made, what is skipped and why, what is kept."""
+"""Runs of tiny stages: what is made, what is skipped and why, what is kept. Mostly in this process."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.engines import local
-from runner.execution import run as running
-from runner.pipeline import plan, registry, spec
-from runner.pipeline.options import Options
+from runner.execution import skip
 from runner.workdir import records
 from runner.workdir.publish import publish
 
@@ -25,12 +22,10 @@ if TYPE_CHECKING:
 
 
 def planned(house: House, *sets: str, **options: Any) -> dict[str, str]:
-    """step -> `run: why`: what `plan` prints, asked for in this process."""
-    known = registry.scan(house.code / "stages")
-    pipeline = spec.load(house.work / "p.yaml")
-    workdir = house.work / "runs/demo"
+    """step -> `run why`: what `plan` prints, asked for in this process."""
     with contextlib.chdir(house.work):
-        found = running.decisions(plan.make(pipeline, known, workdir, Options(sets=sets, **options)), local, known.root)
+        setting = house.setting(*sets, **options)
+        found = skip.decisions(setting.plan, setting.engine, setting.root)
     return {step: f"{WORDS[each.runs]} {each.reason}" for step, each in found.items()}
 
 
@@ -110,7 +105,7 @@ def test_run_json_holds_enough_to_run_the_same_again(done: House, done_once: Pat
 
 def test_run_json_is_there_before_the_first_step(house: House) -> None:
     house.pipeline("name: demo\nsteps: {x: {stage: breaks, params: {how: fail}}}\n")
-    assert house("run", "p.yaml").code == 1
+    assert house.run().code == 1
     run = read(house, "run.json")
     assert run["status"] == "failed"
     assert run["steps"]["x"]["message"].startswith("the network diverged; lower the learning rate; its output is in ")
@@ -151,7 +146,7 @@ def test_a_comment_does_not_count_code_does(done: House) -> None:
 def test_what_comes_out_equal_stops_the_wave(done: House) -> None:
     """The helper changed, so `one` and `two` run; what they make is the same, so `three` does not."""
     (done.code / "segmentation/helper.py").write_text("def add(text, suffix):\n    return text + suffix + ''\n")
-    ended = done("run", "p.yaml")
+    ended = done.run()
     assert "one: runs (segmentation/helper.py changed)" in ended.out
     assert "two: runs (segmentation/helper.py changed)" in ended.out
     assert "three: skipped (nothing changed)" in ended.out
@@ -185,14 +180,14 @@ def test_beside_sections_nothing_counts_but_among_pictures_and_in_a_model_everyt
     for kind, reason in (("stack", SKIPPED), ("pictures", changed), ("stack|ffn-model", changed)):
         stage.write_text(re.sub("INPUTS = .*", f"INPUTS = {{'a': '{kind}'}}", stage.read_text()))
         (demo.work / "texts/sub/x").write_text("x")
-        assert demo("run", "p.yaml").code == 0
+        assert demo.run().code == 0
         (demo.work / "texts/sub/x").write_text("y")
         assert planned(demo) == {"x": reason}
 
 
 def test_an_input_that_changes_without_changing_size(done: House) -> None:
     (done.work / "texts/b.txt").write_text("w0rld")
-    ended = done("run", "p.yaml")
+    ended = done.run()
     assert "one: runs (input source changed)" in ended.out
     assert (done.work / "runs/demo/two/text.json").read_text() == "hello w0rld!"
 
@@ -205,7 +200,7 @@ def test_outputs_deleted_or_changed_by_hand(done: House) -> None:
         "two": "run output text.json was changed by hand",
         "three": "may-run waits for two",
     }
-    assert done("run", "p.yaml").code == 0
+    assert done.run().code == 0
     assert (done.work / "runs/demo/two/text.json").read_text() == "hello world!"
 
 
@@ -218,7 +213,7 @@ def test_ports_that_come_and_go(done: House) -> None:
     written = done.written
     done.pipeline(written.replace("{source: one.text}", "{source: one.text, extra: one.text}"))
     assert planned(done)["two"] == "run input extra is new"
-    assert done("run", "p.yaml").code == 0
+    assert done.run().code == 0
     done.pipeline(written)
     assert planned(done)["two"] == "run input extra is no longer connected"
 
@@ -226,7 +221,7 @@ def test_ports_that_come_and_go(done: House) -> None:
 def test_gpu_is_part_of_it_and_runs_on_the_cpu_with_a_note(done: House) -> None:
     done.pipeline(done.written.replace("stage: slow", "stage: slow, gpu: true"))
     assert planned(done)["three"] == "run gpu: false -> true"
-    ended = done("run", "p.yaml")
+    ended = done.run()
     assert ended.code == 0
     if not Path("/proc/driver/nvidia").exists():
         assert "no GPU found: three will run on the CPU, which is slower (floodrunner doctor says more)" in ended.out
@@ -235,7 +230,7 @@ def test_gpu_is_part_of_it_and_runs_on_the_cpu_with_a_note(done: House) -> None:
 def test_another_stage_under_the_same_step(done: House) -> None:
     done.pipeline(done.written.replace("stage: slow, in: {source: two.text}", "stage: breaks"))
     assert planned(done)["three"] == "run stage slow -> breaks"
-    assert done("run", "p.yaml").code == 0
+    assert done.run().code == 0
     assert not (done.work / "runs/demo/three/count.json").exists()  # what only the former stage made is gone
     assert (done.work / "runs/demo/three/nothing.json").exists()
 
@@ -268,7 +263,7 @@ def test_force_sets_the_state_aside(done: House) -> None:
     folder = done.work / "runs/demo/three"
     assert planned(done, force=["three"]) == {"one": SKIPPED, "two": SKIPPED, "three": "run --force, from scratch"}
     for number in (1, 2):
-        ended = done("run", "p.yaml", "--force", "three")
+        ended = done.run(force=["three"])
         assert f"three: its former state is kept in runs/demo/three/state.{number}" in ended.out
         assert (folder / f"state.{number}/count").read_text() == "10"
     assert (folder / "log.txt").read_text().count("from 0\n") == 3
@@ -276,7 +271,7 @@ def test_force_sets_the_state_aside(done: House) -> None:
 
 def test_from_runs_the_rest_and_keeps_the_state(done: House) -> None:
     assert planned(done, start="two") == {"one": SKIPPED, "two": "run --from", "three": "run --from"}
-    assert done("run", "p.yaml", "--from", "two").code == 0
+    assert done.run(start="two").code == 0
     folder = done.work / "runs/demo/three"
     assert not (folder / "state.1").exists()
     assert "from 10\n" in (folder / "log.txt").read_text()
@@ -284,7 +279,7 @@ def test_from_runs_the_rest_and_keeps_the_state(done: House) -> None:
 
 def test_a_failure_leaves_the_former_result_and_the_state(done: House) -> None:
     (done.work / "texts/x.bad").write_text("")
-    ended = done("run", "p.yaml")
+    ended = done.run()
     assert ended.code == 2
     assert ended.error == f"step one: {done.work}/texts: holds a .bad file; remove it"
     assert (done.work / "runs/demo/one/text.json").read_text() == "hello world"
@@ -297,27 +292,27 @@ def test_a_step_run_again_on_request_is_not_forgotten_when_cut_off(done: House) 
     state = done.work / "runs/demo/three/state/count"
     state.unlink()
     state.mkdir()  # the stage stumbles over this
-    assert done("run", "p.yaml", "--from", "three").code == 2
+    assert done.run(start="three").code == 2
     state.rmdir()
     assert planned(done)["three"] == "run not finished last time, continues from its state"
 
 
-@pytest.mark.parametrize("again", [["--force", "x"], ["--from", "x"], []])
-def test_a_rerun_that_was_cut_off_leaves_nothing_of_the_former_result_behind(house: House, again: list[str]) -> None:
+@pytest.mark.parametrize("again", [{"force": ["x"]}, {"start": "x"}, {}])
+def test_a_rerun_that_failed_leaves_nothing_of_the_former_result_behind(house: House, again: dict[str, Any]) -> None:
     """A picture that only the first try makes would lie beside the last one's result, and look like a part of it."""
     stage = house.code / "stages/breaks.py"
     code = stage.read_text()
     picture = '    (context.output_folder / "picture.txt").write_text("x")\n'
     stage.write_text(code.replace('    if params.how == "exit":', picture + '    if params.how == "exit":'))
     house.pipeline("name: demo\nsteps: {x: {stage: breaks}}\n")
-    assert house("run", "p.yaml").code == 0
+    assert house.run().code == 0
     folder = house.work / "runs/demo/x"
     (folder / "notes.txt").write_text("the user's own")
     stage.write_text(code)
     for _ in range(2):
-        assert house("run", "p.yaml", "--set", "x.how=kill", *again).code == 1
+        assert house.run("x.how=fail", **again).code == 1
         assert (folder / "picture.txt").exists()  # no better result yet
-    assert house("run", "p.yaml").code == 0
+    assert house.run().code == 0
     assert set(os.listdir(folder)) - {"state.1", "state.2"} == {
         ".running", "events.jsonl", "job.json", "log.txt", "nothing.json", "notes.txt", "state", "step.json"
     }  # fmt: skip
@@ -358,7 +353,7 @@ def test_what_a_try_left_half_done_is_cleared(done: House) -> None:
     partial = done.work / "runs/demo/two/partial"
     partial.mkdir()
     (partial / "junk").write_text("x")
-    assert done("run", "p.yaml", "--from", "two").code == 0
+    assert done.run(start="two").code == 0
     assert not partial.exists()
     assert not (done.work / "runs/demo/two/junk").exists()
 
@@ -366,7 +361,7 @@ def test_what_a_try_left_half_done_is_cleared(done: House) -> None:
 def test_hashes_of_unchanged_inputs_are_not_read_again(demo: House) -> None:
     for file in (demo.work / "texts").iterdir():
         os.utime(file, (1_000_000_000, 1_000_000_000))  # old enough to be trusted
-    assert demo("run", "p.yaml").code == 0
+    assert demo.run().code == 0
     cache = demo.work / "runs/demo/.hashes.json"
     known = json.loads(cache.read_text())
     assert {Path(path).name for path in known} >= {"a.txt", "b.txt"}
@@ -379,21 +374,21 @@ def test_hashes_of_unchanged_inputs_are_not_read_again(demo: House) -> None:
 
 
 def test_workdir(demo: House) -> None:
-    assert demo("run", "p.yaml", "--workdir", "out").code == 0
+    assert demo.run(workdir="out").code == 0
     assert (demo.work / "out/two/text.json").exists()
     assert not (demo.work / "runs").exists()
-    ended = demo("run", "p.yaml", "--workdir", "texts")
+    ended = demo.run(workdir="texts")
     assert ended.code == 2
     assert "p.yaml:3: input texts: the folder texts holds the run folder texts" in ended.err
     (demo.work / "mine").mkdir()
     (demo.work / "mine/thesis.tex").write_text("x")
-    ended = demo("run", "p.yaml", "--workdir", "mine")
+    ended = demo.run(workdir="mine")
     assert ended.code == 2
     assert ended.error == (
         f"{demo.work}/mine: is no run folder, and holds thesis.tex; choose an empty or new folder with --workdir"
     )
     demo.pipeline(demo.written.replace("name: demo", "name: other"))
-    ended = demo("run", "p.yaml", "--workdir", "out")
+    ended = demo.run(workdir="out")
     assert "holds a run of the pipeline 'demo', not of 'other'; choose another with --workdir" in ended.error
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from contract.ports import is_harmless
 from runner.errors import UserError
 from runner.fingerprint import content
 from runner.fingerprint.content import Cache
@@ -57,7 +56,7 @@ def test_the_dataset_counts(folder: Path) -> None:
 
 def test_a_pipe_does_not_make_us_wait(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    with pytest.raises(UserError, match=r"pipe: cannot be read: not a regular file; mend or remove it$"):
+    with pytest.raises(UserError, match=r"pipe: cannot be read: not a regular file; correct or remove it$"):
         of(folder)
 
 
@@ -101,14 +100,9 @@ def test_of_a_folder_of_sections_what_is_read_counts(folder: Path) -> None:
     assert sections(folder) != before
 
 
-@pytest.mark.parametrize("name", ["a.png", ".a.png", "Thumbs.db", "desktop.INI", "a.tif:Zone.Identifier", "notes"])
-def test_sections_are_those_of_the_stages(name: str) -> None:
-    assert content.is_section(name) is not is_harmless(name)
-
-
 def test_a_link_that_leads_in_a_circle_is_refused_where_all_counts(folder: Path) -> None:
     (folder / "sub" / "circle").symlink_to(folder)
-    with pytest.raises(UserError, match=r"sub/circle: cannot be read: not a regular file; mend or remove it$"):
+    with pytest.raises(UserError, match=r"sub/circle: cannot be read: not a regular file; correct or remove it$"):
         of(folder)
 
 
@@ -121,7 +115,7 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(folder: Path, monkeypat
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuses)  # root may read everything
-    with pytest.raises(UserError, match=r"sub: cannot be read: permission denied; mend or remove it$"):
+    with pytest.raises(UserError, match=r"sub: cannot be read: permission denied; correct or remove it$"):
         of(folder)
 
 

@@ -86,7 +86,7 @@ def stages(tmp_path: Path) -> Registry:
     folder.mkdir(parents=True)
     ports = {
         "make_image": ({"stack": "stack"}, {"volume": "image"}),
-        "make_labels": ({"image": "image", "mask": "labels|partitions?"}, {"volume": "labels", "report": "json"}),
+        "make_labels": ({"image": "image", "mask": "labels|partitions?"}, {"volume": "labels", "report": "metrics"}),
     }
     for name, (inputs, outputs) in ports.items():
         text = STAGE.replace("{inputs}", repr(inputs)).replace("{outputs}", repr(outputs))
@@ -192,7 +192,7 @@ def edited(old: str, new: str) -> str:
         ),
         (
             edited("  train:", "  inputs:"),
-            "p.yaml:7: a step cannot be named 'inputs': inputs.<name> means the pipeline's; rename it",
+            "p.yaml:7: a step cannot be named 'inputs', as inputs.<name> is the pipeline's input; rename it",
         ),
         (edited("path: images", "paht: images"), "p.yaml:3: input images: paht: unknown key 'paht'; did you mean 'path'?"),
         (edited("{path: images, help: the sections}", "data/images"), "p.yaml:3: input images: found 'data/images' (text); write {path: data/images}"),
@@ -232,7 +232,7 @@ def edited(old: str, new: str) -> str:
         ),
         (
             edited("{stack: inputs.images}", "{stack: image.volume}"),
-            "p.yaml:6: step image: in.stack: a step cannot read its own output; connect that of an earlier step",
+            "p.yaml:6: step image: in.stack: a step cannot read its own output; connect the output of an earlier step",
         ),
         (
             edited("{image: image.volume}", "{image: image.volume, mask: image.volume}"),
@@ -294,13 +294,13 @@ def edited(old: str, new: str) -> str:
         ("name: x\nsteps:\n", "p.yaml:2: steps: found nothing (null); write a mapping (key: value)"),
         (edited("{path: images, help: the sections}", "{}"),
          "p.yaml:3: input images: has no path; say where it is with --input images=PATH"),
-        (edited("path: images", "path: imags"), "p.yaml:3: input images (the sections): imags does not exist (looked "
+        (edited("path: images", "path: imags"), "p.yaml:3: input images (the sections): imags does not exist (seen "
          "from the current folder, {work}); say where it is with --input images=PATH"),
         (edited("path: images", "path: none"), "p.yaml:3: input images (the sections): the folder none is empty; "
          "put the files there, or use --input images=PATH"),
         (edited("path: images", "path: nothing.h5"), "p.yaml:3: input images (the sections): the file nothing.h5 is "
-         "empty; copy it again from where it came"),
-        (edited("path: images", "path: C:\\data\\images"), "C:\\data\\images does not exist (looked from the current "
+         "empty; copy it again from its source"),
+        (edited("path: images", "path: C:\\data\\images"), "C:\\data\\images does not exist (seen from the current "
          "folder, {work}); a Windows path; under WSL write /mnt/c/data/images"),
         (edited("path: images", "path: ."), "p.yaml:3: input images: the folder . holds the run folder runs/demo; "
          "choose another with --workdir"),
@@ -368,7 +368,77 @@ def test_a_set_value_takes_the_place_of_a_wrong_one_in_the_file(stages: Registry
     assert planned.steps[1].params["max_steps"] == 7
 
 
-HEADER = '"""Do."""\nfrom contract.stage import StageParams\nINPUTS = {}\nOUTPUTS = {"a": "json"}\n'
+SCORES = """\
+name: scores
+inputs:
+  truth: {path: images}
+  found: {path: images}
+steps:
+  image: {stage: import-images, in: {stack: inputs.truth}}
+  statistics: {stage: statistics, in: {volume: image.volume}}
+  volume: {stage: phantom}
+  cells: {stage: phantom-cells}
+  score: {stage: evaluate, in: IN}
+"""
+
+
+@pytest.mark.parametrize(
+    ("connected", "stage"),
+    [
+        ("{segmentation: volume.labels, labels: volume.labels}", "evaluate-volume"),
+        ("{segmentation: volume.labels, labels: inputs.truth}", "evaluate-volume"),
+        ("{segmentation: inputs.found, labels: volume.labels}", "evaluate-volume"),
+        ("{segmentation: cells.test, labels: cells.test}", "evaluate-pictures"),
+        ("{segmentation: inputs.found, labels: cells.test}", "evaluate-pictures"),
+    ],
+)
+def test_evaluate_is_told_apart_by_its_ports(connected: str, stage: str) -> None:
+    score = make(registry.scan(), SCORES.replace("IN", connected)).steps[-1]
+    assert score.stage.name == stage
+
+
+EITHER = "stage: evaluate-volume or stage: evaluate-pictures"
+
+
+@pytest.mark.parametrize(
+    ("connected", "message"),
+    [
+        ("{segmentation: inputs.found, labels: inputs.truth}", f"the connected ports do not tell which evaluate is meant; write {EITHER}"),
+        ("{}", f"the connected ports do not tell which evaluate is meant; write {EITHER}"),
+        (
+            "{segmentation: volume.labels, labels: cells.test}",
+            "no stage evaluate takes volume.labels of kind 'labels' and cells.test of kind 'image-set'; "
+            f"connect ports that fit {EITHER}",
+        ),
+        ("{segmentation: image.volume, labels: volume.labels}", f"no stage evaluate takes image.volume of kind 'image' and volume.labels of kind 'labels'; connect ports that fit {EITHER}"),
+        ("{segmentation: cells.tst, labels: inputs.truth}", "in.segmentation: step 'cells' has no output 'tst'; did you mean 'test'?"),
+        ("{segmentation: cells.test}", "input port 'labels' of stage evaluate-pictures is not connected; write labels: "),
+    ],
+)  # fmt: skip
+def test_evaluate_that_cannot_be_told_apart_is_refused(connected: str, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        make(registry.scan(), SCORES.replace("IN", connected))
+    assert str(error.value).startswith(f"p.yaml:10: step score: {message}")
+
+
+def test_a_misspelt_evaluate_is_suggested() -> None:
+    with pytest.raises(UserError, match=r"unknown stage 'evalute'; did you mean 'evaluate'\?"):
+        make(registry.scan(), SCORES.replace("stage: evaluate, in: IN", "stage: evalute"))
+
+
+def test_a_file_of_scores_is_no_statistics() -> None:
+    text = SCORES.replace("IN", "{segmentation: volume.labels, labels: volume.labels}")
+    infer = "  segment: {stage: ffn-infer, in: {image: image.volume, model: inputs.found, statistics: SOURCE.PORT}}\n"
+    make(registry.scan(), text + infer.replace("SOURCE.PORT", "statistics.json"))
+    with pytest.raises(UserError) as error:
+        make(registry.scan(), text + infer.replace("SOURCE.PORT", "score.metrics"))
+    assert str(error.value) == (
+        "p.yaml:11: step segment: in.statistics: score.metrics is of kind 'metrics', the port takes 'statistics'; "
+        "connect statistics.json"
+    )
+
+
+HEADER = '"""Do."""\nfrom contract.stage import StageParams\nINPUTS = {}\nOUTPUTS = {"a": "metrics"}\n'
 PARAMS = "class Params(StageParams):\n    pass\n"
 RUN = "def run(params, context):\n    pass\n"
 
@@ -376,26 +446,35 @@ RUN = "def run(params, context):\n    pass\n"
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("def", "stages/broken.py:1: its header cannot be read: SyntaxError: "),
+        ("def", "stages/broken.py:1: its header is wrong: SyntaxError: "),
         (
             "import no_such_module",
-            "its header cannot be read: ModuleNotFoundError: No module named 'no_such_module'; mend it",
+            "its header is wrong: ModuleNotFoundError: No module named 'no_such_module'; correct it",
         ),
-        ("X = 1", "stages/broken.py: has no docstring; its first line says what the stage does"),
+        ("X = 1", "stages/broken.py: has no docstring; write one whose first line says what the stage does"),
         ('"""Do."""', "stages/broken.py: has no dictionary INPUTS; write INPUTS = {port: kind}"),
-        (HEADER.replace("json", "jsn") + PARAMS + RUN, "unknown kind of port 'jsn'; did you mean 'json'?"),
-        (HEADER.replace('"json"', '"stack"') + PARAMS + RUN, "output 'a' is of kind 'stack', which only users bring"),
+        (HEADER.replace("metrics", "metrcs") + PARAMS + RUN, "unknown kind of port 'metrcs'; did you mean 'metrics'?"),
+        (
+            HEADER.replace('"metrics"', '"stack"') + PARAMS + RUN,
+            "output 'a' is of kind 'stack', which only users bring",
+        ),
         (HEADER.replace('"a"', '"A b"') + PARAMS + RUN, "a port cannot be named 'A b'; use small letters"),
         (
-            HEADER.replace('"a": "json"', '"state": "ffn-model"') + PARAMS + RUN,
-            "an output of kind 'ffn-model' cannot be named 'state': state is ours; rename it",
+            HEADER.replace('"a": "metrics"', '"state": "ffn-model"') + PARAMS + RUN,
+            "an output of kind 'ffn-model' cannot be named 'state': state is a name that the runner uses; rename it",
         ),
         (
             HEADER.replace('"a"', '"job"') + PARAMS + RUN,
-            "an output of kind 'json' cannot be named 'job': job.json is ours; rename it",
+            "an output of kind 'metrics' cannot be named 'job': job.json is a name that the runner uses; rename it",
         ),
-        (HEADER.replace('"a"', '"step"') + PARAMS + RUN, "cannot be named 'step': step.json is ours; rename it"),
-        (HEADER.replace('{"a": "json"}', "{}") + PARAMS + RUN, "OUTPUTS is empty; a stage writes at least one thing"),
+        (
+            HEADER.replace('"a"', '"step"') + PARAMS + RUN,
+            "cannot be named 'step': step.json is a name that the runner uses; rename it",
+        ),
+        (
+            HEADER.replace('{"a": "metrics"}', "{}") + PARAMS + RUN,
+            "OUTPUTS is empty; a stage writes at least one thing",
+        ),
         (HEADER + RUN, "has no class Params(StageParams); write one, empty if there are no parameters"),
         (HEADER + PARAMS, "has no function run(params, context); write one"),
     ],

@@ -59,6 +59,15 @@ def text(tmp_path: Path) -> str:
     return reference.markdown(registry.scan(folder))
 
 
+def test_a_name_that_stages_share_is_explained() -> None:
+    known = registry.scan()
+    words = "Stands for evaluate-volume or evaluate-pictures in a pipeline: the one that fits the connected ports."
+    assert [line for line in reference.listing(known) if line.startswith("evaluate ")] == [
+        f"evaluate           {words}"
+    ]
+    assert "\n## evaluate\n\nStands for [evaluate-volume](#evaluate-volume) or " in reference.markdown(known)
+
+
 def test_ports_and_parameters(text: str) -> None:
     _, section = text.split("## do-it\n")
     assert (

@@ -73,14 +73,14 @@ def test_every_number_that_python_writes_is_read_back(number: float) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3\n", "p.yaml:3: the key 'a' is here twice (first in line 1); remove one"),
-        ("a: {b: 1, b: 2}\n", "p.yaml:1: the key 'b' is here twice (first in line 1); remove one"),
-        ("a: &x 1\nb: *x\n", "p.yaml:1: found the anchor '&x'; write each value out where it is used"),
-        ("a: 1\nb: *x\n", "p.yaml:2: found the alias '*x'; write the value out"),
-        ("a:\n  <<: {b: 1}\n", "p.yaml:2: found the merge key '<<'; write the values out"),
-        ("a: !!int '3'\n", "p.yaml:1: found the tag '!!int'; leave it out, values have their types by themselves"),
-        ("a: !x 3\n", "p.yaml:1: found the tag '!x'; leave it out, values have their types by themselves"),
-        ("a: 1\n---\nb: 2\n", "p.yaml:2: a second document starts here; keep one to a file"),
+        ("a: 1\nb: 2\na: 3\n", "p.yaml:3: the key 'a' occurs twice (first in line 1); remove one"),
+        ("a: {b: 1, b: 2}\n", "p.yaml:1: the key 'b' occurs twice (first in line 1); remove one"),
+        ("a: &x 1\nb: *x\n", "p.yaml:1: found the anchor '&x'; write the value itself where it is used"),
+        ("a: 1\nb: *x\n", "p.yaml:2: found the alias '*x'; write the value itself"),
+        ("a:\n  <<: {b: 1}\n", "p.yaml:2: found the merge key '<<'; write the values themselves"),
+        ("a: !!int '3'\n", "p.yaml:1: found the tag '!!int'; remove it: the type follows from the value"),
+        ("a: !x 3\n", "p.yaml:1: found the tag '!x'; remove it: the type follows from the value"),
+        ("a: 1\n---\nb: 2\n", "p.yaml:2: a second document starts here; a file holds only one"),
         ("? [a]\n: 1\n", "p.yaml:1: found a list or mapping as a key; a key is a word"),
         ("'': 1\n", "p.yaml:1: found an empty key; write a word before the colon"),
         ("a: 1e999\n", "p.yaml:1: the number 1e999 is too large; write a smaller one"),
@@ -109,7 +109,7 @@ def test_refused(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("data", [b"a: \xff\xfe", b"a: \x00", b"\x89PNG\r\n\x1a\n\x00\x00"])
 def test_what_is_no_text_is_refused(data: bytes) -> None:
-    with pytest.raises(UserError, match=r"^p\.yaml: is not plain UTF-8 text at byte \d+; save it as such$"):
+    with pytest.raises(UserError, match=r"^p\.yaml: is not plain UTF-8 text at byte \d+; save it as UTF-8$"):
         yamlfile.parse(data, "p.yaml")
 
 
@@ -133,7 +133,7 @@ def test_value_of_an_option() -> None:
     }
     with pytest.raises(UserError, match=r"^--set a\.b=: has no value; write one after the =, or null for none$"):
         yamlfile.parse_value("", "--set a.b=")
-    with pytest.raises(UserError, match=r"^--set a\.b=\*x: found the alias '\*x'; write the value out$"):
+    with pytest.raises(UserError, match=r"^--set a\.b=\*x: found the alias '\*x'; write the value itself$"):
         yamlfile.parse_value("*x", "--set a.b=*x")
     with pytest.raises(UserError, match=r"^--set a\.b=\[1: is not YAML: .*; close the bracket"):
         yamlfile.parse_value("[1", "--set a.b=[1")

@@ -105,7 +105,7 @@ def test_a_seed_that_gets_too_weak_ends_its_object(two_tubes: np.ndarray) -> Non
     work = canvas(two_tubes)
     (attempt,) = attempts(work, (5, 10, 10))  # dark: the first prediction is below the move threshold
     assert attempt is not None
-    assert (attempt.result, work.visited, attempt.fovs, attempt.id) == ("weak seed", [[(5, 10, 10)]], 1, 0)
+    assert (work.visited, attempt.fovs, attempt.id, attempt.voxels) == ([[(5, 10, 10)]], 1, 0, 0)
     assert work.segmentation[5, 10, 10] == EXCLUDED
     assert work.max_id == 0
 
@@ -118,7 +118,7 @@ def test_an_object_that_is_too_small_is_given_up_and_its_voxels_stay_free(two_tu
     small, large = attempts(work, (5, 5, 5), (5, 15, 15))
     assert small is not None
     assert large is not None
-    assert (small.result, small.voxels) == ("too small", voxels)
+    assert (small.id, small.voxels) == (0, voxels)
     assert large.id == 1
     assert (work.segmentation[3:9, 3:9, 2:22] <= 0).all()
 
@@ -181,7 +181,7 @@ def test_only_voxels_in_the_box_count_for_the_size(two_tubes: np.ndarray) -> Non
     )
     (none,) = attempts(strict, (5, 5, 12))
     assert none is not None
-    assert none.result == "too small"
+    assert (none.id, none.voxels) == (0, b.voxels)
 
 
 def in_request(probability: float) -> float:

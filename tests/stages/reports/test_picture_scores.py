@@ -1,4 +1,4 @@
-"""`evaluate` on sets of pictures."""
+"""The scores of sets of pictures, through the stage `evaluate-pictures`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from scipy import ndimage
 from contract.stage import InputError
 from segmentation.scores import detection, isbi2012, overlap
 from stages.storage.image_sets import Picture, read_set, write_set
-from stages.storage.volumes import Place, write_volume
 
 RNG = np.random.default_rng(7)
 SIZES = {"p1": (60, 80), "p2": (90, 50), "p10": (60, 80)}
@@ -61,13 +60,13 @@ def found(tmp_path: Path) -> Path:
 
 def refusal(run_stage, segmentation: Path, labels: Path) -> str:
     with pytest.raises(InputError) as caught:
-        run_stage("evaluate", {"segmentation": segmentation, "labels": labels})
+        run_stage("evaluate-pictures", {"segmentation": segmentation, "labels": labels})
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_figures_of_the_set_and_of_each_picture(run_stage, truth: Path, found: Path, capsys) -> None:
-    result = run_stage("evaluate", {"segmentation": found, "labels": truth})
+    result = run_stage("evaluate-pictures", {"segmentation": found, "labels": truth})
     report = json.loads(result["metrics"].read_text())
     pairs = [(picture, truth_of(SIZES[picture.name])) for picture in read_set(found)]
     dice = [overlap.dice(picture.labels > 0, cells > 0) for picture, cells in pairs]
@@ -114,7 +113,7 @@ def test_maps_of_membranes_have_v_scores(run_stage, tmp_path: Path) -> None:
         probability[5, 16:23] = 0.62  # a gap that joins two cells
         pictures.append(Picture(name, np.zeros(shape, np.uint8), labels, probability))
     write_set(tmp_path / "m.h5", pictures)
-    result = run_stage("evaluate", {"segmentation": tmp_path / "m.h5", "labels": tmp_path / "m.h5"})
+    result = run_stage("evaluate-pictures", {"segmentation": tmp_path / "m.h5", "labels": tmp_path / "m.h5"})
     report = json.loads(result["metrics"].read_text())
     v = np.array([isbi2012.over_thresholds(p.probability, p.labels) for p in pictures])
     at = v.mean(0).argmax(0)
@@ -130,7 +129,7 @@ def test_maps_of_membranes_have_v_scores(run_stage, tmp_path: Path) -> None:
 
 
 def test_nuclei_have_none(run_stage, truth: Path, found: Path, capsys) -> None:
-    result = run_stage("evaluate", {"segmentation": found, "labels": truth})
+    result = run_stage("evaluate-pictures", {"segmentation": found, "labels": truth})
     report = json.loads(result["metrics"].read_text())
     assert (report["v_rand"], report["v_info"]) == (None, None)
     assert "v_rand_threshold" not in report
@@ -138,19 +137,20 @@ def test_nuclei_have_none(run_stage, truth: Path, found: Path, capsys) -> None:
     assert "v_rand" not in result["metrics"].with_name("pictures.csv").read_text()
     share = sum((truth_of(shape) > 0).sum() for shape in SIZES.values()) / sum(y * x for y, x in SIZES.values())
     assert capsys.readouterr().out.splitlines()[-2] == (
-        f"no V_rand and V_info: they are for maps of membranes, where cells cover 60% and more; here {share:.0%}"
+        "no V_rand and V_info: they are for maps of membranes, where cells cover at least 60%; "
+        f"here they cover {share:.0%}"
     )
 
 
 def test_truth_against_itself_is_perfect(run_stage, truth: Path) -> None:
-    report = json.loads(run_stage("evaluate", {"segmentation": truth, "labels": truth})["metrics"].read_text())
+    report = json.loads(run_stage("evaluate-pictures", {"segmentation": truth, "labels": truth})["metrics"].read_text())
     assert (report["dice"], report["iou"], report["mean_average_precision"], report["count_error"]) == (1, 1, 1, 0)
     assert report["v_rand"] is None
 
 
 def test_without_probability_there_are_no_v_scores(run_stage, tmp_path: Path, capsys) -> None:
     write_set(tmp_path / "m.h5", [Picture(n, np.zeros(s, np.uint8), membranes(s)) for n, s in SIZES.items()])
-    result = run_stage("evaluate", {"segmentation": tmp_path / "m.h5", "labels": tmp_path / "m.h5"})
+    result = run_stage("evaluate-pictures", {"segmentation": tmp_path / "m.h5", "labels": tmp_path / "m.h5"})
     assert json.loads(result["metrics"].read_text())["v_rand"] is None
     assert "no V_rand and V_info: no probability was predicted\n" in capsys.readouterr().out
 
@@ -161,7 +161,7 @@ def test_the_count_error_is_the_mean_of_the_pictures(run_stage, tmp_path: Path, 
         Picture(n, np.zeros(s, np.uint8), np.where(truth_of(s) <= keep[n], truth_of(s), 0)) for n, s in SIZES.items()
     ]
     write_set(tmp_path / "s.h5", pictures)
-    result = run_stage("evaluate", {"segmentation": tmp_path / "s.h5", "labels": truth})
+    result = run_stage("evaluate-pictures", {"segmentation": tmp_path / "s.h5", "labels": truth})
     report = json.loads(result["metrics"].read_text())
     assert report["count_error"] == pytest.approx((0 + 2 / 4 + 3 / 4) / 3)
     assert report["count_error_pooled"] == pytest.approx((0 + 2 + 3) / 12)
@@ -173,31 +173,31 @@ def test_cells_found_where_there_are_none_are_counted_apart(run_stage, tmp_path:
     labels["p2"] *= 0
     labels["p10"][labels["p10"] > 2] = 0  # 4 are found
     write_set(tmp_path / "t2.h5", [Picture(n, np.zeros(s, np.uint8), labels[n]) for n, s in SIZES.items()])
-    result = run_stage("evaluate", {"segmentation": found, "labels": tmp_path / "t2.h5"})
+    result = run_stage("evaluate-pictures", {"segmentation": found, "labels": tmp_path / "t2.h5"})
     report = json.loads(result["metrics"].read_text())
     assert report["count_error"] == pytest.approx((0 + 2 / 2) / 2)
     assert report["count_error_pooled"] == pytest.approx((0 + 4 + 2) / (4 + 0 + 2))
     assert (report["pictures_without_truth_cells"], report["cells_in_pictures_without"]) == (1, 4)
     with open(result["metrics"].with_name("pictures.csv"), newline="") as file:
         assert [row["count_error"] for row in csv.DictReader(file)] == ["0.0000", "", "1.0000"]
-    assert "\n1 picture without cells in the truth; 4 found there\n" in capsys.readouterr().out
+    assert "\n1 picture without cells in the truth; 4 cells found there\n" in capsys.readouterr().out
 
 
 def test_no_truth_cell_at_all(run_stage, tmp_path: Path, found: Path, capsys) -> None:
     write_set(tmp_path / "t2.h5", [Picture(n, np.zeros(s, np.uint8), np.zeros(s, np.int32)) for n, s in SIZES.items()])
-    result = run_stage("evaluate", {"segmentation": found, "labels": tmp_path / "t2.h5"})
+    result = run_stage("evaluate-pictures", {"segmentation": found, "labels": tmp_path / "t2.h5"})
     report = json.loads(result["metrics"].read_text())
     assert report["count_error"] is report["count_error_pooled"] is None
     assert (report["pictures_without_truth_cells"], report["cells_in_pictures_without"]) == (3, 12)
     assert not {"count_error", "count_error_pooled"} & {event["name"] for event in result.reported("metric")}
-    assert f"count error {'-':>31}   of the number" in capsys.readouterr().out
+    assert f"count error {'-':>31}   relative error of the number" in capsys.readouterr().out
 
 
 def test_a_picture_without_cells_has_no_v_scores(run_stage, tmp_path: Path) -> None:
     labels = {n: membranes(s) for n, s in SIZES.items()} | {"p2": np.zeros((10, 50), np.int32)}
     pictures = [Picture(n, np.zeros(x.shape, np.uint8), x, probability_of(x)) for n, x in labels.items()]
     write_set(tmp_path / "m.h5", pictures)
-    result = run_stage("evaluate", {"segmentation": tmp_path / "m.h5", "labels": tmp_path / "m.h5"})
+    result = run_stage("evaluate-pictures", {"segmentation": tmp_path / "m.h5", "labels": tmp_path / "m.h5"})
     with open(result["metrics"].with_name("pictures.csv"), newline="") as file:
         rows = {row["picture"]: row for row in csv.DictReader(file)}
     assert rows["p2"]["v_rand"] == ""
@@ -209,19 +209,19 @@ def test_a_picture_without_cells_has_no_v_scores(run_stage, tmp_path: Path) -> N
 
 def test_nothing_found_is_told(run_stage, tmp_path: Path, truth: Path) -> None:
     write_set(tmp_path / "s.h5", [Picture(n, np.zeros(s, np.uint8), np.zeros(s, np.int32)) for n, s in SIZES.items()])
-    result = run_stage("evaluate", {"segmentation": tmp_path / "s.h5", "labels": truth})
+    result = run_stage("evaluate-pictures", {"segmentation": tmp_path / "s.h5", "labels": truth})
     assert [event["text"] for event in result.reported("message")] == [
-        "the segmentation has no cell: its score says nothing"
+        "the segmentation has no cell, so its scores mean nothing"
     ]
     assert json.loads(result["metrics"].read_text())["count_error"] == 1
 
 
 def test_pictures_that_were_not_segmented_are_named(run_stage, tmp_path: Path, truth: Path) -> None:
     write_set(tmp_path / "s.h5", [Picture("p2", np.zeros(SIZES["p2"], np.uint8), truth_of(SIZES["p2"]))])
-    result = run_stage("evaluate", {"segmentation": tmp_path / "s.h5", "labels": truth})
+    result = run_stage("evaluate-pictures", {"segmentation": tmp_path / "s.h5", "labels": truth})
     assert json.loads(result["metrics"].read_text())["pictures"] == 1
     assert [event["text"] for event in result.reported("message")] == [
-        "2 of 3 pictures with truth are not in the segmentation, and do not count: p1, p10"
+        "2 of 3 pictures with ground truth are not in the segmentation and do not count: p1, p10"
     ]
 
 
@@ -229,26 +229,17 @@ def test_what_does_not_belong_together_is_refused(run_stage, tmp_path: Path, tru
     file, zeros = tmp_path / "s.h5", np.zeros((60, 80), np.uint8)
     write_set(file, [Picture("p1", zeros, truth_of((60, 80))), Picture("x", zeros, truth_of((60, 80)))])
     assert refusal(run_stage, file, truth) == (
-        f"{file}: 1 of 2 pictures are not in {truth}: x; score pictures that have a truth"
+        f"{file}: 1 of 2 pictures are not in {truth}: x; score pictures that have ground truth"
     )
     write_set(file, [Picture("p2", zeros, truth_of((60, 80)))])
     assert refusal(run_stage, file, truth) == (
-        f"{file}: p2 is 80 x 60 pixels, in {truth} it is 50 x 90; score the pictures that were segmented"
+        f"{file}: p2 is 80 x 60 pixels, in {truth} it is 50 x 90; connect the set whose pictures were segmented"
     )
     write_set(file, [Picture("p1", zeros)])
     words = "p1 has no labels; connect a set of pictures with labels"
     assert refusal(run_stage, file, truth) == f"{file}: {words}"
     write_set(tmp_path / "s2.h5", [Picture("p1", zeros, truth_of((60, 80)))])
     assert refusal(run_stage, tmp_path / "s2.h5", file) == f"{file}: {words}"
-
-
-def test_a_set_against_a_volume_is_refused(run_stage, tmp_path: Path, truth: Path) -> None:
-    volume = tmp_path / "v.h5"
-    write_volume(volume, "labels", np.ones((2, 3, 4), np.uint32), Place())
-    words = "score pictures against pictures, and volumes against volumes"
-    assert refusal(run_stage, truth, volume) == f"{truth}: is a set of pictures, but {volume} is a volume; {words}"
-    assert refusal(run_stage, volume, truth) == f"{volume}: is a volume, but {truth} is a set of pictures; {words}"
-    assert refusal(run_stage, tmp_path / "no.h5", truth) == f"{tmp_path / 'no.h5'}: no such file"
 
 
 @pytest.mark.real_data
@@ -258,7 +249,7 @@ def test_real_truth_against_itself(shared: Path, run_stage, tmp_path: Path) -> N
         test = run_stage("import-pairs", inputs)["test"]
         pictures = [Picture(p.name, p.image, p.labels, (p.labels > 0).astype(np.float32)) for p in read_set(test)]
         write_set(tmp_path / f"{name}.h5", pictures)
-        result = run_stage("evaluate", {"segmentation": tmp_path / f"{name}.h5", "labels": test})
+        result = run_stage("evaluate-pictures", {"segmentation": tmp_path / f"{name}.h5", "labels": test})
         report = json.loads(result["metrics"].read_text())
         assert [report[key] for key in perfect] == pytest.approx([1] * len(perfect))
         assert report["count_error"] == 0

@@ -8,6 +8,7 @@ import pytest
 from skimage.metrics import adapted_rand_error, variation_of_information
 
 from contract.stage import InputError
+from stages.storage.image_sets import Picture, write_set
 from stages.storage.volumes import Place, write_volume
 
 
@@ -37,7 +38,7 @@ def test_scores_a_box_of_the_volume_in_its_place(
     run_stage, tmp_path: Path, truth: np.ndarray, box: np.ndarray, capsys
 ) -> None:
     result = run_stage(
-        "evaluate",
+        "evaluate-volume",
         {
             "segmentation": volume(tmp_path / "s.h5", box, (101, 202, 303)),
             "labels": volume(tmp_path / "t.h5", truth, (100, 200, 300)),
@@ -64,6 +65,9 @@ def test_scores_a_box_of_the_volume_in_its_place(
         expected["unsegmented_as_background"][first["name"]],
     )
     assert "step" not in first
+    assert [event["name"] for event in result.reported("metric")] == [
+        "adapted_rand_error", "adapted_rand_error_unsegmented_ignored", "objects", "truth_objects"
+    ]  # fmt: skip
     out = capsys.readouterr().out
     assert f"adapted Rand error {first['value']:>40.4f}" in out
     assert f"5 objects, 5 in the truth; {unsegmented / labelled:.1%} of {labelled:,} voxels" in out
@@ -71,7 +75,7 @@ def test_scores_a_box_of_the_volume_in_its_place(
 
 def test_nothing_segmented_is_scored_and_not_refused(run_stage, tmp_path: Path, truth: np.ndarray, capsys) -> None:
     labels = volume(tmp_path / "t.h5", truth)
-    result = run_stage("evaluate", {"segmentation": volume(tmp_path / "s.h5", truth * 0), "labels": labels})
+    result = run_stage("evaluate-volume", {"segmentation": volume(tmp_path / "s.h5", truth * 0), "labels": labels})
     report = json.loads(result["metrics"].read_text())
     assert report["unsegmented_ignored"] == {
         "adapted_rand_error": 1, "precision": 0, "recall": 0, "vi_split": None, "vi_merge": None
@@ -87,7 +91,7 @@ def test_refuses_a_box_that_is_not_inside_the_truth(
 ) -> None:
     segmentation, labels = volume(tmp_path / "s.h5", box, offset_xyz), volume(tmp_path / "t.h5", truth)
     with pytest.raises(InputError) as error:
-        run_stage("evaluate", {"segmentation": segmentation, "labels": labels})
+        run_stage("evaluate-volume", {"segmentation": segmentation, "labels": labels})
     start = " x ".join(map(str, offset_xyz))
     assert str(error.value) == (
         f"{segmentation}: its box, 14 x 10 x 35 voxels at {start} (x, y, z), is not inside that of the truth, "
@@ -99,10 +103,10 @@ def test_refuses_a_box_without_ground_truth(run_stage, tmp_path: Path, truth: np
     truth[3:38, 2:12, 1:15] = 0
     segmentation, labels = volume(tmp_path / "s.h5", box, (1, 2, 3)), volume(tmp_path / "t.h5", truth)
     with pytest.raises(InputError) as error:
-        run_stage("evaluate", {"segmentation": segmentation, "labels": labels})
+        run_stage("evaluate-volume", {"segmentation": segmentation, "labels": labels})
     assert str(error.value) == (
         f"{labels}: no voxel is labelled in the box of the segmentation, 14 x 10 x 35 voxels at 1 x 2 x 3 (x, y, z); "
-        "segment a box that has ground truth, or leave this step out"
+        "segment a box that has ground truth, or remove this step"
     )
 
 
@@ -110,6 +114,18 @@ def test_refuses_negative_and_fractional_ids(run_stage, tmp_path: Path, truth: n
     labels = volume(tmp_path / "t.h5", truth)
     negative = volume(tmp_path / "n.h5", np.where(truth == 1, -1, truth.astype(np.int64)))
     with pytest.raises(InputError, match=r"n\.h5: dataset /labels holds the negative label -1; labels are 0"):
-        run_stage("evaluate", {"segmentation": negative, "labels": labels})
+        run_stage("evaluate-volume", {"segmentation": negative, "labels": labels})
     with pytest.raises(InputError, match=r"f\.h5: dataset /labels is float64, not integer labels"):
-        run_stage("evaluate", {"segmentation": volume(tmp_path / "f.h5", truth * 0.5), "labels": labels})
+        run_stage("evaluate-volume", {"segmentation": volume(tmp_path / "f.h5", truth * 0.5), "labels": labels})
+
+
+def test_refuses_a_set_of_pictures(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
+    """One with a colour picture as well, whose image has three axes as a volume has."""
+    labels, pictures = volume(tmp_path / "t.h5", truth), tmp_path / "p.h5"
+    write_set(pictures, [Picture("p", np.zeros((8, 9, 3), np.uint8))])
+    for inputs in ({"segmentation": pictures, "labels": labels}, {"segmentation": labels, "labels": pictures}):
+        with pytest.raises(InputError) as error:
+            run_stage("evaluate-volume", inputs)
+        assert str(error.value) == (
+            f"{pictures}: is a set of pictures, not a volume; connect a volume, or use evaluate-pictures"
+        )

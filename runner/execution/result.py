@@ -1,0 +1,59 @@
+"""The result of a step: moved from `partial/` to its place, and described by a record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from contract.job import PARTIAL, STATE
+from contract.ports import port_file
+from runner import __version__
+from runner.execution.setting import Run
+from runner.fingerprint import content
+from runner.pipeline.plan import Step
+from runner.workdir import records
+from runner.workdir.events import Progress
+from runner.workdir.publish import publish
+from runner.workdir.records import Artifact, Parts, StepRecord
+
+
+def publish_result(run: Run, step: Step, parts: Parts, progress: Progress, started: str, seconds: float) -> StepRecord:
+    """Publishes what a step wrote, and removes the state that it no longer needs; returns its record.
+
+    Args:
+      started: when the step started, as `records.now` writes it.
+    """
+    folder = run.setting.plan.folder(step.id)
+    names = sorted(os.listdir(folder / PARTIAL))
+    files = content.measure(content.files(folder / PARTIAL, names), run.contents.cache)
+    done = StepRecord(
+        step=step.id,
+        parts=parts,
+        names=names,
+        files=files,
+        ports={port: content.of_port(port_file(port, kind), files) for port, kind in step.stage.outputs.items()},
+        metrics=progress.results,
+        artifacts=[_from_step_folder(artifact) for artifact in progress.artifacts],
+        started=started,
+        ended=records.now(),
+        seconds=seconds,
+        engine=run.setting.engine_name,
+        host=run.report["host"],
+        floodrunner=__version__,
+    )
+    publish(folder, done)
+    for name in progress.spent:
+        with contextlib.suppress(OSError):
+            (folder / STATE / name).unlink()
+    return done
+
+
+def _from_step_folder(artifact: Artifact) -> Artifact:
+    """An artifact with its path from the step's folder, where its file is after publishing.
+
+    The stage gives the path from `partial/`; it may also lead to the state beside that.
+    """
+    path = os.path.relpath(os.path.join(PARTIAL, artifact.path), PARTIAL)
+    if path.startswith(os.pardir):
+        path = os.path.normpath(os.path.join(PARTIAL, artifact.path))
+    return Artifact(path=path, title=artifact.title)

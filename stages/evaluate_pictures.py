@@ -1,0 +1,19 @@
+"""Score a set of segmented pictures against a set with ground truth."""
+
+from __future__ import annotations
+
+from contract.stage import Context, StageParams
+
+INPUTS = {"segmentation": "image-set", "labels": "image-set"}
+OUTPUTS = {"metrics": "metrics"}
+
+
+class Params(StageParams):
+    """None. Each segmented picture is scored against the one of the same name. V_rand and V_info are computed only
+    where cells cover at least 0.6 of the truth, as in maps of membranes."""
+
+
+def run(params: Params, context: Context) -> None:
+    from stages.reports.picture_scores import score_sets
+
+    score_sets(context)
