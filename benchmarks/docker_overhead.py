@@ -53,7 +53,7 @@ def run(file: Path, workdir: Path) -> tuple[float, list[float]]:
 def docker_run(folder: Path) -> list[str]:
     """The command line that makes the container of a step, which the engine has made before, once more."""
     written = json.loads((folder / "job.json").read_text())
-    job = Job(folder.name, written["stage"], {}, {}, {}, folder, False, False, 0, "", "")
+    job = Job(folder.name, written["stage"], {}, {}, {}, folder, False, "", "")
     chosen = docker_engine.settings(job, gpu=False)
     arguments = ["docker", "--host", client.address(), "run", "--rm", "--read-only", "--init"]
     arguments += [

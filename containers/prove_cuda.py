@@ -1,7 +1,7 @@
-"""Proves, while the image is built, that all of CUDA that a backend opens is there: `prove_cuda.py tensorflow|jax`.
+"""Proves during the build of an image that every CUDA library of a backend is in it: `prove_cuda.py tensorflow|jax`.
 
-A library that is missing shows only on a machine with a GPU, and there as a step that quietly runs on the CPU. Neither
-a GPU nor a driver is needed here: the driver's own libraries come from the host. Exits 1, naming what is missing.
+A missing library would show only on a machine with a GPU, and only as a step that silently runs on the CPU. The proof
+needs neither a GPU nor a driver: the driver's own libraries come from the host. Exits 1 and names what is missing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 
 SITE = Path(sysconfig.get_path("purelib"))
 CODE = {"tensorflow": ("tensorflow",), "jax": ("jax_cuda12_plugin", "jax_plugins/xla_cuda12")}
-"""Where each backend keeps its shared objects."""
+"""Folders in which each backend keeps its shared objects."""
 
 LOADER = re.compile(rb"_ZN3tsl8internal9DsoLoader\d+Get([A-Za-z]+)DsoHandleEv")
-"""Both load CUDA by tsl::internal::DsoLoader, which has a function for each library. What it calls them:"""
+"""Both backends load CUDA by tsl::internal::DsoLoader, which has a function for each library."""
 OPENED = {
     "Cublas": "libcublas.so.12",
     "CublasLt": "libcublasLt.so.12",
@@ -35,21 +35,21 @@ OPENED = {
     "Nvrtc": "libnvrtc.so.12",
 }
 OPENED_BY_CUDA = ("libnvrtc.so.12", *(f"libcudnn_{part}.so.9" for part in ("adv", "cnn", "graph", "heuristic", "ops")))
-"""What cuDNN and others open only when one of their functions is called; it is in no list of what they need."""
+"""Libraries that cuDNN and others open only when one of their functions is called; `ldd` does not list them."""
 
 NOT_WANTED = re.compile("CudaDriver|Nvml|NvInfer(Plugin)?|Nvshmem|Hip.*|Roc.*|Miopen")
-"""The driver's; TensorRT, which the wheel is built without; what links several machines; AMD's."""
+"""Not in the image: the driver's libraries, TensorRT (not in the wheel), those for several machines, AMD's."""
 FEWEST = 8
-"""Fewer functions of the loader than that, and it is no longer where this looks for it."""
+"""If fewer functions of the loader are found, the loader has changed, and this proof must be adapted."""
 
 DRIVER = re.compile(r"libcuda\.so|libnvidia-")
 BETWEEN_MACHINES = re.compile(r"nvshmem_(bootstrap|transport)_")
-"""NVSHMEM's plug-ins for MPI, InfiniBand and others, each of which wants the libraries of its network."""
+"""NVSHMEM's plug-ins for MPI, InfiniBand and others, each of which needs the libraries of its network."""
 
 
 def main(backend: str) -> int:
     if os.environ.get("LD_LIBRARY_PATH"):
-        sys.exit("LD_LIBRARY_PATH is set: this would prove what holds only where it is")
+        sys.exit("LD_LIBRARY_PATH is set: the proof would hold only where it is set too")
     print(f"CUDA for {backend}, without LD_LIBRARY_PATH:")
     loaders = loader_functions(backend)
     trouble = [*opened_by_name(loaders), *unresolved(backend), *compiles_by_nvrtc()]
@@ -60,13 +60,13 @@ def main(backend: str) -> int:
 
 
 def shared_objects(*folders: str) -> list[Path]:
-    """All below folders of site-packages, links left out."""
+    """All shared objects below folders of site-packages, without links."""
     found = [path for folder in folders for path in sorted((SITE / folder).rglob("*.so*"))]
     return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
 def loader_functions(backend: str) -> dict[str, str]:
-    """What the backend's loader can open and has use for here, as `OPENED` has it -> the function's symbol."""
+    """The loader's functions for libraries that an image needs: name as in `OPENED` -> the function's symbol."""
     found: dict[str, str] = {}
     for path in shared_objects(*CODE[backend]):
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -75,12 +75,16 @@ def loader_functions(backend: str) -> dict[str, str]:
 
 
 def opened_by_name(loaders: dict[str, str]) -> Iterator[str]:
-    """Opens libraries by their bare names, as a process does that was told of no folder: those that must be there, and
-    those that are."""
+    """Opens libraries by their bare names, so that the loader must find them: those that a backend opens, and all those
+    that are installed.
+
+    Yields:
+      What is missing.
+    """
     if len(loaders) < FEWEST:
         yield f"a loader of at least {FEWEST} libraries; found {', '.join(loaders) or 'none'}"
     for name in loaders.keys() - OPENED.keys():
-        yield f"{name}, which this proof has not heard of; add it to OPENED, and its package to pyproject.toml"
+        yield f"{name}, which this proof does not know; add it to OPENED, and its package to pyproject.toml"
     wanted = [OPENED[name] for name in loaders if name in OPENED] + list(OPENED_BY_CUDA)
     there = [path.name for path in shared_objects("nvidia") if path.parent.name == "lib"]
     for name in dict.fromkeys(wanted + [name for name in there if not BETWEEN_MACHINES.match(name)]):
@@ -88,14 +92,14 @@ def opened_by_name(loaders: dict[str, str]) -> Iterator[str]:
             ctypes.CDLL(name)
             print(f"  {name}")
         except OSError as error:
-            if DRIVER.match(str(error)):  # it is found; what else it needs `unresolved` sees
-                print(f"  {name}, but for the driver")
+            if DRIVER.match(str(error)):  # the library was found; `unresolved` checks what else it needs
+                print(f"  {name}, except for the driver")
             else:
                 yield f"{name} ({error})"
 
 
 def unresolved(backend: str) -> Iterator[str]:
-    """What the shared objects of CUDA and of the backend need of each other."""
+    """Libraries that shared objects of CUDA and of the backend need and that are missing."""
     paths = [path for path in shared_objects("nvidia", *CODE[backend]) if not BETWEEN_MACHINES.match(path.name)]
     for path in paths:
         needed = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
@@ -106,11 +110,11 @@ def unresolved(backend: str) -> Iterator[str]:
 
 
 def compiles_by_nvrtc() -> Iterator[str]:
-    """Lets CUDA compile a program, as cuDNN does for some convolutions; that opens yet another library."""
+    """Compiles a program with CUDA, as cuDNN does for some convolutions; this opens one more library."""
     try:
         nvrtc = ctypes.CDLL("libnvrtc.so.12")
     except OSError:
-        return  # said already
+        return  # `opened_by_name` reports it
     program = ctypes.c_void_p()
     code = b'extern "C" __global__ void f(float* x) { x[threadIdx.x] = __sinf(x[0]); }'
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), code, b"f.cu", 0, None, None)
@@ -123,10 +127,10 @@ def compiles_by_nvrtc() -> Iterator[str]:
 
 
 def opened_by_tensorflow(loaders: dict[str, str]) -> Iterator[str]:
-    """Lets TensorFlow itself open its libraries, and look for what compiles for the GPU.
+    """Calls TensorFlow's own functions that open its libraries and find the compilers for the GPU.
 
-    In C++, so each returns through a pointer: absl::StatusOr is a word, 1 if all is well, and the value; a string
-    is a pointer, a length and more.
+    They are C++ functions that return through a pointer. An absl::StatusOr is a word, 1 for success, and the value; a
+    string is a pointer, a length and more.
     """
     framework = ctypes.CDLL(str(SITE / "tensorflow/libtensorflow_framework.so.2"))
     result = (ctypes.c_uint64 * 8)()
@@ -144,7 +148,7 @@ def opened_by_tensorflow(loaders: dict[str, str]) -> Iterator[str]:
 
 
 def opened_by_jax() -> Iterator[str]:
-    """Lets JAX itself open its libraries, and compares them with those that it was built against, as it does later."""
+    """Calls JAX's functions that open its libraries, and compares their versions with those it was built against."""
     from jax._src.lib import cuda_path
     from jax_cuda12_plugin import _versions
 
@@ -163,7 +167,7 @@ def opened_by_jax() -> Iterator[str]:
 
 
 def compiles(ptxas: Path, libdevice: Path) -> Iterator[str]:
-    """What XLA compiles with: an assembler, which is a program; and a library of mathematical functions."""
+    """What XLA needs to compile: an assembler, which is a program, and a library of mathematical functions."""
     try:
         told = subprocess.run([ptxas, "--version"], capture_output=True, text=True, check=True).stdout
         print(f"  {ptxas}: {told.splitlines()[-1]}")

@@ -54,16 +54,16 @@ def step_folder(workdir: Path, run: dict[str, Any], step: str) -> Path:
     return workdir / step
 
 
-def left_behind(workdir: Path) -> list[Orphan]:
-    """What a killed runner left at work in a run folder, by whichever engine."""
-    return [left for name in engines.NAMES for left in engines.load(name).left_behind(workdir)]
+def orphans(workdir: Path) -> list[Orphan]:
+    """What killed runners left of a run folder's steps, in all engines."""
+    return [orphan for name in engines.NAMES for orphan in engines.load(name).orphans(workdir)]
 
 
 def reclaim(folder: Path) -> None:
-    """Waits until nothing that a killed runner left behind is at work in a step's folder, or ends it.
+    """Ends what a killed runner left at work in a step's folder, in all engines, or waits for its end.
 
     Raises:
-      UserError: if it stays.
+      UserError: if it does not end.
     """
     for name in engines.NAMES:
         engines.load(name).reclaim(folder)

@@ -38,8 +38,8 @@ _POLL_S = 0.1
 _SAY_READING_AFTER_S = 2.0
 
 
-class _Left(NamedTuple):
-    """A stage that a killed runner left at work, and when and where in its events it began."""
+class _Adopted(NamedTuple):
+    """A stage taken over from a runner that was killed, and when and where in its events it began."""
 
     running: Running
     begun: Begun
@@ -68,7 +68,7 @@ def run(setting: Setting) -> dict[str, Any]:
                         run.show.note(line)
                     for step in plan.steps:
                         run.contents.learn(step, _step(run, step))
-                    _end_left(run)
+                    _end_orphans(run)
                 except BaseException as error:
                     with contextlib.suppress(OSError):  # a full disk: that is being said already
                         close(run, status_of(error), str(error))
@@ -117,27 +117,27 @@ def _step(run: Run, step: Step) -> StepRecord:
         return former
     parts = skip.parts(step, run.contents, identity, setting.root)
     job = setting.plan.job(step, parts.program(), parts.fingerprint())
-    _end_left(run, but=step.id)  # of steps that are skipped now, or that wait for what this one makes
+    _end_orphans(run, but=step.id)  # of steps that are skipped now, or that need what this one makes
     if not step.again:
-        with run.stop.shielded():  # what was taken over is stopped by a request to stop, not left alone again
-            left = _left_at_work(run, job)
-            if left is not None:
-                return _work(run, step, parts, job, left, decision.reason)
-    _end_left(run)
+        with run.stop.shielded():  # so that Ctrl-C from here on stops the adopted stage too
+            adopted = _adopt(run, job)
+            if adopted is not None:
+                return _work(run, step, parts, job, adopted, decision.reason)
+    _end_orphans(run)
     _prepare(run, step, job)
     with run.stop.shielded():
         return _work(run, step, parts, job, None, decision.reason)
 
 
-def _work(run: Run, step: Step, parts: Parts, job: Job, left: _Left | None, reason: str) -> StepRecord:
+def _work(run: Run, step: Step, parts: Parts, job: Job, adopted: _Adopted | None, reason: str) -> StepRecord:
     """Has the stage do its work, and publishes what it made."""
-    before = 0.0 if left is None else time.time() - left.begun.time
+    before = 0.0 if adopted is None else time.time() - adopted.begun.time
     started, clock = records.stamp(time.time() - before), time.monotonic() - before
     run.note(step, status="running", reason=reason, started=started)
-    run.show.started(step.id, reason if left is None else f"goes on in {left.running.name}")
+    run.show.started(step.id, reason if adopted is None else f"goes on in {adopted.running.name}")
     code, text, done = FAILED, "", None
     try:
-        progress, exit = _attempt(run, job, f"{started} {' '.join(run.setting.command)}", left)
+        progress, exit = _attempt(run, job, f"{started} {' '.join(run.setting.command)}", adopted)
         seconds = round(time.monotonic() - clock, 3)
         code, text = judge(exit, progress, run.stop.count > 0, job)
         if code == DONE:
@@ -157,22 +157,24 @@ def _work(run: Run, step: Step, parts: Parts, job: Job, left: _Left | None, reas
     return done
 
 
-def _end_left(run: Run, but: str = "") -> None:
-    """Ends and removes what a killed runner left in the run folder, but for one step's."""
-    for left in folders.left_behind(run.setting.plan.workdir):
-        if left.step != but:
-            if left.at_work:
-                run.show.note(f"{left.step}: stopping {left.name}, left by a run that was killed")
-            folders.reclaim(run.setting.plan.folder(left.step))
+def _end_orphans(run: Run, but: str = "") -> None:
+    """Ends and removes the orphans of a run folder's steps, except those of one step."""
+    for orphan in folders.orphans(run.setting.plan.workdir):
+        if orphan.step != but:
+            if orphan.at_work:
+                run.show.note(f"{orphan.step}: stopping {orphan.name} of a run that was killed")
+            folders.reclaim(run.setting.plan.folder(orphan.step))
 
 
-def _left_at_work(run: Run, job: Job) -> _Left | None:
-    """What a killed runner left that does this very job."""
+def _adopt(run: Run, job: Job) -> _Adopted | None:
+    """Takes over the orphan that does this very job, if there is one."""
     begun = events.last_begun(job.folder / EVENTS_FILE)
     if begun is None or not (job.folder / PARTIAL).is_dir():
         return None
-    running = run.setting.engine.adopt(job)
-    return None if running is None else _Left(running, begun)
+    orphans = run.setting.engine.orphans(run.setting.plan.workdir)
+    adopted = (orphan.adopt(job) for orphan in orphans if orphan.step == job.step)
+    running = next((each for each in adopted if each is not None), None)
+    return None if running is None else _Adopted(running, begun)
 
 
 def _prepare(run: Run, step: Step, job: Job) -> None:
@@ -180,10 +182,8 @@ def _prepare(run: Run, step: Step, job: Job) -> None:
     job.folder.mkdir(exist_ok=True)
     folders.reclaim(job.folder)
     sweep(job.folder)
-    for note in run.setting.engine.notes([job]):
-        if note not in run.notes:
-            run.notes.add(note)
-            run.show.note(note)
+    if job.gpu and (reason := run.setting.engine.no_gpu()):
+        run.show.note(f"{reason}: {job.step} will run on the CPU, which is slower (floodrunner doctor says more)")
     if step.again:
         withdraw(job.folder)  # should this try be cut off, the next run goes on with it
     if step.again == FORCED and (aside := set_state_aside(job.folder)):
@@ -195,17 +195,16 @@ def _prepare(run: Run, step: Step, job: Job) -> None:
     (job.folder / STATE).mkdir(exist_ok=True)
 
 
-def _attempt(run: Run, job: Job, title: str, left: _Left | None) -> tuple[Progress, Exit]:
-    """Starts the stage, or takes over the one at work, and waits for its end, showing what it reports; passes requests
-    to stop on to it."""
+def _attempt(run: Run, job: Job, title: str, adopted: _Adopted | None) -> tuple[Progress, Exit]:
+    """Starts the stage, or follows the adopted one, until its end; shows what it reports and passes on Ctrl-C."""
     reported = job.folder / EVENTS_FILE
-    if left is None:
+    if adopted is None:
         with open_own(job.folder / LOG_FILE, "ab") as log:
             log.write(f"--- {title}\n".encode("utf-8", "replace"))
         begin = events.begin(reported, title)
         running = run.setting.engine.start(job, run.setting.root)
     else:
-        begin, running = left.begun.offset, left.running
+        begin, running = adopted.begun.offset, adopted.running
     tail, progress, asked, exit = Tail(reported, begin), run.show.lines[job.step].progress, 0, None
     try:
         while exit is None:

@@ -38,7 +38,6 @@ class Run:
     show: Display
     stop: Stop
     report: dict[str, Any] = field(default_factory=dict)
-    notes: set[str] = field(default_factory=set)
 
     def save(self) -> None:
         write_json(self.setting.plan.workdir / RUN_FILE, self.report)

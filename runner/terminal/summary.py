@@ -44,16 +44,16 @@ def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> l
     return [head, *results(workdir, steps)]
 
 
-def status(workdir: Path, run: dict[str, Any], left: Sequence[Orphan] = ()) -> list[str]:
+def status(workdir: Path, run: dict[str, Any], orphans: Sequence[Orphan] = ()) -> list[str]:
     """Lines for `floodrunner status`: who is at work, how each step stands, what there is to see.
 
     Args:
-      left: what a killed runner left at work.
+      orphans: what killed runners left at work.
     """
     held = holder(workdir)
     steps: dict[str, dict[str, Any]] = run.get("steps", {})
     lines = [f"{run['pipeline']['name']} in {words.here(workdir)}: {_state(run, held)}"]
-    lines += [f"  {each.step} is still at work in {each.name}; the next run goes on with it" for each in left]
+    lines += [f"  {each.step} is still at work in {each.name}; the next run goes on with it" for each in orphans]
     width = max((len(step) for step in steps), default=0)
     for step, facts in steps.items():
         lines.append(f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}")
