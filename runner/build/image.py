@@ -33,7 +33,7 @@ NAME_LABEL = "org.floodrunner.image"
 """Name the image was built under; finds our untagged images that a newer build replaced."""
 _VERSION_LABEL = "org.opencontainers.image.version"
 _DECIDES = (images.SOURCE_LABEL, images.INGREDIENTS_LABEL, images.ENVIRONMENT_LABEL, _VERSION_LABEL)
-"""Labels that together say everything that goes into an image: two images that agree on them hold the same."""
+"""Labels that together say what an image was built from: if they still hold, it need not be built again."""
 
 _TRIES = 3
 _LEAVE_S = 2.0  # docker 20.10 ignores SIGINT; once it is killed, the engine ends the build
@@ -124,7 +124,7 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
 
 def _build(name: str, kind: str, root: Path, args: dict[str, str], base: str, network: str, cache: bool) -> Image:
     """Builds until the source stays as it is during a build, so that the image holds what its label says."""
-    builder, tag = command.builder(), f"{name}-{os.getpid()}"  # two builds at a time have a tag each
+    builder, tag = command.builder(), f"{name}-{os.getpid()}"  # so that two builds at a time do not mix
     dockerfile = root / f"Dockerfile.{kind}"
     print(f"{name}: building from {words.here(dockerfile)} with {builder.name}", flush=True)
     for _ in range(_TRIES):
@@ -252,7 +252,8 @@ def _tidy(client: DockerClient, name: str) -> None:
             for tag in image.get("RepoTags") or []:
                 pid = tag.removeprefix(f"{name}-")
                 if pid.isdecimal() and not psutil.pid_exists(int(pid)):  # the runner was killed during that build
-                    client.images.remove(tag)
+                    with contextlib.suppress(APIError):  # a container uses it
+                        client.images.remove(tag)
         if _has_run(client, name):
             return
         for image in client.api.images(filters={"dangling": True, "label": f"{NAME_LABEL}={name}"}):

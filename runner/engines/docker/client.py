@@ -213,7 +213,7 @@ def _has_cdi() -> bool:
 
 
 def _of_context() -> tuple[str | None, bool]:
-    """The address of the docker command's current context, None for its default one, and whether it wants TLS.
+    """The address of the docker command's current context, None for the default context; and whether it requires TLS.
 
     Raises:
       UserError: if there is no such context.

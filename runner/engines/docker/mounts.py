@@ -12,9 +12,11 @@ from runner.engines.base import Job
 from runner.errors import UserError
 
 _SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
-_TREES = tuple(Path("/", name) for name in _SYSTEM)  # the image's own, with all that is in them
-_HOLDERS = tuple(Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib"))  # data may be in them
-_MOST_HOPS = 40  # as the kernel: more is a circle
+_TREES = tuple(Path("/", name) for name in _SYSTEM)  # of the image, with everything below them
+_HOLDERS = tuple(
+    Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib")
+)  # a user's data may be below them
+_MOST_HOPS = 40  # as in the kernel: a longer chain of links is a circle
 
 
 def readable(job: Job) -> dict[Path, Path]:
@@ -34,7 +36,7 @@ def readable(job: Job) -> dict[Path, Path]:
     found: dict[Path, Path] = {}
     for port, text in job.inputs.items():
         path = Path(split_dataset(text)[0])
-        _refuse(path, f"step {job.step}: input {port}")  # before it is walked through
+        _refuse(path, f"step {job.step}: input {port}")  # before its files are listed
         brought = job.folder.parent not in path.parents
         if not brought and _leads_out(path, job.folder.parent):
             raise UserError(
@@ -57,7 +59,7 @@ def writable(job: Job) -> Path:
 
 
 def _behind_links(path: Path) -> Iterator[tuple[Path, Path]]:
-    """The folders outside `path` that links in it lead to, for each hop of each link; inside and outside path."""
+    """Folders outside `path` that links in it lead to, for each hop of each link: path in the container, path here."""
     if not path.is_dir():
         return
     for parent, folders, files in os.walk(path):
