@@ -54,7 +54,7 @@ def run(file: Path, workdir: Path) -> tuple[float, list[float]]:
 def docker_run(folder: Path) -> list[str]:
     """The `docker run` command for a step that has run before, with the settings that the engine uses."""
     written = json.loads((folder / "job.json").read_text())
-    job = Job(folder.name, written["stage"], {}, {}, {}, folder, False, False, 0, "", "")
+    job = Job(folder.name, written["stage"], {}, {}, {}, folder, False, "", "")
     chosen = docker_engine.settings(job, gpu=False)
     arguments = ["docker", "--host", client.address(), "run", "--rm", "--read-only", "--init"]
     arguments += [

@@ -123,7 +123,7 @@ def status(target: str | None) -> None:
 
     workdir, run = folders.find(target)
     alone = holder(workdir) is None
-    _print(summary.status(workdir, run, [each for each in folders.left_behind(workdir) if each.at_work and alone]))
+    _print(summary.status(workdir, run, [each for each in folders.orphans(workdir) if each.at_work and alone]))
 
 
 @cli.command()
@@ -151,13 +151,13 @@ def clean(target: str, state: bool, yes: bool) -> None:
 
     workdir, run = folders.find(target)
     with lock(workdir, "floodrunner clean"):
-        paths, left = folders.removable(workdir, state), folders.left_behind(workdir)
-        if not paths and not left:
+        paths, orphans = folders.removable(workdir, state), folders.orphans(workdir)
+        if not paths and not orphans:
             click.echo(f"{words.here(workdir)}: nothing to remove; --state also removes saved state")
             return
-        for each in left:
+        for each in orphans:
             if each.at_work:
-                click.echo(f"{each.step} is still at work in {each.name}, left by a run that was killed; this stops it")
+                click.echo(f"{each.step} is still at work in {each.name} of a run that was killed; this stops it")
         if not yes:
             if not sys.stdin.isatty():
                 raise UserError(
@@ -166,7 +166,7 @@ def clean(target: str, state: bool, yes: bool) -> None:
             if not click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?"):
                 click.echo(f"{words.here(workdir)}: nothing was removed")
                 return
-        for step in {*run["steps"], *(each.step for each in left)}:
+        for step in {*run["steps"], *(each.step for each in orphans)}:
             folders.reclaim(workdir / step)
         folders.clean(workdir, folders.removable(workdir, state))
     kept = f"; saved state is kept in {words.here(workdir)}, --state removes it" if workdir.exists() else ""

@@ -1,20 +1,30 @@
-"""What this machine is: processor, memory, GPU, file systems. Read from files where there are some: cheap."""
+"""What this machine has: processor, memory, GPUs, file systems."""
 
 from __future__ import annotations
 
 import os
 import platform
-import re
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
-_MOUNTS = Path("/proc/mounts")
-_WSL_NVIDIA_SMI = "/usr/lib/wsl/lib/nvidia-smi"
+
+class Gpu(NamedTuple):
+    """An NVIDIA GPU; `capability` is its compute capability, such as (8, 9)."""
+
+    name: str
+    memory_bytes: int
+    capability: tuple[int, int]
+
+
+class Nvidia(NamedTuple):
+    """What NVIDIA's driver reports: the GPUs, its own version, and in `trouble` why there are none."""
+
+    gpus: tuple[Gpu, ...]
+    driver: str
+    trouble: str
 
 
 def describe() -> dict[str, Any]:
@@ -36,35 +46,40 @@ def processors() -> int:
 
 
 @cache
+def nvidia() -> Nvidia:
+    """Asks NVIDIA's driver, through its library NVML.
+
+    Under WSL that library is in `/usr/lib/wsl/lib`. No path is tried here: CUDA's own library is in the same folder,
+    so where the loader does not search it, nothing could compute on the GPU either.
+    """
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return Nvidia((), "", str(error))
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        found = tuple(
+            Gpu(
+                pynvml.nvmlDeviceGetName(handle),
+                pynvml.nvmlDeviceGetMemoryInfo(handle).total,
+                tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
+            )
+            for handle in handles
+        )
+        return Nvidia(found, pynvml.nvmlSystemGetDriverVersion(), "" if found else "the driver has no GPU")
+    except pynvml.NVMLError as error:
+        return Nvidia((), "", str(error))
+    finally:
+        pynvml.nvmlShutdown()
+
+
 def gpus() -> list[str]:
-    """Names of the NVIDIA GPUs that this machine has and that are not hidden from this user."""
+    """Names of the NVIDIA GPUs that this machine has and that CUDA_VISIBLE_DEVICES does not hide altogether."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return []
-    names = []
-    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        lines = file.read_text(errors="replace").splitlines()
-        names += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
-    if names or not Path("/dev/dxg").exists():  # WSL has no such files
-        return names
-    return [line.split(",")[0] for line in nvidia_smi("name")]
-
-
-def nvidia_smi(query: str) -> list[str]:
-    """Answers of `nvidia-smi --query-gpu=...`, a line for each GPU; none where there is no driver."""
-    program = shutil.which("nvidia-smi") or (_WSL_NVIDIA_SMI if Path(_WSL_NVIDIA_SMI).exists() else None)
-    if program is None:
-        return []
-    try:
-        answer = subprocess.run(
-            [program, f"--query-gpu={query}", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=15,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return answer.stdout.strip().splitlines()
+    return [gpu.name for gpu in nvidia().gpus]
 
 
 def is_wsl() -> bool:
@@ -72,7 +87,7 @@ def is_wsl() -> bool:
 
 
 def wsl_version() -> int:
-    """1, which emulates Linux and has neither Docker nor GPUs; 2, a virtual machine; 0 outside of WSL."""
+    """1 (emulates Linux, without Docker and GPUs), 2 (a virtual machine), or 0 outside of WSL."""
     if not is_wsl():
         return 0
     return 1 if platform.release().endswith("-Microsoft") else 2  # 4.4.0-22621-Microsoft
@@ -81,13 +96,10 @@ def wsl_version() -> int:
 def file_system(path: Path) -> str:
     """Type of the file system that a path is or would be on: `ext4`, `9p`, `nfs4`; "" where that is not known."""
     path = Path(os.path.abspath(path))
-    best, kind = "", ""
-    for line in _MOUNTS.read_text(errors="replace").splitlines() if _MOUNTS.exists() else []:
-        _, point, type_, *_ = line.split(" ")
-        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)  # a space is \040
-        if path.is_relative_to(point) and len(point) >= len(best):
-            best, kind = point, type_
-    return kind
+    mounts = [each for each in psutil.disk_partitions(all=True) if path.is_relative_to(each.mountpoint)]
+    deepest = max((len(each.mountpoint) for each in mounts), default=0)
+    # Of several mounted at one place the last hides the others.
+    return next((each.fstype for each in reversed(mounts) if len(each.mountpoint) == deepest), "")
 
 
 def _cpu() -> str:

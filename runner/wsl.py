@@ -22,14 +22,13 @@ def is_windows(path: str) -> bool:
 
 
 def here(path: str) -> str:
-    r"""What a path is called in this system.
+    r"""The name of a path in this system.
 
-    Under WSL a Windows path is what `wslpath` makes of it, which knows where drives are mounted; without that
-    program, what the usual places make of it. What is there under the name as written, and all paths outside of WSL,
-    come back as they are.
+    Under WSL `wslpath` translates a Windows path, because it knows where drives are mounted; without that program the
+    usual places are assumed. A path that exists as written, and every path outside of WSL, is returned as it is.
 
     Raises:
-      UserError: if it cannot be reached from here, or has lost its backslashes on the way.
+      UserError: if it cannot be reached from here, or the shell has removed its backslashes.
     """
     if not machine.is_wsl() or os.path.lexists(path):
         return path
@@ -37,14 +36,14 @@ def here(path: str) -> str:
         return _by_wslpath(path) or _by_convention(path)
     if _WITHOUT_BACKSLASHES.match(path):
         raise UserError(
-            f"{path} looks like a Windows path whose backslashes the shell took away; write it in single quotes "
+            f"{path} looks like a Windows path whose backslashes the shell has removed; write it in single quotes "
             r"('C:\data\images'), or with slashes (C:/data/images)"
         )
     return path.replace("\\", "/")
 
 
 def folder(path: str) -> Path:
-    r"""A folder that the user named, and that may have to be made; `~` is the home folder.
+    r"""A folder that the user named and that need not exist; `~` is the home folder.
 
     Raises:
       UserError: as `here`; and outside of WSL for a Windows path, which would make a folder called `C:\runs`.
@@ -56,7 +55,7 @@ def folder(path: str) -> Path:
 
 
 def _by_wslpath(path: str) -> str:
-    """ "" where it knows no answer; older ones do not know `wsl.localhost`."""
+    """The answer of `wslpath`; "" if it has none, as older ones for `wsl.localhost`."""
     try:
         answer = subprocess.run(["wslpath", "-u", path], capture_output=True, timeout=_WSLPATH_TIMEOUT_S, check=True)
     except (OSError, ValueError, subprocess.SubprocessError):
@@ -72,8 +71,8 @@ def _by_convention(path: str) -> str:
     server, name, rest = (share[1], share[2], share[3]) if share[1] else (share[4], share[5], share[6])
     if server.lower() not in ("wsl$", "wsl.localhost"):
         raise UserError(
-            rf"{path} is a Windows network folder; mount it, sudo mkdir -p /mnt/{name} && "
-            rf"sudo mount -t drvfs '\\{server}\{name}' /mnt/{name}, and name it there"
+            rf"{path} is a Windows network folder; mount it (sudo mkdir -p /mnt/{name} && "
+            rf"sudo mount -t drvfs '\\{server}\{name}' /mnt/{name}) and use that path"
         )
     ours = os.environ.get("WSL_DISTRO_NAME") or name
     if name.lower() != ours.lower():

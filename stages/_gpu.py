@@ -1,6 +1,6 @@
-"""Says whether a GPU computes here, and rightly: `python -m stages._gpu` prints one line of JSON.
+"""Checks whether a GPU computes here, and correctly: `python -m stages._gpu` prints one line of JSON.
 
-Exit code 0 if one does, else 1, and `reason` says why and what to do.
+Exit code 0 if it does; else 1, and `reason` says why not and what to do.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contract.gpu import needs_jax
 from contract.stage import StageError
 
 if TYPE_CHECKING:
     import numpy as np
 
 _TOLERANCE = 1e-2
-"""Of the largest value. A GPU may round factors to 10 bits (TF32), which shifts a sum by some 1e-3; what computes
-wrongly is off by as much as the values themselves."""
+"""Largest difference allowed, relative to the largest value. A GPU may round factors to 10 bits (TF32), which changes
+a sum by about 1e-3; a GPU that computes wrongly is off by as much as the values themselves."""
 
 _BOX, _FEATURES = (9, 17, 17), 32
 _DRIVER = Path("/proc/driver/nvidia/version")
 _DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
-"""What a driver shows, on Linux and under WSL."""
+"""Devices that NVIDIA's driver makes, on Linux and under WSL."""
 
 
 def require() -> None:
-    """For the start of a step that was promised a GPU: looks for devices, computes nothing.
+    """Called at the start of a step that was promised a GPU; computes nothing.
 
     Raises:
-      StageError: if the backend sees none; one line that says why.
+      StageError: if the backend sees no GPU; one line that says why.
     """
     from segmentation import backend
 
@@ -41,10 +42,10 @@ def require() -> None:
 
 
 def check() -> dict[str, Any]:
-    """Has a GPU do what the FFN does most, and compares with NumPy.
+    """Lets a GPU compute what the FFN computes most, and compares the results with NumPy's.
 
     Returns:
-      What goes into the line: `backend`, `cuda` {library: version}, `driver`, `devices` [{name, compute_capability}],
+      The content of the line: `backend`, `cuda` {library: version}, `driver`, `devices` [{name, compute_capability}],
       `errors` {operation: largest difference by largest value}, `right`, and `reason` where that is False.
     """
     from segmentation import backend
@@ -56,19 +57,19 @@ def check() -> dict[str, Any]:
     for operation, (function, arrays, expected) in _operations().items():
         try:
             result, on_gpu = backend.compute(function, *arrays)
-        except Exception as error:  # the libraries have no common class for it
+        except Exception as error:  # the backends' errors have no common class
             return report | {"reason": f"{operation} fails on the GPU: {_words(error)}; {_advice(report, error)}"}
         difference = float(abs(result - expected).max() / abs(expected).max())
         report["errors"][operation] = difference if difference == difference else None
         if not on_gpu:
-            return report | {"reason": f"{operation} was left to the CPU; {_advice(report)}"}
+            return report | {"reason": f"{operation} was computed on the CPU; {_advice(report)}"}
         if not difference <= _TOLERANCE:  # NaN too
             return report | {"reason": f"{operation} on the GPU is off by {difference:.2g}; {_advice(report)}"}
     return report | {"right": True}
 
 
 def _operations() -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...], np.ndarray]]:
-    """Name -> function in `keras.ops`, its arrays, and what comes out, by NumPy in double precision."""
+    """Name -> function in `keras.ops`, its arrays, and its result, computed by NumPy in double precision."""
     import keras
     import numpy as np
 
@@ -94,7 +95,7 @@ def _operations() -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...],
 
 
 def _why_none() -> str:
-    """Why the backend sees no GPU, as far as one can tell from here, and what to do."""
+    """Why the backend probably sees no GPU, and what to do."""
     from segmentation import backend
 
     sees_none = f"{backend.name()} sees none"
@@ -117,10 +118,10 @@ def _why_none() -> str:
 
 def _advice(report: dict[str, Any], error: Exception | None = None) -> str:
     capability = report["devices"][0]["compute_capability"]
-    if report["backend"] == "tensorflow" and capability and int(capability.split(".")[0]) >= 12:
-        return f"tensorflow lacks compute capability {capability}: floodrunner build --gpu --backend jax"
+    if report["backend"] == "tensorflow" and capability and needs_jax(tuple(map(int, capability.split(".")))):
+        return f"tensorflow has no code for compute capability {capability}: floodrunner build --gpu --backend jax"
     if re.search("out of memory|OOM|RESOURCE_EXHAUSTED", str(error)):
-        return "other programs hold the GPU's memory (nvidia-smi lists them): end them, and try again"
+        return "other programs use the GPU's memory (nvidia-smi lists them): end them, and try again"
     return "update the NVIDIA driver, restart the machine, and try again"
 
 
@@ -129,7 +130,7 @@ def _words(error: Exception) -> str:
 
 
 def _driver() -> str:
-    """`550.54.15`; "" where the system does not tell, as under WSL."""
+    """Version of the driver, such as `550.54.15`; "" where the system does not say it, as under WSL."""
     text = _DRIVER.read_text(errors="replace") if _DRIVER.exists() else ""
     match = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", text)
     return match[0] if match else ""

@@ -1,4 +1,4 @@
-"""Builds the images that steps run in, out of this source."""
+"""Builds the images that steps run in from this source. Docker itself shows how a build proceeds and where it fails."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import hashlib
 import json
 import os
 import re
-import shutil
+import signal
 import subprocess
-from dataclasses import replace
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
+from contract.gpu import JAX_FROM, needs_jax
 from runner import __version__, machine, words
-from runner.build import buildkit
-from runner.build import log as build_log
-from runner.build.buildkit import CannotBuild, Order, Said
-from runner.build.log import BuildLog
+from runner.build import command
 from runner.engines.docker import client as docker_api
-from runner.engines.docker import containers, images
+from runner.engines.docker import containers, disk, images
 from runner.errors import StepFailed, UserError
 from runner.stop import Stop
 from runner.workdir import records
@@ -31,24 +30,23 @@ if TYPE_CHECKING:
     from docker.models.images import Image
 
 NAME_LABEL = "org.floodrunner.image"
-"""What an image was called when it was built: tells later which of the nameless ones are replaced ones of ours."""
-RECIPE_LABEL = "org.floodrunner.recipe"
-"""A hash of all that goes into a build."""
+"""Name the image was built under; finds our untagged images that a newer build replaced."""
+_VERSION_LABEL = "org.opencontainers.image.version"
+_DECIDES = (images.SOURCE_LABEL, images.INGREDIENTS_LABEL, images.ENVIRONMENT_LABEL, _VERSION_LABEL)
+"""Labels that together say what an image was built from: if they still hold, it need not be built again."""
 
-_NEED_BYTES = {images.CPU: 4e9, images.GPU: 13e9}  # twice the image: a step's files become a layer by being copied
-_TENSORFLOW_FAILS_FROM = 12.0  # compute capability: TensorFlow 2.21 has no code for RTX 50 cards
 _TRIES = 3
-_STEP_CHARACTERS, _TEXT_CHARACTERS = 80, 300
+_LEAVE_S = 2.0  # docker 20.10 ignores SIGINT; once it is killed, the engine ends the build
 
 
 def choose(cpu: bool, gpu: bool, backend: str | None) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Which images to build: those that were asked for, else those that steps will run in here.
+    """Which images to build: those that the user named, else those that steps on this machine run in.
 
     Returns:
-      Kind -> build arguments, and lines for the user: what was chosen for what reason.
+      Kind of image -> build arguments; and lines for the user that explain the choice.
 
     Raises:
-      UserError: if no engine answers, or a backend was chosen for an image that is not built.
+      UserError: if no engine answers, or a backend was chosen and no GPU image is built.
     """
     notes = []
     if not cpu and not gpu:
@@ -58,10 +56,10 @@ def choose(cpu: bool, gpu: bool, backend: str | None) -> tuple[dict[str, dict[st
             if not gpu:
                 notes.append(
                     f"only the CPU image: the engine cannot give this machine's GPU ({machine.gpus()[0]}) to "
-                    "containers; floodrunner doctor says what to install, --gpu builds its image all the same"
+                    "containers; floodrunner doctor says what to install, --gpu builds the GPU image anyway"
                 )
     if backend and not gpu:
-        raise UserError(f"--backend {backend}: is of the GPU image; add --gpu, or leave it out")
+        raise UserError(f"--backend {backend}: only the GPU image has a choice of backend; add --gpu, or omit it")
     wanted: dict[str, dict[str, str]] = {images.CPU: {}} if cpu else {}
     if gpu:
         backend, note = (backend, "") if backend else _default_backend()
@@ -71,92 +69,138 @@ def choose(cpu: bool, gpu: bool, backend: str | None) -> tuple[dict[str, dict[st
 
 
 def _default_backend() -> tuple[str, str]:
-    """The backend of the GPU image, and why where that is not plain."""
-    capabilities = [float(line) for line in machine.nvidia_smi("compute_cap") if re.fullmatch(r"\d+\.\d+", line)]
-    if capabilities and max(capabilities) >= _TENSORFLOW_FAILS_FROM:
+    """The backend of the GPU image, and the reason if it is not TensorFlow."""
+    newest = max((gpu.capability for gpu in machine.nvidia().gpus), default=(0, 0))
+    if needs_jax(newest):
         return "jax", (
-            f"the GPU image is for JAX: TensorFlow fails on GPUs of compute capability {_TENSORFLOW_FAILS_FROM} "
-            f"and above, and this one has {max(capabilities)}"
+            f"the GPU image is for JAX: TensorFlow fails on GPUs of compute capability {_dotted(JAX_FROM)} and above, "
+            f"and this machine's has {_dotted(newest)}"
         )
     present = docker_api.image(images.name(images.GPU))
-    if present is not None and images.variables(present).get("KERAS_BACKEND") == "jax":
-        return "jax", "the GPU image is for JAX, as the present one; --backend tensorflow changes that"
+    if present is not None and images.backend(present) == "jax":
+        return "jax", "the GPU image is for JAX, as the present one is; --backend tensorflow changes that"
     return "tensorflow", ""
 
 
+def _dotted(capability: tuple[int, ...]) -> str:
+    return ".".join(map(str, capability))
+
+
 def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool) -> None:
-    """Builds one image under its name, and removes the one that it replaces, if nothing uses that.
+    """Builds one image under its name, and removes the one that it replaces unless something uses that.
 
     Args:
       root: the folder that holds `contract/`, `stages/`, `segmentation/` and `Dockerfile.<kind>`.
       args: the Dockerfile's build arguments.
+      network: `default` or `host`, for the build's own steps.
+      cache: whether layers of former builds may be used.
 
     Raises:
-      UserError: if the Dockerfile, the engine, the base image or room is missing.
+      UserError: if the Dockerfile, the docker command, the engine, the base image or disk space is missing.
       StepFailed: if the build fails.
-      Interrupted: on Ctrl-C; no container of it is left then.
+      Interrupted: on Ctrl-C; the build has ended and its container is gone.
     """
-    name, dockerfile = images.name(kind), f"Dockerfile.{kind}"
-    _check(root / dockerfile)
-    client, before = docker_api.connect(), docker_api.image(name)
-    source, archive = _snapshot(root, dockerfile)
-    # Under a name of its own until it is whole; two builds at a time do not meet.
-    order = Order(f"{name}-{os.getpid()}", dockerfile, args, {}, network, cache)
-    base = args.get("BASE_IMAGE") or _pinned_base(root / dockerfile)
-    recipe = _recipe(order, base, archive)
-    if cache and before is not None and before.labels.get(RECIPE_LABEL) == recipe:
-        _tidy(client, name, [], None)
-        print(f"{name}: up to date ({_facts(before)})")
-        return
-    if before is None:
-        _check_room(name, _NEED_BYTES[kind])
-    ingredients = images.ingredients(root, kind)
-    labels = {
-        images.SOURCE_LABEL: source,
-        images.INGREDIENTS_LABEL: ingredients,
-        images.ENVIRONMENT_LABEL: _environment(ingredients, args, base),
-        NAME_LABEL: name,
-        RECIPE_LABEL: recipe,
-    }
-    order = replace(order, labels={**labels, **_oci_labels(root)})
-    command = buildkit.buildkit_command()
-    with Stop().listening():
-        way = f"BuildKit ({' '.join(command[:2])})" if command else buildkit.CLASSIC
-        print(f"{name}: building from {words.here(root / dockerfile)} with {way}", flush=True)
-        with build_log.make(name) as log:
-            try:
-                _follow(command, client, order, base, archive, log)
-                built = _named(client, order.tag, name, log)
-            finally:
-                _untag(client, order.tag)
-            _tidy(client, name, log.images, before)
-    steps = f"{log.cached} of {log.steps} steps from the cache"
-    print(f"{name}: built in {words.duration(log.seconds)}, {steps} ({_facts(built)})")
-    if images.source_hash(root) != source:
-        print(f"{name}: the source changed meanwhile; floodrunner build --{kind} brings the image up to date")
-
-
-def _check(dockerfile: Path) -> None:
+    name, dockerfile = images.name(kind), root / f"Dockerfile.{kind}"
     if not dockerfile.is_file():
         raise UserError(
             f"{dockerfile}: there is no such file; images are built in a checkout of Floodrunner, by its "
             ".venv/bin/floodrunner, not by an installed package"
         )
+    client, before = docker_api.connect(), docker_api.image(name)
+    base = args.get("BASE_IMAGE") or _pinned_base(dockerfile)
+    labels = _labels(root, kind, args, base)
+    if cache and before is not None and all(before.labels.get(label) == labels[label] for label in _DECIDES):
+        _tidy(client, name)
+        print(f"{name}: up to date ({_facts(before)})")
+        return
+    _check_room(name, kind)
+    with Stop().listening():
+        begun = time.monotonic()
+        _pull(base, dockerfile)
+        built = _build(name, kind, root, args, base, network, cache)
+        _tidy(client, name)
+    print(f"{name}: built in {words.duration(time.monotonic() - begun)} ({_facts(built)})")
 
 
-def _snapshot(root: Path, dockerfile: str) -> tuple[str, bytes]:
-    """The hash of the source, and the archive that holds just that source, whoever may be editing it."""
+def _build(name: str, kind: str, root: Path, args: dict[str, str], base: str, network: str, cache: bool) -> Image:
+    """Builds until the source stays as it is during a build, so that the image holds what its label says."""
+    builder, tag = command.builder(), f"{name}-{os.getpid()}"  # so that two builds at a time do not mix
+    dockerfile = root / f"Dockerfile.{kind}"
+    print(f"{name}: building from {words.here(dockerfile)} with {builder.name}", flush=True)
     for _ in range(_TRIES):
-        source = images.source_hash(root)
-        try:
-            archive = buildkit.context(root, dockerfile)
-        except FileNotFoundError:  # an editor at work
-            continue
-        except OSError as error:
-            raise UserError(f"{error.filename or root}: cannot be read: {error.strerror or error}") from None
-        if images.source_hash(root) == source:
-            return source, archive
-    raise UserError(f"{root}: its files keep changing; build again when they rest")
+        labels = _labels(root, kind, args, base)
+        ended = _run(
+            command.arguments(builder, str(root), str(dockerfile), tag, args, labels, network, cache),
+            builder.environment,
+        )
+        if ended:
+            raise StepFailed(
+                1,
+                f"{name}: docker build failed with exit code {ended}; its output above shows the step and the reason",
+            )
+        if _source(root) == labels[images.SOURCE_LABEL]:
+            return _named(tag, name)
+        print(f"{name}: the source changed during the build; building again", flush=True)
+    raise UserError(f"{root}: its files change during each build; build again when nobody edits them")
+
+
+def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> int:
+    """Runs a docker command whose output goes to the terminal, and returns its exit code.
+
+    On Ctrl-C it asks the command to leave, and kills it if it stays.
+    """
+    sys.stdout.flush()
+    process = subprocess.Popen(
+        arguments,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment, "DOCKER_HOST": docker_api.address()},
+        start_new_session=True,  # Ctrl-C does not reach it directly, so that there is one way to end it
+    )
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LEAVE_S)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _pull(base: str, dockerfile: Path) -> None:
+    """Pulls the base image unless it is here. Raises UserError if that fails."""
+    if docker_api.image(base) is None and _run((command.docker(), "pull", base), {}):
+        raise UserError(
+            f"{words.here(dockerfile)}: the base image {base} is not here and cannot be pulled, as Docker's output "
+            "above says; --base-image NAME builds on another"
+        )
+
+
+def _labels(root: Path, kind: str, args: dict[str, str], base: str) -> dict[str, str]:
+    """What an image says about itself: its source, what else is in it, and when it was made from which commit."""
+    ingredients = images.ingredients(root, kind)
+    found = {
+        images.SOURCE_LABEL: _source(root),
+        images.INGREDIENTS_LABEL: ingredients,
+        images.ENVIRONMENT_LABEL: _environment(ingredients, args, base),
+        NAME_LABEL: images.name(kind),
+        _VERSION_LABEL: __version__,
+        "org.opencontainers.image.created": records.now(),
+    }
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # there is no git, or no checkout
+        git = ("git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+        answer = subprocess.run(git, capture_output=True, text=True, timeout=15, check=True)
+        found["org.opencontainers.image.revision"] = answer.stdout.strip()
+    return found
+
+
+def _source(root: Path) -> str:
+    """The hash of the source. Raises UserError if a file of it cannot be read."""
+    try:
+        return images.source_hash(root)
+    except OSError as error:
+        raise UserError(f"{error.filename or root}: cannot be read: {error.strerror or error}") from None
 
 
 def _pinned_base(dockerfile: Path) -> str:
@@ -164,17 +208,10 @@ def _pinned_base(dockerfile: Path) -> str:
     return found[1] if found else ""
 
 
-def _recipe(order: Order, base: str, archive: bytes) -> str:
-    """A hash of all that decides what comes out: what goes in, and the base image as it is here, if it is."""
-    image = docker_api.image(base) if base else None
-    rest = [sorted(order.args.items()), order.dockerfile, image.id if image else base, __version__]
-    return hashlib.sha256(json.dumps(rest).encode() + archive).hexdigest()
-
-
 def _environment(ingredients: str, args: dict[str, str], base: str) -> str:
-    """A hash of what decides what is in an image besides our source: its ingredients, the back end, the base.
+    """A hash of everything in an image besides our source: its ingredients, the backend, the base image.
 
-    A base that is pinned by its digest is the same everywhere; of another one, what it is here.
+    A base image that is pinned by its digest is the same everywhere. For another one its id on this engine counts.
     """
     image = None if "@sha256:" in base else docker_api.image(base)
     others = {key: value for key, value in args.items() if key != "BASE_IMAGE"}
@@ -182,103 +219,31 @@ def _environment(ingredients: str, args: dict[str, str], base: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _oci_labels(root: Path) -> dict[str, str]:
-    found = {
-        "org.opencontainers.image.created": records.now(),
-        "org.opencontainers.image.version": __version__,
-    }
-    with contextlib.suppress(OSError, subprocess.SubprocessError):  # no git, or none of its checkouts
-        command = ("git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=15, check=True)
-        found["org.opencontainers.image.revision"] = answer.stdout.strip()
-    return found
-
-
-def _check_room(name: str, need: float) -> None:
-    """Refuses a build that the disk cannot hold; where the engine's folder cannot be seen from here, it may try."""
-    folder = str(docker_api.info().get("DockerRootDir") or "")
-    if docker_api.info().get("OperatingSystem") == "Docker Desktop" or not os.path.isdir(folder):
-        return
-    free = shutil.disk_usage(folder).free
-    if free < need:
+def _check_room(name: str, kind: str) -> None:
+    """Raises UserError if the engine's disk cannot hold the image."""
+    room = disk.room([kind])
+    if room is not None and room.free < room.needed:
         raise UserError(
-            f"{name} needs about {words.size(need)}, and {folder} has {words.size(free)} free; "
-            "make room there (docker system prune removes what no container uses)"
+            f"{name} needs about {words.size(room.needed)}, and {room.folder} has {words.size(room.free)} free; "
+            "free some space there (docker system prune removes what no container uses)"
         )
 
 
-def _follow(
-    command: tuple[str, ...], client: DockerClient, order: Order, base: str, archive: bytes, log: BuildLog
-) -> None:
-    """Builds. Raises UserError without a base image, StepFailed if it fails otherwise."""
-    if command:
-        saying = buildkit.buildkit(command, docker_api.address(), order, archive)
-    else:
-        saying = buildkit.classic(client.api, order, archive)
-    failed: Said | None = None
-    try:
-        with contextlib.closing(saying):
-            for said in saying:
-                log.take(said)
-    except CannotBuild as error:
-        failed = Said("error", "", str(error))
-    failed = log.failure or failed
-    if failed is not None:
-        raise _failure(failed, order.dockerfile, base, log)
-
-
-def _named(client: DockerClient, tag: str, name: str, log: BuildLog) -> Image:
-    """Gives what was built its name."""
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
-
-    try:
-        built = client.images.get(tag)
-        repository, _, last = name.rpartition(":")
-        built.tag(repository, last)
-    except (DockerException, RequestException) as error:
-        text = words.short(str(error), _TEXT_CHARACTERS)
-        raise StepFailed(
-            1, f"{name}: the build ended without an image ({text}); the whole log is in {log.path}"
-        ) from None
+def _named(tag: str, name: str) -> Image:
+    """Gives the image that was built its name, in place of the tag of the build. Raises StepFailed if it is gone."""
+    built = docker_api.image(tag)
+    if built is None:
+        raise StepFailed(1, f"{name}: docker build succeeded, but the engine has no image of it; build again")
+    with docker_api.in_words():
+        built.tag(*name.split(":"))
+        built.client.images.remove(tag)
     return built
 
 
-def _failure(failed: Said, dockerfile: str, base: str, log: BuildLog) -> UserError | StepFailed:
-    """What went wrong, in one line."""
-    text, step = words.short(failed.text, _TEXT_CHARACTERS), words.short(failed.step, _STEP_CHARACTERS)
-    if log.disk_full:
-        folder = docker_api.info().get("DockerRootDir")
-        text = f"{log.name}: the engine's disk is full ({folder}); make room there and build again"
-    elif re.match(r"\d+/\d+ FROM |\[internal\] load metadata for ", failed.step):
-        return UserError(
-            f"{dockerfile}: the base image {base} is neither here nor can it be pulled ({text}); "
-            "--base-image NAME builds on another"
-        )
-    elif failed.code:
-        last = words.short(log.last_of(failed.step), _TEXT_CHARACTERS) or "it wrote nothing"
-        text = f"{dockerfile}, step {step}: failed with exit code {failed.code}: {last}"
-    else:
-        text = f"{dockerfile}, step {step}: {text}" if step else f"{dockerfile}: {text}"
-    return StepFailed(1, f"{text}; the whole log is in {log.path}")
+def _tidy(client: DockerClient, name: str) -> None:
+    """Removes untagged images that newer builds under this name replaced, unless a container uses them.
 
-
-def _untag(client: DockerClient, tag: str) -> None:
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
-
-    with contextlib.suppress(DockerException, RequestException):
-        client.images.remove(tag)
-
-
-def _tidy(client: DockerClient, name: str, passed: list[str], before: Image | None) -> None:
-    """Removes what builds have left without a name, as far as no container uses it: what they replaced, helpers.
-
-    While a run is on, what was replaced stays: its later steps may be about to start in it. The next build removes it.
-
-    Args:
-      passed: the beginnings of the ids of images that this build went through. Those that others are made of stay:
-        they are the layer cache.
+    While a run is on, they stay: its later steps may start in them. The next build removes them.
     """
     from docker.errors import APIError
 
@@ -286,20 +251,18 @@ def _tidy(client: DockerClient, name: str, passed: list[str], before: Image | No
         for image in client.api.images(filters={"label": f"{NAME_LABEL}={name}"}):
             for tag in image.get("RepoTags") or []:
                 pid = tag.removeprefix(f"{name}-")
-                if pid.isdecimal() and not psutil.pid_exists(int(pid)):  # BuildKit has outlived a killed runner
-                    _untag(client, tag)
-        at_work = _has_run(client, name)
-        for image in client.api.images(filters={"dangling": True}):
-            number = image["Id"].removeprefix("sha256:")
-            replaced = before is not None and image["Id"] == before.id
-            replaced = replaced or (image.get("Labels") or {}).get(NAME_LABEL) == name
-            if (replaced and not at_work) or (not replaced and number.startswith(tuple(passed))):
-                with contextlib.suppress(APIError):
-                    client.api.remove_image(image["Id"])
+                if pid.isdecimal() and not psutil.pid_exists(int(pid)):  # the runner was killed during that build
+                    with contextlib.suppress(APIError):  # a container uses it
+                        client.images.remove(tag)
+        if _has_run(client, name):
+            return
+        for image in client.api.images(filters={"dangling": True, "label": f"{NAME_LABEL}={name}"}):
+            with contextlib.suppress(APIError):  # a container uses it
+                client.api.remove_image(image["Id"])
 
 
 def _has_run(client: DockerClient, name: str) -> bool:
-    """Whether a container of a run is there that uses an image of this repository; it has its image's labels."""
+    """Whether a container of a run uses an image of this repository; a container has the labels of its image."""
     repository = name.rpartition(":")[0]
     found = client.api.containers(all=True, filters={"label": [containers.RUN, NAME_LABEL]})
     return any(each["Labels"][NAME_LABEL].rpartition(":")[0] == repository for each in found)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ _IMPORT_TIMEOUT_S = 120
 
 
 def examine(workdir: Path) -> Iterator[Finding]:
-    """All findings, in the order in which a person would look, what takes long at the end."""
+    """All findings, in the order in which a person would look; what takes long comes last."""
     root = registry.scan().root
     with ThreadPoolExecutor(1) as pool:
         keras = pool.submit(_tensorflow)
@@ -41,7 +40,7 @@ def examine(workdir: Path) -> Iterator[Finding]:
         yield from docker.examine(root)
         for finding in _for_steps_here(keras):
             if finding.level == "trouble" and docker.usable(root):
-                yield Finding("note", f"{finding.text} (steps in containers do without)", finding.advice)
+                yield Finding("note", f"{finding.text} (steps in containers do not need it)", finding.advice)
             else:
                 yield finding
 
@@ -54,7 +53,7 @@ def _python(version: tuple[int, ...]) -> Finding:
 
 
 def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
-    """The packages that stages use, read from their metadata; and whether the largest of them loads."""
+    """Which of the packages that stages use are installed, and whether Keras with its backend loads."""
     there = [f"{name} {version}" for name in local.distributions() if (version := local.version(name)) is not None]
     if missing := local.missing():
         yield Finding("trouble", f"not installed: {', '.join(missing)}", "run 'make test' or 'make demo' once")
@@ -65,7 +64,7 @@ def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
 
 
 def _tensorflow() -> Finding:
-    """Imported in a process of its own: it takes seconds, and may die of a processor that it was not built for."""
+    """Imports Keras in another process: that takes seconds, and may crash on a processor that it was not built for."""
     code = "import keras; print(keras.backend.backend(), keras.__version__)"
     try:
         with tempfile.TemporaryDirectory() as home:
@@ -84,7 +83,7 @@ def _tensorflow() -> Finding:
     if answer.returncode < 0:
         return Finding(
             "trouble",
-            f"loading Keras and its backend dies of signal {-answer.returncode}",
+            f"loading Keras and its backend crashes with signal {-answer.returncode}",
             "this processor may lack AVX, which TensorFlow needs: use a newer machine",
         )
     last = (answer.stderr.strip().splitlines() or ["no output"])[-1]
@@ -113,12 +112,12 @@ def _memory(total: float) -> Finding:
 def _folder(workdir: Path) -> list[Finding]:
     if workdir.exists() and not workdir.is_dir():
         return [Finding("trouble", f"run folder {words.here(workdir)}: is a file", "choose a folder with --workdir")]
-    there = next(folder for folder in [workdir.absolute(), *workdir.absolute().parents] if folder.is_dir())
-    kind, free = machine.file_system(there), shutil.disk_usage(there).free
+    folder = next(folder for folder in [workdir.absolute(), *workdir.absolute().parents] if folder.is_dir())
+    kind, free = machine.file_system(folder), psutil.disk_usage(str(folder)).free
     text = f"run folder {words.here(workdir)}: {words.size(free)} free, file system {kind or 'unknown'}"
     found = []
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         advice = "give this user permission to write there, or choose another folder with --workdir"

@@ -1,10 +1,8 @@
-"""Looks at the Docker engine: whether steps can run in containers here, and what to do where they cannot."""
+"""Examines the Docker engine: whether steps can run in containers here, and what to do if they cannot."""
 
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,14 @@ import psutil
 from runner import machine, words
 from runner.doctor import gpu
 from runner.doctor.finding import Finding
-from runner.engines.docker import client, images
+from runner.engines.docker import client, disk, images
 from runner.errors import UserError
 
-_NEED_BYTES = {images.CPU: 3e9, images.GPU: 12e9}
 _LITTLE_MEMORY = 4e9
-_CONTAINERD = Path("/var/lib/containerd")
 
 
 def usable(root: Path) -> bool:
-    """Whether steps can run in the CPU image, so that this machine needs no packages for them."""
+    """Whether steps can run in the CPU image. Then this machine needs none of the packages that stages use."""
     try:
         return not images.trouble(images.CPU, root)
     except UserError:
@@ -31,7 +27,7 @@ def usable(root: Path) -> bool:
 
 
 def examine(root: Path) -> Iterator[Finding]:
-    """All findings, in the order in which a person would look; only the last may take longer than a second.
+    """All findings, in the order in which a person would look. Only the last may take longer than a second.
 
     Args:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
@@ -48,23 +44,25 @@ def examine(root: Path) -> Iterator[Finding]:
         yield _size(info)
         for kind in images.CPU, images.GPU:
             yield from _image(kind, root)
-        yield from _room(info)
+        yield from _room()
         yield from gpu.in_containers(root)
     except UserError as error:
         text, _, advice = str(error).rpartition("; ")
-        yield Finding("note", text, f"{_without_engine() or advice}; without it steps run here (--engine local)")
+        yield Finding(
+            "note", text, f"{_without_engine() or advice}; without Docker steps run as processes (--engine local)"
+        )
     except (DockerException, RequestException) as error:
         yield Finding("note", f"the Docker engine stopped answering: {client.reason(error)}", "restart Docker")
 
 
 def _without_engine() -> str:
-    """What to install, where that is more than Docker."""
+    """What to install under WSL, where that is not simply Docker; "" elsewhere."""
     if machine.wsl_version() == 1:
         return "Docker needs WSL 2"
     if machine.is_wsl() and not os.environ.get("DOCKER_HOST") and not client.SOCKET.exists():
         return (
             "install Docker Desktop in Windows and switch on its WSL integration for this distribution (Settings, "
-            "Resources), or install Docker in here"
+            "Resources), or install Docker in this distribution"
         )
     return ""
 
@@ -78,19 +76,19 @@ def _engine(info: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _owner() -> Finding:
-    """Whose the files are that a step in a container writes."""
+    """To which user the files belong that a step in a container writes."""
     how = f"steps run as this user ({os.getuid()}:{os.getgid()})"
     if client.has_security("rootless"):
-        how = "the engine is rootless: root in a container is this user outside"
+        how = "the engine is rootless, so root in a container is this user outside"
     elif client.has_security("userns"):
         how += ", without the engine's userns-remap"
     if client.has_security("selinux"):
-        how += ", without SELinux's labels, which would hide mounted files"
-    return Finding("ok", f"containers: {how}; what they write is this user's")
+        how += ", without SELinux labels, which would hide mounted files"
+    return Finding("ok", f"containers: {how}; the files that they write belong to this user")
 
 
 def _size(info: dict[str, Any]) -> Finding:
-    """The engine may be in a virtual machine, which has less than this one."""
+    """Processors and memory of the engine, which may run in a virtual machine with less than this one has."""
     processors, memory = int(info.get("NCPU") or 0), float(info.get("MemTotal") or 0)
     text = f"containers have {processors} processors, {words.size(memory)} of memory"
     total = psutil.virtual_memory().total
@@ -99,7 +97,7 @@ def _size(info: dict[str, Any]) -> Finding:
         of = f"{os.cpu_count()} processors, {words.size(total)}"
         return Finding("note", f"{text}, less than half of this machine's ({of})", f"give them more: {where}")
     if memory < _LITTLE_MEMORY:
-        return Finding("note", text, "work on a small box_xyz, or use a machine with more")
+        return Finding("note", text, "process a small box_xyz, or use a machine with more memory")
     return Finding("ok", text)
 
 
@@ -110,27 +108,23 @@ def _image(kind: str, root: Path) -> Iterator[Finding]:
         if kind == images.CPU or machine.gpus():
             yield Finding("note", reason, advice)
         return
-    facts = f"{image.id.removeprefix('sha256:')[:12]}, {words.size(image.attrs['Size'])}, for {gpu.backend(image)}"
+    facts = f"{image.id.removeprefix('sha256:')[:12]}, {words.size(image.attrs['Size'])}, for {images.backend(image)}"
     if trouble:
         yield Finding("note", f"{reason} ({facts})", advice)
     else:
         yield Finding("ok", f"image {images.name(kind)}: {facts}, holds this source")
 
 
-def _room(info: dict[str, Any]) -> Iterator[Finding]:
-    """Free disk against what building takes; nothing where the engine's disk cannot be seen from here."""
-    snapshots = any("io.containerd.snapshotter" in str(pair) for pair in info.get("DriverStatus") or [])
-    folder = _CONTAINERD if snapshots and _CONTAINERD.is_dir() else Path(info.get("DockerRootDir") or "")
-    if info.get("Name") != platform.node() or not folder.is_dir():
+def _room() -> Iterator[Finding]:
+    """Whether the engine's disk can hold the images that this machine still lacks; nothing if it cannot be seen."""
+    room = disk.room([images.CPU, *([images.GPU] if machine.gpus() else [])])
+    if room is None:
         return
-    need, free = 0.0, shutil.disk_usage(folder).free
-    for kind in [images.CPU, *([images.GPU] if machine.gpus() else [])]:
-        image = images.find(kind)
-        need += float(image.attrs["Size"]) if image else _NEED_BYTES[kind]
-    text = f"Docker's disk ({folder}): {words.size(free)} free, building the images takes about {words.size(need)}"
-    if free < need:
-        yield Finding(
-            "note", text, "free some space: docker image prune and docker builder prune remove what is unused"
-        )
+    text = f"Docker's disk ({room.folder}): {words.size(room.free)} free"
+    if room.needed:
+        text += f", building the missing images takes about {words.size(room.needed)}"
+    if room.free < room.needed:
+        advice = "free some space: docker image prune and docker builder prune remove what is unused"
+        yield Finding("note", text, advice)
     else:
         yield Finding("ok", text)

@@ -1,4 +1,4 @@
-"""What `doctor` says of one thing."""
+"""One thing that `doctor` found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """Attributes: level: `ok`, `note` (works, but could be better) or `trouble`; advice: what to do, "" if ok."""
+    """One thing that `doctor` found.
+
+    Attributes:
+      level: `ok`, `note` (works, but could be better) or `trouble`.
+      advice: what to do; "" if ok.
+    """
 
     level: str
     text: str

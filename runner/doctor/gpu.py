@@ -1,4 +1,4 @@
-"""Looks at the GPU: whether this machine has one, whether containers are given it, and whether it computes there."""
+"""Examines the GPU: whether this machine has one, whether containers can use it, and whether it computes there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner import machine
+from contract.gpu import needs_jax
+from runner import machine, words
 from runner.doctor.finding import Finding
 from runner.engines import docker
 from runner.engines.base import Job
@@ -20,37 +21,36 @@ if TYPE_CHECKING:
     from docker.models.images import Image
 
 LABEL = "org.floodrunner.doctor"
-"""Of the container that tries the GPU; a doctor that was killed may leave one, the next removes it."""
+"""Label of the container that tries the GPU. A doctor that was killed may leave one, which the next doctor removes."""
 
 _OLDEST_DRIVER, _OLDEST_DRIVER_WINDOWS = "525.60.13", "528.33"
-"""For all of CUDA 12: https://docs.nvidia.com/cuda/cuda-toolkit-release-notes, "Minor Version Compatibility"."""
-_TENSORFLOW_LACKS = 12.0  # compute capability of RTX 50 cards, and all that came later
+"""Oldest drivers that run all of CUDA 12.
+
+Source: https://docs.nvidia.com/cuda/cuda-toolkit-release-notes, "Minor Version Compatibility".
+"""
 _TRIAL_TIMEOUT_S = 120
 
 
 def of_machine() -> Finding:
-    """The GPU and its driver, as nvidia-smi has them."""
-    rows = machine.nvidia_smi("name,memory.total,driver_version")
-    if rows:
-        oldest = _OLDEST_DRIVER_WINDOWS if machine.is_wsl() else _OLDEST_DRIVER
-        text, driver = f"GPU: {'; '.join(rows)}", rows[0].rpartition(",")[2].strip()
-        if _version(driver) and _version(driver) < _version(oldest):
-            where = "in Windows (not in Linux)" if machine.is_wsl() else "of the system"
-            advice = f"update the NVIDIA driver {where}: CUDA 12 needs {oldest} or later"
-            return Finding("note", f"{text}: driver {driver} is too old for the GPU image", advice)
-        return Finding("ok", text)
-    names = machine.gpus()
-    if names:
-        advice = "nvidia-smi gives no answer: reinstall the NVIDIA driver, or restart the machine"
-        return Finding("note", f"GPU: {', '.join(names)}", advice)
-    advice = "everything runs on the CPU; training a large network takes days there"
-    if machine.is_wsl():
-        advice += "; if there is an NVIDIA card, install its driver in Windows (not in Linux)"
-    return Finding("note", "no NVIDIA GPU found", advice)
+    """The GPUs and NVIDIA's driver."""
+    gpus, driver, trouble = machine.nvidia()
+    where = "in Windows (not in Linux)" if machine.is_wsl() else "of the system"
+    if not gpus:
+        advice = (
+            "everything runs on the CPU, where training a large network takes days; if there is an NVIDIA card, "
+            f"install the driver {where} again, or restart the machine"
+        )
+        return Finding("note", f"no NVIDIA GPU found ({trouble})", advice)
+    names = "; ".join(f"{gpu.name}, {words.size(gpu.memory_bytes)}" for gpu in gpus)
+    text, oldest = f"GPU: {names}; driver {driver}", _OLDEST_DRIVER_WINDOWS if machine.is_wsl() else _OLDEST_DRIVER
+    if _version(driver) and _version(driver) < _version(oldest):
+        advice = f"update the NVIDIA driver {where}: CUDA 12 needs {oldest} or later"
+        return Finding("note", f"{text} is too old for the GPU image", advice)
+    return Finding("ok", text)
 
 
 def in_containers(root: Path) -> Iterator[Finding]:
-    """Whether containers are given the GPU; with an image of this source, whether it computes in one, which takes long.
+    """Whether containers can use the GPU. If there is an image of this source, tries it in one, which takes long.
 
     Raises:
       UserError: if the engine does not answer.
@@ -59,34 +59,34 @@ def in_containers(root: Path) -> Iterator[Finding]:
         return
     request = docker_api.gpu_request()
     if request is None:
-        yield Finding("note", "containers are not given this machine's GPU", _toolkit())
+        yield Finding("note", "containers cannot use this machine's GPU", _toolkit())
         return
     means = "CDI" if request["Driver"] == "cdi" else "the NVIDIA runtime"
     image = images.find(images.GPU)
     if image is None or images.trouble(images.GPU, root):
-        yield Finding("ok", f"containers are given the GPU by {means}; not tried, for want of a usable image")
+        yield Finding("ok", f"containers get the GPU by {means}; not tried, because there is no usable image")
         return
-    capabilities = [float(text) for text in machine.nvidia_smi("compute_cap") if text.replace(".", "", 1).isdigit()]
-    if backend(image) == "tensorflow" and capabilities and max(capabilities) >= _TENSORFLOW_LACKS:
-        text = f"TensorFlow, which {images.name(images.GPU)} is for, lacks this GPU's compute capability"
-        yield Finding("trouble", f"{text} ({max(capabilities)})", "floodrunner build --gpu --backend jax")
+    newest = max((gpu.capability for gpu in machine.nvidia().gpus), default=(0, 0))
+    if images.backend(image) == "tensorflow" and needs_jax(newest):
+        text = f"{images.name(images.GPU)} is built for TensorFlow, which has no code for this GPU's compute capability"
+        yield Finding("trouble", f"{text} ({newest[0]}.{newest[1]})", "floodrunner build --gpu --backend jax")
         return
     yield _tried(image)
 
 
 def _toolkit() -> str:
-    """What to install so that containers are given the GPU."""
+    """What to install so that containers can use the GPU."""
     toolkit = (
         "install the NVIDIA container toolkit, then sudo nvidia-ctk runtime configure --runtime=docker, and restart "
         "Docker"
     )
     if not machine.is_wsl():
         return toolkit
-    return f"use Docker Desktop, or {toolkit} (all in this distribution; the driver stays in Windows alone)"
+    return f"use Docker Desktop, or {toolkit} (in this distribution; the driver in Windows only)"
 
 
 def _tried(image: Image) -> Finding:
-    """Has the GPU compute something in a container; where it does not, steps that ask for one will fail."""
+    """Computes something on the GPU in a container. If that fails, steps that ask for a GPU fail too."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -100,12 +100,12 @@ def _tried(image: Image) -> Finding:
         if "timed out" not in str(error):
             raise
         text = f"the GPU did not answer from a container within {_TRIAL_TIMEOUT_S} s"
-        return Finding("trouble", text, "look at nvidia-smi for what keeps it busy; restart the machine")
+        return Finding("trouble", text, "nvidia-smi shows what keeps it busy; end that, or restart the machine")
     lines = [line for line in out.splitlines() if line.startswith("{")]
     if code not in (0, 1) or not lines:
         last = (err.strip().splitlines() or ["no output"])[-1]
         text = f"trying the GPU in a container ended with exit code {code}: {last}"
-        return Finding("trouble", text, "update the NVIDIA driver, and build the image again: floodrunner build --gpu")
+        return Finding("trouble", text, "update the NVIDIA driver, and build the image again (floodrunner build --gpu)")
     report = json.loads(lines[-1])
     if not report["right"]:
         text, _, advice = report["reason"].rpartition("; ")
@@ -121,7 +121,7 @@ def _tried(image: Image) -> Finding:
 
 
 def _trial(image: Image) -> tuple[int, str, str]:
-    """Runs `python -m stages._gpu` in a container that is made as a step's, but for its folders, and removes it.
+    """Runs `python -m stages._gpu` in a container like a step's, but without its folders, and removes the container.
 
     Returns:
       Exit code, standard output, standard error.
@@ -129,10 +129,10 @@ def _trial(image: Image) -> tuple[int, str, str]:
     from docker.errors import NotFound
 
     client = docker_api.connect()
-    ended = {"label": LABEL, "status": ["created", "exited", "dead"]}  # one that runs may be another doctor's
-    for left in client.containers.list(all=True, ignore_removed=True, filters=ended):
+    ended = {"label": LABEL, "status": ["created", "exited", "dead"]}  # a running one may be another doctor's
+    for orphan in client.containers.list(all=True, ignore_removed=True, filters=ended):
         with contextlib.suppress(NotFound):
-            left.remove(v=True)
+            orphan.remove(v=True)
     job = Job(
         step="try-gpu",
         stage="",
@@ -141,13 +141,11 @@ def _trial(image: Image) -> tuple[int, str, str]:
         outputs={},
         folder=Path("/floodrunner/doctor"),
         gpu=True,
-        network=False,
-        shm_mib=0,
         program="",
         fingerprint="",
     )
     settings = docker.settings(job, gpu=True)
-    settings["environment"] |= {"TF_CPP_MIN_LOG_LEVEL": "1"}  # with its warnings: which library it did not find
+    settings["environment"] |= {"TF_CPP_MIN_LOG_LEVEL": "1"}  # shows which libraries it did not find
     settings |= {"labels": {LABEL: images.name(images.GPU)}, "mounts": [], "working_dir": "/"}
     entrypoint = [*image.attrs["Config"]["Entrypoint"][:-1], "stages._gpu"]
     container = client.containers.create(image.id, entrypoint=entrypoint, **settings)
@@ -160,11 +158,6 @@ def _trial(image: Image) -> tuple[int, str, str]:
         container.remove(force=True, v=True)
 
 
-def backend(image: Image) -> str:
-    """What an image computes with."""
-    return images.variables(image).get("KERAS_BACKEND", "tensorflow")
-
-
 def _version(text: str) -> tuple[int, ...]:
-    """`550.54.15` -> (550, 54, 15); () if it is none."""
+    """`550.54.15` -> (550, 54, 15); () if the text is no version."""
     return tuple(map(int, text.split("."))) if re.fullmatch(r"\d+(\.\d+)+", text) else ()

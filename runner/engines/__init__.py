@@ -23,19 +23,20 @@ def load(name: str) -> Engine:
 
 
 def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tuple[str, Engine, str]:
-    """The engine called `name`; for `auto` the one that the run folder's steps have run in, else the first that can
-    run these jobs.
+    """The engine called `name`. For `auto`: the engine that ran the run folder's steps, else the first that can run
+    these jobs.
 
-    With another engine all steps would run again, trainings of weeks among them: only the user's word decides that.
+    Another engine would run all steps again, even a training of weeks: only the user decides that.
 
     Args:
-      former: the engine that the run folder's steps have run in; "" if none has.
+      root: the folder that holds `contract/`, `stages/` and `segmentation/`.
+      former: the engine that ran the run folder's steps; "" if none did.
 
     Returns:
       Its name, the engine, and why it was chosen.
 
     Raises:
-      UserError: if the engine that was asked for, or the run folder's, cannot run them.
+      UserError: if the engine that the user named, or the run folder's, cannot run these jobs.
     """
     if name == "auto" and former in NAMES:
         engine = load(former)
@@ -54,5 +55,4 @@ def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tupl
             why = "; ".join(reasons) if name == "auto" else "asked for"
             return candidate, engine, why
         reasons.append(f"{candidate}: {reason}")
-    told = "; ".join(reasons).removeprefix(f"{name}: ")
-    raise UserError(f"--engine {name}: {told}")
+    raise UserError(f"--engine {name}: {'; '.join(reasons).removeprefix(f'{name}: ')}")

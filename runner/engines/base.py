@@ -1,9 +1,13 @@
-"""What an engine is asked for: the job it gets, the protocol it keeps, what it gives back."""
+"""The protocol of an engine, the job that it gets, what it gives back, and functions that engines share.
+
+An engine is a module. Where it does as others do, it assigns a function of this module by name:
+`orphans = base.no_orphans`.
+"""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,10 +21,10 @@ class Job:
     """One run of a stage, as the host sees it; the engine decides the paths that go into `job.json`.
 
     Attributes:
-      inputs: port -> absolute path, of the user's with `:dataset` where one was named.
+      inputs: port -> absolute path; a user's path may end in `:dataset`.
       outputs: port -> absolute path to write, inside `folder`.
       program: hash of the code and the versions that run it.
-      fingerprint: hash of all that decides the result; two jobs of one fingerprint do the same.
+      fingerprint: hash of everything that decides the result; two jobs with the same fingerprint do the same.
       folder: the step's folder, which holds `job.json`, `events.jsonl`, `log.txt`, `state/`.
     """
 
@@ -31,8 +35,6 @@ class Job:
     outputs: dict[str, str]
     folder: Path
     gpu: bool
-    network: bool
-    shm_mib: int
     program: str
     fingerprint: str
 
@@ -51,16 +53,8 @@ class Job:
         return told.model_dump(mode="json")
 
 
-class Orphan(NamedTuple):
-    """What a killed runner left: its step, what it runs as, as `Running.name`, and whether it has not ended yet."""
-
-    step: str
-    name: str
-    at_work: bool
-
-
 class Exit(NamedTuple):
-    """How a stage's process ended: its exit code, and the cause in words where it was killed from outside."""
+    """How a stage ended: its exit code, and the cause in words if it was killed from outside."""
 
     code: int
     cause: str
@@ -74,55 +68,75 @@ class Running(Protocol):
         """What it runs as, in words: `container floodrunner-ffn-train-1a2b3c`."""
 
     def wait(self, seconds: float) -> Exit | None:
-        """Waits up to so long; None while it runs."""
+        """Waits for its end, at most this long; None if it still runs."""
 
     def stop(self) -> None:
-        """Asks it to save its state and leave."""
+        """Asks it to save its state and exit."""
 
     def kill(self) -> None:
-        """Ends it, and whatever it has started, at once."""
+        """Ends it, and all processes that it started, at once."""
 
     def close(self) -> None:
-        """Ends it if it still runs, and leaves nothing of it behind but its folder."""
+        """Ends it if it still runs, and removes everything of it except its folder."""
+
+
+class Orphan(NamedTuple):
+    """What a runner that was killed left in the engine.
+
+    Attributes:
+      step: the step that it belongs to.
+      name: as `Running.name`.
+      at_work: whether it still runs.
+      adopt: takes it over for a job; None if it does something else than this very job.
+    """
+
+    step: str
+    name: str
+    at_work: bool
+    adopt: Callable[[Job], Running | None]
 
 
 class Engine(Protocol):
-    """What a module of this folder provides."""
+    """What a module of this folder provides. `root` holds `contract/`, `stages/` and `segmentation/`."""
 
     def unavailable(self, jobs: Sequence[Job], root: Path) -> str:
-        """Why these jobs cannot run here, and what to do; "" if they can. `root` as in `start`."""
+        """Why these jobs cannot run here, and what to do; "" if they can."""
 
     def identity(self, gpu: bool) -> dict[str, str]:
-        """What, besides its code, decides the result of a step: versions, or the id of an image."""
+        """What decides the result of a step besides its code: versions, or the hash of an image's contents."""
 
     def facts(self, jobs: Sequence[Job]) -> dict[str, Any]:
-        """What of the engine belongs into the record of a run, besides its identity."""
+        """Facts about the engine for the record of a run (`run.json`), besides its identity."""
 
-    def notes(self, jobs: Sequence[Job]) -> list[str]:
-        """What the user should know before these jobs start, one line each."""
+    def no_gpu(self) -> str:
+        """Why a step that asks for a GPU runs on the CPU, as "no GPU found"; "" if it gets a GPU."""
 
-    def left_behind(self, workdir: Path) -> list[Orphan]:
-        """What a killed runner left of a run folder's steps, ended or not, that does not leave by itself."""
-
-    def adopt(self, job: Job) -> Running | None:
-        """What a killed runner left that does, or has done, this very job; None if there is no such thing."""
+    def orphans(self, workdir: Path) -> list[Orphan]:
+        """What killed runners left of a run folder's steps and does not end by itself."""
 
     def reclaim(self, folder: Path) -> None:
-        """Waits for, or ends, what a killed runner left at work in a step's folder, with time to save its state.
+        """Ends what a killed runner left at work in a step's folder, or waits for its end; it can save its state.
 
         Raises:
-          UserError: if it stays.
+          UserError: if it does not end.
         """
 
     def start(self, job: Job, root: Path) -> Running:
-        """Writes `job.json` and starts the stage, its output added to `log.txt`.
+        """Writes `job.json` and starts the stage; what it prints is appended to `log.txt`."""
 
-        `root` holds `contract/`, `stages/` and `segmentation/`.
-        """
+
+def no_facts(jobs: Sequence[Job]) -> dict[str, Any]:
+    """For an engine whose identity says everything."""
+    return {}
+
+
+def no_orphans(workdir: Path) -> list[Orphan]:
+    """For an engine whose stages end when their runner is gone."""
+    return []
 
 
 def killed_by(number: int) -> str:
-    """The cause of an end by a signal, in words."""
+    """The cause of a death by a signal, in words."""
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     often: dict[int, str] = {
         signal.SIGKILL: " (often: out of memory)",

@@ -1,4 +1,4 @@
-"""Runs a stage as a process of this machine, with this Python."""
+"""Runs a stage as a process of this machine, with the Python that runs this."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from contract.job import JOB_FILE, LOG_FILE
 from runner import machine
-from runner.engines.base import Exit, Job, Orphan, Running, killed_by
+from runner.engines import base
+from runner.engines.base import Exit, Job, killed_by
 from runner.errors import UserError
 from runner.workdir.files import open_own, remove, write_json
 
 _RUNNING, _KERAS = ".running", ".keras"
 _MOST_NAMES = 3
-_ORPHAN_LEAVES_S = 30  # a little more than a stage gives itself when its runner is gone
+_ORPHAN_ENDS_S = 30  # a little longer than a stage takes to end when its runner is gone
+
+facts = base.no_facts
+orphans = base.no_orphans
 
 
 def unavailable(jobs: Sequence[Job], root: Path) -> str:
-    lacking = missing()
-    if not lacking:
+    absent = missing()
+    if not absent:
         return ""
-    more = f" and {len(lacking) - _MOST_NAMES} more" if len(lacking) > _MOST_NAMES else ""
-    names = ", ".join(lacking[:_MOST_NAMES])
+    more = f" and {len(absent) - _MOST_NAMES} more" if len(absent) > _MOST_NAMES else ""
+    names = ", ".join(absent[:_MOST_NAMES])
     return f"the packages that steps need are not installed ({names}{more}); make demo installs them"
 
 
 def identity(gpu: bool) -> dict[str, str]:
-    """Python, and the versions of the packages that stages use; read from their metadata, nothing is imported."""
+    """The version of Python, and those of the packages that stages use, read from their metadata without importing."""
     found = {"engine": "local", "python": ".".join(platform.python_version_tuple()[:2])}
     found["backend"] = keras_settings(Path())["KERAS_BACKEND"]
     names = distributions() + (["jax", "jaxlib"] if found["backend"] == "jax" else [])
@@ -45,40 +48,23 @@ def identity(gpu: bool) -> dict[str, str]:
 
 
 def keras_settings(home: Path) -> dict[str, str]:
-    """The environment that makes Keras what `identity` says.
+    """Environment variables that make Keras use the backend that `identity` names.
 
-    Without it `~/.keras/keras.json`, which Keras reads, decides about backend, float type and the order of axes.
+    Without them Keras reads `~/.keras/keras.json`, which may set another backend, float type and order of axes.
 
     Args:
-      home: where Keras finds no such file; it need not exist.
+      home: a folder without such a file; it need not exist.
     """
     return {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow", "KERAS_HOME": str(home)}
 
 
-def facts(jobs: Sequence[Job]) -> dict[str, Any]:
-    return {}
-
-
-def notes(jobs: Sequence[Job]) -> list[str]:
-    wanting = [job.step for job in jobs if job.gpu]
-    if not wanting or machine.gpus():
-        return []
-    return [f"no GPU found: {', '.join(wanting)} will run on the CPU, which is slower (floodrunner doctor says more)"]
-
-
-def left_behind(workdir: Path) -> list[Orphan]:
-    """None: a stage leaves by itself when its runner is gone."""
-    return []
-
-
-def adopt(job: Job) -> Running | None:
-    """None, as nothing is left behind."""
-    return None
+def no_gpu() -> str:
+    return "" if machine.gpus() else "no GPU found"
 
 
 def reclaim(folder: Path) -> None:
-    """A stage whose runner was killed stops by itself; it holds a lock on its folder until then."""
-    deadline = time.monotonic() + _ORPHAN_LEAVES_S
+    """Waits: a stage whose runner was killed ends by itself, and holds a lock on its folder until then."""
+    deadline = time.monotonic() + _ORPHAN_ENDS_S
     while folder.is_dir():
         with open_own(folder / _RUNNING, "a+b") as file:
             try:
@@ -89,7 +75,7 @@ def reclaim(folder: Path) -> None:
                 pid = file.read().decode().strip() or "unknown"
         if time.monotonic() > deadline:
             raise UserError(
-                f"step {folder.name}: process {pid}, left by a run that was killed, is still at work in {folder}; "
+                f"step {folder.name}: process {pid} of a run that was killed is still at work in {folder}; "
                 f"end it (kill {pid}) and run again"
             )
         time.sleep(0.2)
@@ -104,15 +90,15 @@ def start(job: Job, root: Path) -> Process:
         "FLOODRUNNER_STDIN_IS_LIFELINE": "1",
         **keras_settings(job.folder / _KERAS),
     }
-    remove(job.folder / _KERAS)  # Keras writes its settings there
+    remove(job.folder / _KERAS)  # an earlier Keras wrote its settings there
     if not job.gpu:
-        # JAX built for CUDA fails where it finds a driver and no device, unless told not to look.
+        # Without JAX_PLATFORMS, JAX for CUDA fails where it finds a driver and no device.
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     with (
         open_own(job.folder / LOG_FILE, "ab") as log,
         open_own(job.folder / _RUNNING, "wb") as running,
     ):
-        fcntl.flock(running, fcntl.LOCK_EX)  # inherited: held until the last process of the stage is gone
+        fcntl.flock(running, fcntl.LOCK_EX)  # the stage's processes inherit it: held until the last of them ends
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "stages", str(job.folder)],
             stdin=subprocess.PIPE,
@@ -128,7 +114,7 @@ def start(job: Job, root: Path) -> Process:
 
 
 class Process:
-    """A stage at work; it leads a process group of its own, so Ctrl-C in the terminal does not reach it by itself."""
+    """A stage at work. It leads its own process group, so Ctrl-C in the terminal does not reach it directly."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -151,7 +137,7 @@ class Process:
         self._signal_group(signal.SIGKILL)
 
     def close(self) -> None:
-        self.kill()  # itself, if it still runs, and helpers that it left behind
+        self.kill()  # the stage if it still runs, and processes that it started
         self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
@@ -162,7 +148,7 @@ class Process:
 
 
 def distributions() -> list[str]:
-    """The packages of our extra `stages`, whether installed or not."""
+    """Names of the packages in our extra `stages`, installed or not."""
     try:
         requirements = importlib.metadata.requires("floodrunner") or []
     except importlib.metadata.PackageNotFoundError:
@@ -172,14 +158,14 @@ def distributions() -> list[str]:
 
 
 def missing() -> list[str]:
-    """Those of them that are not installed. Of TensorFlow's two, for different machines, one is enough."""
-    lacking = [name for name in distributions() if version(name) is None]
-    has_tensorflow = any(name.startswith("tensorflow") and name not in lacking for name in distributions())
-    return [name for name in lacking if not (has_tensorflow and name.startswith("tensorflow"))]
+    """Those of `distributions` that are not installed. There are two of TensorFlow, one of which is enough."""
+    absent = [name for name in distributions() if version(name) is None]
+    has_tensorflow = any(name.startswith("tensorflow") and name not in absent for name in distributions())
+    return [name for name in absent if not (has_tensorflow and name.startswith("tensorflow"))]
 
 
 def version(name: str) -> str | None:
-    """Of an installed package; None if it is not."""
+    """Version of an installed package; None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -54,9 +54,9 @@ def step_folder(workdir: Path, run: dict[str, Any], step: str) -> Path:
     return workdir / step
 
 
-def left_behind(workdir: Path) -> list[Orphan]:
+def orphans(workdir: Path) -> list[Orphan]:
     """Stages that a killed runner left in a run folder, running or ended, under any engine."""
-    return [left for name in engines.NAMES for left in engines.load(name).left_behind(workdir)]
+    return [orphan for name in engines.NAMES for orphan in engines.load(name).orphans(workdir)]
 
 
 def reclaim(folder: Path) -> None:

@@ -118,10 +118,10 @@ def _run_or_skip(run: Run, step: Step) -> StepRecord:
 
 def _end_orphans(run: Run, but: str = "") -> None:
     """Stops and removes what a killed runner left in the run folder, except for the step `but`."""
-    for orphan in folders.left_behind(run.setting.plan.workdir):
+    for orphan in folders.orphans(run.setting.plan.workdir):
         if orphan.step != but:
             if orphan.at_work:
-                run.show.note(f"{orphan.step}: stopping {orphan.name}, left by a run that was killed")
+                run.show.note(f"{orphan.step}: stopping {orphan.name} of a run that was killed")
             folders.reclaim(run.setting.plan.folder(orphan.step))
 
 
@@ -138,7 +138,9 @@ def _adopt(run: Run, job: Job) -> _Adopted | None:
     begun = events.last_begun(job.folder / EVENTS_FILE)
     if begun is None or not (job.folder / PARTIAL).is_dir():
         return None
-    running = run.setting.engine.adopt(job)
+    orphans = run.setting.engine.orphans(run.setting.plan.workdir)
+    adopted = (orphan.adopt(job) for orphan in orphans if orphan.step == job.step)
+    running = next((each for each in adopted if each is not None), None)
     return None if running is None else _Adopted(running, begun)
 
 
@@ -147,10 +149,8 @@ def _prepare(run: Run, step: Step, job: Job) -> None:
     job.folder.mkdir(exist_ok=True)
     folders.reclaim(job.folder)
     sweep(job.folder)
-    for note in run.setting.engine.notes([job]):
-        if note not in run.notes:
-            run.notes.add(note)
-            run.show.note(note)
+    if job.gpu and (reason := run.setting.engine.no_gpu()):
+        run.show.note(f"{reason}: {job.step} will run on the CPU, which is slower (floodrunner doctor says more)")
     if step.again:
         withdraw(job.folder)  # if this try is cut off, the next run continues it
     if step.again == FORCED and (aside := set_state_aside(job.folder)):

@@ -46,7 +46,6 @@ class Run:
 
     Attributes:
       report: the content of `run.json`.
-      notes: the engine's notes that were shown already.
     """
 
     setting: Setting
@@ -54,7 +53,6 @@ class Run:
     show: Display
     stop: Stop
     report: dict[str, Any] = field(default_factory=dict)
-    notes: set[str] = field(default_factory=set)
 
     def note(self, step: Step, **facts: Any) -> None:
         """Adds facts about a step to `run.json`."""

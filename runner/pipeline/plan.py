@@ -82,8 +82,6 @@ class Plan:
             outputs={port: str(folder / PARTIAL / port_file(port, kind)) for port, kind in step.stage.outputs.items()},
             folder=folder,
             **step.options.model_dump(),
-            network=step.stage.network,
-            shm_mib=step.stage.shm_mib,
             program=program,
             fingerprint=fingerprint,
         )

@@ -32,8 +32,6 @@ class Stage:
       summary: the first line of its docstring.
       inputs: port -> the kinds that it takes.
       outputs: port -> its kind.
-      network: whether its container gets a network.
-      shm_mib: shared memory of its container, MiB; 0: the engine's default.
     """
 
     name: str
@@ -42,8 +40,6 @@ class Stage:
     inputs: dict[str, PortType]
     outputs: dict[str, str]
     params: type[StageParams]
-    network: bool = False
-    shm_mib: int = 0
 
     @property
     def module(self) -> str:
@@ -128,13 +124,8 @@ def _header(name: str, file: Path) -> Stage:
         raise UserError(f"{where}: has no class Params(StageParams); write one, empty if there are no parameters")
     if not callable(getattr(module, "run", None)):
         raise UserError(f"{where}: has no function run(params, context); write one")
-    network, shm_mib = getattr(module, "NETWORK", False), getattr(module, "SHM_MIB", 0)
-    if not isinstance(network, bool):
-        raise UserError(f"{where}: NETWORK is {network!r}; write NETWORK = True, or leave it out")
-    if type(shm_mib) is not int or shm_mib < 0:
-        raise UserError(f"{where}: SHM_MIB is {shm_mib!r}; write a number of MiB, such as SHM_MIB = 512")
     summary = document.splitlines()[0]
-    return Stage(name, file, summary, inputs, dict(module.OUTPUTS), params, network, shm_mib)
+    return Stage(name, file, summary, inputs, dict(module.OUTPUTS), params)
 
 
 def _load(file: Path, where: str) -> ModuleType:

@@ -49,16 +49,16 @@ def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> l
     return [head, *results(workdir, steps)]
 
 
-def status(workdir: Path, run: dict[str, Any], left: Sequence[Orphan] = ()) -> list[str]:
+def status(workdir: Path, run: dict[str, Any], orphans: Sequence[Orphan] = ()) -> list[str]:
     """Lines for `floodrunner status`: the process that works here, the state of each step, the results.
 
     Args:
-      left: stages of a killed runner that still run.
+      orphans: stages of a killed runner that still run.
     """
     held = holder(workdir)
     steps: dict[str, dict[str, Any]] = run.get("steps", {})
     lines = [f"{run['pipeline']['name']} in {words.here(workdir)}: {_state(run, held)}"]
-    lines += [f"  {each.step} is still at work in {each.name}; the next run goes on with it" for each in left]
+    lines += [f"  {each.step} is still at work in {each.name}; the next run goes on with it" for each in orphans]
     width = max((len(step) for step in steps), default=0)
     for step, facts in steps.items():
         lines.append(f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}")

@@ -1,4 +1,4 @@
-"""A real engine, the real image, and houses whose tiny stages are in an image of their own. Skipped without an engine.
+"""A real engine, the real image, and houses that build an image of their tiny stages. Skipped without an engine.
 
 FLOODRUNNER_TEST_BASE_IMAGE names the base image, which must be here: nothing is pulled.
 """
@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,7 @@ import pytest
 
 from runner.engines.docker import client as docker_api
 from runner.errors import UserError
-from tests.runner.conftest import REPOSITORY, House, furnish, wait_for
-from tests.runner.conftest import build as build_house
+from tests.runner.conftest import REPOSITORY, House, wait_for
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -64,35 +62,6 @@ def image(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str
     return "floodrunner-test:cpu"
 
 
-@pytest.fixture(scope="session")
-def image_of_tiny_stages(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house whose image is built; for `boat`, which copies it."""
-    house = build_dockyard(build_house(tmp_path_factory.mktemp("tiny")))
-    ended = house(*BUILD, seconds=BUILD_S)
-    assert ended.code == 0, ended.err
-    yield house
-    remove(engine, house)
-
-
-@pytest.fixture
-def boat(image_of_tiny_stages: House, tmp_path: Path) -> Iterator[House]:
-    """A house with a pipeline and its input, whose steps can run in containers: all such houses share one image."""
-    shutil.copytree(image_of_tiny_stages.code, tmp_path / "code")
-    (tmp_path / "work").mkdir()
-    made = furnish(House(tmp_path / "code", tmp_path / "work", image_of_tiny_stages.environment))
-    yield made
-    end(made)
-
-
-@pytest.fixture
-def dockyard(engine: DockerClient, image_of_tiny_stages: House, tmp_path: Path) -> Iterator[House]:
-    """A house to build an image of its own; that goes at the end. The other house's image keeps the engine's cache."""
-    made = build_dockyard(build_house(tmp_path))
-    yield made
-    end(made)
-    remove(engine, made)
-
-
 def build_dockyard(house: House) -> House:
     """Adds what an image is built from: the real Dockerfile, and those of the locked libraries that tiny stages need.
 
@@ -133,9 +102,9 @@ def end(house: House) -> None:
 
 
 def remove(engine: DockerClient, house: House) -> None:
+    """Removes a house's image, and what its builds have left in the engine's cache."""
     from docker.errors import ImageNotFound
 
-    """Removes a house's image, and what builds that failed have left of it in the engine's cache."""
     with contextlib.suppress(ImageNotFound):
         engine.images.remove(image_name(house), force=True)
     engine.images.prune(filters={"label": "=".join(house_label(house))})

@@ -38,7 +38,7 @@ REPORT = {
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Images are looked for anew; the machine says that it has a GPU."""
     monkeypatch.setattr(machine, "gpus", lambda: ["NVIDIA H100"])
-    monkeypatch.setattr(machine, "nvidia_smi", lambda query: [])
+    monkeypatch.setattr(machine, "nvidia", lambda: machine.Nvidia((), "", ""))
     monkeypatch.setattr(machine, "is_wsl", lambda: False)
     images.find.cache_clear()
     yield
@@ -120,7 +120,7 @@ def test_images_of_this_source_and_of_another(root: Path, make_image: Callable[.
     [
         (f"echo a line of a library; echo '{json.dumps(REPORT)}'", Finding("ok", "the GPU computes in containers: NVIDIA H100 (compute capability 9.0); driver 550.54.15, cuda 12.5.1, cudnn 9; a 3D convolution differs by 3e-04 from the CPU's")),
         ("echo '{\"right\": false, \"reason\": \"tensorflow sees none; build it\"}'; echo W0000 Cannot dlopen some GPU libraries >&2; exit 1", Finding("trouble", "GPU in a container: tensorflow sees none (W0000 Cannot dlopen some GPU libraries)", "build it")),
-        ("echo first >&2; echo F0000 Check failed >&2; kill -ABRT $$", Finding("trouble", "trying the GPU in a container ended with exit code 134: F0000 Check failed", "update the NVIDIA driver, and build the image again: floodrunner build --gpu")),
+        ("echo first >&2; echo F0000 Check failed >&2; kill -ABRT $$", Finding("trouble", "trying the GPU in a container ended with exit code 134: F0000 Check failed", "update the NVIDIA driver, and build the image again (floodrunner build --gpu)")),
     ],
 )  # fmt: skip
 def test_the_gpu_is_tried_in_a_container(
@@ -195,11 +195,12 @@ def test_a_gpu_that_tensorflow_lacks_is_not_tried(
     root: Path, make_image: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_image("gpu", "exit 1")
-    monkeypatch.setattr(machine, "nvidia_smi", lambda query: {"compute_cap": ["8.9", "12.0"]}.get(query, []))
+    gpus = tuple(machine.Gpu("RTX", 1, capability) for capability in ((8, 9), (12, 0)))
+    monkeypatch.setattr(machine, "nvidia", lambda: machine.Nvidia(gpus, "", ""))
     finding = only(doctor_gpu.in_containers(root))
     assert finding == Finding(
         "trouble",
-        f"TensorFlow, which {images.name('gpu')} is for, lacks this GPU's compute capability (12.0)",
+        f"{images.name('gpu')} is built for TensorFlow, which has no code for this GPU's compute capability (12.0)",
         "floodrunner build --gpu --backend jax",
     )
 

@@ -11,38 +11,22 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import segmentation
 import stages
 from contract.job import JOB_FILE, LOG_FILE
-from runner.engines import local
-from runner.engines.base import Exit, Job, Orphan
+from runner.engines import base, local
+from runner.engines.base import Exit, Job
 from runner.workdir.files import write_json
 from stages.__main__ import main
 
-identity, notes = local.identity, local.notes
-"""As `local`, which runs stages with this Python as well: a run folder of one is up to date for the other."""
+identity, no_gpu, reclaim = local.identity, local.no_gpu, local.reclaim
+"""As `local`, which also runs stages with this Python: a run folder of one is up to date for the other."""
+facts, orphans = base.no_facts, base.no_orphans
 
 
 def unavailable(jobs: Sequence[Job], root: Path) -> str:
     return ""
-
-
-def facts(jobs: Sequence[Job]) -> dict[str, Any]:
-    return {}
-
-
-def left_behind(workdir: Path) -> list[Orphan]:
-    return []
-
-
-def adopt(job: Job) -> None:
-    return None
-
-
-def reclaim(folder: Path) -> None:
-    return None
 
 
 def start(job: Job, root: Path) -> Ended:

@@ -240,10 +240,13 @@ def test_file_system_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
 
 
 def test_a_hidden_gpu_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine.gpus.cache_clear()
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert machine.gpus() == []
-    machine.gpus.cache_clear()
+    one = machine.Nvidia((machine.Gpu("NVIDIA H100", 80_000_000_000, (9, 0)),), "550.54.15", "")
+    monkeypatch.setattr(machine, "nvidia", lambda: one)
+    for visible, names in (("-1", []), ("", []), ("0", ["NVIDIA H100"])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert machine.gpus() == names
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert machine.gpus() == ["NVIDIA H100"]
 
 
 def test_gpu_steps_see_the_gpu_and_others_do_not(house: House) -> None:

@@ -127,15 +127,15 @@ def test_a_relative_path_with_backslashes(windows: Path) -> None:
     [
         (
             "C:dataimages",
-            r"C:dataimages looks like a Windows path whose backslashes the shell took away; write it in single quotes ('C:\data\images'), or with slashes (C:/data/images)",
+            r"C:dataimages looks like a Windows path whose backslashes the shell has removed; write it in single quotes ('C:\data\images'), or with slashes (C:/data/images)",
         ),
         (
             r"\wsl.localhostDebianhome",
-            r"\wsl.localhostDebianhome looks like a Windows path whose backslashes the shell took away",
+            r"\wsl.localhostDebianhome looks like a Windows path whose backslashes the shell has removed",
         ),
         (
             r"\\nas\em\images",
-            r"\\nas\em\images is a Windows network folder; mount it, sudo mkdir -p /mnt/em && sudo mount -t drvfs '\\nas\em' /mnt/em, and name it there",
+            r"\\nas\em\images is a Windows network folder; mount it (sudo mkdir -p /mnt/em && sudo mount -t drvfs '\\nas\em' /mnt/em) and use that path",
         ),
         (
             r"\\wsl.localhost\Ubuntu\home\u",
@@ -246,7 +246,7 @@ def test_run_folder_and_pipeline_by_their_windows_paths(
     )
     code, text = said(capsys, monkeypatch, "plan", r"C:\p.yaml", "--workdir", "C:runs")
     assert code == 2
-    assert text.startswith("floodrunner: --workdir: C:runs looks like a Windows path whose backslashes the shell took")
+    assert text.startswith("floodrunner: --workdir: C:runs looks like a Windows path whose backslashes the shell has")
     assert os.listdir() == []
 
 

@@ -79,7 +79,7 @@ def test_what_comes_out_is_known_without_keras() -> None:
     [
         (lambda result: (result * 1.05, True), "a 3D convolution on the GPU is off by 0.05; update the NVIDIA driver"),
         (lambda result: (result * np.nan, True), "a 3D convolution on the GPU is off by nan; update the NVIDIA driver"),
-        (lambda result: (result, False), "a 3D convolution was left to the CPU; update the NVIDIA driver"),
+        (lambda result: (result, False), "a 3D convolution was computed on the CPU; update the NVIDIA driver"),
     ],
 )
 def test_a_gpu_that_does_not(
@@ -110,12 +110,12 @@ def test_rounding_to_ten_bits_is_no_fault(h100: None, monkeypatch: pytest.Monkey
         (
             BLACKWELL,
             "cuLaunchKernel failed with\n'CUDA_ERROR_INVALID_HANDLE'",
-            "tensorflow lacks compute capability 12.0: floodrunner build --gpu --backend jax",
+            "tensorflow has no code for compute capability 12.0: floodrunner build --gpu --backend jax",
         ),
         (
             H100,
             "RESOURCE_EXHAUSTED: Out of memory",
-            "other programs hold the GPU's memory (nvidia-smi lists them): end them, and try again",
+            "other programs use the GPU's memory (nvidia-smi lists them): end them, and try again",
         ),
         (H100, "CUDA_ERROR_UNKNOWN", "update the NVIDIA driver, restart the machine, and try again"),
     ],

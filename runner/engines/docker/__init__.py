@@ -6,13 +6,14 @@ Images are found and chosen here; they are built in `runner/build/`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import re
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.codes import DONE
 from contract.job import JOB_FILE, LOG_FILE
@@ -22,8 +23,11 @@ from runner.engines.docker import client, containers, images, mounts
 from runner.errors import UserError
 from runner.workdir.files import write_json
 
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
 _HOME = "/tmp"
-_WHOLE_LOG = {"max-size": "1t"}  # else who takes over a container could not copy all of it
+_WHOLE_LOG = {"max-size": "1t"}  # a runner that takes over a container copies its log from the first line
 _BACKENDS = ("tensorflow", "jax")
 _CUDA_CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
@@ -45,12 +49,13 @@ def unavailable(jobs: Sequence[Job], root: Path) -> str:
 
 
 def identity(gpu: bool) -> dict[str, str]:
-    """The image without our source, which is hashed stage by stage; Python, packages and system are all in it."""
+    """What is in the image (system, Python, packages) except our source, which is hashed stage by stage."""
     kind = _kind(gpu)
+    image = images.get(kind)
     return {
         "engine": "docker",
-        "backend": images.variables(images.get(kind)).get("KERAS_BACKEND", "tensorflow"),
-        "image": f"{kind} {images.environment(images.get(kind))[:12]}",
+        "backend": images.backend(image),
+        "image": f"{kind} {images.environment(image)[:12]}",
     }
 
 
@@ -64,44 +69,44 @@ def facts(jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
-def notes(jobs: Sequence[Job]) -> list[str]:
-    wanting = [job.step for job in jobs if job.gpu and _kind(job.gpu) != images.GPU]
-    if not wanting:
-        return []
-    what = "no GPU for containers" if machine.gpus() else "no GPU found"
-    return [f"{what}: {', '.join(wanting)} will run on the CPU, which is slower (floodrunner doctor says more)"]
+def no_gpu() -> str:
+    if client.gpu_request() is not None:
+        return ""
+    return "no GPU for containers" if machine.gpus() else "no GPU found"
 
 
-def left_behind(workdir: Path) -> list[Orphan]:
+def orphans(workdir: Path) -> list[Orphan]:
     return [
-        Orphan(each.labels[containers.STEP], f"container {each.name}", each.status in containers.AT_WORK)
-        for each in containers.left_behind(workdir)
+        Orphan(
+            each.labels[containers.STEP],
+            f"container {each.name}",
+            each.status in containers.AT_WORK,
+            functools.partial(_adopt, each),
+        )
+        for each in containers.of_run(workdir)
     ]
 
 
+def _adopt(container: Container, job: Job) -> containers.Running | None:
+    """Takes over a container that does this very job, or has done it with success."""
+    ended_well = container.status == "exited" and container.attrs["State"]["ExitCode"] == DONE
+    same = container.labels.get(containers.FINGERPRINT) == job.fingerprint
+    return containers.Running(container, job.folder) if same and (container.status == "running" or ended_well) else None
+
+
 def reclaim(folder: Path) -> None:
-    for container in containers.left_behind(folder.parent, folder.name):
+    for container in containers.of_run(folder.parent, folder.name):
         containers.end(container)
     containers.check_lock(folder)
 
 
-def adopt(job: Job) -> containers.Running | None:
-    """A container that a killed runner left and that does, or has done, this very job."""
-    for container in containers.left_behind(job.folder.parent, job.step):
-        ended_well = container.status == "exited" and container.attrs["State"]["ExitCode"] == DONE
-        same = container.labels.get(containers.FINGERPRINT) == job.fingerprint
-        if same and (container.status == "running" or ended_well):
-            return containers.Running(container, job.folder)
-    return None
-
-
 def start(job: Job, root: Path) -> containers.Running:
     kind = _kind(job.gpu)
-    if trouble := images.trouble(kind, root):  # the source was edited since the run began, maybe days ago
+    if trouble := images.trouble(kind, root):  # the source was edited since the run began, perhaps days ago
         images.find.cache_clear()
         if images.trouble(kind, root):
             raise UserError(f"step {job.step}: {trouble}, then run again")
-        raise UserError(f"step {job.step}: {images.name(kind)} was built anew since this run began; run again")
+        raise UserError(f"step {job.step}: {images.name(kind)} was built again since this run began; run again")
     write_json(job.folder / JOB_FILE, job.told(gpu=kind == images.GPU))
     image = images.get(kind)
     with _in_words(job, images.name(kind)):
@@ -109,17 +114,17 @@ def start(job: Job, root: Path) -> containers.Running:
         try:
             container.start()
         except BaseException:
-            with contextlib.suppress(Exception):  # what went wrong first is what counts
+            with contextlib.suppress(Exception):  # the first error is the one to report
                 container.remove(force=True, v=True)
             raise
     return containers.Running(container, job.folder)
 
 
 def settings(job: Job, gpu: bool) -> dict[str, Any]:
-    """How a step's container is made, as the SDK takes it.
+    """The options of a step's container, as arguments of the SDK's `containers.create`.
 
-    The step has its caller's user and groups and no more rights than that, no network, nothing to write to but its
-    folder and a `/tmp` in memory. Under a rootless engine root in the container is the caller outside.
+    The step runs as its caller's user and groups, without capabilities and network; it can write to its folder and to
+    a `/tmp` in memory only. Under a rootless engine, root in the container is the caller outside.
     """
     from docker.types import LogConfig, Mount
 
@@ -131,7 +136,7 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
         user, groups = "0:0", []
     security = ["no-new-privileges:true"]
     if client.has_security("selinux"):
-        security.append("label=disable")  # else it hides mounted files; relabelling a user's data is not for us to do
+        security.append("label=disable")  # SELinux would hide mounted files; we must not relabel a user's data
     request, run = client.gpu_request() if gpu else None, job.folder.parent
     return {
         "name": re.sub(r"[^\w.-]", "-", f"floodrunner-{run.name}-{job.step}-{secrets.token_hex(3)}", flags=re.ASCII),
@@ -158,10 +163,9 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": security,
-        "network_mode": None if job.network else "none",
-        "shm_size": f"{job.shm_mib}m" if job.shm_mib else None,
+        "network_mode": "none",
         "device_requests": [request] if request else None,
-        "init": True,  # passes signals on from the first moment, and reaps helpers
+        "init": True,  # passes on signals from the first moment, and reaps processes that the stage started
         "log_config": LogConfig(type=LogConfig.types.JSON, config=_WHOLE_LOG),
     }
 
@@ -171,9 +175,9 @@ def _kind(gpu: bool) -> str:
 
 
 def _other_backend(kind: str) -> str:
-    """The image decides about the back end; a user who asks for another must not be ignored."""
-    wanted, there = os.environ.get("KERAS_BACKEND"), images.variables(images.get(kind)).get("KERAS_BACKEND")
-    if not wanted or not there or wanted == there:
+    """Why KERAS_BACKEND cannot be followed: the image has one backend. "" if that is the one, or none is set."""
+    wanted, there = os.environ.get("KERAS_BACKEND"), images.backend(images.get(kind))
+    if not wanted or wanted == there:
         return ""
     instead = f", or floodrunner build --gpu --backend {wanted}" if kind == images.GPU and wanted in _BACKENDS else ""
     return (
@@ -183,7 +187,7 @@ def _other_backend(kind: str) -> str:
 
 @contextlib.contextmanager
 def _in_words(job: Job, image: str) -> Iterator[None]:
-    """Why a container could not be started, as one line that says what to do."""
+    """Turns the SDK's errors at the start of a container into one line that says what to do."""
     from docker.errors import DockerException, ImageNotFound
     from requests.exceptions import RequestException
 
@@ -191,7 +195,7 @@ def _in_words(job: Job, image: str) -> Iterator[None]:
     try:
         yield
     except ImageNotFound:
-        raise UserError(f"step {job.step}: the image {image} is no longer there; floodrunner build makes it") from None
+        raise UserError(f"step {job.step}: the image {image} is no longer there; floodrunner build builds it") from None
     except (DockerException, RequestException) as error:
         text = client.reason(error)
         if "bind source path does not exist" in text:

@@ -1,4 +1,4 @@
-"""The Docker engine that this machine's files can be mounted into: where it answers, and what it offers."""
+"""The Docker engine of this machine: its address, a client for it, and what it offers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _T = TypeVar("_T")
 
 
 def address() -> str:
-    """Where the engine answers, as `unix:///var/run/docker.sock`; what the docker command would use.
+    """Address of the engine that the docker command would use, such as `unix:///var/run/docker.sock`.
 
-    That is DOCKER_HOST, else the docker command's context, else the usual socket, else a rootless engine's.
+    That is DOCKER_HOST, else the docker command's context, else the usual socket, else that of a rootless engine.
 
     Raises:
-      UserError: if there is none, or it is another machine's, or wants TLS.
+      UserError: if there is no engine, or it is on another machine, or it requires TLS.
     """
     found, tls = os.environ.get("DOCKER_HOST"), bool(os.environ.get("DOCKER_TLS_VERIFY"))
     if not found:
@@ -49,11 +49,11 @@ def address() -> str:
         parts = urlsplit(found)
         scheme, host, _ = parts.scheme, parts.hostname, parts.port
     except ValueError:  # a bracket is missing, a port is too large
-        raise UserError(f"{found} is no Docker engine's address; mend or unset DOCKER_HOST") from None
+        raise UserError(f"DOCKER_HOST is not a valid address ({found}); correct or unset it") from None
     if scheme == "unix":
         return found
     if not scheme:
-        raise UserError(f"{found} is no Docker engine's address; mend or unset DOCKER_HOST")
+        raise UserError(f"DOCKER_HOST is not a valid address ({found}); correct or unset it")
     if scheme not in ("tcp", "http", "https") or host not in _THIS_MACHINE:
         raise UserError(
             f"the Docker engine at {found} is not on this machine and does not see its files; run Floodrunner there, "
@@ -61,18 +61,18 @@ def address() -> str:
         )
     if tls or scheme == "https":
         raise UserError(
-            f"the Docker engine at {found} wants TLS, which Floodrunner does not speak; use the engine's socket: unset "
-            "DOCKER_HOST (docker context use default)"
+            f"the Docker engine at {found} requires TLS, which Floodrunner does not support; use the engine's socket: "
+            "unset DOCKER_HOST (docker context use default)"
         )
     return found
 
 
 @contextmanager
 def in_words() -> Iterator[None]:
-    """Says in one line what is wrong with the engine, for all that the SDK raises.
+    """Turns any error of the SDK into one line that says what is wrong with the engine.
 
     Raises:
-      UserError: for any of the SDK's errors. What has a meaning of its own, as ImageNotFound, is to be caught inside.
+      UserError: for any of the SDK's errors. Catch inside what has a meaning of its own, such as ImageNotFound.
     """
     from docker.errors import DockerException
     from requests.exceptions import RequestException, Timeout
@@ -82,14 +82,14 @@ def in_words() -> Iterator[None]:
     except (DockerException, RequestException, OSError) as error:
         where = f"the Docker engine at {address()}"
         if _explanation(error):
-            raise UserError(f"{where} does not answer as it should: {reason(error)}; restart Docker") from None
+            raise UserError(f"{where} reports an error: {reason(error)}; restart Docker") from None
         if any(isinstance(each, Timeout | TimeoutError) for each in _causes(error)):
             raise UserError(f"{where} does not answer in time; restart Docker") from None
         raise UserError(f"{where} does not answer: {reason(error)}; start Docker") from None
 
 
 def reason(error: BaseException) -> str:
-    """What the engine says is wrong, or the system of its socket: one line, and none of Python's words."""
+    """The reason that the engine gives, or the system's reason about its socket, on one line without Python's words."""
     system = (each.strerror for each in _causes(error) if isinstance(each, OSError) and each.strerror)
     return " ".join(str(_explanation(error) or next(system, None) or error).split())
 
@@ -105,7 +105,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class once(Generic[_T]):
-    """As functools.cache, of refusals as well: an engine that hangs costs its ten seconds once in a process."""
+    """Like functools.cache, but also keeps a UserError: an engine that hangs costs its time-out once per process."""
 
     def __init__(self, function: Callable[..., _T]) -> None:
         self._function = function
@@ -132,17 +132,17 @@ def connect() -> DockerClient:
     """A client of the engine, which has answered.
 
     Raises:
-      UserError: if it does not answer, or not this user.
+      UserError: if it does not answer, or this user may not use it.
     """
     import docker
 
-    # Making a container may take longer than saying who one is.
+    # With the SDK's own time-out: making a container takes longer than the answer to a question.
     return docker.DockerClient(base_url=address(), version=quick().api.api_version)
 
 
 @once
 def quick() -> DockerClient:
-    """A client for what the engine answers at once, or not at all. Raises UserError as `connect`."""
+    """A client with a short time-out, for questions that the engine answers at once. Raises UserError as `connect`."""
     where = address()
     path = urlsplit(where).path
     if where.startswith("unix:"):
@@ -150,7 +150,7 @@ def quick() -> DockerClient:
             raise UserError(f"no Docker engine at {where}; start Docker")
         if not os.access(path, os.R_OK | os.W_OK):
             raise UserError(
-                f"no right to use the Docker engine at {where}; "
+                f"this user may not use the Docker engine at {where}; "
                 f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again"
             )
     import docker
@@ -161,14 +161,14 @@ def quick() -> DockerClient:
 
 @once
 def info() -> dict[str, Any]:
-    """What the engine says of itself (`docker info`). Raises UserError as `connect`."""
+    """The engine's description of itself (`docker info`). Raises UserError as `connect`."""
     with in_words():
         found: dict[str, Any] = quick().info()
     return found
 
 
 def image(name: str) -> Image | None:
-    """An image as the engine has it now; None if it has none of that name. Raises UserError as `connect`."""
+    """An image as the engine has it now; None if there is none of that name. Raises UserError as `connect`."""
     from docker.errors import NotFound
 
     client = quick()
@@ -185,11 +185,12 @@ def has_security(name: str) -> bool:
 
 
 def gpu_request() -> DeviceRequest | None:
-    """What gives a container this machine's GPUs; None where there are none, they are hidden, or there are no means to.
+    """The request that gives a container this machine's GPUs; None if there are none, they are hidden, or the engine
+    cannot pass them on.
 
-    The NVIDIA container toolkit hooks into the engine as a runtime, or describes the devices in CDI files. Docker
-    Desktop has that runtime with or without a GPU. All GPUs are given: which of them CUDA_VISIBLE_DEVICES means, CUDA
-    knows, as its order is not the toolkit's.
+    The NVIDIA container toolkit extends the engine by a runtime, or describes the devices in CDI files. Docker Desktop
+    has that runtime with or without a GPU. The container gets all GPUs, and CUDA selects those in CUDA_VISIBLE_DEVICES:
+    the toolkit may number them in another order.
 
     Raises:
       UserError: as `connect`.
@@ -204,7 +205,7 @@ def gpu_request() -> DeviceRequest | None:
 
 
 def _has_cdi() -> bool:
-    """Engines from 28 on list the devices; those before only the folders that they look into."""
+    """Whether CDI files describe the GPUs. Engines list the devices since version 28, before only the folders."""
     if any(device.get("ID") == _CDI_ALL for device in info().get("DiscoveredDevices") or []):
         return True
     folders = [Path(name) for name in info().get("CDISpecDirs") or []]
@@ -212,7 +213,7 @@ def _has_cdi() -> bool:
 
 
 def _of_context() -> tuple[str | None, bool]:
-    """The address of the docker command's current context, None for its default one, and whether it wants TLS.
+    """The address of the docker command's current context, None for the default context; and whether it requires TLS.
 
     Raises:
       UserError: if there is no such context.
@@ -220,7 +221,7 @@ def _of_context() -> tuple[str | None, bool]:
     wanted = os.environ.get("DOCKER_CONTEXT")
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     if not wanted and not config.exists():
-        return None, False  # spares loading the SDK where there is no Docker
+        return None, False  # loading the SDK takes time
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
 
@@ -229,7 +230,7 @@ def _of_context() -> tuple[str | None, bool]:
         return None, False
     try:
         context = ContextAPI.get_context(wanted)
-    except Exception:  # some are that bare; the docker command could not read it either
+    except Exception:  # the SDK raises Exception itself; the docker command cannot read that context either
         context = None
     if context is None:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The containers that steps run in: following one to its end, and what a killed runner has left of them."""
+"""The containers that steps run in: following one to its end, and finding those that a killed runner left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUN, STEP, FINGERPRINT, LOG_START = (f"org.floodrunner.{name}" for name in ("run
 """Labels of a container; `docker ps --filter label=org.floodrunner.run` lists ours."""
 
 LOCK_FILE = ".container"
-"""In a step's folder; a stage in a container holds a lock on it, and the kernel lets go of that however it ends."""
+"""In a step's folder. A stage in a container holds a lock on it, which the kernel releases however the stage ends."""
 
 AT_WORK = ("running", "paused", "restarting")
 _TIME_TO_SAVE_S = 60
@@ -37,7 +37,7 @@ _ENGINE_COMES_BACK_S = 10
 
 
 class Running:
-    """A container at work. Threads of its own wait for its end, and copy what it prints to `log.txt`."""
+    """A container at work. Its own threads wait for its end, and copy what it prints to `log.txt`."""
 
     def __init__(self, container: Container, folder: Path) -> None:
         self._container = container
@@ -64,7 +64,7 @@ class Running:
         self._signal(signal.SIGKILL)
 
     def close(self) -> None:
-        if not self._lost:  # else it may still be at work, and who comes later can take it over
+        if not self._lost:  # with the engine gone it may still be at work, and a later run can take it over
             with _gone_is_fine():
                 self._container.remove(force=True, v=True)
 
@@ -73,7 +73,7 @@ class Running:
             self._container.kill(signal=number.name)
 
     def _follow(self) -> None:
-        """Ends with an `Exit` whatever happens: the runner waits for that."""
+        """Sets an `Exit` whatever happens, because the runner waits for it."""
         from docker.errors import NotFound
         from requests.exceptions import RequestException
 
@@ -91,12 +91,15 @@ class Running:
             text = f"the Docker engine at {self._where} is gone; start it and run again"
             self._exit.set_result(Exit(FAILED, text))
         except Exception as error:
-            text = f"the Docker engine at {self._where} does not answer as it should: {client.reason(error)}"
+            text = f"the Docker engine at {self._where} reports an error: {client.reason(error)}"
             self._exit.set_result(Exit(FAILED, text))
 
     def _wait(self) -> None:
-        """Raises RequestException if the engine is gone and does not come back soon. With live-restore a container
-        outlives a restart of its engine."""
+        """Waits for the container's end, also while the engine restarts: with live-restore containers outlive that.
+
+        Raises:
+          RequestException: if the engine is gone and does not come back soon.
+        """
         from docker.errors import APIError
         from requests.exceptions import RequestException
 
@@ -116,15 +119,15 @@ class Running:
                 time.sleep(0.5)
 
     def _let_finish(self, copying: Thread) -> None:
-        """Gives the copy of what was printed the time that it takes, as long as it gets on."""
+        """Waits for the log copier while the log keeps growing."""
         size = -1
         while copying.is_alive() and size != (size := self._log.stat().st_size if self._log.exists() else 0):
             copying.join(_LAST_WORDS_S)
 
     def _copy_log(self) -> None:
-        """From the container's first line on: what a killed runner had copied of it is written once more."""
+        """Copies what the container prints, from its first line, over what a killed runner had copied before."""
         with (
-            contextlib.suppress(OSError, UserError),  # a full disk: the stage meets it as well
+            contextlib.suppress(OSError, UserError),  # a full disk, which the stage reports
             _gone_is_fine(),
             open_own(self._log, "r+b") as file,
         ):
@@ -135,7 +138,7 @@ class Running:
                 file.flush()
 
 
-_REMOVED = Exit(FAILED, "its container was removed by somebody else; run again")
+_REMOVED = Exit(FAILED, "another program removed its container; run again")
 
 
 def _exit(state: dict[str, Any]) -> Exit:
@@ -153,12 +156,12 @@ def _exit(state: dict[str, Any]) -> Exit:
 
 
 def run_name(workdir: Path) -> str:
-    """The one name of a run folder, whether it is given relative, or through links."""
+    """A run folder's one name: absolute, without links."""
     return os.path.realpath(workdir)
 
 
-def left_behind(workdir: Path, step: str | None = None) -> list[Container]:
-    """The containers of a run folder, of one step or all; none where no engine answers."""
+def of_run(workdir: Path, step: str | None = None) -> list[Container]:
+    """The containers of a run folder's steps, or of one step; none if no engine answers."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -174,7 +177,7 @@ def end(container: Container) -> None:
     """Stops a container, with time to save its state, and removes it.
 
     Raises:
-      UserError: if it stays. It is not killed: what it has not saved would be lost.
+      UserError: if it does not end. It is not killed, so that it does not lose what it has not saved yet.
     """
     from docker.errors import DockerException, NotFound
     from requests.exceptions import RequestException
@@ -191,29 +194,33 @@ def end(container: Container) -> None:
     except (DockerException, RequestException) as error:
         name = container.name
         raise UserError(
-            f"container {name}, left by a run that was killed, has not ended: {client.reason(error)}; "
-            f"wait for it and run again; docker rm -f {name} ends it without saving its state"
+            f"container {name} of a run that was killed has not ended: {client.reason(error)}; "
+            f"wait for its end and run again; docker rm -f {name} ends it without saving its state"
         ) from None
 
 
 def check_lock(folder: Path) -> None:
-    """Raises UserError if a container is at work in a step's folder that no engine here would tell of: its engine was
-    killed, or is another one, or the run folder had another name when it began."""
+    """Looks for a container at work in a step's folder that the engine does not list under this run folder: its engine
+    was killed, or is another one, or the run folder was renamed.
+
+    Raises:
+      UserError: if there is one.
+    """
     try:
         with open(folder / LOCK_FILE, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UserError(
-            f"{folder}: a container is still at work there; if its Docker engine does not answer, start that; else "
-            f"docker ps --filter label={STEP}={folder.name} names it: docker stop -t 600 it, then run again"
+            f"{folder}: a container still runs there. If its engine is down, start it; else find it with "
+            f"docker ps --filter label={STEP}={folder.name}, run docker stop -t 600 NAME, and run again"
         ) from None
-    except OSError:  # no such file; a file system without locks
+    except OSError:  # there is no such file, or the file system has no locks
         pass
 
 
 @contextlib.contextmanager
 def _gone_is_fine() -> Iterator[None]:
-    """A container that has ended or was removed meanwhile, or an engine that is gone: `reclaim` sees to the rest."""
+    """Ignores that a container has ended or was removed, or that the engine is gone; `reclaim` ends what is left."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 

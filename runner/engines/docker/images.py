@@ -1,4 +1,4 @@
-"""The images that steps run in: what they are called, whether they are those of this source."""
+"""The images that steps run in: their names, and whether they hold this source."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CPU, GPU = "cpu", "gpu"
 SOURCE_LABEL = "org.floodrunner.source"
 INGREDIENTS_LABEL = "org.floodrunner.ingredients"
 ENVIRONMENT_LABEL = "org.floodrunner.environment"
-"""Labels that `floodrunner build` gives an image, hashes of our source in it; of the files that say what else goes into
-it; and of all that else, base image and back end included."""
+"""Labels that `floodrunner build` sets: a hash of our source in the image; of the files that define the rest of it
+(Dockerfile, lock files); and of that rest as it was built, with base image and backend."""
 
 _NAME = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
 _COMMENT = re.compile(r"\s*#(?!\s*(syntax|escape|check)\s*=)")
@@ -42,7 +42,7 @@ def name(kind: str) -> str:
 
 
 def source_hash(root: Path) -> str:
-    """One hash of all that an image holds of our source.
+    """A hash of all files of our source that an image holds.
 
     Args:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
@@ -51,16 +51,16 @@ def source_hash(root: Path) -> str:
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*")):
             inside = path.relative_to(root)
-            if path.is_file() and not any(_left_out(part) for part in inside.parts):
+            if path.is_file() and not any(_ignored(part) for part in inside.parts):
                 found[inside.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def ingredients(root: Path, kind: str) -> str:
-    """One hash of the files that say what an image holds besides our source: its Dockerfile, and what that copies.
+    """A hash of the files that define an image besides our source: its Dockerfile, and the files that this copies.
 
-    Comments in the Dockerfile do not count: nobody wants to train again for a better one. Nor does what only another
-    image is made of. "" where there is no Dockerfile, as in an installed package.
+    Comments in the Dockerfile do not count: changing one must not run a training again. "" if there is no Dockerfile,
+    as in an installed package.
     """
     dockerfile = root / f"Dockerfile.{kind}"
     if not dockerfile.exists():
@@ -72,14 +72,14 @@ def ingredients(root: Path, kind: str) -> str:
     return hashlib.sha256(json.dumps([lines, files], sort_keys=True).encode()).hexdigest()
 
 
-def _left_out(name: str) -> bool:
-    """What Python, editors and systems leave beside the source; .dockerignore keeps the same out of an image."""
+def _ignored(name: str) -> bool:
+    """Whether Python, an editor or the system made a file beside the source. .dockerignore excludes the same files."""
     return name == "__pycache__" or name.startswith(".") or name.endswith("~")
 
 
 @client.once
 def find(kind: str) -> Image | None:
-    """The image of a kind, as the engine has it now; later calls give the same, so that a run keeps to one.
+    """The image of a kind, as the engine has it now. Later calls return the same, so that a run keeps to one image.
 
     Raises:
       UserError: if the engine does not answer.
@@ -91,10 +91,10 @@ def trouble(kind: str, root: Path) -> str:
     """Why an image cannot be used, and what to do; "" if it can. Raises UserError as `find`."""
     image, build = find(kind), f"floodrunner build --{kind}"
     if image is None:
-        return f"there is no image {name(kind)}; {build} makes it"
+        return f"there is no image {name(kind)}; {build} builds it"
     built_from = image.labels.get(SOURCE_LABEL)
     if built_from is None or ENVIRONMENT_LABEL not in image.labels:
-        return f"the image {name(kind)} does not say what it was built from; {build} makes one that does"
+        return f"the image {name(kind)} does not say what it was built from; {build} builds one that does"
     if built_from != source_hash(root):
         return f"the image {name(kind)} holds another source than {root}; {build} brings it up to date, in seconds"
     wanted = ingredients(root, kind)
@@ -107,20 +107,21 @@ def get(kind: str) -> Image:
     """The image of a kind. Raises UserError if there is none."""
     image = find(kind)
     if image is None:
-        raise UserError(f"there is no image {name(kind)}; floodrunner build --{kind} makes it")
+        raise UserError(f"there is no image {name(kind)}; floodrunner build --{kind} builds it")
     return image
 
 
 def environment(image: Image) -> str:
-    """A hash of what goes into an image besides our source, which is hashed by itself, stage by stage.
+    """A hash of everything in an image besides our source, which is hashed stage by stage.
 
-    By the image's own id an edit of any stage would run all steps again, trainings of weeks among them; by its layers,
-    a build of the same packages on another machine, or after a clean-up, would.
+    It is not the image's id, by which an edit of any stage would run all steps again, nor a hash of its layers, by
+    which a build of the same packages on another machine would.
     """
     return str(image.labels[ENVIRONMENT_LABEL])
 
 
-def variables(image: Image) -> dict[str, str]:
-    """The environment variables that an image sets."""
-    pairs = (text.partition("=") for text in image.attrs["Config"].get("Env") or [])
-    return {key: value for key, _, value in pairs}
+def backend(image: Image) -> str:
+    """What an image computes with: `tensorflow` or `jax`."""
+    variables: list[str] = image.attrs["Config"].get("Env") or []
+    pairs = (text.partition("=") for text in variables)
+    return next((value for name, _, value in pairs if name == "KERAS_BACKEND"), "tensorflow")

@@ -1,4 +1,4 @@
-"""What of this machine's files a step in a container sees: at the same paths, so that every message names real ones."""
+"""Which files of this machine a step in a container sees. Paths stay the same, so that messages name real ones."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from runner.engines.base import Job
 from runner.errors import UserError
 
 _SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
-_TREES = tuple(Path("/", name) for name in _SYSTEM)  # the image's own, with all that is in them
-_HOLDERS = tuple(Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib"))  # data may be in them
-_MOST_HOPS = 40  # as the kernel: more is a circle
+_TREES = tuple(Path("/", name) for name in _SYSTEM)  # of the image, with everything below them
+_HOLDERS = tuple(
+    Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib")
+)  # a user's data may be below them
+_MOST_HOPS = 40  # as in the kernel: a longer chain of links is a circle
 
 
 def readable(job: Job) -> dict[Path, Path]:
     """What a step may read besides its own folder: its inputs, and the folders that links in them lead to.
 
-    Links are followed in what the user has brought. In what a step has made they are not: it could make one to anything
-    of its user's. A link to a part of the system is passed over: in the container it leads to the image's own.
+    Links in the user's own inputs are followed. Links in the output of a step are not, because a stage could make one
+    to any file of its user. Links to parts of the system are not followed either: in the container they lead to the
+    image's own files.
 
     Returns:
-      Path inside the container -> path on this machine. They differ where a relative link lies in a folder that is
-      itself reached through a link, as the container has no such link on the way.
+      Path inside the container -> path on this machine. They differ for a relative link in a folder that is itself
+      reached through a link, because the container does not have that second link.
 
     Raises:
-      UserError: if a container cannot have it there, as it would hide a part of the image; if a step's output is a link
-        out of its folder.
+      UserError: if a mount would hide a part of the image, or the output of a step is a link out of its folder.
     """
     found: dict[Path, Path] = {}
     for port, text in job.inputs.items():
         path = Path(split_dataset(text)[0])
-        _refuse(path, f"step {job.step}: input {port}")  # before it is walked through
+        _refuse(path, f"step {job.step}: input {port}")  # before its files are listed
         brought = job.folder.parent not in path.parents
         if not brought and _leads_out(path, job.folder.parent):
             raise UserError(
-                f"step {job.step}: input {port} {path}: a step has made a link out of its folder there, which is not "
-                "followed; remove it, and look at that stage"
+                f"step {job.step}: input {port} {path}: the step that wrote it made a link out of its folder, which "
+                "is not followed; remove the link, and correct that stage"
             )
         for inside, outside in chain([(path, path)], _behind_links(path) if brought else ()):
             if _is_system(inside):
@@ -57,7 +59,7 @@ def writable(job: Job) -> Path:
 
 
 def _behind_links(path: Path) -> Iterator[tuple[Path, Path]]:
-    """The folders that links in a folder lead to, each hop of each link; nothing for what lies in the folder itself."""
+    """Folders outside `path` that links in it lead to, for each hop of each link: path in the container, path here."""
     if not path.is_dir():
         return
     for parent, folders, files in os.walk(path):
@@ -66,7 +68,7 @@ def _behind_links(path: Path) -> Iterator[tuple[Path, Path]]:
             for _ in range(_MOST_HOPS):
                 try:
                     to = os.readlink(outside)
-                except OSError:  # no link, or none of this user's business
+                except OSError:  # it is no link, or this user may not read it
                     break
                 inside = Path(os.path.abspath(inside.parent / to))
                 outside = Path(os.path.abspath(Path(os.path.realpath(outside.parent), to)))
@@ -81,7 +83,7 @@ def _is_system(path: Path) -> bool:
 
 
 def _leads_out(path: Path, run: Path) -> bool:
-    """Whether what a step has made is in truth elsewhere; its folder may be a link, of its user's making."""
+    """Whether a path in a run folder leads out of its step's folder. That folder itself may be a link of the user's."""
     folder = run / path.relative_to(run).parts[0]
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 

@@ -120,8 +120,8 @@ def test_the_engine_is_killed_in_the_middle_of_a_step(ship: Ship, daemon: Daemon
         "its output is in runs/demo/count/log.txt\n"
     )
     at_work = (
-        f"{ship.folder('count')}: a container is still at work there; if its Docker engine does not answer, start "
-        "that; else docker ps --filter label=org.floodrunner.step=count names it: docker stop -t 600 it, then run again"
+        f"{ship.folder('count')}: a container still runs there. If its engine is down, start it; else find it with "
+        "docker ps --filter label=org.floodrunner.step=count, run docker stop -t 600 NAME, and run again"
     )
     for engine in ("local", "auto"):
         ended = ship.run(engine=engine)

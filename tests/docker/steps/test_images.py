@@ -47,7 +47,7 @@ def test_a_missing_image(ship: Ship, left_behind: Callable[[], list[str]]) -> No
     ship.pipeline(TWO)
     ship.house.environment["FLOODRUNNER_IMAGE"] = "floodrunner-test-none"
     ended = ship.run()
-    text = "docker: there is no image floodrunner-test-none:cpu; floodrunner build --cpu makes it"
+    text = "docker: there is no image floodrunner-test-none:cpu; floodrunner build --cpu builds it"
     assert (ended.code, ended.error) == (2, f"--engine {text}")
     assert not (ship.work / "runs").exists()
     ended = ship.run(engine="auto")
@@ -123,7 +123,7 @@ def test_an_image_that_is_removed_before_a_step_starts(
     images.find.cache_clear()
     folder = ship.folder("look")
     folder.mkdir(parents=True)
-    job = Job("look", "look", {}, {}, {"seen": str(folder / "partial" / "seen.json")}, folder, False, False, 0, "", "f")
+    job = Job("look", "look", {}, {}, {"seen": str(folder / "partial" / "seen.json")}, folder, False, "", "f")
     try:
         assert docker_engine.unavailable([job], ship.house.code) == ""
         ship.engine.images.remove(f"{own_image}:cpu")
@@ -131,7 +131,7 @@ def test_an_image_that_is_removed_before_a_step_starts(
             docker_engine.start(job, ship.house.code)
     finally:
         images.find.cache_clear()
-    assert str(caught.value) == f"step look: the image {own_image}:cpu is no longer there; floodrunner build makes it"
+    assert str(caught.value) == f"step look: the image {own_image}:cpu is no longer there; floodrunner build builds it"
     assert left_behind() == []
 
 

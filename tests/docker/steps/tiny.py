@@ -26,18 +26,6 @@ STAGES = {
             seen = looking.look(context, params.write, params.host, params.port)
             context.outputs["seen"].write_text(json.dumps(seen))
         ''',
-    "look_online": '''
-        """The same with a network."""
-        from stages.look import INPUTS, OUTPUTS, Params, run
-
-        NETWORK = True
-        ''',
-    "look_shared": '''
-        """The same with shared memory."""
-        from stages.look import INPUTS, OUTPUTS, Params, run
-
-        SHM_MIB = 96
-        ''',
     "lines": '''
         """Count to a number, slowly, telling each; goes on from its state."""
         import json
@@ -114,7 +102,6 @@ from contract.ports import split_dataset
 
 def look(context, write, host, port):
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    shared = os.statvfs("/dev/shm")
     return {
         "user": [os.getuid(), os.getgid()],
         "groups": sorted(os.getgroups()),
@@ -127,7 +114,6 @@ def look(context, write, host, port):
         "interfaces": [name for _, name in socket.if_nameindex()],
         "routes": Path("/proc/net/route").read_text().splitlines()[1:],
         "reaches": trying(reach, host, port) if host else "",
-        "shared_memory": shared.f_blocks * shared.f_frsize,
         "first_process": Path("/proc/1/comm").read_text().strip(),
         "reads": {port: read(Path(split_dataset(path)[0])) for port, path in context.inputs.items()},
         "datasets": {port: split_dataset(path)[1] for port, path in context.inputs.items()},

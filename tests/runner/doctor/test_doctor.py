@@ -14,10 +14,12 @@ import psutil
 import pytest
 
 from runner import doctor, machine
+from runner.build import image as building
 from runner.doctor import docker, gpu
 from runner.doctor.finding import Finding
 from runner.engines import local
-from runner.engines.docker import client, images
+from runner.engines.docker import client, disk, images
+from runner.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cached = [client.connect, client.quick, client.info, images.find]
     clear = [each.cache_clear for each in cached]
     monkeypatch.setattr(machine, "gpus", list)
-    monkeypatch.setattr(machine, "nvidia_smi", lambda query: [])
+    monkeypatch.setattr(machine, "nvidia", lambda: machine.Nvidia((), "", "NVML Shared Library Not Found"))
     monkeypatch.setattr(machine, "is_wsl", lambda: False)
     for each in clear:
         each()
@@ -57,7 +59,7 @@ def test_no_docker_is_no_trouble(root: Path, tmp_path: Path, monkeypatch: pytest
     assert only(docker.examine(root)) == Finding(
         "note",
         f"no Docker engine at unix://{tmp_path}/none.sock",
-        "start Docker; without it steps run here (--engine local)",
+        "start Docker; without Docker steps run as processes (--engine local)",
     )
     assert docker.usable(root) is False
 
@@ -70,7 +72,7 @@ def test_an_engine_that_is_gone(root: Path, tmp_path: Path, monkeypatch: pytest.
         finding = only(docker.examine(root))
     assert finding.level == "note"
     assert finding.text.startswith(f"the Docker engine at unix://{tmp_path}/s does not answer: ")
-    assert finding.advice == "start Docker; without it steps run here (--engine local)"
+    assert finding.advice == "start Docker; without Docker steps run as processes (--engine local)"
 
 
 def test_another_machines_engine(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,11 +85,11 @@ def test_another_machines_engine(root: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("release", "version", "advice"),
     [
-        ("4.4.0-22621-Microsoft", 1, "Docker needs WSL 2; without it steps run here (--engine local)"),
+        ("4.4.0-22621-Microsoft", 1, "Docker needs WSL 2; without Docker steps run as processes (--engine local)"),
         (
             "5.15.167.4-microsoft-standard-WSL2",
             2,
-            "install Docker Desktop in Windows and switch on its WSL integration for this distribution (Settings, Resources), or install Docker in here; without it steps run here (--engine local)",
+            "install Docker Desktop in Windows and switch on its WSL integration for this distribution (Settings, Resources), or install Docker in this distribution; without Docker steps run as processes (--engine local)",
         ),
     ],
 )
@@ -127,11 +129,12 @@ def test_a_plain_engine(root: Path, info: dict[str, Any], monkeypatch: pytest.Mo
     engine, owner, size, image, room = docker.examine(root)
     assert engine == Finding("ok", "Docker 28.1.1 at unix:///var/run/docker.sock (Debian GNU/Linux 12)")
     assert owner == Finding(
-        "ok", f"containers: steps run as this user ({os.getuid()}:{os.getgid()}); what they write is this user's"
+        "ok",
+        f"containers: steps run as this user ({os.getuid()}:{os.getgid()}); the files that they write belong to this user",
     )
     assert size.level == "ok"
-    assert image == Finding("note", "there is no image floodrunner:cpu", "floodrunner build --cpu makes it")
-    assert room.text.endswith(" free, building the images takes about 3.0 GB")
+    assert image == Finding("note", "there is no image floodrunner:cpu", "floodrunner build --cpu builds it")
+    assert room.text.endswith(" free, building the missing images takes about 4.0 GB")
 
 
 @pytest.mark.parametrize(
@@ -139,15 +142,15 @@ def test_a_plain_engine(root: Path, info: dict[str, Any], monkeypatch: pytest.Mo
     [
         (
             ["name=rootless"],
-            "containers: the engine is rootless: root in a container is this user outside; what they write is this user's",
+            "containers: the engine is rootless, so root in a container is this user outside; the files that they write belong to this user",
         ),
         (
             ["name=userns"],
-            f"containers: steps run as this user ({os.getuid()}:{os.getgid()}), without the engine's userns-remap; what they write is this user's",
+            f"containers: steps run as this user ({os.getuid()}:{os.getgid()}), without the engine's userns-remap; the files that they write belong to this user",
         ),
         (
             ["name=selinux"],
-            f"containers: steps run as this user ({os.getuid()}:{os.getgid()}), without SELinux's labels, which would hide mounted files; what they write is this user's",
+            f"containers: steps run as this user ({os.getuid()}:{os.getgid()}), without SELinux labels, which would hide mounted files; the files that they write belong to this user",
         ),
     ],
 )
@@ -180,17 +183,39 @@ def test_an_engine_with_little_memory(info: dict[str, Any], monkeypatch: pytest.
 
 
 def test_room_for_the_images(root: Path, info: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker, "_NEED_BYTES", {"cpu": 3e9, "gpu": 1e18})
-    assert only(docker._room(info)).level == "ok"
+    """doctor warns in every case in which `build` refuses, and by the same numbers."""
+    monkeypatch.setattr(disk, "_NEEDED_BYTES", {"cpu": 3e6, "gpu": 1e18})
+    assert only(docker._room()).level == "ok"
+    building._check_room("floodrunner:cpu", "cpu")
     monkeypatch.setattr(machine, "gpus", lambda: ["NVIDIA H100"])
-    finding = only(docker._room(info))
+    finding = only(docker._room())
     assert finding.level == "note"
     assert finding.text.startswith(f"Docker's disk ({root}): ")
+    with pytest.raises(UserError) as caught:
+        building._check_room("floodrunner:gpu", "gpu")
+    assert str(caught.value).startswith("floodrunner:gpu needs about ")
+    assert f"and {root} has " in str(caught.value)
+    assert str(caught.value).endswith(
+        "B free; free some space there (docker system prune removes what no container uses)"
+    )
     info["DriverStatus"] = [["driver-type", "io.containerd.snapshotter.v1"]]
-    monkeypatch.setattr(docker, "_CONTAINERD", root / "stages")
-    assert only(docker._room(info)).text.startswith(f"Docker's disk ({root}/stages): ")
-    info["Name"] = "docker-desktop"
-    assert list(docker._room(info)) == []
+    monkeypatch.setattr(disk, "_CONTAINERD", root / "stages")
+    assert only(docker._room()).text.startswith(f"Docker's disk ({root}/stages): ")
+    info["Name"] = "docker-desktop"  # a folder of the virtual machine, even if there is one of that name here
+    assert list(docker._room()) == []
+    building._check_room("floodrunner:gpu", "gpu")
+    info.update(Name=platform.node(), DockerRootDir="/nowhere/docker", DriverStatus=None)
+    assert list(docker._room()) == []
+    building._check_room("floodrunner:gpu", "gpu")
+
+
+def test_images_that_are_there_need_no_room(info: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_NEEDED_BYTES", {"cpu": 1e18, "gpu": 1e18})
+    monkeypatch.setattr(images, "find", lambda kind: object())
+    finding = only(docker._room())
+    assert finding.level == "ok"
+    assert finding.text.endswith("B free")
+    building._check_room("floodrunner:cpu", "cpu")
 
 
 def test_a_gpu_that_containers_are_not_given(root: Path, info: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +223,7 @@ def test_a_gpu_that_containers_are_not_given(root: Path, info: dict[str, Any], m
     monkeypatch.setattr(machine, "gpus", lambda: ["NVIDIA H100"])
     assert only(gpu.in_containers(root)) == Finding(
         "note",
-        "containers are not given this machine's GPU",
+        "containers cannot use this machine's GPU",
         "install the NVIDIA container toolkit, then sudo nvidia-ctk runtime configure --runtime=docker, and restart Docker",
     )
     monkeypatch.setattr(machine, "is_wsl", lambda: True)
@@ -217,8 +242,8 @@ def test_a_gpu_that_containers_are_given(
     monkeypatch.setattr(machine, "gpus", lambda: ["NVIDIA H100"])
     info.update(answer)
     found = only(gpu.in_containers(root))
-    assert found == Finding("ok", f"containers are given the GPU by {means}; not tried, for want of a usable image")
-    assert "floodrunner build --gpu makes it" in [finding.advice for finding in docker.examine(root)]
+    assert found == Finding("ok", f"containers get the GPU by {means}; not tried, because there is no usable image")
+    assert "floodrunner build --gpu builds it" in [finding.advice for finding in docker.examine(root)]
 
 
 # This machine.
@@ -237,12 +262,8 @@ def test_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_file_system_of_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounts = tmp_path / "mounts"
     (tmp_path / "a drive").mkdir()
-    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nC:\\134 {tmp_path}/a\\040drive 9p rw 0 0\n")
-    monkeypatch.setattr(machine, "_MOUNTS", mounts)
-    assert machine.file_system(tmp_path / "a drive" / "runs") == "9p"
-    assert machine.file_system(tmp_path / "a") == "ext4"
+    monkeypatch.setattr(machine, "file_system", {tmp_path / "a drive": "9p"}.get)
     monkeypatch.setattr(machine, "is_wsl", lambda: True)
     monkeypatch.setattr(doctor, "_LITTLE_DISK", 0)
     finding = only(iter(doctor._folder(tmp_path / "a drive" / "runs")))
@@ -266,10 +287,20 @@ def test_the_file_system_of_the_run_folder(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_the_driver(monkeypatch: pytest.MonkeyPatch, driver: str, is_wsl: bool, advice: str) -> None:
-    monkeypatch.setattr(machine, "nvidia_smi", lambda query: [f"NVIDIA H100, 81559 MiB, {driver}"])
+    one = machine.Nvidia((machine.Gpu("NVIDIA H100", 85_520_809_984, (9, 0)),), driver, "")
+    monkeypatch.setattr(machine, "nvidia", lambda: one)
     monkeypatch.setattr(machine, "is_wsl", lambda: is_wsl)
     finding = gpu.of_machine()
+    assert finding.text.startswith(f"GPU: NVIDIA H100, 85.5 GB; driver {driver}")
     assert (finding.level, finding.advice) == ("note" if advice else "ok", advice)
+
+
+def test_no_gpu_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = gpu.of_machine()
+    assert (finding.level, finding.text) == ("note", "no NVIDIA GPU found (NVML Shared Library Not Found)")
+    assert finding.advice.endswith("install the driver of the system again, or restart the machine")
+    monkeypatch.setattr(machine, "is_wsl", lambda: True)
+    assert "install the driver in Windows (not in Linux) again" in gpu.of_machine().advice
 
 
 @pytest.mark.parametrize("usable", [True, False])
@@ -283,6 +314,6 @@ def test_packages_are_no_trouble_where_containers_have_them(
     *_, packages = doctor.examine(tmp_path)  # nobody asks whether Keras loads then
     advice = "run 'make test' or 'make demo' once"
     if usable:
-        assert packages == Finding("note", "not installed: numpy (steps in containers do without)", advice)
+        assert packages == Finding("note", "not installed: numpy (steps in containers do not need it)", advice)
     else:
         assert packages == Finding("trouble", "not installed: numpy", advice)

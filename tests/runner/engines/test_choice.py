@@ -19,7 +19,7 @@ from runner.workdir import records
 if TYPE_CHECKING:
     from conftest import House
 
-JOB = Job("one", "look", {}, {}, {}, Path("/data/runs/demo/one"), False, False, 0, "", "")
+JOB = Job("one", "look", {}, {}, {}, Path("/data/runs/demo/one"), False, "", "")
 NO_ENGINE = "no Docker engine at unix:///nowhere.sock; start Docker"
 
 

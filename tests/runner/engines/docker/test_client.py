@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from runner.build import image
 from runner.engines import docker as docker_engine
 from runner.engines.base import Job
-from runner.engines.docker import client, images
+from runner.engines.docker import client, disk, images
 from runner.errors import UserError
 
 VERSION = {"ApiVersion": "1.41", "Version": "20.10.24", "Os": "linux"}
@@ -133,7 +132,7 @@ def test_an_engine_in_trouble(
         return refusal(ask)
 
     broken = (500, {"message": "layer  store\nis broken"})
-    assert told(broken) == f"{where} does not answer as it should: layer store is broken; restart Docker"
+    assert told(broken) == f"{where} reports an error: layer store is broken; restart Docker"
     assert told(HANGS) == f"{where} does not answer in time; restart Docker"
     assert told(CUT).startswith(f"{where} does not answer: ")
     assert told(CUT).endswith("; start Docker")
@@ -142,15 +141,15 @@ def test_an_engine_in_trouble(
 def test_steps_are_refused_by_an_engine_in_trouble(engine: Engine, tmp_path: Path) -> None:
     """No bug of ours, wherever it shows first."""
     engine.answers["/images/floodrunner:cpu/json"] = (500, {"message": "broken"})
-    text = f"the Docker engine at {engine.address} does not answer as it should: broken; restart Docker"
+    text = f"the Docker engine at {engine.address} reports an error: broken; restart Docker"
     assert refusal(images.find, "cpu") == text
     assert refusal(images.trouble, "cpu", tmp_path) == text
-    assert refusal(client.has_security, "rootless").startswith(f"the Docker engine at {engine.address} does not")
-    job = Job("one", "look", {}, {}, {}, tmp_path / "one", False, False, 0, "", "")
+    assert refusal(client.has_security, "rootless").startswith(f"the Docker engine at {engine.address} reports an")
+    job = Job("one", "look", {}, {}, {}, tmp_path / "one", False, "", "")
     assert docker_engine.unavailable([job], tmp_path) == text
     engine.answers["/info"] = (500, {"message": "broken"})
     client.info.cache_clear()
-    assert refusal(image._check_room, "floodrunner:cpu", 1.0) == text
+    assert refusal(disk.room, ["cpu"]) == text
 
 
 def test_an_engine_that_is_gone_is_told_of_without_pythons_words(
@@ -201,13 +200,13 @@ def test_addresses_of_other_machines(monkeypatch: pytest.MonkeyPatch, found: str
 
 def test_what_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://[::1:2375")
-    assert refusal(client.address) == ("tcp://[::1:2375 is no Docker engine's address; mend or unset DOCKER_HOST")
+    assert refusal(client.address) == "DOCKER_HOST is not a valid address (tcp://[::1:2375); correct or unset it"
 
 
 def test_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (
-        "the Docker engine at {} wants TLS, which Floodrunner does not speak; use the engine's socket: unset "
-        "DOCKER_HOST (docker context use default)"
+        "the Docker engine at {} requires TLS, which Floodrunner does not support; use the engine's socket: "
+        "unset DOCKER_HOST (docker context use default)"
     )
     monkeypatch.setenv("DOCKER_HOST", "https://localhost:2376")
     assert refusal(client.address) == text.format("https://localhost:2376")
@@ -247,7 +246,7 @@ def test_contexts(context: Callable[..., None], tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("DOCKER_CONTEXT", "desktop")
     assert client.address() == "unix:///home/me/.docker/desktop.sock"
     monkeypatch.setenv("DOCKER_CONTEXT", "safe")
-    assert refusal(client.address).startswith("the Docker engine at tcp://localhost:2376 wants TLS")
+    assert refusal(client.address).startswith("the Docker engine at tcp://localhost:2376 requires TLS")
     monkeypatch.delenv("DOCKER_CONTEXT")
     (tmp_path / "config" / "config.json").write_text('{"currentContext": "desktop"}')
     assert client.address() == "unix:///home/me/.docker/desktop.sock"

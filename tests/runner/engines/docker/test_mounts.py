@@ -21,8 +21,6 @@ def job(tmp_path: Path, **inputs: Path | str) -> Job:
         outputs={},
         folder=tmp_path / "runs" / "one",
         gpu=False,
-        network=False,
-        shm_mib=0,
         program="",
         fingerprint="",
     )
@@ -166,8 +164,8 @@ def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) 
     with pytest.raises(UserError) as caught:
         mounts.readable(job(tmp_path, text=made))
     assert str(caught.value) == (
-        f"step one: input text {made}: a step has made a link out of its folder there, which is not followed; "
-        "remove it, and look at that stage"
+        f"step one: input text {made}: the step that wrote it made a link out of its folder, which is not "
+        "followed; remove the link, and correct that stage"
     )
     (tmp_path / "runs" / "moved").symlink_to(put(tmp_path / "disk" / "moved" / "text.json").parent)
     moved = tmp_path / "runs" / "moved" / "text.json"
@@ -180,7 +178,7 @@ def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) 
 @pytest.mark.parametrize("folder", ["/usr/share", "/usr/share/runs/one", "/tmp"])
 def test_a_run_folder_that_is_a_system_folder_is_refused(folder: str) -> None:
     with pytest.raises(UserError, match=f"step one: its folder {folder}: would hide the system's own folder"):
-        mounts.writable(Job("one", "look", {}, {}, {}, Path(folder), False, False, 0, "", ""))
+        mounts.writable(Job("one", "look", {}, {}, {}, Path(folder), False, "", ""))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from runner import machine
 from runner.build import image
 from runner.engines import docker as docker_engine
+from runner.engines import local
 from runner.engines.base import Job
 from runner.engines.docker import client as docker_api
 from runner.engines.docker import containers, images
@@ -24,7 +24,7 @@ def job(tmp_path: Path) -> Job:
     stack.mkdir()
     folder = tmp_path / "runs" / "demo run" / "one"
     folder.mkdir(parents=True)
-    return Job("one", "look", {}, {"stack": str(stack)}, {}, folder, False, False, 0, "program", "fingerprint")
+    return Job("one", "look", {}, {"stack": str(stack)}, {}, folder, False, "program", "fingerprint")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_container_has_no_more_than_it_needs(job: Job, engine: dict[str, Any])
     assert found["security_opt"] == ["no-new-privileges:true"]
     assert found["network_mode"] == "none"
     assert found["tmpfs"] == {"/tmp": ""}
-    assert (found["shm_size"], found["device_requests"], found["userns_mode"]) == (None, None, None)
+    assert (found["device_requests"], found["userns_mode"]) == (None, None)
     assert found["init"] is True
     assert "auto_remove" not in found
     stack = job.inputs["stack"]
@@ -68,11 +68,6 @@ def test_labels_and_name(job: Job, engine: dict[str, Any]) -> None:
     }
     assert found["name"].startswith("floodrunner-demo-run-one-")
     assert docker_engine.settings(job, gpu=False)["name"] != found["name"]  # two at a time, of two run folders
-
-
-def test_network_and_shared_memory_where_a_stage_asks(job: Job, engine: dict[str, Any]) -> None:
-    found = docker_engine.settings(replace(job, network=True, shm_mib=512), gpu=False)
-    assert (found["network_mode"], found["shm_size"]) == (None, "512m")
 
 
 def test_a_rootless_engine(job: Job, engine: dict[str, Any]) -> None:
@@ -165,15 +160,12 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_what_is_told_of_a_gpu_that_is_not_given(job: Job, engine: dict[str, Any], gpus: list[str]) -> None:
-    jobs = [job, replace(job, step="train", gpu=True), replace(job, step="segment", gpu=True)]
-    rest = "train, segment will run on the CPU, which is slower (floodrunner doctor says more)"
-    assert docker_engine.notes(jobs) == [f"no GPU found: {rest}"]
+def test_why_a_step_gets_no_gpu(engine: dict[str, Any], gpus: list[str]) -> None:
+    assert docker_engine.no_gpu() == local.no_gpu() == "no GPU found"
     gpus.append("NVIDIA H100")
-    assert docker_engine.notes(jobs) == [f"no GPU for containers: {rest}"]
+    assert docker_engine.no_gpu() == "no GPU for containers"
     engine["Runtimes"]["nvidia"] = {}
-    assert docker_engine.notes(jobs) == []
-    assert docker_engine.notes([job]) == []
+    assert docker_engine.no_gpu() == local.no_gpu() == ""
 
 
 KILLED = "killed from outside (docker kill, docker stop, or no memory left); run again"

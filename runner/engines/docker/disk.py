@@ -1,0 +1,44 @@
+"""The disk on which the engine keeps images: whether it can be seen from here, and whether it has room for them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from runner.engines.docker import client, images
+
+_NEEDED_BYTES = {images.CPU: 4e9, images.GPU: 13e9}
+"""Twice the image: Docker copies the files that a step of the build wrote to make a layer of them."""
+_CONTAINERD = Path("/var/lib/containerd")
+
+
+class Room(NamedTuple):
+    """Free and needed bytes in the folder where the engine keeps images."""
+
+    folder: Path
+    free: int
+    needed: float
+
+
+def room(kinds: Iterable[str]) -> Room | None:
+    """How much the engine's disk has free, and how much the build of these kinds of image takes.
+
+    An image that is there counts as nothing: building it again uses its layers.
+
+    Returns:
+      None where the engine is in another (virtual) machine, whose disk cannot be seen from here.
+
+    Raises:
+      UserError: if the engine does not answer.
+    """
+    info = client.info()
+    snapshots = any("io.containerd.snapshotter" in str(pair) for pair in info.get("DriverStatus") or [])
+    folder = _CONTAINERD if snapshots and _CONTAINERD.is_dir() else Path(info.get("DockerRootDir") or "")
+    if info.get("Name") != platform.node() or not folder.is_dir():
+        return None
+    needed = sum(_NEEDED_BYTES[kind] for kind in kinds if images.find(kind) is None)
+    return Room(folder, psutil.disk_usage(str(folder)).free, needed)
