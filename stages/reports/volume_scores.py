@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
 
 from contract.ports import split_dataset
 from contract.stage import Context, InputError
-
-if TYPE_CHECKING:
-    from segmentation.scores.rand_and_vi import Score
-
+from segmentation.scores import rand_and_vi
+from segmentation.scores.rand_and_vi import Score
+from stages.storage.image_sets import is_set
+from stages.storage.labels import check_labels, read_box, slabs
+from stages.storage.volumes import open_volume
 
 _TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented ignored"}
 
@@ -23,13 +24,6 @@ def score_volumes(context: Context) -> None:
     Raises:
       InputError: if a file is no volume of labels, the box is not inside the truth, or nothing in it is labelled.
     """
-    import json
-
-    from segmentation.scores import rand_and_vi
-    from stages.storage.image_sets import is_set
-    from stages.storage.labels import check_labels, read_box, slabs
-    from stages.storage.volumes import open_volume
-
     segmentation_path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
     for path in (segmentation_path, truth_path):
         file, dataset = split_dataset(path)
@@ -83,8 +77,8 @@ def score_volumes(context: Context) -> None:
 def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:
     rows = [
         ("adapted Rand error", "adapted_rand_error", "0 is perfect, 1 is worst"),
-        ("precision", "precision", "low: neurons are merged"),
-        ("recall", "recall", "low: neurons are split"),
+        ("precision", "precision", "low if neurons are merged"),
+        ("recall", "recall", "low if neurons are split"),
         ("variation of information, split", "vi_split", "bits, 0 is perfect"),
         ("variation of information, merge", "vi_merge", "bits, 0 is perfect"),
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from runner import cli
 from runner.pipeline import reference, registry
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "pipeline-reference.md"
@@ -66,6 +68,12 @@ def test_a_name_that_stages_share_is_explained() -> None:
         f"evaluate           {words}"
     ]
     assert "\n## evaluate\n\nStands for [evaluate-volume](#evaluate-volume) or " in reference.markdown(known)
+
+
+def test_both_stages_are_shown_for_the_name_that_they_share() -> None:
+    shown = CliRunner().invoke(cli.cli, ["stages", "evaluate"]).output
+    assert "evaluate-volume: Score a segmented volume" in shown
+    assert "evaluate-pictures: Score a set of segmented pictures" in shown
 
 
 def test_ports_and_parameters(text: str) -> None:
