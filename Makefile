@@ -24,12 +24,12 @@ bench: .venv/.cpu
 docs: .venv/.cpu
 	$(BIN)/floodrunner stages --markdown > docs/pipeline-reference.md
 
-# A venv per checkout; each stamp is older than a lock file of its own when that has changed.
+# One .venv per checkout. Each stamp file depends on lock files; when one of these is newer, make installs again.
 .venv/.runner: requirements/runner.txt
 .venv/.cpu: requirements/runner.txt requirements/cpu.txt
 .venv/.dev: requirements/dev.txt
 .venv/.runner .venv/.cpu .venv/.dev: pyproject.toml | .venv/bin/python
-	@echo "installing into .venv, a minute or a few"
+	@echo "installing into .venv; this takes a few minutes"
 	$(BIN)/python -m pip install --quiet --require-hashes $(patsubst %,-r %,$(filter %.txt,$^))
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
@@ -39,8 +39,8 @@ docs: .venv/.cpu
 	  f"floodrunner needs Python 3.11, 3.12 or 3.13; $(PYTHON) is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
-# Needs uv. `dev` holds everything for a CPU, so the others are cut from its versions.
-# cpu, gpu and gpu-jax are what images install: what stages need, and nothing of the runner's.
+# Needs uv. dev.txt holds every package for a CPU; the other files take their versions from it.
+# Images install cpu.txt, gpu.txt or gpu-jax.txt: the packages that stages need, none that only the runner needs.
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
 lock:
 	$(COMPILE) --extra stages --extra checkout --extra dev pyproject.toml -o requirements/dev.txt
@@ -49,7 +49,7 @@ lock:
 	$(call needs,stages gpu) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu.txt
 	$(call needs,stages gpu-jax) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu-jax.txt
 
-# pyproject's lines for the stages, and of a second extra; where this brings a TensorFlow, that one and no other.
+# The requirements of the extra `stages` and of a second extra; if the second names a TensorFlow, only that one is kept.
 needs = python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
   stages, *backend = [project["optional-dependencies"][extra] for extra in "$1".split()]; \
   print(*[line for line in project["dependencies"] if line.startswith("pydantic")], *[line for line in stages \

@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: what they run on, time and memory of one function, the table, the JSON."""
+"""Shared by the benchmarks: their data, time and memory of a function, the printed table, the JSON file."""
 
 from __future__ import annotations
 
@@ -18,28 +18,32 @@ SHAPE = (70, 512, 512)
 
 
 def labels() -> tuple[np.ndarray, str]:
-    """Ground truth of 70 sections, and what it is: real tissue where the reference data is, else a made-up volume."""
+    """Ground truth of 70 sections, and what it is called.
+
+    Returns:
+      (z, y, x) integers, 0 = background: SNEMI3D where the reference data is there, otherwise an artificial volume.
+    """
     sections = sorted((ROOT.parent / "shared" / "data" / "snemi3d" / "labels").glob("*.png"))
     if sections:
         from PIL import Image
 
         return np.stack([np.asarray(Image.open(path)) for path in sections]), "SNEMI3D"
-    return _made_up(), "made-up neurites"
+    return _made_up(), "artificial neurites"
 
 
 def measure(function: Callable[..., Any], *args: Any) -> dict[str, Any]:
-    """Runs `function(*args)` in a process of its own, which has imported the benchmark and received the arguments.
+    """Runs `function(*args)` in a new process. Starting it and passing the arguments does not count.
 
     Returns:
-      `result`; `seconds` on the clock; `cpu_seconds` of all threads, which say more on a busy machine; `peak_mb`, with
-      the arguments in it.
+      `result`, what the function returned; `seconds` of elapsed time; `cpu_seconds` of all threads, which say more on a
+      busy machine; `peak_mb`, the peak memory of the process, the arguments included.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_timed, (function, args))
 
 
 def publish(name: str, data: str, rows: Sequence[dict[str, Any]], shape: tuple[int, ...] | None = SHAPE) -> None:
-    """Prints the rows as a table and writes them, with what they were measured on, to `results/<name>.json`."""
+    """Prints the rows as a table, and writes them with facts about the machine to `results/<name>.json`."""
     columns = list(rows[0])
     cells = [[_text(value) for value in row.values()] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
@@ -67,7 +71,7 @@ def _timed(function: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any
 
 
 def _peak_mb() -> float:
-    """From /proc, as getrusage hands a new process the peak of the one that started it."""
+    """Peak memory of this process. From /proc, because getrusage gives a new process the peak of its parent."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("VmHWM:")[1].split()[0]) / 1e3
 
@@ -77,7 +81,7 @@ def _cpus() -> int:
 
 
 def _made_up(objects: int = 120) -> np.ndarray:
-    """Cells around points that wander from section to section, with background between."""
+    """(z, y, x) uint16 cells around points that move a little from section to section, with background between them."""
     rng = np.random.default_rng(0)
     points = rng.uniform(0, SHAPE[1], (objects, 2))
     grid = np.stack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[2]), indexing="ij"), -1)

@@ -1,4 +1,4 @@
-"""Training positions for 70 sections: our table and TFRecord file, and google/ffn's method, on the same partitions."""
+"""Training positions for 70 sections: our table, our TFRecord file, and google/ffn's method, on the same partitions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stages.storage.coordinates import write_coordinates
 
 MARGIN = (24, 24, 24)
 WRITTEN = 200_000
-"""Records that google/ffn's method writes here; its time is scaled to all, as it takes minutes."""
+"""Records that google/ffn's method writes here. Writing all takes minutes, so its time is scaled up to all records."""
 
 
 def table(partitions: np.ndarray) -> int:
@@ -41,7 +41,7 @@ def tfrecord(partitions: np.ndarray) -> int:
 
 
 def google_ffn_list(partitions: np.ndarray) -> np.ndarray:
-    """As build_coordinates.py goes about it: Python lists of (volume, index) by class, resampled and shuffled."""
+    """Half of build_coordinates.py: Python lists of (volume, index) for each class, resampled and shuffled."""
     inner = partitions[tuple(slice(m, -m) for m in MARGIN)]
     positions = defaultdict(list)
     for value in np.unique(inner):
@@ -54,7 +54,7 @@ def google_ffn_list(partitions: np.ndarray) -> np.ndarray:
 
 
 def google_ffn_write(order: np.ndarray, shape: tuple[int, int, int]) -> float:
-    """Its other half: one tf.train.Example a record, through TensorFlow's writer. Returns CPU seconds a record."""
+    """Its other half: writes each record as a tf.train.Example with TensorFlow. Returns CPU seconds per record."""
     import tensorflow as tf
 
     start = time.process_time()

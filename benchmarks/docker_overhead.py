@@ -1,6 +1,7 @@
-"""What the runner adds to a step in a container: a tiny step run by us, and by a bare `docker run` of the same command.
+"""The time that the runner adds to a step in a container, compared with `docker run` of the same command.
 
-Both in turn, so that a busy machine is as busy for both. The step is a made-up volume of 56 x 56 x 8 voxels.
+Both are measured in turn, so that other load on the machine affects both alike. The step generates a phantom of
+56 x 56 x 8 voxels.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ROUNDS, STEPS = 9, 6
 
 
 def pipeline(folder: Path, steps: int) -> Path:
-    """A pipeline of so many tiny steps, none of them the same."""
+    """Writes a pipeline of `steps` tiny steps, each with another seed, and returns its path."""
     path = folder / f"overhead-{steps}.yaml"
     lines = [
         f"  step-{n}: {{stage: phantom, params: {{seed: {n}, size_xyz: [56, 56, 8], clutter: 0}}}}"
@@ -41,7 +42,7 @@ def pipeline(folder: Path, steps: int) -> Path:
 
 
 def run(file: Path, workdir: Path) -> tuple[float, list[float]]:
-    """Seconds of a whole run in a new run folder, and of its steps by its own record."""
+    """Runs a pipeline in a new run folder. Returns seconds: of the whole run, and of each step, from `run.json`."""
     command = [sys.executable, "-m", "runner.cli", "run", str(file), "--engine", "docker", "--workdir", str(workdir)]
     begun = time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -51,7 +52,7 @@ def run(file: Path, workdir: Path) -> tuple[float, list[float]]:
 
 
 def docker_run(folder: Path) -> list[str]:
-    """The command line that makes the container of a step, which the engine has made before, once more."""
+    """The `docker run` command for a step that has run before, with the settings that the engine uses."""
     written = json.loads((folder / "job.json").read_text())
     job = Job(folder.name, written["stage"], {}, {}, {}, folder, False, "", "")
     chosen = docker_engine.settings(job, gpu=False)
@@ -87,7 +88,7 @@ def bare(command: Sequence[str], folder: Path) -> float:
 
 def measure(folder: Path) -> dict[str, list[float]]:
     one, more = pipeline(folder, 1), pipeline(folder, STEPS)
-    run(more, folder / "first")  # what the system reads once is read
+    run(more, folder / "first")  # the system's file cache is warm after this
     step = folder / "first" / "step-0"
     command = docker_run(step)
     print(shlex.join(command).replace(str(folder), "FOLDER"))
@@ -117,13 +118,13 @@ def row(what: str, seconds: Sequence[float], reference: float) -> dict[str, Any]
 
 def main() -> None:
     if not shutil.which("docker"):
-        print("docker_overhead: left out: needs the docker command")
+        print("docker_overhead: skipped: it needs the docker command")
         return
     try:
         if trouble := images.trouble(images.CPU, ROOT):
             raise UserError(trouble)
     except UserError as error:
-        print(f"docker_overhead: left out: {error}")
+        print(f"docker_overhead: skipped: {error}")
         return
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder))

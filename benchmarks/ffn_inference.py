@@ -1,7 +1,8 @@
-"""FFN inference: the step as users run it against its bare network, call for call in one run; and what the machine has.
+"""FFN inference: the speed of the step, of its network alone in the same run, and of the machine.
 
-The network is the paper's (depth 9, 32 features, 33 x 33 x 17). With the reference data it is the 7-million-step model
-on 96 x 96 x 48 voxels of SNEMI3D; without, one that follows what is bright, on made-up tubes: the same arithmetic.
+The network has the size of the paper's (depth 9, 32 features, field of view 33 x 33 x 17). With the reference data it
+is the 7-million-step model, on 96 x 96 x 48 voxels of SNEMI3D. Without, it is a network with weights made by hand that
+follows bright voxels, on artificial tubes; the amount of computation is the same.
 """
 
 from __future__ import annotations
@@ -23,20 +24,21 @@ from _measure import ROOT, measure, publish
 SHAPE = (48, 96, 96)
 DEPTH, FEATURES, FOV, DELTAS = 9, 32, (17, 33, 33), (4, 8, 8)
 BLOCK = 16
-"""So many calls of the step, then as many bare ones, and so on: what else the machine does hits both alike."""
+"""Calls in a block: blocks of the step and of the network alone alternate, so that other load affects both alike."""
 
 SIDE, PRODUCTS = 2048, 10
+"""Of the matrix product that measures the machine: side of the matrices, and how many products are timed together."""
 
 
 class Timed:
-    """The network, timed: in the step, and called with the same arrays in a loop that does nothing else."""
+    """Times the network within the step, and again with the same arrays in a loop that does nothing else."""
 
     def __init__(self, forward: Callable[[np.ndarray], np.ndarray]) -> None:
         self._forward = forward
         self._inputs: list[np.ndarray] = []
         self.calls = 0
         self.blocks: list[tuple[float, float, float]] = []
-        """Seconds of each block: the step's in all, in the network of them, and bare."""
+        """Seconds of each block: of the step as a whole, of the network within it, and of the network alone."""
         self._begun: float | None = None
         self._network = 0.0
 
@@ -61,7 +63,7 @@ class Timed:
 
 
 def infer(folder: Path) -> dict[str, Any]:
-    """Runs the step on what `prepare` has written."""
+    """Runs the step on the files that `prepare` has written."""
     from contract.job import Job
     from contract.stage import Context
     from segmentation import backend
@@ -95,7 +97,7 @@ def infer(folder: Path) -> dict[str, Any]:
 
 
 def matrix_product() -> float:
-    """Billion operations a second, single precision, by the library that computes the network."""
+    """Billion operations per second of a matrix product, in single precision, by the network's library."""
     from keras import ops
 
     matrix = ops.convert_to_tensor(np.random.default_rng(1).normal(size=(SIDE, SIDE)).astype(np.float32))
@@ -111,7 +113,7 @@ def matrix_product() -> float:
 
 
 def prepare(folder: Path) -> str:
-    """Writes image and model; returns what they are."""
+    """Writes `image.h5` and `model/` into a folder. Returns a description of them."""
     from segmentation.ffn import checkpoint
     from segmentation.ffn import network as ffn
     from stages.storage import ffn_models, volumes
@@ -134,7 +136,7 @@ def prepare(folder: Path) -> str:
         weights["seed_update/conv_lom/weights"][0, 0, 0, :2, 0] = [12, -12]
     ffn_models.write_model(folder / "model", network, weights, 1)
     volumes.write_volume(folder / "image.h5", "image", image, volumes.Place())
-    return "SNEMI3D, 7-million-step model" if real.is_dir() else "made-up tubes, a network that follows what is bright"
+    return "SNEMI3D, 7-million-step model" if real.is_dir() else "artificial tubes, weights made by hand"
 
 
 def main() -> None:
@@ -151,11 +153,11 @@ def main() -> None:
             ("objects", found["objects"], ""),
             ("fields of view", found["calls"], ""),
             ("the step", found["ours"], "fields of view / s"),
-            ("its network, called bare", found["bare"], "fields of view / s"),
-            ("the step, of that, block by block", 100 * found["ratio"], "%"),
+            ("the network alone", found["bare"], "fields of view / s"),
+            ("the step, relative to the network alone", 100 * found["ratio"], "%"),
             ("time outside the network", 100 * found["outside"], "%"),
             ("the network's arithmetic", found["bare"] * operations, "Gflop / s"),
-            ("matrix product, the machine's", rate, "Gflop / s"),
+            ("matrix product on this machine", rate, "Gflop / s"),
             ("peak memory", run["peak_mb"], "MB"),
         ]
     ]

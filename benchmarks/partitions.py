@@ -1,4 +1,4 @@
-"""Partitions of 70 sections: ours, and google/ffn's method in plain numpy, on the same labels."""
+"""Partitions of 70 sections: our method and google/ffn's, the latter in plain NumPy, on the same labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ours(volume: np.ndarray) -> np.ndarray:
 
 
 def google_ffn(volume: np.ndarray) -> np.ndarray:
-    """As compute_partitions.py goes about it: a summed volume table of the whole volume for each object."""
+    """The method of compute_partitions.py: for each object, a summed volume table of the whole volume."""
     ids, sizes = np.unique(volume, return_counts=True)
     diameter = [2 * r + 1 for r in RADIUS]
     inner = tuple(slice(r, n - r) for r, n in zip(RADIUS, volume.shape, strict=True))

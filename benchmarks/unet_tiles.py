@@ -1,4 +1,4 @@
-"""A U-Net over large pictures: in one piece, and by overlapping tiles of several sizes."""
+"""A U-Net on a large picture: predicted in one piece, and in overlapping tiles of several sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMES = 5
 
 
 def predict(side: int, tile: int) -> dict[str, Any]:
-    """Median times of predictions, after one that has compiled the network for these tiles; and what was predicted."""
+    """Median times of predictions, after a first one that compiles the network for these tiles; and the prediction."""
     import keras
 
     from segmentation import backend

@@ -1,7 +1,7 @@
-"""Proves during the build of an image that every CUDA library of a backend is in it: `prove_cuda.py tensorflow|jax`.
+"""Checks, while an image is built, that every CUDA library a backend loads is there: `prove_cuda.py tensorflow|jax`.
 
-A missing library would show only on a machine with a GPU, and only as a step that silently runs on the CPU. The proof
-needs neither a GPU nor a driver: the driver's own libraries come from the host. Exits 1 and names what is missing.
+A missing library would show only on a machine with a GPU, as a step that silently runs on the CPU. The check needs
+neither a GPU nor a driver: the driver's own libraries come from the host. Exits with 1 and names what is missing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 
 SITE = Path(sysconfig.get_path("purelib"))
 CODE = {"tensorflow": ("tensorflow",), "jax": ("jax_cuda12_plugin", "jax_plugins/xla_cuda12")}
-"""Folders in which each backend keeps its shared objects."""
+"""The folders of site-packages that hold each backend's shared objects."""
 
 LOADER = re.compile(rb"_ZN3tsl8internal9DsoLoader\d+Get([A-Za-z]+)DsoHandleEv")
-"""Both backends load CUDA by tsl::internal::DsoLoader, which has a function for each library."""
+"""The symbol of a loader function: both backends load CUDA through tsl::internal::DsoLoader, one function a library."""
 OPENED = {
     "Cublas": "libcublas.so.12",
     "CublasLt": "libcublasLt.so.12",
@@ -34,22 +34,23 @@ OPENED = {
     "Nccl": "libnccl.so.2",
     "Nvrtc": "libnvrtc.so.12",
 }
+"""The loader's name of a library -> the file that it opens."""
 OPENED_BY_CUDA = ("libnvrtc.so.12", *(f"libcudnn_{part}.so.9" for part in ("adv", "cnn", "graph", "heuristic", "ops")))
-"""Libraries that cuDNN and others open only when one of their functions is called; `ldd` does not list them."""
+"""Libraries that cuDNN and others open only when certain functions are called; `ldd` does not list them."""
 
 NOT_WANTED = re.compile("CudaDriver|Nvml|NvInfer(Plugin)?|Nvshmem|Hip.*|Roc.*|Miopen")
-"""Not in the image: the driver's libraries, TensorRT (not in the wheel), those for several machines, AMD's."""
+"""The driver's libraries; TensorRT, which the wheel is built without; NVSHMEM, for several machines; AMD's."""
 FEWEST = 8
-"""If fewer functions of the loader are found, the loader has changed, and this proof must be adapted."""
+"""If fewer loader functions than this are found, the backend no longer keeps its loader in `CODE`."""
 
 DRIVER = re.compile(r"libcuda\.so|libnvidia-")
 BETWEEN_MACHINES = re.compile(r"nvshmem_(bootstrap|transport)_")
-"""NVSHMEM's plug-ins for MPI, InfiniBand and others, each of which needs the libraries of its network."""
+"""NVSHMEM's plug-ins for MPI, InfiniBand and others; each needs the libraries of its network, which are not there."""
 
 
 def main(backend: str) -> int:
     if os.environ.get("LD_LIBRARY_PATH"):
-        sys.exit("LD_LIBRARY_PATH is set: the proof would hold only where it is set too")
+        sys.exit("LD_LIBRARY_PATH is set: libraries could be found that steps will not find without it; unset it")
     print(f"CUDA for {backend}, without LD_LIBRARY_PATH:")
     loaders = loader_functions(backend)
     trouble = [*opened_by_name(loaders), *unresolved(backend), *compiles_by_nvrtc()]
@@ -60,13 +61,13 @@ def main(backend: str) -> int:
 
 
 def shared_objects(*folders: str) -> list[Path]:
-    """All shared objects below folders of site-packages, without links."""
+    """The shared objects below these folders of site-packages, without symbolic links."""
     found = [path for folder in folders for path in sorted((SITE / folder).rglob("*.so*"))]
     return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
 def loader_functions(backend: str) -> dict[str, str]:
-    """The loader's functions for libraries that an image needs: name as in `OPENED` -> the function's symbol."""
+    """Libraries that the backend's loader can open and that are needed here: name as in `OPENED` -> function symbol."""
     found: dict[str, str] = {}
     for path in shared_objects(*CODE[backend]):
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -75,16 +76,12 @@ def loader_functions(backend: str) -> dict[str, str]:
 
 
 def opened_by_name(loaders: dict[str, str]) -> Iterator[str]:
-    """Opens libraries by their bare names, so that the loader must find them: those that a backend opens, and all those
-    that are installed.
-
-    Yields:
-      What is missing.
-    """
+    """Opens libraries by their file names alone, as a process without LD_LIBRARY_PATH does. Opens those that must be
+    there and all others in the image; yields a line for each that is missing."""
     if len(loaders) < FEWEST:
         yield f"a loader of at least {FEWEST} libraries; found {', '.join(loaders) or 'none'}"
     for name in loaders.keys() - OPENED.keys():
-        yield f"{name}, which this proof does not know; add it to OPENED, and its package to pyproject.toml"
+        yield f"{name}, which OPENED does not list; add it there, and its package to pyproject.toml"
     wanted = [OPENED[name] for name in loaders if name in OPENED] + list(OPENED_BY_CUDA)
     there = [path.name for path in shared_objects("nvidia") if path.parent.name == "lib"]
     for name in dict.fromkeys(wanted + [name for name in there if not BETWEEN_MACHINES.match(name)]):
@@ -92,14 +89,14 @@ def opened_by_name(loaders: dict[str, str]) -> Iterator[str]:
             ctypes.CDLL(name)
             print(f"  {name}")
         except OSError as error:
-            if DRIVER.match(str(error)):  # the library was found; `unresolved` checks what else it needs
-                print(f"  {name}, except for the driver")
+            if DRIVER.match(str(error)):  # the library is there; `unresolved` checks its other dependencies
+                print(f"  {name}, which needs the host's driver")
             else:
                 yield f"{name} ({error})"
 
 
 def unresolved(backend: str) -> Iterator[str]:
-    """Libraries that shared objects of CUDA and of the backend need and that are missing."""
+    """Yields libraries that the shared objects of CUDA and of the backend depend on and that `ldd` does not find."""
     paths = [path for path in shared_objects("nvidia", *CODE[backend]) if not BETWEEN_MACHINES.match(path.name)]
     for path in paths:
         needed = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
@@ -110,27 +107,27 @@ def unresolved(backend: str) -> Iterator[str]:
 
 
 def compiles_by_nvrtc() -> Iterator[str]:
-    """Compiles a program with CUDA, as cuDNN does for some convolutions; this opens one more library."""
+    """Compiles a program with NVRTC, as cuDNN does for some convolutions; this opens one more library."""
     try:
         nvrtc = ctypes.CDLL("libnvrtc.so.12")
     except OSError:
-        return  # `opened_by_name` reports it
+        return  # `opened_by_name` has reported it
     program = ctypes.c_void_p()
     code = b'extern "C" __global__ void f(float* x) { x[threadIdx.x] = __sinf(x[0]); }'
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), code, b"f.cu", 0, None, None)
     error = nvrtc.nvrtcCompileProgram(program, 0, None)
     if error:
         nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
-        yield f"what libnvrtc.so.12 compiles with ({nvrtc.nvrtcGetErrorString(error).decode()})"
+        yield f"a library that libnvrtc.so.12 needs to compile ({nvrtc.nvrtcGetErrorString(error).decode()})"
     else:
         print("  libnvrtc.so.12 compiles")
 
 
 def opened_by_tensorflow(loaders: dict[str, str]) -> Iterator[str]:
-    """Calls TensorFlow's own functions that open its libraries and find the compilers for the GPU.
+    """Lets TensorFlow itself open its libraries, and find the tools that it compiles with for the GPU.
 
-    They are C++ functions that return through a pointer. An absl::StatusOr is a word, 1 for success, and the value; a
-    string is a pointer, a length and more.
+    The functions are C++ and return through a pointer. An absl::StatusOr is a word, which is 1 on success, followed by
+    the value. A std::string is a pointer, a length, and more.
     """
     framework = ctypes.CDLL(str(SITE / "tensorflow/libtensorflow_framework.so.2"))
     result = (ctypes.c_uint64 * 8)()
@@ -139,7 +136,7 @@ def opened_by_tensorflow(loaders: dict[str, str]) -> Iterator[str]:
         if result[0] != 1:
             yield f"{OPENED.get(name, name)}, for TensorFlow's own loader"
     code = ctypes.CDLL(str(SITE / "tensorflow/libtensorflow_cc.so.2"))
-    view = "ESt17basic_string_viewIcSt11char_traitsIcEE"  # takes a std::string_view, the folder that a user prefers:
+    view = "ESt17basic_string_viewIcSt11char_traitsIcEE"  # the parameter is a std::string_view, the preferred folder:
     none = (ctypes.c_size_t(0), ctypes.c_char_p(b""))
     code[f"_ZN15stream_executor19FindPtxAsExecutableB5cxx11{view}"](result, *none)
     ptxas = ctypes.string_at(result[1], result[2]).decode() if result[0] == 1 else "ptxas"
@@ -148,7 +145,7 @@ def opened_by_tensorflow(loaders: dict[str, str]) -> Iterator[str]:
 
 
 def opened_by_jax() -> Iterator[str]:
-    """Calls JAX's functions that open its libraries, and compares their versions with those it was built against."""
+    """Lets JAX open its libraries, and compares their versions with those that JAX was built against, as JAX does."""
     from jax._src.lib import cuda_path
     from jax_cuda12_plugin import _versions
 
@@ -167,10 +164,10 @@ def opened_by_jax() -> Iterator[str]:
 
 
 def compiles(ptxas: Path, libdevice: Path) -> Iterator[str]:
-    """What XLA needs to compile: an assembler, which is a program, and a library of mathematical functions."""
+    """Checks the two parts that XLA compiles with: the assembler ptxas, and libdevice, a library of functions."""
     try:
-        told = subprocess.run([ptxas, "--version"], capture_output=True, text=True, check=True).stdout
-        print(f"  {ptxas}: {told.splitlines()[-1]}")
+        version = subprocess.run([ptxas, "--version"], capture_output=True, text=True, check=True).stdout
+        print(f"  {ptxas}: {version.splitlines()[-1]}")
     except (OSError, subprocess.CalledProcessError) as error:
         yield f"ptxas ({error})"
     if libdevice.is_file():

@@ -1,4 +1,4 @@
-"""What runner and stages agree on: ports, parameters, the job, events, exit codes.
+"""What runner and stages agree on: ports, parameters, the job file, events, exit codes.
 
-Imports nothing of ours, and no numerics.
+It imports nothing of ours and no numerics. What only one of the two sides needs does not belong here.
 """

@@ -1,1 +1,4 @@
-"""One thin module per stage: read, call the numerics, write."""
+"""The steps of a pipeline, one module each: read the inputs, call the numerics, write the outputs.
+
+Code that several stages share is in the folders beside them; mathematics is in `segmentation/`.
+"""

@@ -328,7 +328,7 @@ def test_the_proof_refuses_what_it_does_not_know(prove_cuda: ModuleType, tmp_pat
     library = tmp_path / "tensorflow/new.so"
     library.write_bytes(b"_ZN3tsl8internal9DsoLoader19GetCuquantDsoHandleEv")
     (line,) = prove_cuda.opened_by_name(prove_cuda.loader_functions("tensorflow"))
-    assert line.startswith("Cuquant, which this proof does not know")
+    assert line.startswith("Cuquant, which OPENED does not list")
     library.unlink()
     (tmp_path / "tensorflow/libtensorflow_framework.so.2").write_bytes(
         b"\0_ZN3tsl8internal9DsoLoader16GetNcclDsoHandleEv\0"

@@ -1,4 +1,4 @@
 """Builds the images that the docker engine runs steps in.
 
-Finding and choosing an image is in `engines/docker/images.py`.
+Finding and choosing an image is in `runner/engines/docker/images.py`.
 """

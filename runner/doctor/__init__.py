@@ -1,4 +1,7 @@
-"""Examines this machine: what would prevent a run or slow it down, and what to do about it."""
+"""Checks this machine for what would stop a run, and says what to do about it.
+
+It changes nothing. What a single step must check is checked where the step starts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where steps run. Each module here that `NAMES` lists is an engine: it provides what the protocol `Engine` lists."""
+"""Where steps run: each module listed in `NAMES` is an engine and provides the functions of `Engine`.
+
+An engine runs one job. Which steps run, and in which order, is decided in `runner/execution/`.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""What happens: a plan is carried out, step by step. How a process or a container is started belongs in `engines/`."""
+"""What happens: carries out a plan, step by step.
+
+How a process or a container is started belongs in `runner/engines/`.
+"""

@@ -1,4 +1,4 @@
-"""What decides whether a result still holds: hashes of inputs and of source code.
+"""Hashes of inputs and of source code, which decide whether a result still holds.
 
-The comparison is in `execution/skip.py`.
+The comparison with an earlier run is in `runner/execution/skip.py`.
 """

@@ -1,1 +1,4 @@
-"""Takes over requests written for google/ffn. Its checkpoints are read by the stage `ffn-import`."""
+"""Turns requests written for google/ffn into pipelines.
+
+The stage `ffn-import` reads its checkpoints.
+"""

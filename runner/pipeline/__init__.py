@@ -1,4 +1,4 @@
-"""What is asked: a pipeline file is read, checked against the stages' headers, and planned.
+"""What is asked: reads a pipeline file, checks it against the stages, and plans it.
 
-Nothing here starts or writes anything.
+Nothing here starts a step or writes a file.
 """

@@ -1,1 +1,4 @@
-"""What is said while and after a run, on a terminal or into a file. Commands are in `cli.py`."""
+"""What a run says, on a terminal or into a file.
+
+Commands and their options are in `runner/cli.py`.
+"""

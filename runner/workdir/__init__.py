@@ -1,1 +1,4 @@
-"""What is kept: the files of a run folder, how they are written, locked and read. Decides nothing about steps."""
+"""What is kept: the files of a run folder, and how they are written, locked and read.
+
+Nothing here decides whether a step runs.
+"""

@@ -1,4 +1,7 @@
-"""Volumes that look like serial-section electron micrographs, with the truth known."""
+"""Phantoms: made-up micrographs, volumes and pictures, whose true segmentation is known.
+
+Tissue, cells and their appearance are drawn here; files are written by the stages `phantom` and `phantom-cells`.
+"""
 
 from __future__ import annotations
 

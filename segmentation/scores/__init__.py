@@ -1,4 +1,4 @@
-"""How a segmentation compares with the truth: arrays in, numbers out.
+"""Scores that compare a segmentation with the truth: arrays in, numbers out.
 
-Tables and files are made in `stages/reports/`.
+Tables and files about scores are made in `stages/reports/`.
 """

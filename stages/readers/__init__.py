@@ -1,4 +1,4 @@
-"""What users bring: sections, TIFF, HDF5, pictures, masks, and what their names mean.
+"""Reads what users bring: sections, TIFF, HDF5, pictures, masks, and what file names mean.
 
-What stages hand each other is in `storage/`.
+What stages hand each other is in `stages/storage/`.
 """

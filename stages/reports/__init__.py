@@ -1,1 +1,4 @@
-"""Tables and pictures about a result. The scores themselves are computed in `segmentation/scores/`."""
+"""Makes tables and pictures about a result.
+
+The scores in them are computed in `segmentation/scores/`.
+"""

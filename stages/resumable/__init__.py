@@ -1,1 +1,4 @@
-"""Loops that go on from a saved state: trainings, inference, prediction. Their mathematics is in `segmentation/`."""
+"""Loops that continue from a saved state: training, inference, prediction.
+
+Their mathematics is in `segmentation/`.
+"""

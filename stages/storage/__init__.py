@@ -1,1 +1,4 @@
-"""What stages hand each other: volumes, labels, picture sets, tables, models. What users bring is in `readers/`."""
+"""Reads and writes what stages hand each other: volumes, labels, picture sets, tables, models.
+
+What users bring is in `stages/readers/`.
+"""

@@ -1,4 +1,7 @@
-"""Runs a stage in a container of the Docker engine, with no more rights than its caller has and it needs."""
+"""Runs a stage in a container of the Docker engine, with the caller's rights and no more than it needs.
+
+Images are found and chosen here; they are built in `runner/build/`.
+"""
 
 from __future__ import annotations
 
