@@ -38,9 +38,9 @@ class Job:
     program: str
     fingerprint: str
 
-    def told(self, gpu: bool) -> dict[str, Any]:
+    def described(self, gpu: bool) -> dict[str, Any]:
         """`job.json`, with the paths as they are here."""
-        told = contract.Job(
+        described = contract.Job(
             step=self.step,
             stage=self.stage,
             params=self.params,
@@ -50,7 +50,7 @@ class Job:
             program=self.program,
             gpu=gpu,
         )
-        return told.model_dump(mode="json")
+        return described.model_dump(mode="json")
 
 
 class Exit(NamedTuple):

@@ -82,7 +82,7 @@ def reclaim(folder: Path) -> None:
 
 
 def start(job: Job, root: Path) -> Process:
-    write_json(job.folder / JOB_FILE, job.told(gpu=False))
+    write_json(job.folder / JOB_FILE, job.described(gpu=False))
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH")))),

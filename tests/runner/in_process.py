@@ -31,7 +31,7 @@ def unavailable(jobs: Sequence[Job], root: Path) -> str:
 
 def start(job: Job, root: Path) -> Ended:
     """Runs the stage to its end."""
-    write_json(job.folder / JOB_FILE, job.told(gpu=False))
+    write_json(job.folder / JOB_FILE, job.described(gpu=False))
     with (
         open(job.folder / LOG_FILE, "a", encoding="utf-8") as log,
         contextlib.redirect_stdout(log),

@@ -107,7 +107,7 @@ def start(job: Job, root: Path) -> containers.Running:
         if images.trouble(kind, root):
             raise UserError(f"step {job.step}: {trouble}, then run again")
         raise UserError(f"step {job.step}: {images.name(kind)} was built again since this run began; run again")
-    write_json(job.folder / JOB_FILE, job.told(gpu=kind == images.GPU))
+    write_json(job.folder / JOB_FILE, job.described(gpu=kind == images.GPU))
     image = images.get(kind)
     with _in_words(job, images.name(kind)):
         container = client.connect().containers.create(image.id, [str(job.folder)], **settings(job, kind == images.GPU))

@@ -119,8 +119,8 @@ def test_a_training_that_was_stopped_twice_ends_with_the_same_model(
     assert (first, second) == (0, 0)
     third, fourth = later
     assert 0 < third < fourth < 200
-    skipped = re.findall(r"^(\w+): skipped \(nothing changed\)$", ended.out, re.MULTILINE)
-    runs = re.findall(r"^(\w+): runs", ended.out, re.MULTILINE)
+    skipped = re.findall(r"^([\w-]+): skipped \(nothing changed\)$", ended.out, re.MULTILINE)
+    runs = re.findall(r"^([\w-]+): runs", ended.out, re.MULTILINE)
     assert runs == ["train"]
     assert len(skipped) == 10
     assert "segment" in skipped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from runner import engines
 from runner.engines import local
-from runner.engines.base import Job
+from runner.engines.base import Engine, Job
 from runner.errors import UserError
 from runner.workdir import records
 
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
 JOB = Job("one", "look", {}, {}, {}, Path("/data/runs/demo/one"), False, "", "")
 NO_ENGINE = "no Docker engine at unix:///nowhere.sock; start Docker"
+
+
+@pytest.mark.parametrize("name", engines.NAMES)
+def test_an_engine_provides_the_functions_of_the_protocol(name: str) -> None:
+    module = engines.load(name)
+    wanted = {name: function for name, function in vars(Engine).items() if not name.startswith("_")}
+    assert {"start", "orphans", "reclaim"} < set(wanted)
+    for function, of_protocol in wanted.items():
+        _, *parameters = inspect.signature(of_protocol).parameters
+        assert list(inspect.signature(getattr(module, function)).parameters) == parameters, function
 
 
 @pytest.fixture
