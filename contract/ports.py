@@ -54,6 +54,6 @@ _HARMLESS = {"thumbs.db", "desktop.ini"}
 
 
 def is_harmless(name: str) -> bool:
-    """Whether a file is hidden, or one that file managers leave behind."""
-    # Windows marks downloads with a second stream, which WSL shows as a file of its own.
+    """Whether a file in a folder of sections or pictures is ignored: hidden, or created by a file manager."""
+    # Windows marks downloads with an alternate data stream, which WSL may show as a file of its own.
     return name.startswith(".") or name.lower() in _HARMLESS or name.endswith(":Zone.Identifier")

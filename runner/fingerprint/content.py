@@ -12,11 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from contract.ports import split_dataset
+from contract.ports import is_harmless, split_dataset
 from runner.errors import UserError
 
 _SETTLED_NS = 2_000_000_000  # a file younger than this may change again within the clock's grain
-_HARMLESS = {"thumbs.db", "desktop.ini"}
 
 
 class File(NamedTuple):
@@ -110,11 +109,6 @@ def combined(hashes: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
 
 
-def is_section(name: str) -> bool:
-    """Whether a file of this name in a folder of sections counts: hidden ones and what file managers leave do not."""
-    return not (name.startswith(".") or name.lower() in _HARMLESS or name.endswith(":Zone.Identifier"))
-
-
 def of_input(path: str, cache: Cache, deep: bool = True) -> str:
     """The content of what the user brought: a file, with `:dataset` where one was named, or a folder.
 
@@ -132,7 +126,7 @@ def of_input(path: str, cache: Cache, deep: bool = True) -> str:
             return digest if dataset is None else combined({dataset: digest})
         names = os.listdir(top)
         if not deep:
-            names = [name for name in names if is_section(name) and not (top / name).is_dir()]
+            names = [name for name in names if not is_harmless(name) and not (top / name).is_dir()]
         children = files(top, names)
         return combined({key: file.sha256 for key, file in measure(children, cache).items()})
     except OSError as error:

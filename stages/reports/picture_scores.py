@@ -1,4 +1,4 @@
-"""Scores of a set of segmented pictures against a set of pictures with truth, picture by picture and overall."""
+"""Scores a set of segmented pictures against a set with truth: each picture, and the set as a whole."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ import numpy as np
 from contract.stage import Context, InputError
 from segmentation.scores import detection, isbi2012, overlap
 from stages.storage.image_sets import Picture, read_set
-from stages.storage.names import some
+from stages.storage.words import size, some
 
 _MEMBRANES = 0.6
-"""Share of all pixels that cells cover, at least, in truth that is a map of membranes. In the ISBI 2012 sections it is
-0.73 to 0.81; in pictures of nuclei from the Data Science Bowl 2018 it is 0.13, and 0.38 in the fullest."""
+"""In truth that is a map of membranes, cells cover at least this share of all pixels.
+
+They cover 0.73 to 0.81 of the ISBI 2012 sections; of the pictures of nuclei from the Data Science Bowl 2018 they cover
+0.13 on average and 0.38 at most."""
 
 
 class Scores(NamedTuple):
-    """Of one picture. `precision` is for each of `detection.IOU_THRESHOLDS`; `v` for each of `isbi2012.THRESHOLDS`,
-    or None where there are no cells or the set has no V scores at all."""
+    """The scores of one picture.
+
+    `precision` has a value for each of `detection.IOU_THRESHOLDS`, `v` one for each of `isbi2012.THRESHOLDS`. `v` is
+    None if the picture has no cells or no predicted probability, or if the set gets no V scores.
+    """
 
     name: str
     dice: float
@@ -39,20 +44,20 @@ class Scores(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best mean over the pictures, and at which place in `isbi2012.THRESHOLDS` it is."""
+    """The best mean over the pictures, and the index of its threshold in `isbi2012.THRESHOLDS`."""
 
     value: float
     at: int
 
 
 def score_sets(context: Context) -> None:
-    """Writes `metrics.json`, and `pictures.csv` beside it. Figures of the set are means over its pictures.
+    """Writes `metrics.json`, and `pictures.csv` beside it. Scores of the set are means over its pictures.
 
-    The count error is relative, so its mean is over the pictures with cells in the truth; cells found in the others are
-    counted apart. Pooled, it is the sum of |found - truth| over all pictures, divided by that of truth. V_rand and
-    V_info are for maps of membranes, as they thin to lines what lies between cells, and leave out what is found there:
-    of nuclei they say little. They are null unless cells cover 0.6 and more of the truth, over all its pictures, and a
-    probability was predicted.
+    The count error is relative, so its mean is over pictures with cells in the truth; cells found in other pictures
+    are reported separately. The pooled count error is the sum of |found - truth| over all pictures, divided by the sum
+    of truth. V_rand and V_info are made for maps of membranes: they thin the space between cells to lines and ignore
+    segments found there, so for nuclei they mean little. They are null unless a probability was predicted and cells
+    cover at least 0.6 of all pixels in the truth.
 
     Raises:
       InputError: if the sets do not belong together, or one of them has no labels.
@@ -71,7 +76,7 @@ def score_sets(context: Context) -> None:
     context.artifact(table, "the scores of each picture")
     print(_summary(report, covered))
     if not report["cells"]:
-        context.message("the segmentation has no cell: its score says nothing")
+        context.message("the segmentation has no cell: its scores mean nothing")
     for name in ("dice", "iou"):
         context.metric(name, report[name])
     context.metric("average_precision_0.50", report["average_precision"]["0.50"])
@@ -84,7 +89,7 @@ def score_sets(context: Context) -> None:
 
 
 def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
-    """Each segmented picture with the truth of its name."""
+    """Each segmented picture with the truth of the same name."""
     path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
     segmented, truths = read_set(path), {picture.name: picture for picture in read_set(truth_path)}
     strangers = [picture.name for picture in segmented if picture.name not in truths]
@@ -100,24 +105,20 @@ def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
                 raise InputError(f"{where}: {one.name} has no labels; connect a set of pictures with labels")
         if picture.image.shape[:2] != truth.image.shape[:2]:
             raise InputError(
-                f"{path}: {picture.name} is {_size(picture)} pixels, in {truth_path} it is {_size(truth)}; "
+                f"{path}: {picture.name} is {size(picture.image.shape[:2])} pixels, in {truth_path} it is "
+                f"{size(truth.image.shape[:2])}; "
                 "score the pictures that were segmented"
             )
     if truths:
         context.message(
-            f"{len(truths)} of {len(truths) + len(pairs)} pictures with truth are not in the segmentation, and do not "
-            f"count: {some(truths)}"
+            f"{len(truths)} of {len(truths) + len(pairs)} pictures with truth are not in the segmentation and are "
+            f"ignored: {some(truths)}"
         )
     return pairs
 
 
-def _size(picture: Picture) -> str:
-    height, width = picture.image.shape[:2]
-    return f"{width} x {height}"
-
-
 def _covered(labels: Sequence[np.ndarray]) -> float:
-    """The share of all pixels that is cell."""
+    """The share of all pixels that cells cover."""
     return sum(int(np.count_nonzero(each)) for each in labels) / sum(each.size for each in labels)
 
 
@@ -139,7 +140,7 @@ def _score(segmented: Picture, truth: Picture, with_v: bool) -> Scores:
 
 
 def _best(scores: Sequence[Scores]) -> dict[str, Best]:
-    """V_rand and V_info at the threshold that is best for the set as a whole, as in the challenge."""
+    """V_rand and V_info, each at the threshold that is best for the whole set, as in the ISBI 2012 challenge."""
     each = np.array([one.v for one in scores if one.v is not None])  # (pictures, thresholds, 2)
     if not len(each):
         return {}
@@ -178,8 +179,10 @@ def _names() -> list[str]:
 
 
 def _write_table(path: Path, scores: Sequence[Scores], best: dict[str, Best]) -> None:
-    """A row for each picture; V scores at the thresholds that are best for the whole set. A figure that a picture has
-    not is left empty."""
+    """Writes a row for each picture, with V scores at the thresholds that are best for the whole set.
+
+    Scores that a picture does not have are empty.
+    """
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
@@ -197,11 +200,11 @@ def _write_table(path: Path, scores: Sequence[Scores], best: dict[str, Best]) ->
 def _summary(report: dict[str, Any], covered: float) -> str:
     rows: list[tuple[str, float | None, str]] = [
         ("Dice", report["dice"], "1 is perfect; the mask of all cells"),
-        ("intersection over union", report["iou"], "likewise"),
+        ("intersection over union", report["iou"], "1 is perfect; the mask of all cells"),
         ("average precision, IoU above 0.5", report["average_precision"]["0.50"], "TP / (TP + FP + FN) of cells"),
         ("mean for IoU 0.5 to 0.95", report["mean_average_precision"], "stricter: outlines count"),
         ("count error", report["count_error"], "of the number of cells, relative; 0 is perfect"),
-        ("... pooled", report["count_error_pooled"], "the same, where a picture counts by its cells"),
+        ("... pooled", report["count_error_pooled"], "the same, each picture weighted by its number of cells"),
     ]
     for name, title in (("v_rand", "V_rand"), ("v_info", "V_info")):
         if report[name] is not None:

@@ -1,4 +1,4 @@
-"""Scores a segmented volume against its ground truth, as a table and as `metrics.json`."""
+"""Scores a segmented volume against its ground truth: prints a table and writes `metrics.json`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_
 
 
 def score_volumes(context: Context) -> None:
+    """Scores the volume at the port `segmentation` against the one at `labels`.
+
+    The segmentation may be a part of the volume with the truth; their offsets tell which part.
+
+    Raises:
+      InputError: if it is not inside the truth, or no voxel there has ground truth.
+    """
     import json
 
     from segmentation.scores import rand_and_vi
     from stages.storage.labels import check_labels, read_box, slabs
     from stages.storage.volumes import open_volume
+    from stages.storage.words import box
 
     segmentation_path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
     with open_volume(segmentation_path) as (segmentation, place), open_volume(truth_path) as (truth, truth_place):
@@ -28,8 +36,8 @@ def score_volumes(context: Context) -> None:
         start = tuple(a - b for a, b in zip(place.offset, truth_place.offset, strict=True))
         if any(a < 0 or a + n > m for a, n, m in zip(start, shape, truth.shape, strict=True)):
             raise InputError(
-                f"{segmentation_path}: its box, {_box(shape, place.offset)}, is not inside that of the truth, "
-                f"{_box(truth.shape, truth_place.offset)} ({truth_path}); score it against labels of the same sections"
+                f"{segmentation_path}: its box, {box(shape, place.offset)}, is not inside that of the truth, "
+                f"{box(truth.shape, truth_place.offset)} ({truth_path}); score it against labels of the same sections"
             )
         inside = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
         parts = []
@@ -42,7 +50,7 @@ def score_volumes(context: Context) -> None:
     labelled = table.truth != 0
     if not labelled.any():
         raise InputError(
-            f"{truth_path}: no voxel is labelled in the box of the segmentation, {_box(shape, place.offset)}; "
+            f"{truth_path}: no voxel is labelled in the box of the segmentation, {box(shape, place.offset)}; "
             "segment a box that has ground truth, or leave this step out"
         )
     scores = {
@@ -59,7 +67,7 @@ def score_volumes(context: Context) -> None:
     context.outputs["metrics"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(_table(scores, counts))
     if not counts["objects"]:
-        context.message("the segmentation has no object: its score says nothing")
+        context.message("the segmentation has no object: its scores mean nothing")
     context.metric("adapted_rand_error", scores["unsegmented_as_background"].adapted_rand_error)
     context.metric("adapted_rand_error (unsegmented left out)", scores["unsegmented_ignored"].adapted_rand_error)
     context.metric("objects", counts["objects"])
@@ -84,8 +92,3 @@ def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:
         f"{share:.1%} of {counts['truth_voxels']:,} voxels with ground truth are unsegmented"
     )
     return "\n".join(lines)
-
-
-def _box(shape: tuple[int, ...], offset: tuple[int, ...]) -> str:
-    size, start = (" x ".join(map(str, v[::-1])) for v in (shape, offset))
-    return f"{size} voxels at {start} (x, y, z)"

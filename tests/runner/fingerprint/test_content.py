@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from contract.ports import is_harmless
 from runner.errors import UserError
 from runner.fingerprint import content
 from runner.fingerprint.content import Cache
@@ -99,11 +98,6 @@ def test_of_a_folder_of_sections_what_is_read_counts(folder: Path) -> None:
     assert sections(folder) == before
     (folder / "a").write_bytes(b"changed")
     assert sections(folder) != before
-
-
-@pytest.mark.parametrize("name", ["a.png", ".a.png", "Thumbs.db", "desktop.INI", "a.tif:Zone.Identifier", "notes"])
-def test_sections_are_those_of_the_stages(name: str) -> None:
-    assert content.is_section(name) is not is_harmless(name)
 
 
 def test_a_link_that_leads_in_a_circle_is_refused_where_all_counts(folder: Path) -> None:

@@ -211,7 +211,7 @@ def test_nothing_found_is_told(run_stage, tmp_path: Path, truth: Path) -> None:
     write_set(tmp_path / "s.h5", [Picture(n, np.zeros(s, np.uint8), np.zeros(s, np.int32)) for n, s in SIZES.items()])
     result = run_stage("evaluate", {"segmentation": tmp_path / "s.h5", "labels": truth})
     assert [event["text"] for event in result.reported("message")] == [
-        "the segmentation has no cell: its score says nothing"
+        "the segmentation has no cell: its scores mean nothing"
     ]
     assert json.loads(result["metrics"].read_text())["count_error"] == 1
 
@@ -221,7 +221,7 @@ def test_pictures_that_were_not_segmented_are_named(run_stage, tmp_path: Path, t
     result = run_stage("evaluate", {"segmentation": tmp_path / "s.h5", "labels": truth})
     assert json.loads(result["metrics"].read_text())["pictures"] == 1
     assert [event["text"] for event in result.reported("message")] == [
-        "2 of 3 pictures with truth are not in the segmentation, and do not count: p1, p10"
+        "2 of 3 pictures with truth are not in the segmentation and are ignored: p1, p10"
     ]
 
 
