@@ -1,4 +1,4 @@
-"""What users bring: sections, TIFF, HDF5, pictures, masks, and what their names mean.
+"""Reads what users bring: sections, TIFF and HDF5 stacks, pictures and masks. `files` also writes image files.
 
-What stages hand each other is in `storage/`.
+Files that stages pass to each other are in `storage/`.
 """

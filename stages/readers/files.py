@@ -1,8 +1,8 @@
 """Reads and writes one image file: PNG, JPEG, or a TIFF of one page.
 
-Files are written by imageio. PNG and JPEG are read by Pillow itself: imageio reads through Pillow too, but also parses
-the Exif data. It therefore rejects a PNG with damaged Exif data and sound pixels, and takes 12 % longer for sections of
-512 x 512 pixels. TIFF is read by `tiff`, since the pages of a stack and the single file share that code.
+PNG is written by imageio. PNG and JPEG are read by Pillow itself: imageio reads through Pillow too, but also parses the
+Exif data. It therefore rejects a PNG with damaged Exif data and sound pixels, and takes 12 % longer for sections of
+512 x 512 pixels. TIFF is read and written in `tiff`, which shares its code with stacks in one file.
 """
 
 from __future__ import annotations
@@ -64,15 +64,11 @@ def write(file: Path, pixels: np.ndarray, compress_level: int = 6) -> None:
     Raises:
       OSError: if it cannot be written.
     """
-    # With a file that is already open, errors of the disk keep their number; imageio replaces some of them otherwise.
-    with open(file, "wb") as out:
-        if file.suffix == ".png":
-            iio.imwrite(out, pixels, plugin="pillow", extension=".png", compress_level=compress_level)
-        else:
-            colour = "rgb" if pixels.ndim == 3 else "minisblack"
-            iio.imwrite(
-                out, pixels, plugin="tifffile", extension=".tif", photometric=colour, compression="zlib", metadata=None
-            )
+    if file.suffix != ".png":
+        tiff.write_page(file, pixels)
+        return
+    with open(file, "wb") as out:  # not by its path, which imageio may take for an address or an archive
+        iio.imwrite(out, pixels, plugin="pillow", extension=".png", compress_level=compress_level)
 
 
 def _jpeg_head(file: Path) -> Section:

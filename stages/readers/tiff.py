@@ -10,6 +10,7 @@ import contextlib
 import logging
 import math
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from stages.readers.forms import Form, Section
 from stages.readers.stack import Read, Stack, uniform
 from stages.storage.words import no_permission
 
+_STRIP_BYTES = 2**18
 _TALKS_OF_DAMAGE = "invalid|corrupt|failed"  # in the warnings of tifffile
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6}
 
@@ -105,6 +107,30 @@ def page_pixels(file: Path, form: Form) -> np.ndarray:
     """Decodes a TIFF file of one section: (y, x) or (y, x, samples), the values as stored. Raises InputError."""
     with tifffile.TiffFile(file) as tiff:
         return _pixels_of(tiff.pages[0], form, str(file))
+
+
+def write_page(file: Path, pixels: np.ndarray) -> None:
+    """Writes (y, x) or (y, x, 3) integers as a TIFF file of one page, in strips that are compressed with zlib.
+
+    Python's zlib compresses them: tifffile would use whatever library the installed imagecodecs brings, so the same
+    pixels would give different files.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
+    strips = (zlib.compress(pixels[y : y + rows].tobytes(), 6) for y in range(0, len(pixels), rows))
+    colour = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(
+        file,
+        strips,
+        shape=pixels.shape,
+        dtype=pixels.dtype,
+        rowsperstrip=rows,
+        photometric=colour,
+        compression="zlib",
+        metadata=None,
+    )
 
 
 @contextlib.contextmanager
