@@ -1,4 +1,4 @@
-"""Labels as colours, by themselves and over the image."""
+"""Shows labels as colours, alone or over the image."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _TONES = ((0.62, 1.00), (0.85, 0.82), (0.45, 0.92), (0.95, 1.00), (0.70, 0.68))
 
 
 def palette(ids: np.ndarray) -> np.ndarray:
-    """A colour for each id, the same in every picture.
+    """Returns a colour for each id; an id has the same colour in every picture.
 
-    Consecutive ids are far apart in hue (golden-ratio steps round the circle, which never repeat) and differ in
-    saturation and value.
+    Consecutive ids are far apart in hue (steps by the golden ratio around the colour circle, which never repeat) and
+    differ in saturation and value.
 
     Args:
       ids: (n) integers, 0 = none.
@@ -35,10 +35,10 @@ def palette(ids: np.ndarray) -> np.ndarray:
 
 
 def colours(labels: np.ndarray) -> np.ndarray:
-    """Colours a section, with a darker outline inside each object.
+    """Colours the labels of a section, with a darker outline inside each object.
 
     Args:
-      labels: (y, x) integers, 0 = none, which stays black.
+      labels: (y, x) integers, 0 = none: shown black.
 
     Returns:
       (y, x, 3) uint8.
@@ -47,12 +47,12 @@ def colours(labels: np.ndarray) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray:
-    """Lays the colours of a section's labels over its image, which shows through where there is none.
+    """Blends the colours of a section's labels with its image; pixels without a label show the image alone.
 
     Args:
       image: (y, x) uint8.
       labels: (y, x) integers, 0 = none.
-      opacity: of the colours, 0 to 1; outlines are twice as opaque.
+      opacity: of the colours, 0 to 1; outlines have twice this opacity, 1 at most.
 
     Returns:
       (y, x, 3) uint8.
@@ -65,7 +65,7 @@ def overlay(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray
 
 
 def _painted(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colours with their outlines, (y, x, 3) uint8, and where the outlines are, (y, x) bool."""
+    """The coloured labels, (y, x, 3) uint8, and a mask of the outlines, (y, x) bool."""
     largest = int(labels.max())
     if largest < labels.size:
         painted = palette(np.arange(largest + 1))[labels]

@@ -1,4 +1,4 @@
-"""Grey values: from 16 to 8 bits, from colour to grey, and local contrast."""
+"""Grey values: 16 bits to 8 bits, colours to grey, and local contrast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # 0.299, 0.587, 0.114 in 1/65536; they sum to 1
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Shares of R, G and B in the luminance (ITU-R BT.601)."""
+
+_LUMA = np.rint(np.multiply(LUMINANCE, 2**16)).astype(np.uint32)  # they sum to 2^16
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
@@ -24,14 +27,14 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 
 def percentile_range(sections: Iterable[np.ndarray], low: float = 0.1, high: float = 99.9) -> tuple[int, int]:
-    """The grey values below which `low` and `high` per cent of all pixels lie, at least.
+    """Finds two percentiles of the grey values of all sections together.
 
     Args:
-      sections: uint16 arrays of any shape; seen once, one at a time.
+      sections: uint16 arrays of any shape; each is used once.
       low, high: per cent.
 
     Returns:
-      Two of the values that occur: the smallest with at least `low`, `high` per cent of all pixels at or below it.
+      Two values that occur: the smallest ones with at least `low` and `high` per cent of all pixels at or below them.
     """
     counts = np.zeros(2**16, np.int64)
     for section in sections:
@@ -42,11 +45,11 @@ def percentile_range(sections: Iterable[np.ndarray], low: float = 0.1, high: flo
 
 
 def to_8_bit(section: np.ndarray, low: int = 0, high: int = 2**16 - 1) -> np.ndarray:
-    """Maps `low` to 0 and `high` to 255, linearly and rounded; what is beyond them is cut off.
+    """Maps greys from `low` to `high` linearly to 0 to 255, rounded; lower greys become 0, higher ones 255.
 
     Args:
       section: uint16, any shape.
-      low, high: grey values; where they are equal, all becomes 0.
+      low, high: grey values; if they are equal, the result is 0 everywhere.
 
     Returns:
       uint8, same shape.
@@ -61,18 +64,18 @@ def clahe(section: np.ndarray, block: int = 127, max_slope: float = 1.5) -> np.n
 
     Args:
       section: (y, x) uint8.
-      block: size, in pixels, of the square whose histogram counts.
-      max_slope: how much a difference in grey may grow at most; 1 leaves the contrast as it is.
+      block: side, in pixels, of the square in which the histogram is equalised.
+      max_slope: the largest factor by which a difference in grey may grow; 1 leaves the contrast unchanged.
 
     Returns:
-      (y, x) uint8 that reaches from 0 to 255; a section of one grey comes back as it is.
+      (y, x) uint8 with values from 0 to 255; a section with a single grey value is returned unchanged.
 
     Source: Zuiderveld, Graphics Gems IV (1994). The defaults are those of Fiji's dialogue (block size 127, 256
     bins) with the slope of 1.5 that was used on SNEMI3D before training flood-filling networks.
     """
     from skimage.exposure import equalize_adapthist
 
-    if section.min() == section.max():  # scikit-image makes it white
+    if section.min() == section.max():  # scikit-image would make it white
         return section
     bins = 256
     # scikit-image's limit is the share of the block in one bin; a flat histogram, slope 1, has 1 / bins.
@@ -80,7 +83,14 @@ def clahe(section: np.ndarray, block: int = 127, max_slope: float = 1.5) -> np.n
 
 
 def displayed(image: np.ndarray) -> np.ndarray:
-    """A picture as people look at it: (y, x) uint8, the greys between the 0.1th and the 99.9th percentile spread."""
+    """Converts a picture of any type to 8-bit grey for display.
+
+    Args:
+      image: (y, x) or (y, x, 3).
+
+    Returns:
+      (y, x) uint8; greys from the 0.1th to the 99.9th percentile are mapped to 0 to 255.
+    """
     grey = image if image.ndim == 2 else luminance(image)
     low, high = np.percentile(grey, [0.1, 99.9])
     return np.rint(np.clip((grey - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Curves over the steps of a training, as a picture."""
+"""Draws curves over the steps of a training."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LINES = 6
 
 
 def draw(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> np.ndarray:
-    """Draws curves over common axes, which begin at 0.
+    """Draws curves in common axes that start at 0.
 
     Args:
       steps: ascending, above 0.
-      curves: name -> a value, 0 or more, for each step; values that are not finite are left out.
+      curves: name -> a value, 0 or more, for each step; values that are not finite are not drawn.
 
     Returns:
       (540, 960, 3) uint8.
 
     Raises:
-      ValueError: if there are no steps, or a curve has another number of values.
+      ValueError: if there are no steps, or a curve does not have a value for each step.
     """
     if not steps or any(len(values) != len(steps) for values in curves.values()):
         counts = {name: len(values) for name, values in curves.items()}
@@ -62,6 +62,6 @@ def draw(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> np.ndar
 
 
 def _tick(highest: float) -> float:
-    """A distance of grid lines that is 1, 2 or 5 times a power of ten, for about six of them."""
+    """The distance between grid lines, 1, 2 or 5 times a power of ten, so that there are at most six of them."""
     power = 10.0 ** np.floor(np.log10(highest / _LINES))
     return float(next(power * factor for factor in (1, 2, 5, 10) if power * factor * _LINES >= highest))

@@ -1,4 +1,4 @@
-"""Giving unclaimed voxels to the nearest segment."""
+"""Gives unsegmented voxels to the nearest segment."""
 
 from __future__ import annotations
 
@@ -8,35 +8,33 @@ from collections.abc import Sequence
 import numpy as np
 from skimage.util import map_array
 
-from segmentation.threads import Progress, on_blocks
+from segmentation.threads import on_blocks
 
 _BLOCK = (32, 128, 256)
-"""Voxels worked on at once; with their surroundings they take some 50 MB per thread at usual distances."""
+"""Voxels in a block; with its surroundings it takes about 50 MB per thread at usual distances."""
 _RANK_BITS = 32
 _RANK = np.uint64(2**_RANK_BITS - 1)
 _UNIT_BITS = 30
 _NONE = np.uint64(1 << (_UNIT_BITS + 1 + _RANK_BITS))
-"""Further away than any limit; with one term more it still fits 64 bits."""
+"""A key above any limit; with one more term added it still fits 64 bits."""
 
 
-def fill(
-    labels: np.ndarray, spacing: Sequence[float], max_distance: float, progress: Progress | None = None
-) -> np.ndarray:
-    """Gives each voxel 0 the id of the nearest segment, if that is at most `max_distance` away.
+def fill(labels: np.ndarray, spacing: Sequence[float], max_distance: float) -> np.ndarray:
+    """Gives each voxel with label 0 the id of the nearest segment, if that is at most `max_distance` away.
 
-    Of segments that are equally near, the one with the smallest id wins, so the result of a part of a volume is that
-    of the whole, for voxels at least `reach` inside the part. A volume that is large in all directions is worked on in
-    blocks; memory beyond input and output is that of a block and its surroundings, per thread.
+    If several segments are equally near, the smallest id wins. So filling a part of a volume gives the same result as
+    filling the whole, for voxels at least `reach` inside the part. The volume is filled block by block, in threads;
+    each thread needs memory for a block and its surroundings.
 
-    With s the spacing, the least of |s (p - q)|^2 over all voxels q, and then the least id, is found one axis after
-    the other, as the square is a sum over axes (Felzenszwalb & Huttenlocher, Theory of Computing 8 (2012)). Square
-    and rank of the id are one integer, whose order is what we want. The squares are rounded to 2^-30 of the limit's.
+    For each voxel p, the smallest |s (p - q)|^2 over all labelled voxels q, s being the spacing, is found along one
+    axis after the other, as the square is a sum over axes (Felzenszwalb & Huttenlocher, Theory of Computing 8 (2012)).
+    The square, rounded to 2^-30 of the squared limit, and the rank of the id are the upper and lower bits of one
+    integer, so the smallest integer has the smallest distance and then the smallest id.
 
     Args:
-      labels: (z, y, x) integers, 0 = unclaimed.
-      spacing: distance between neighbours along z, y, x, nm.
+      labels: (z, y, x) integers, 0 = unsegmented.
+      spacing: distance between neighbouring voxels along z, y, x, nm.
       max_distance: nm, above 0.
-      progress: called with blocks done and in all.
 
     Returns:
       (z, y, x), of the type of `labels`.
@@ -48,7 +46,7 @@ def fill(
         np.round((np.arange(h + 1) * s) ** 2 * unit).astype(np.uint64) << np.uint64(_RANK_BITS)
         for h, s in zip(halo, spacing, strict=True)
     ]
-    ticks = round(max_distance**2 * unit) + 2  # a sum of three rounded squares may be two ticks above its limit
+    ticks = round(max_distance**2 * unit) + 2  # three rounded squares may sum to two ticks above the limit
     limit = (np.uint64(ticks) << np.uint64(_RANK_BITS)) | _RANK
 
     def fill_block(core: tuple[slice, ...]) -> None:
@@ -62,24 +60,24 @@ def fill(
         ranks = np.arange(len(ids), dtype=np.uint64)
         ranks[0] = _NONE  # ids[0] is 0: there is a hole
         keys = map_array(labels[outer], ids, ranks)  # type: ignore[no-untyped-call]
-        for axis in np.argsort(halo):  # what the first steps cut away, the longest needs not work on
+        for axis in np.argsort(halo):  # each axis cuts the surroundings off; the longest comes last
             before, size = core[axis].start - outer[axis].start, core[axis].stop - core[axis].start
             keys = _nearest_along(keys, int(axis), before, size, costs[axis])
         best = keys[hole]
         result[core][hole] = np.where(best <= limit, ids[best & _RANK], 0)
 
-    on_blocks(fill_block, [(core,) for core in _blocks(labels.shape)], progress)
+    on_blocks(fill_block, [(core,) for core in _blocks(labels.shape)])
     return result
 
 
 def reach(shape: Sequence[int], spacing: Sequence[float], max_distance: float) -> tuple[int, ...]:
-    """How many voxels along z, y, x `max_distance` goes in a volume of `shape`."""
-    # Against rounding: 0.3 / 0.1 is 2.9999999999999996.
+    """The number of voxels along z, y, x within `max_distance` (nm), at most those of a volume of `shape`."""
+    # 1e-9 because 0.3 / 0.1 is 2.9999999999999996.
     return tuple(min(int(max_distance / s + 1e-9), n - 1) for s, n in zip(spacing, shape, strict=True))
 
 
 def _nearest_along(keys: np.ndarray, axis: int, before: int, size: int, costs: np.ndarray) -> np.ndarray:
-    """The least of `keys` + cost of the way along one axis, for the `size` places that follow the first `before`."""
+    """The smallest sum of key and cost of the distance along one axis, for `size` voxels after the first `before`."""
     keys = np.moveaxis(keys, axis, 0)
     best = keys[before : before + size].copy()
     shifted = np.empty_like(best)

@@ -1,4 +1,4 @@
-"""Label volumes: ids packed in colours, and whether the voxels of an id hang together."""
+"""Label volumes: ids encoded as colours, and the connected pieces of ids."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 CONNECTIVITY: Final = 26
-"""Voxels that share a face, an edge or a corner are connected: where sections are thick, a thin neurite that runs
-obliquely touches its next cross-section at a corner only."""
+"""Voxels that share a face, an edge or a corner are connected. With thick sections, the cross-sections of a thin
+oblique neurite may touch only at a corner."""
 
 
 def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:
-    """Unpacks ids as VAST exports them: id = R << 16 | G << 8 | B.
+    """Decodes ids from colours as VAST exports them: id = R << 16 | G << 8 | B.
 
     Args:
       rgb: (..., 3) uint8.
@@ -27,7 +27,13 @@ def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:
 
 
 def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
-    """Packs ids as VAST does; the inverse of `rgb_to_ids`.
+    """Encodes ids as colours like VAST does; the inverse of `rgb_to_ids`.
+
+    Args:
+      ids: (...) integers, 0 or more.
+
+    Returns:
+      (..., 3) uint8.
 
     Raises:
       ValueError: if an id takes more than 24 bits.
@@ -38,7 +44,10 @@ def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
 
 
 def to_greys(ids: np.ndarray) -> np.ndarray:
-    """Grey values 1 to 255 for ids: those up to 255 as they are, the others from 1 again; 0 stays 0, and alone so.
+    """Maps ids to grey values 1 to 255, starting again at 1 after 255; only 0 becomes 0.
+
+    Args:
+      ids: integers of any shape, 0 or more.
 
     Returns:
       uint8, same shape.
@@ -50,9 +59,9 @@ class Pieces(NamedTuple):
     """The connected pieces of a label volume, numbered from 1.
 
     Attributes:
-      ids: (pieces + 1) the id that each piece bears; 0 for the background, which is number 0.
-      voxels: (pieces + 1) int64, the size of each.
-      numbers: for each slab, (pieces in it + 1) the number of each of its own pieces in the whole.
+      ids: (pieces + 1) uint64, the id of each piece; piece 0 is the background.
+      voxels: (pieces + 1) int64, the number of voxels of each piece.
+      numbers: for each slab, (pieces in the slab + 1) the number in the whole volume of each of its pieces.
     """
 
     ids: np.ndarray
@@ -60,7 +69,7 @@ class Pieces(NamedTuple):
     numbers: list[np.ndarray]
 
     def of_ids(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids that occur, ascending, without 0; how many pieces and how many voxels each has."""
+        """The ids that occur, ascending, without 0; the number of pieces of each; the number of voxels of each."""
         ids, inverse, pieces = np.unique(self.ids[1:], return_inverse=True, return_counts=True)
         voxels = np.zeros(len(ids), np.int64)
         np.add.at(voxels, inverse, self.voxels[1:])
@@ -68,10 +77,10 @@ class Pieces(NamedTuple):
 
 
 def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
-    """Finds the connected pieces (26 neighbours) of a label volume that is given slab by slab.
+    """Finds the connected pieces (26 neighbours) of a label volume, slab by slab, with one slab in memory at a time.
 
-    Each slab is labelled by itself; pieces of one id that touch across the border between two slabs are then
-    joined in a graph. So no more than a slab is in memory.
+    The pieces of each slab are found separately. Pieces of the same id that touch across the border between two slabs
+    are then joined: they are connected components of a graph.
 
     Args:
       slabs: consecutive (z, y, x) parts of one volume, integers, 0 = none.
@@ -91,7 +100,7 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
         ids.append(id_of[1:])
         voxels.append(size[1:])
         voxels[0] += size[0]
-        # Numbered through all slabs: piece k of this slab is total + k.
+        # Piece k of this slab has the number total + k in the graph.
         numbered = np.where(local[[0, -1]] > 0, local[[0, -1]].astype(np.int64) + total, 0)
         if above is not None:
             touching.append(_touching(above[0], above[1], slab[0], numbered[0]))
@@ -100,7 +109,7 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
         starts.append(total)
     one, other = np.concatenate(touching).T
     graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(total + 1, total + 1))
-    count, number = connected_components(graph, directed=False)  # numbered in the order in which they begin
+    count, number = connected_components(graph, directed=False)  # in the order of the first piece of each
     of_piece, size = np.zeros(count, np.uint64), np.zeros(count, np.int64)
     of_piece[number] = np.concatenate(ids)
     np.add.at(size, number, np.concatenate(voxels))
@@ -109,7 +118,12 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
 
 
 def number_pieces(slabs: Iterable[np.ndarray], pieces: Pieces) -> Iterator[np.ndarray]:
-    """The same slabs again, each voxel with the number of its piece, int64; `pieces` is of `connected_pieces`."""
+    """Yields each slab with the number of its piece at each voxel, int64.
+
+    Args:
+      slabs: the same as were given to `connected_pieces`.
+      pieces: the result of `connected_pieces`.
+    """
     import cc3d
 
     for slab, numbers in zip(slabs, pieces.numbers, strict=True):
@@ -117,7 +131,7 @@ def number_pieces(slabs: Iterable[np.ndarray], pieces: Pieces) -> Iterator[np.nd
 
 
 def _touching(ids_above: np.ndarray, above: np.ndarray, ids_below: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Pairs of pieces of one id, in two neighbouring sections, that share a face, an edge or a corner: (n, 2)."""
+    """Finds pieces of the same id in two neighbouring sections that touch by a face, an edge or a corner: (n, 2)."""
     pairs = []
     height, width = above.shape
     for dy in (-1, 0, 1):

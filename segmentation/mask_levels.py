@@ -1,24 +1,27 @@
-"""Whether grey values are those of a binary mask, and where to cut them."""
+"""Whether the grey values of masks are two levels, exact or blurred, or ids; and the connected pieces of masks."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
+import cc3d
 import numpy as np
 
-_LEAST_SPAN = 100  # an 8-bit mask of 0 and 1 does not survive JPEG; ids of a few cells must not pass for one
-_MOST = 255  # colours and 16-bit ids are not blurred masks
-_MANY = 12  # greys; JPEG of quality 95 leaves 15 of two
+_LEAST_SPAN = 100  # an 8-bit mask of 0 and 1 does not survive JPEG; a few ids must not be taken for a blurred mask
+_MOST = 255  # no blurred mask has more: colours and 16-bit ids do
+_MANY = 12  # greys; JPEG of quality 95 makes 15 of two
 _NEAR = 1 / 8  # of the span
 _SHARE = 0.75
+_SPECK = 3  # pixels
 
 
 class Levels(NamedTuple):
     """The two grey values of a mask: pixels above `cut` are foreground.
 
     Attributes:
-      low, high: the two values; where they are blurred, the lowest and the highest.
-      exact: whether there are no others.
+      low, high: the two values; if they are blurred, the lowest and the highest.
+      exact: whether there are no other values.
     """
 
     low: int
@@ -31,16 +34,17 @@ class Levels(NamedTuple):
 
 
 def mask_levels(values: np.ndarray, counts: np.ndarray, known: bool = False) -> Levels | None:
-    """Finds the two levels of masks, exact or blurred, as JPEG and resizing leave them.
+    """Finds the two levels of masks, either exact or blurred by JPEG or by resizing.
 
-    Blurred levels are taken for such where three quarters and more of the pixels in the lower half of the span of
-    values are in its lowest eighth, and likewise above, so that cutting in the middle moves outlines only. As ids may
-    lie like that too (1, 3 and 240), there must be a dozen values, none above 255.
+    Levels count as blurred if at least three quarters of the pixels in the lower half of the range of values are in
+    its lowest eighth, and at least three quarters of those in the upper half are in its highest eighth. A cut in the
+    middle then moves outlines only. Ids may be distributed like that too (1, 3 and 240), so a blurred mask must also
+    have at least a dozen values, none of them above 255.
 
     Args:
-      values: (n) ascending integers that occur in the masks, two or more.
-      counts: (n) the pixels of each.
-      known: that they are no ids; then three values suffice.
+      values: (n) ascending integers that occur in the masks, at least two.
+      counts: (n) the number of pixels of each value.
+      known: whether the masks are known not to be ids; then three values are enough.
 
     Returns:
       The levels; None if the values are something else, such as ids.
@@ -55,3 +59,58 @@ def mask_levels(values: np.ndarray, counts: np.ndarray, known: bool = False) -> 
     total = int(counts.sum())
     blurred = near_low >= _SHARE * below and total - near_high >= _SHARE * (total - below)
     return Levels(low, high, exact=False) if blurred else None
+
+
+def value_counts(masks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Counts the values of masks, of any shapes, that hold unsigned integers.
+
+    Returns:
+      (n) the values that occur in any mask, ascending; (n) how many pixels have each.
+    """
+    found = [_counted(mask) for mask in masks]
+    values, at = np.unique(np.concatenate([values for values, _ in found]), return_inverse=True)
+    return values, np.bincount(at, np.concatenate([counts for _, counts in found]))
+
+
+def differ_in_white(masks: Sequence[np.ndarray]) -> bool:
+    """Whether masks are binary, but with several values for white, such as 1 in some of them and 255 in the rest.
+
+    True if each mask holds only 0 and one other value (or just one), and all together hold more than two values.
+    """
+    each = [_counted(mask)[0] for mask in masks]
+    binary = all(len(values) == 1 or (len(values) == 2 and values[0] == 0) for values in each)
+    return binary and len(np.unique(np.concatenate(each))) > 2
+
+
+def pieces(mask: np.ndarray, neighbours: Literal[4, 8]) -> np.ndarray:
+    """Numbers the connected pieces of pixels with the same value, from 1.
+
+    Args:
+      mask: (y, x) bool or unsigned integers, 0 = background.
+      neighbours: 4 connects pixels that share a side; 8 also those that share a corner.
+
+    Returns:
+      (y, x) int32, 0 = background.
+    """
+    return cc3d.connected_components(mask, connectivity=neighbours, out_dtype=np.uint32).astype(np.int32)
+
+
+def piece_sizes(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """The number of pixels of each connected piece (8 neighbours) in all masks: (n) integers."""
+    return np.concatenate([np.bincount(pieces(mask.astype(np.uint32), 8).ravel())[1:] for mask in masks])
+
+
+def are_specks(sizes: np.ndarray) -> bool:
+    """Whether pieces of these sizes, in pixels, are the greys along blurred outlines rather than cells.
+
+    In a blurred mask at least half of the single-grey pieces have 1 or 2 pixels; real cells have a dozen or more.
+    """
+    return float(np.median(sizes)) <= _SPECK
+
+
+def _counted(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if mask.max() >= 2**16:
+        return np.unique(mask, return_counts=True)
+    counts = np.bincount(mask.ravel().astype(np.uint16))  # many times as fast as sorting
+    values = np.flatnonzero(counts)
+    return values, counts[values]

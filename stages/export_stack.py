@@ -1,4 +1,4 @@
-"""Write a volume as PNG or TIFF sections: images as they are, labels as ids, greys, colours, or over the image."""
+"""Write a volume as PNG or TIFF sections: images unchanged, labels as ids, greys, colours, or over the image."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pydantic import Field
 from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import h5py
     import numpy as np
 
@@ -21,25 +19,27 @@ if TYPE_CHECKING:
 INPUTS = {"volume": "image|labels", "image": "image?"}
 OUTPUTS = {"sections": "sections"}
 
-_OVERVIEW_LEAST, _OVERVIEW_MOST = 512, 2048
+_OVERVIEW_LEAST, _OVERVIEW_MOST = 512, 2048  # pixels, longest side of a section in the overview
 _GAP = 8
+_FAST = 3  # compression level of PNG sections: writing them takes longer than making them
 
 
 class Params(StageParams):
     format: Literal["png", "tiff"] = "png"
-    """One file for each section: z0000.png or z0000.tif, and so on, numbered as in the whole stack."""
+    """Format of the files, one for each section: z0000.png or z0000.tif, and so on, numbered as in the whole stack."""
     style: Literal["ids", "8_bit", "colour", "overlay", "vast"] | None = None
-    """How labels are written; images are written as they are. ids (used if left out): 16-bit grey, in TIFF 32-bit where
-    needed. 8_bit: grey 1 to 255, which ids above 255 share. colour: a colour for each id. overlay: the colours over
-    `image`. vast: colours that are ids, id = R x 65536 + G x 256 + B, as VAST imports and exports."""
+    """How labels are written; images are written unchanged. ids (the default): 16-bit grey, or 32-bit grey in TIFF if
+    needed. 8_bit: grey 1 to 255; ids above 255 share greys with smaller ids. colour: a colour for each id. overlay: the
+    colours over `image`. vast: colours that encode ids as VAST does, id = R x 65536 + G x 256 + B."""
     opacity: float = Field(0.35, ge=0, le=1)
-    """Of the colours in an overlay."""
+    """Opacity of the colours in an overlay, 0 to 1."""
 
 
 def run(params: Params, context: Context) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from segmentation.threads import processors
+    from stages.readers import files
     from stages.storage.labels import slabs
     from stages.storage.volumes import open_volume, read_part
 
@@ -51,7 +51,7 @@ def run(params: Params, context: Context) -> None:
         suffix = ".tif" if params.format == "tiff" else ".png"
 
         def write(z: int, section: np.ndarray, grey: np.ndarray | None) -> None:
-            _write(folder / f"z{first + z:04d}{suffix}", paint(section, grey))
+            files.write(folder / f"z{first + z:04d}{suffix}", paint(section, grey), _FAST)
 
         with ThreadPoolExecutor(min(processors(), 4)) as pool:
             for part in slabs(volume.shape, _depth(volume)):
@@ -61,23 +61,27 @@ def run(params: Params, context: Context) -> None:
                 for z, job in enumerate(jobs, part.start + 1):
                     job.result()
                     context.progress(z, total, "sections")
-        context.artifact(folder, f"{total} sections from z{first:04d}{suffix} on")
+        context.artifact(folder, f"{total} sections, the first is z{first:04d}{suffix}")
         if image:
             middle = slice(total // 2, total // 2 + 1)
             labels = read_part(context.inputs["volume"], volume, middle)[0]
             path = folder.with_name("overview.png")
-            _write(path, _overview(image(middle)[0], labels, params.opacity))
+            files.write(path, _overview(image(middle)[0], labels, params.opacity), _FAST)
             context.artifact(path, f"section {first + total // 2}: the image, and the labels over it")
 
 
 @contextmanager
 def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
-    """Gives what reads, for sections of the volume, the part of the image that lies there; None if no image is given.
+    """Opens the image, if one is connected.
+
+    Yields:
+      A function that returns the part of the image at a range of sections of the volume; None without an image.
 
     Raises:
       InputError: if the volume does not lie inside the image, or is an image itself.
     """
     from stages.storage.volumes import open_volume, read_part
+    from stages.storage.words import box
 
     if "image" not in context.inputs:
         yield None
@@ -90,8 +94,8 @@ def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[
         stop = [a + n for a, n in zip(start, volume.shape, strict=True)]
         if min(start) < 0 or any(a > n for a, n in zip(stop, image.shape, strict=True)):
             raise InputError(
-                f"{of_volume}: lies at {_box(place, volume)}, outside the image's {_box(image_place, image)}; "
-                "connect the image that the labels were made from"
+                f"{of_volume}: its box, {box(volume.shape, place.offset)}, is not inside that of the image, "
+                f"{box(image.shape, image_place.offset)}; connect the image that the labels were made from"
             )
         z, y, x = start
         yield lambda part: read_part(
@@ -102,7 +106,7 @@ def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[
 def _painter(
     params: Params, volume: h5py.Dataset, context: Context
 ) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
-    """What turns a section of the volume, and the image there, into the pixels of a file."""
+    """Returns a function that turns a section of the volume, and of the image, into the pixels of a file."""
     import numpy as np
 
     from segmentation import colours, labels
@@ -119,7 +123,7 @@ def _painter(
     if style == "overlay":
         if "image" not in context.inputs:
             raise InputError(
-                "style: overlay needs the image; connect it with in: {image: image.volume}, or take colour"
+                "style: overlay needs the image; connect it with in: {image: image.volume}, or use style: colour"
             )
         return lambda section, grey: colours.overlay(np.asarray(grey), section, params.opacity)
     if style == "colour":
@@ -131,7 +135,7 @@ def _painter(
         return lambda section, _: labels.to_greys(section)
     if style == "vast":
         if largest >= 2**24:
-            raise InputError(f"{path}: id {largest} does not fit the 24 bits of style: vast; take style: ids")
+            raise InputError(f"{path}: id {largest} does not fit the 24 bits of style: vast; use style: ids")
         return lambda section, _: labels.ids_to_rgb(section)
     if largest < 2**16:
         return lambda section, _: section.astype(np.uint16)
@@ -163,13 +167,8 @@ def _depth(volume: h5py.Dataset) -> int:
     return volume.chunks[0] if volume.chunks else 16
 
 
-def _box(place: Place, volume: h5py.Dataset) -> str:
-    (x, y, z), (depth, height, width) = place.offset_xyz, volume.shape
-    return f"x {x} to {x + width}, y {y} to {y + height}, z {z} to {z + depth}"
-
-
 def _overview(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray:
-    """The image and the overlay side by side, (y, x, 3); small sections are enlarged, large ones reduced."""
+    """The image and the overlay side by side, (y, x, 3) uint8; small sections are enlarged, large ones reduced."""
     import numpy as np
     from PIL import Image
 
@@ -182,14 +181,3 @@ def _overview(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarr
     picture = Image.fromarray(both)
     picture.thumbnail((2 * _OVERVIEW_MOST, _OVERVIEW_MOST))
     return np.asarray(picture)
-
-
-def _write(path: Path, pixels: np.ndarray) -> None:
-    import tifffile
-    from PIL import Image
-
-    if path.suffix == ".png":
-        Image.fromarray(pixels).save(path, compress_level=3)
-    else:
-        photometric = "rgb" if pixels.ndim == 3 else "minisblack"
-        tifffile.imwrite(path, pixels, photometric=photometric, compression="zlib", metadata=None)

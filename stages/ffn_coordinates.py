@@ -1,4 +1,4 @@
-"""List training positions for an FFN so that every partition occurs equally often."""
+"""List training positions for an FFN, from which every partition can be drawn equally often."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Margin = Annotated[int, Field(ge=0)]
 
 
 def _plain(name: str) -> str:
-    """train.py takes `name:path:dataset,name:path:dataset` apart, and decodes the name as ASCII."""
+    """Checks a volume name: train.py of google/ffn splits `name:path:dataset,...`, and decodes the name as ASCII."""
     if not (name.isascii() and name.isprintable()) or not name or set(name) & set(":, "):
         raise ValueError(f"volume_name must be ASCII, without colon, comma or space; got {name!r}")
     return name
@@ -28,15 +28,15 @@ def _plain(name: str) -> str:
 
 class Params(StageParams):
     margin_xyz: tuple[Margin, Margin, Margin] = (24, 24, 24)
-    """Voxels next to the border that are left out: the radius of what the network sees, with its moves."""
+    """No position is closer to the border than this, in voxels: the radius that the network sees, moves included."""
     background: bool = True
-    """List positions on no object as one more class, as google/ffn does: there the network learns not to grow."""
+    """Also list positions in the background, as one more class, as google/ffn does: they teach the network to stop."""
     tfrecord: bool = False
     """Also write `tf_record_file`, which google/ffn's train.py reads, beside the table."""
     volume_name: Annotated[str, AfterValidator(_plain)] = "validation1"
-    """What train.py's --label_volumes calls the volume; only for `tfrecord`."""
+    """Name of the volume in --label_volumes of google/ffn's train.py; only for `tfrecord`."""
     seed: int = Field(0, ge=0)
-    """Of the order in `tf_record_file`."""
+    """Seed of the random order in `tf_record_file`."""
 
 
 def run(params: Params, context: Context) -> None:

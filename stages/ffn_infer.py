@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -99,11 +99,11 @@ def run(params: Params, context: Context) -> None:
     from segmentation.ffn.seeds import peaks
     from stages.resumable import state
     from stages.resumable.ffn_inference import STATE_FILE, Inference
-    from stages.storage import ffn_models, subvolumes, volumes
+    from stages.storage import ffn_models, subvolumes, volumes, words
 
     network, model = ffn_models.read_model(context.inputs["model"])
     data = _read(params, network, context)
-    context.message(f"looking for seeds in {_sizes(data.image.shape)}")
+    context.message(f"looking for seeds in {words.voxels(data.image.shape)}")
     seeds = peaks(data.image)
     options = ffn.Options(
         init_activation=params.init_activation,
@@ -146,7 +146,7 @@ def _read(params: Params, network: Network, context: Context) -> _Data:
     """Reads the box with as much around it as the field of view can see, reflected where the volume ends."""
     import numpy as np
 
-    from stages.storage import statistics, volumes
+    from stages.storage import statistics, volumes, words
 
     path = context.inputs["image"]
     if params.image_mean is not None and params.image_stddev is not None:
@@ -161,8 +161,8 @@ def _read(params: Params, network: Network, context: Context) -> _Data:
         available = dataset.shape if params.reflect_border else size
         if any(n < least for n, least in zip(available, smallest, strict=True)):
             raise InputError(
-                f"{path}: {_sizes(available)} is too small for the network's field of view of {_sizes(network.fov)}; "
-                f"at least {_sizes(smallest)} are needed"
+                f"{path}: {words.voxels(available)} is too small for the network's field of view of "
+                f"{words.voxels(network.fov)}; at least {words.voxels(smallest)} are needed"
                 + ("" if params.reflect_border else ", fewer with reflect_border: true")
             )
         rim = half if params.reflect_border else (0, 0, 0)
@@ -182,16 +182,14 @@ def _read(params: Params, network: Network, context: Context) -> _Data:
 
 def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Triple]:
     """Start and size, z, y, x."""
+    from stages.storage import words
+
     if box is None:
         return (0, 0, 0), (shape[0], shape[1], shape[2])
     start, size = box.start[::-1], box.size[::-1]
     if any(s + n > end for s, n, end in zip(start, size, shape, strict=True)):
         raise InputError(
             f"box_xyz: start {list(box.start)}, size {list(box.size)} does not lie inside {path}, which has "
-            f"{_sizes(shape)}; start + size must not pass that"
+            f"{words.voxels(shape)}; start + size must not pass that"
         )
     return start, size
-
-
-def _sizes(shape: Any) -> str:
-    return " x ".join(str(n) for n in shape[::-1]) + " voxels (x, y, z)"

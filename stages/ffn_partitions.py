@@ -1,4 +1,4 @@
-"""Quantise, for each labelled voxel, how much of its surroundings bears its label: what balances FFN training."""
+"""Classify each labelled voxel by the share of its surroundings that has the same label, to balance FFN training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 def _ascending(thresholds: tuple[float, ...]) -> tuple[float, ...]:
     if list(thresholds) != sorted(set(thresholds)):
-        raise ValueError(f"thresholds must ascend, each above the one before it; got {list(thresholds)}")
+        raise ValueError(f"thresholds must ascend, each greater than the one before; got {list(thresholds)}")
     return thresholds
 
 
@@ -27,7 +27,7 @@ class Params(StageParams):
         *(0.025, 0.05, 0.075),
         *(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     )
-    """Fractions of the box that separate the classes, ascending."""
+    """Shares of the box that separate the classes, ascending."""
     lom_radius_xyz: tuple[Radius, Radius, Radius] = (24, 24, 24)
     """Half size, in voxels, of the box around each voxel (the local object mask)."""
     min_size: int = Field(10000, ge=0)

@@ -103,6 +103,7 @@ def _read(network: Network, context: Context) -> _Data:
     from stages.storage import coordinates as tables
     from stages.storage import statistics, volumes
     from stages.storage.labels import read_labels
+    from stages.storage.words import voxels
 
     mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     coordinates = tables.read_coordinates(context.inputs["coordinates"])
@@ -115,8 +116,8 @@ def _read(network: Network, context: Context) -> _Data:
     labels, _ = read_labels(context.inputs["labels"])
     if not image.shape == labels.shape == coordinates.shape:
         raise InputError(
-            f"{context.inputs['image']}: {_sizes(image.shape)}, but the labels are {_sizes(labels.shape)} and the "
-            f"coordinates were made for {_sizes(coordinates.shape)}; all three must be of one volume"
+            f"{context.inputs['image']}: {voxels(image.shape)}, but the labels are {voxels(labels.shape)} and the "
+            f"coordinates were made for {voxels(coordinates.shape)}; all three must be of one volume"
         )
     patch = patch_shape(network.fov, network.deltas)
     room = _room(coordinates)
@@ -141,7 +142,3 @@ def _room(coordinates: Coordinates) -> list[int]:
         for axis, (p, n) in enumerate(zip(positions, coordinates.shape, strict=True)):
             room[axis] = min(room[axis], int(p.min()), n - 1 - int(p.max()))
     return room
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(n) for n in shape[::-1]) + " voxels (x, y, z)"

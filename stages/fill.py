@@ -1,4 +1,4 @@
-"""Give each unclaimed voxel the id of the nearest segment."""
+"""Give each unsegmented voxel the id of the nearest segment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _SLAB_VOXELS = 2**25
 
 class Params(StageParams):
     max_distance: float = Field(40, gt=0, allow_inf_nan=False)
-    """How far a segment may reach for a voxel, in nm, between centres; of segments equally near, the smallest id."""
+    """Largest distance between a voxel and the segment, in nm, from centre to centre. If several segments are equally
+    near, the smallest id is taken."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -25,13 +26,13 @@ def run(params: Params, context: Context) -> None:
     from stages.storage.volumes import create_volume, open_volume
 
     path = context.inputs["segmentation"]
-    unclaimed = filled = 0
+    empty = filled = 0
     with open_volume(path) as (source, place):
         check_labels(path, source)
         if place.voxel_size_xyz == (1.0, 1.0, 1.0):
             context.message(
-                f"{path}: the voxels are 1 x 1 x 1 nm, as where nobody gave their size; if they are not, set "
-                "voxel_size_xyz where the images are imported: max_distance is in nm"
+                f"{path}: the voxel size is 1 x 1 x 1 nm, the value for an unknown size; max_distance is in nm, so if "
+                "it is wrong, set voxel_size_xyz in the step that imports the images"
             )
         shape = source.shape
         halo = reach(shape, place.spacing, params.max_distance)[0]
@@ -44,9 +45,9 @@ def run(params: Params, context: Context) -> None:
                 result = fill(labels, place.spacing, params.max_distance)[core]
                 target[z] = result
                 holes = labels[core] == 0
-                unclaimed += int(holes.sum())
+                empty += int(holes.sum())
                 filled += int(np.count_nonzero(result[holes]))
                 context.progress(z.stop, shape[0], "sections")
     context.message(
-        f"filled {filled:,} of {unclaimed:,} unclaimed voxels, those within {params.max_distance:g} nm of a segment"
+        f"filled {filled:,} of {empty:,} unsegmented voxels, those within {params.max_distance:g} nm of a segment"
     )

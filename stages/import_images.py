@@ -21,18 +21,18 @@ Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 class Params(StageParams):
     voxel_size_xyz: tuple[Nanometres, Nanometres, Nanometres] | None = None
-    """Size of a voxel in nm. Left out, it is what the TIFF or HDF5 file says, or else 1, 1, 1."""
+    """Size of a voxel in nm. If left out, it is taken from the TIFF or HDF5 file, or is 1, 1, 1."""
     convert_16_bit: Literal["refuse", "full_range", "percentiles"] = "refuse"
-    """Make 8 bits of 16: full_range maps 0 to 0 and 65535 to 255; percentiles cuts off the darkest and the brightest
-    0.1 % of the whole stack and spreads the rest."""
+    """How to convert 16-bit greys to 8 bits. full_range maps 0 to 0 and 65535 to 255. percentiles maps the 0.1th
+    percentile of the whole stack to 0 and the 99.9th to 255."""
     convert_rgb: Literal["refuse", "luminance"] = "refuse"
-    """Make grey of colour: 0.299 R + 0.587 G + 0.114 B."""
+    """How to convert colours to grey. luminance: 0.299 R + 0.587 G + 0.114 B."""
     clahe: bool = False
-    """Contrast-limited adaptive histogram equalisation, each section by itself."""
+    """Apply contrast-limited adaptive histogram equalisation to each section."""
     clahe_block: int = Field(127, ge=8)
-    """Size of the square, in pixels, whose histogram is equalised."""
+    """Side of the square, in pixels, in which CLAHE equalises the histogram."""
     clahe_max_slope: float = Field(1.5, ge=1, allow_inf_nan=False)
-    """How many times larger CLAHE may make a difference in grey."""
+    """The factor by which CLAHE may increase a difference in grey at most."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -52,7 +52,7 @@ def run(params: Params, context: Context) -> None:
         if stack.form.bits == 16 and params.convert_16_bit == "percentiles":
             passes = 2
             low, high = contrast.percentile_range(counted(stack.sections(opaque), 0, 2, stack.shape[0], context))
-            context.message(f"16-bit greys from {low} to {high} are spread over 0 to 255")
+            context.message(f"16-bit greys from {low} to {high} are mapped to 0 to 255")
 
         def convert(pixels: np.ndarray, name: str) -> np.ndarray:
             pixels = opaque(pixels, name)

@@ -22,19 +22,19 @@ OUTPUTS = {"volume": "labels"}
 
 Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-_NAMED = 5
-_SAMPLED = 8
-_WINDOW = 1024
+_NAMED = 5  # ids in a message
+_SAMPLED = 8  # consecutive sections in a sample for the check of their order
+_WINDOW = 1024  # pixels: side of the square in the middle of a section that is checked
 
 
 class Params(StageParams):
     voxel_size_xyz: tuple[Nanometres, Nanometres, Nanometres] | None = None
-    """Size of a voxel in nm. Left out, it is that of the images, or what the TIFF or HDF5 file says, or 1, 1, 1."""
+    """Size of a voxel in nm. If left out, it is that of the images or of the TIFF or HDF5 file, or is 1, 1, 1."""
     relabel: Literal["none", "connected_components"] = "none"
-    """connected_components gives each connected piece (26 neighbours) an id of its own."""
+    """connected_components gives each connected piece (26 neighbours) its own id."""
     check_order: bool = True
-    """Refuse labels that are a section out of step with the images: by the numbers in the file names, and by outlines
-    that fit the section before or after better than their own."""
+    """Refuse labels that are shifted by one section against the images. The check compares the numbers in the file
+    names, and tests whether outlines fit the section before or after better than their own."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -81,7 +81,11 @@ def _written(parts: Iterable[np.ndarray], volume: h5py.Dataset) -> Iterator[np.n
 
 
 def _place(stack: Stack, params: Params, context: Context) -> Place:
-    """Where the labels lie: where the images lie, if they are connected. Raises InputError if they do not fit them."""
+    """The place of the labels: that of the images, if these are connected.
+
+    Raises:
+      InputError: if labels and images differ in size or voxel size, or their section numbers do not match.
+    """
     from stages.readers.stack import place_of
     from stages.storage.volumes import open_volume
 
@@ -97,7 +101,7 @@ def _place(stack: Stack, params: Params, context: Context) -> Place:
         if params.voxel_size_xyz not in (None, place.voxel_size_xyz):
             raise InputError(
                 f"voxel_size_xyz: the labels' is {list(params.voxel_size_xyz or ())}, the images' is "
-                f"{list(place.voxel_size_xyz)}; leave it out here, the images' counts"
+                f"{list(place.voxel_size_xyz)}; leave it out here: the voxel size of the images is used"
             )
         if params.check_order:
             _check_numbers(stack, image)
@@ -105,13 +109,15 @@ def _place(stack: Stack, params: Params, context: Context) -> Place:
 
 
 def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]} section{'s' if shape[0] > 1 else ''} of {shape[2]} x {shape[1]}"
+    from stages.storage.words import size
+
+    return f"{shape[0]} section{'s' if shape[0] > 1 else ''} of {size(shape[1:])}"
 
 
 def _check_numbers(stack: Stack, image: h5py.Dataset) -> None:
-    """Refuses names whose numbers pair section 2 of the labels with section 1 of the images.
+    """Raises InputError if the numbers in the file names pair section 2 of the labels with section 1 of the images.
 
-    Numbers that have nothing in common (0 to 69 and 1000 to 1069) are another way of counting, and are let through.
+    Numbers without any overlap (0 to 69 and 1000 to 1069) are only counted differently, and are accepted.
     """
     from stages.readers.names import section_numbers
     from stages.storage.volumes import kept_names
@@ -124,8 +130,8 @@ def _check_numbers(stack: Stack, image: h5py.Dataset) -> None:
         return
     first = next(k for k, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
     raise InputError(
-        f"{stack.path}: labels and images are out of step, section {first} is {stack.files[first]} of the labels and "
-        f"{names[first]} of the images; give the same sections of both, or set check_order: false if only names differ"
+        f"{stack.path}: labels and images do not match: section {first} is {stack.files[first]} in the labels and "
+        f"{names[first]} in the images; give the same sections of both, or set check_order: false if only names differ"
     )
 
 
@@ -144,7 +150,7 @@ def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> No
         context.message("colours are read as VAST exports them: id = R x 65536 + G x 256 + B")
     split = parts > 1
     if relabel:
-        context.message(f"relabelled: {parts.sum()} connected pieces (26 neighbours), each with an id of its own")
+        context.message(f"relabelled: {parts.sum()} connected pieces (26 neighbours), each with its own id")
     elif split.any():
         count = int(split.sum())
         some = [f"{label} in {n} pieces" for label, n in zip(ids[split][:_NAMED], parts[split][:_NAMED], strict=True)]
@@ -152,16 +158,16 @@ def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> No
             some.append("...")
         context.message(
             f"{count} of {len(ids)} ids {'are' if count > 1 else 'is'} not connected (26 neighbours): "
-            f"{', '.join(some)}; relabel: connected_components gives each piece an id of its own"
+            f"{', '.join(some)}; relabel: connected_components gives each piece its own id"
         )
 
 
 def _check_shift(stack: Stack, labels: h5py.Dataset, context: Context) -> None:
-    """Refuses labels whose outlines fit the section before or after better, on a sample of the sections."""
+    """Raises InputError if, in a sample of the sections, outlines of labels fit the section before or after better."""
     from segmentation.alignment import shift_of_sections
     from stages.storage.volumes import open_volume
 
-    depth = max(labels.chunks[0], _SAMPLED)  # a chunk is unpacked whole, so its sections come at one price
+    depth = max(labels.chunks[0], _SAMPLED)  # HDF5 unpacks whole chunks: use all their sections
     starts = range(0, max(1, len(labels) - 2), depth)
     starts = starts[:: max(1, len(starts) // 2)]
     middle = tuple(slice(max(0, (n - _WINDOW) // 2), (n + _WINDOW) // 2) for n in labels.shape[1:])
@@ -172,7 +178,7 @@ def _check_shift(stack: Stack, labels: h5py.Dataset, context: Context) -> None:
         return
     shift, there, here = found
     raise InputError(
-        f"{stack.path}: the labels are a section out of step, their outlines fit the images' section "
+        f"{stack.path}: the labels are shifted by one section: their outlines fit the image section "
         f"{'after' if shift > 0 else 'before'} better (contrast {there:.2f}, on their own {here:.2f}); "
         "give the same sections of both, or set check_order: false if they are right"
     )

@@ -1,4 +1,4 @@
-"""Read pictures and their masks, paired by name, and hold some of them back as a test."""
+"""Read pictures and their masks, paired by name, and set some of them aside as a test set."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 INPUTS = {"images": "pictures", "labels": "pictures"}
 OUTPUTS = {"training": "image-set", "test": "image-set"}
 
-_LEAST = 3  # pictures; unet-train needs two, one of which validates
+_LEAST = 3  # pictures: unet-train needs two, one of them for validation
 
 
 class Params(StageParams):
     labels_are: Literal["auto", "binary", "instances"] = "auto"
-    """binary: two values, the higher where cells are; each connected piece (4 neighbours) is a cell. instances: an id
-    for each cell, 0 where there is none. auto tells by the values. A folder for each picture with a file for each cell
-    is recognised as such."""
+    """What the values in a mask mean. binary: two values, the higher one in cells; each connected piece (4 neighbours)
+    is a cell. instances: an id for each cell, 0 elsewhere. auto: decided from the values. A folder for each picture,
+    with a file for each cell, needs no setting."""
     convert_rgb: Literal["keep", "luminance"] = "keep"
-    """Make grey of colour: 0.299 R + 0.587 G + 0.114 B. Pictures whose colours are all greys become grey anyway."""
+    """How to convert colours to grey. luminance: 0.299 R + 0.587 G + 0.114 B. Pictures whose colours are all grey
+    become grey in any case."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    """Share of the pictures that is held back, at least one and all but two at most: nothing is learnt from them."""
+    """Share of the pictures in the test set, which training does not use: at least one picture, at most all but two."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Another seed holds other pictures back."""
+    """Seed of the random choice of the test set."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -48,7 +49,7 @@ def run(params: Params, context: Context) -> None:
         context.metric(f"{port}_cells", sum(_cells(picture) for picture in chosen))
     preview = context.output_folder / "preview.png"
     write_preview(preview, sets["training"])
-    context.artifact(preview, "pictures, and beside them the cells of their masks")
+    context.artifact(preview, "pictures, and below them the cells of their masks")
 
 
 def _read(params: Params, context: Context) -> list[Picture]:
@@ -75,7 +76,7 @@ def _read(params: Params, context: Context) -> list[Picture]:
         if len(pairs) < _LEAST:
             raise InputError(
                 f"{path}: holds {'one picture' if len(pairs) == 1 else 'two pictures'}; give three or more: one to "
-                "learn from, one to watch the learning, and one held back to test what was learnt"
+                "train on, one to validate the training with, and one to test the result"
             )
         images, ids = [], []
         for done, (picture, mask) in enumerate(pairs, 1):
@@ -91,7 +92,7 @@ def _read(params: Params, context: Context) -> list[Picture]:
 
 
 def _tell_empty(pictures: Sequence[Picture], context: Context) -> None:
-    from stages.storage.names import some
+    from stages.storage.words import some
 
     empty = [picture.name for picture in pictures if not _cells(picture)]
     if empty:
@@ -100,13 +101,13 @@ def _tell_empty(pictures: Sequence[Picture], context: Context) -> None:
 
 
 def _check_kinds(pictures: Sequence[Picture]) -> None:
-    """Refuses grey pictures among colour ones: a network takes one or the other."""
+    """Raises InputError if some pictures are grey and some have colours: a network takes only one kind."""
     grey = [picture.name for picture in pictures if picture.image.ndim == 2]
     colour = [picture.name for picture in pictures if picture.image.ndim == 3]
     if grey and colour:
         raise InputError(
             f"{grey[0]} is grey and {colour[0]} has colours ({len(grey)} and {len(colour)} pictures); "
-            "make all grey with convert_rgb: luminance, or leave some out"
+            "convert all to grey with convert_rgb: luminance, or remove one kind"
         )
 
 

@@ -1,4 +1,4 @@
-"""Make an EM-like volume with known neurites, to try a pipeline on."""
+"""Make an EM-like volume with known neurites, to try out a pipeline."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Params(StageParams):
     size_xyz: VOXELS = (192, 192, 48)
     """Size of the volume in voxels; z counts sections."""
     voxel_size_xyz: tuple[float, float, float] = (8.0, 8.0, 30.0)
-    """Voxel size in nm. Membranes are some 25 nm wide, and a section is as thick as a voxel is high."""
+    """Voxel size in nm. Membranes are about 25 nm wide; z is the thickness of a section."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Another seed makes another volume; the same one makes the same again."""
+    """Seed of the random numbers: the same seed gives the same volume."""
     diameter: float = 210.0
     """Diameter of a typical neurite, nm."""
     noise: float = 12.0
     """Standard deviation of the imaging noise, in grey levels; 0 for none."""
     jitter: float = 4.0
-    """Standard deviation of each section's misplacement in x and in y, nm; labels move along. 0 for none."""
+    """Standard deviation of the shift of each section in x and in y, nm; 0 for none. Labels are shifted too."""
     clutter: float = 1.0
-    """How many organelles and synapses there are: 1 as in cortex, 0 none."""
+    """Density of organelles and synapses: 1 is that of cortex, 0 is none."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -65,9 +65,10 @@ def run(params: Params, context: Context) -> None:
 
 
 def _write_preview(path: Path, image: np.ndarray, labels: np.ndarray, place: Place) -> None:
-    """Image and truth side by side: the middle section, and below a cut across the sections at its true height."""
+    """Writes image and truth side by side: above the middle section, below a cut across the sections, to scale."""
     import numpy as np
-    from PIL import Image
+
+    from stages.readers import files
 
     colours = np.random.default_rng(0).integers(60, 256, (int(labels.max()) + 1, 3), np.uint8)
     colours[0] = 0
@@ -80,4 +81,4 @@ def _write_preview(path: Path, image: np.ndarray, labels: np.ndarray, place: Pla
     ]
     picture = np.concatenate(rows)
     enlarge = max(1, _PREVIEW_WIDTH // picture.shape[1])
-    Image.fromarray(picture.repeat(enlarge, axis=0).repeat(enlarge, axis=1)).save(path)
+    files.write(path, picture.repeat(enlarge, axis=0).repeat(enlarge, axis=1))

@@ -1,4 +1,4 @@
-"""Make pictures of nuclei, many of which touch, with the truth known, to try a pipeline on."""
+"""Make pictures of nuclei with known truth, many of them touching, to try out a pipeline."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ OUTPUTS = {"training": "image-set", "test": "image-set"}
 
 class Params(StageParams):
     pictures: int = Field(24, ge=2)
-    """How many to train on."""
+    """Number of pictures to train on."""
     test_pictures: int = Field(8, ge=1)
-    """How many more to test on."""
+    """Number of further pictures to test on."""
     width: int = Field(256, ge=1)
-    """Of each picture, pixels."""
+    """Width of each picture, pixels."""
     height: int = Field(256, ge=1)
-    """Of each picture, pixels."""
+    """Height of each picture, pixels."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Another seed makes other pictures; the same one makes the same again."""
+    """Seed of the random numbers: the same seed gives the same pictures."""
     diameter: float = 24.0
     """Diameter of a typical nucleus, pixels."""
     crowding: float = 0.2
-    """Share of a picture that nuclei cover. The more, the more of them touch."""
+    """Share of a picture that nuclei cover; the higher it is, the more of them touch."""
     noise: float = 6.0
-    """Standard deviation of the camera's noise in the dark, grey levels; 0 for none."""
+    """Standard deviation of the camera noise in the background, grey levels; 0 for none."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -59,4 +59,4 @@ def run(params: Params, context: Context) -> None:
         context.metric(f"{port}_cells", sum(cells[part]))
     preview = context.output_folder / "preview.png"
     write_preview(preview, made[: params.pictures])
-    context.artifact(preview, "some of the pictures to train on, and their cells")
+    context.artifact(preview, "some of the pictures to train on, and below them their cells")

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of an image, over all its voxels."""
+"""Compute mean and standard deviation of an image over all its voxels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def run(params: Params, context: Context) -> None:
     path = context.inputs["volume"]
     with open_volume(path) as (volume, _):
         if volume.dtype.kind not in "uif":
-            raise InputError(f"{path}: dataset {volume.name} is {volume.dtype}, no grey values; import the images anew")
+            raise InputError(
+                f"{path}: dataset {volume.name} is {volume.dtype}, not grey values; import the images again"
+            )
 
         def parts() -> Iterator[np.ndarray]:
             for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):
@@ -42,7 +44,7 @@ def run(params: Params, context: Context) -> None:
             raise InputError(f"{path}: {error}; make the volume again without them") from None
     if found.stddev == 0:
         raise InputError(
-            f"{path}: every voxel is {found.minimum:g}; look at the sections, nothing can be learnt from them"
+            f"{path}: every voxel is {found.minimum:g}; check the sections, no network can be trained on them"
         )
     context.metric("mean", found.mean)
     context.metric("stddev", found.stddev)

@@ -113,11 +113,10 @@ def _grey(image: np.ndarray) -> np.ndarray:
 
 def _write_files(picture: Picture, params: Params, context: Context) -> None:
     import numpy as np
-    import tifffile
-    from PIL import Image
 
     from segmentation.colours import overlay
     from segmentation.contrast import displayed
+    from stages.readers import files
 
     assert picture.labels is not None
     assert picture.probability is not None
@@ -131,11 +130,11 @@ def _write_files(picture: Picture, params: Params, context: Context) -> None:
         (context.output_folder / name).mkdir(exist_ok=True)
     if (count := picture.labels.max()) > _MOST:
         file = context.output_folder / "labels" / f"{picture.name}.tif"
-        tifffile.imwrite(file, picture.labels.astype(np.uint32), compression="zlib", metadata=None)
+        files.write(file, picture.labels.astype(np.uint32))
         context.message(f"{picture.name}: {count} cells do not fit the 16 bits of a PNG; labels/{file.name} has 32")
         del shown["labels"]
     for name, pixels in shown.items():
-        Image.fromarray(pixels).save(context.output_folder / name / f"{picture.name}.png", compress_level=3)
+        files.write(context.output_folder / name / f"{picture.name}.png", pixels, compress_level=3)
 
 
 def _write_table(listed: list[tuple[str, Cell]], context: Context) -> None:

@@ -108,7 +108,7 @@ def run(params: Params, context: Context) -> None:
     from segmentation.unet.prediction import squash
     from stages.resumable import state
     from stages.resumable.unet_training import Training, Validation
-    from stages.storage.names import some
+    from stages.storage.words import some
 
     params = params.resolved()
     pictures = _read(context.inputs["training"])

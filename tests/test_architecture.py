@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = {"numpy", "scipy", "h5py", "keras", "tensorflow", "jax", "jaxlib", "skimage", "PIL", "tifffile", "tensorboard"}
+HEAVY = {
+    *("numpy", "scipy", "h5py", "keras", "tensorflow", "jax", "jaxlib", "skimage", "tensorboard"),
+    *("PIL", "imageio", "tifffile", "imagecodecs"),
+}
 PACKAGES = ("contract", "runner", "stages", "segmentation")
 TENSORFLOW_ALLOWED = {"segmentation/backend.py", "segmentation/ffn/checkpoint.py"}
 """The seam, and what only TensorFlow reads."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+from segmentation.contrast import LUMINANCE
+
 LOW, HIGH = 1.0, 99.8
 """Per cent of the pixels that are at or below 0 and 1."""
 
@@ -29,7 +30,7 @@ def normalise(image: np.ndarray, channels: int) -> np.ndarray:
     """
     values = np.atleast_3d(image).astype(np.float32)
     if values.shape[2] > channels:
-        values = values @ _LUMA[:, None]
+        values = values @ np.array(LUMINANCE, np.float32)[:, None]
     low, high = np.percentile(values, [LOW, HIGH], axis=(0, 1)).astype(np.float32)
     sparse = high <= low
     low, high = np.where(sparse, values.min((0, 1)), low), np.where(sparse, values.max((0, 1)), high)

@@ -1,34 +1,91 @@
-"""One picture, one file: PNG, TIFF or JPEG; what its head says, and its pixels."""
+"""Reads and writes one image file: PNG, JPEG, or a TIFF of one page.
+
+PNG and JPEG go through Pillow. TIFF is read and written in `tiff`, which shares its code with stacks in one file.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from stages.readers import tiff
-from stages.readers.forms import Form, Section
-from stages.readers.jpeg import JPEG, jpeg_pixels, jpeg_section
-from stages.readers.png import png_pixels, png_section
+from contract.stage import InputError
+from stages.readers import png, tiff
+from stages.readers.forms import Form, Section, damaged
+from stages.readers.names import JPEG
+from stages.storage.words import no_permission
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow's limit is for pictures from the web; an EM section may be 20,000 x 20,000
+
+_JPEG_SAMPLES = {"L": 1, "RGB": 3}
 
 
 def head(file: Path) -> Section:
-    """What the head of a file says, judged by its suffix.
+    """Size and pixel form of a file, without decoding its pixels; the suffix of the name says the format.
 
     Raises:
-      InputError: if it is damaged, is not what its suffix says, or holds more than one picture.
+      InputError: if it is damaged, is of another format than its suffix says, or is a TIFF of several pages.
     """
     if file.suffix.lower() == ".png":
-        return png_section(file)
+        return png.head(file)
     if file.suffix.lower() in JPEG:
-        return jpeg_section(file)
+        return _jpeg_head(file)
     return tiff.single_page(file)
 
 
-def pixels(file: Path, form: Form) -> np.ndarray:
-    """Decodes a file: (y, x) or (y, x, samples), the values as stored. Raises InputError if it is damaged."""
+def read(file: Path, form: Form) -> np.ndarray:
+    """Decodes a file: (y, x) or (y, x, samples), the values as stored; `form` is that of its head.
+
+    The exception is a PNG of 16-bit colour, of which Pillow returns the upper 8 bits: the array is then uint8 although
+    `form` has 16 bits. An Exif orientation is not applied.
+
+    Raises:
+      InputError: if it is truncated or damaged.
+    """
     if file.suffix.lower() == ".png":
-        return png_pixels(file, form)
+        return png.as_stored(_decoded(file, "PNG"), form)
     if file.suffix.lower() in JPEG:
-        return jpeg_pixels(file)
+        return _decoded(file, "JPEG")
     return tiff.page_pixels(file, form)
+
+
+def write(file: Path, pixels: np.ndarray, compress_level: int = 6) -> None:
+    """Writes a PNG or, if the suffix is `.tif`, a TIFF compressed with zlib.
+
+    Args:
+      file: is replaced if it exists.
+      pixels: (y, x) or (y, x, 3). PNG takes uint8, and uint16 if it is grey; TIFF takes any integer type.
+      compress_level: of PNG, 1 (fast) to 9 (small).
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    if file.suffix != ".png":
+        tiff.write_page(file, pixels)
+        return
+    Image.fromarray(pixels).save(file, compress_level=compress_level)
+
+
+def _jpeg_head(file: Path) -> Section:
+    try:
+        with Image.open(file, formats=("JPEG",)) as image:
+            mode, (width, height) = image.mode, image.size
+    except PermissionError:
+        raise no_permission(file) from None
+    except Exception:  # for a damaged file Pillow raises almost any type
+        what = "is not a JPEG file, although its name says so" if file.stat().st_size else "is empty"
+        raise InputError(f"{file}: {what}; copy it again from its source") from None
+    if mode not in _JPEG_SAMPLES:
+        raise InputError(f"{file}: is a JPEG file with {mode} colours; save it as grey or RGB, preferably as PNG")
+    return Section(file.name, height, width, Form(8, _JPEG_SAMPLES[mode]))
+
+
+def _decoded(file: Path, container: str) -> np.ndarray:
+    try:
+        with Image.open(file, formats=(container,)) as image:
+            return np.asarray(image)
+    except MemoryError:
+        raise
+    except Exception as error:  # for a damaged file Pillow raises almost any type
+        raise damaged(file) from error

@@ -1,4 +1,4 @@
-"""How the pixels of a section are stored; and what a PNG file holds, before and after decoding."""
+"""How the pixels of a section are stored, and what is common to all formats."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from contract.stage import InputError
-
-Image.MAX_IMAGE_PIXELS = None  # a guard against hostile web pictures; a section of 20,000 x 20,000 is plain EM
 
 _COLOURS = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGBA"}
 
@@ -30,7 +27,7 @@ class Form(NamedTuple):
 
 
 class Section(NamedTuple):
-    """What the head of a section says, before its pixels are decoded."""
+    """Name, size in pixels and pixel form of a section, known before its pixels are decoded."""
 
     name: str
     height: int
@@ -39,17 +36,24 @@ class Section(NamedTuple):
 
 
 def form_of(dtype: np.dtype, samples: int = 1) -> Form:
-    """The form of pixels that are stored as this type."""
+    """The form of pixels of a numpy type, with this many samples each."""
     if dtype.kind == "b":
         return Form(1, samples)
     return Form(dtype.itemsize * 8, samples, {"u": "unsigned", "i": "signed", "f": "float"}.get(dtype.kind, str(dtype)))
 
 
 def opaque(pixels: np.ndarray, name: str) -> np.ndarray:
-    """Takes the alpha channel off a section (y, x) or (y, x, 1 to 4).
+    """Removes the alpha channel of a section, if it has one.
+
+    Args:
+      pixels: (y, x) or (y, x, samples), with 2 (grey, alpha), 3 (R, G, B) or 4 (R, G, B, alpha) samples.
+      name: of the section, for messages.
+
+    Returns:
+      (y, x) or (y, x, 3).
 
     Raises:
-      InputError: if any of it is not opaque.
+      InputError: if a pixel is not opaque.
     """
     if pixels.ndim == 2 or pixels.shape[2] == 3:
         return pixels
@@ -62,8 +66,5 @@ def opaque(pixels: np.ndarray, name: str) -> np.ndarray:
 
 
 def damaged(where: str | Path) -> InputError:
-    return InputError(f"{where}: is truncated or damaged; copy it again from where it came")
-
-
-def no_permission(path: str | Path) -> InputError:
-    return InputError(f"{path}: may not be read by this user; give it the right to read, or copy it")
+    """The error for a file or page that cannot be decoded."""
+    return InputError(f"{where}: is truncated or damaged; copy it again from its source")

@@ -1,4 +1,7 @@
-"""Ids of labels from the pixels of a section: grey levels, palettes, colours."""
+"""Turns the pixels of label images into ids, and rejects pixels that cannot be labels.
+
+Labels are whole numbers: grey values, or 8-bit colours as VAST exports them.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,14 @@ _GREYS = "in Fiji: Image > Lookup Tables > Grays, which keeps the ids"
 
 
 def check_form(found: str, form: Form) -> None:
-    """Refuses sections or pictures whose pixels cannot be labels; `found` says where, and in which form.
+    """Rejects sections or pictures whose pixels cannot be labels.
+
+    Args:
+      found: the beginning of the message: which file or stack, and its form.
+      form: of the pixels.
 
     Raises:
-      InputError: if they are no whole numbers, a palette, inverted, or of unusual colours.
+      InputError: if the pixels are not whole numbers, use a palette, store 0 as white, or are colours not of 8 bits.
     """
     if form.type == "float":
         raise InputError(
@@ -23,7 +30,7 @@ def check_form(found: str, form: Form) -> None:
             "(in Fiji: Image > Type > 16-bit, with 'Scale when converting' off)"
         )
     if form.type == "palette":
-        raise InputError(f"{found}, which may stand for ids or for colours; save them as 8- or 16-bit grey ({_GREYS})")
+        raise InputError(f"{found}, which may mean ids or colours; save them as 8- or 16-bit grey ({_GREYS})")
     if form.type == "inverted":
         raise InputError(f"{found}, stored with 0 as white; save them with 0 as black ({_GREYS})")
     if form.type not in ("unsigned", "signed") or form.samples > 4 or (form.samples > 1 and form.bits != 8):
@@ -33,10 +40,17 @@ def check_form(found: str, form: Form) -> None:
 
 
 def ids_of(pixels: np.ndarray, name: str) -> np.ndarray:
-    """The ids in a section, (y, x) uint32 or uint64; colours are read as VAST exports them.
+    """The ids in a label image.
+
+    Args:
+      pixels: (y, x) integers or bool; or (y, x, samples) uint8, with colours as VAST exports them.
+      name: of the image, for messages.
+
+    Returns:
+      (y, x) uint32, or uint64 if the pixels have 64 bits.
 
     Raises:
-      InputError: if there are transparent pixels, or negative numbers.
+      InputError: if pixels are transparent or negative.
     """
     pixels = opaque(pixels, name)
     if pixels.ndim == 3:

@@ -1,4 +1,7 @@
-"""The order of the sections in a folder, which is the order of the numbers in their names."""
+"""The files in a folder of sections, in the order of the numbers in their names.
+
+Also the suffixes of the image files that are read.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,23 @@ from pathlib import Path
 
 from contract.ports import is_harmless
 from contract.stage import InputError
-from stages.readers.forms import no_permission
-from stages.storage.names import natural_key, some
+from stages.storage.names import natural_key
+from stages.storage.words import no_permission, some
 
 SUFFIXES = (".png", ".tif", ".tiff")
+"""Of sections."""
+
+JPEG = (".jpg", ".jpeg")
+"""Accepted for pictures and masks only, as JPEG changes pixel values."""
 
 
 def section_files(folder: Path) -> list[Path]:
-    """The files of a folder of sections, in order of their numbers.
+    """The files in a folder of sections, in the order of their numbers.
 
-    Hidden files, folders and what file managers leave behind are passed over.
+    Folders, hidden files and files that file managers create are ignored.
 
     Raises:
-      InputError: as `listed`; if there is none, there is something else among them, or two have the same number.
+      InputError: as `listed`; if there is no section, a file of another kind, or two sections with the same number.
     """
     entries = sorted(listed(folder))
     files = [entry for entry in entries if not entry.is_dir()]
@@ -31,10 +38,10 @@ def section_files(folder: Path) -> list[Path]:
     if not files:
         if entries:
             raise InputError(
-                f"{folder}: holds folders only ({some(entry.name for entry in entries)}), no PNG or TIFF sections; "
-                "name the one with the sections"
+                f"{folder}: holds only folders ({some(entry.name for entry in entries)}), no PNG or TIFF sections; "
+                "name the folder that holds the sections"
             )
-        raise InputError(f"{folder}: is empty; put the sections there, one PNG or TIFF file each")
+        raise InputError(f"{folder}: is empty; put the sections there, each as one PNG or TIFF file")
     files.sort(key=lambda file: (natural_key(file.stem), file.name))
     for one, other in itertools.pairwise(files):
         if natural_key(one.stem) == natural_key(other.stem):
@@ -46,10 +53,10 @@ def section_files(folder: Path) -> list[Path]:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What is in a folder, without what is harmless.
+    """Files and folders in a folder, except hidden files and files that file managers create.
 
     Raises:
-      InputError: if it may not be read, or a name is not UTF-8, which neither HDF5 nor JSON can keep.
+      InputError: if the folder may not be read, or a name is not UTF-8 (HDF5 and JSON can store no other).
     """
     try:
         entries = [entry for entry in folder.iterdir() if not is_harmless(entry.name)]
@@ -63,7 +70,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 def section_numbers(names: Sequence[str]) -> list[int] | None:
-    """The number of each section where its name tells: the names are alike but for one number. Otherwise None."""
+    """The number of each section, if the names are the same except for one number; otherwise None."""
     keys = [natural_key(Path(name).stem) for name in names]
     if len(keys) < 2 or any(len(key) != len(keys[0]) for key in keys):
         return None

@@ -1,4 +1,4 @@
-"""Which mask belongs to which picture: by name."""
+"""Finds, by their names, the mask that belongs to each picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contract.stage import InputError
 from stages.readers.masks import Mask
 from stages.readers.pictures import Source
-from stages.storage.names import some
+from stages.storage.words import some
 
 _MASK = r"cp_masks?|masks?|labels?|seg|segmentations?|gt|annotations?|instances?"
 _PICTURE = r"images?|img"
@@ -18,14 +18,20 @@ _PICTURE = r"images?|img"
 def pair(
     pictures: Sequence[Source], masks: Sequence[Mask], picture_path: str, mask_path: str
 ) -> list[tuple[Source, Mask]]:
-    """Pairs pictures and masks of one name; then, of those left, names that are alike but for a
-    _mask behind or a mask_ before, and the like.
+    """Pairs each picture with its mask.
+
+    First, pictures and masks of the same name are pairs. Then, among the rest, names that are the same after removing
+    a word at the end (`_mask`, `_labels`, ...) or at the beginning (`mask_`, `img_`, ...).
+
+    Args:
+      pictures, masks: all of them; names are unique among the pictures and among the masks.
+      picture_path, mask_path: where they are, for messages.
 
     Returns:
       All pairs, in the order of the pictures.
 
     Raises:
-      InputError: if a picture or a mask has no partner, or more than one; names the first of them.
+      InputError: if a picture or a mask has no partner, or a picture has several; names the first of them.
     """
     same_names = {mask.name: mask for mask in masks}
     found = {picture.name: same_names.pop(picture.name) for picture in pictures if picture.name in same_names}
@@ -47,7 +53,7 @@ def pair(
     if not found:
         raise InputError(
             f"{mask_path}: no mask ({some(left)}) has the name of a picture in {picture_path} ({some(lonely)}); "
-            "name masks like their pictures, or with _mask behind"
+            "give each mask the name of its picture, with or without _mask at the end"
         )
     if lonely or left:
         missing = (
@@ -57,11 +63,11 @@ def pair(
         )
         extra = f"no picture for {some(left)} ({len(left)} of {len(masks)} masks)" if left else ""
         what = " and ".join(filter(None, (missing, extra)))
-        raise InputError(f"{mask_path}: {what}; add what is missing, or take out what is left over")
+        raise InputError(f"{mask_path}: {what}; add the missing files, or remove those without a partner")
     return [(picture, found[picture.name]) for picture in pictures]
 
 
 def _bare(name: str, words: str) -> str:
-    """A name without the word behind or, where there is none behind, before it."""
+    """A name without one of these words at its end or, if none is at its end, at its beginning."""
     shorter = re.sub(rf"[ ._-]({words})$", "", name, flags=re.IGNORECASE)
     return shorter if shorter != name else re.sub(rf"^({words})[ ._-]", "", name, flags=re.IGNORECASE)

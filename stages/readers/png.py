@@ -1,52 +1,58 @@
-"""Reads PNG sections without changing a value."""
+"""What the first bytes of a PNG file say, and the pixel values as the file stores them.
+
+Pillow hides both: it opens 16-bit colour as 8-bit colour, and rescales grey of 2 or 4 bits to 0 ... 255.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from contract.stage import InputError
-from stages.readers.forms import Form, Section, damaged, no_permission
+from stages.readers.forms import Form, Section, damaged
+from stages.storage.words import no_permission
 
-_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD = 26  # bytes: signature, length and name of the first chunk, width, height, bit depth, colour type
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_PALETTE = 3
 
 
-def png_section(path: Path) -> Section:
-    """Reads the head of a PNG file. Pillow does not tell 16-bit colour from 8-bit, nor 4-bit grey: it rescales."""
+def head(file: Path) -> Section:
+    """Reads size and pixel form from the first 26 bytes of a PNG file.
+
+    Raises:
+      InputError: if it is no PNG file, or is damaged.
+
+    Source: PNG specification (W3C, 2003), 11.2.2 IHDR.
+    """
     try:
-        with open(path, "rb") as file:
-            head = file.read(26)
+        with open(file, "rb") as opened:
+            data = opened.read(_HEAD)
     except PermissionError:
-        raise no_permission(path) from None
-    if head[:8] != b"\x89PNG\r\n\x1a\n":
-        what = "is empty" if not head else "is not a PNG file, whatever its name says"
-        raise InputError(f"{path}: {what}; save it as PNG, or copy it again from where it came")
-    if len(head) < 26:
-        raise damaged(path)
-    width, height = (int.from_bytes(head[k : k + 4], "big") for k in (16, 20))
-    depth, colour = head[24], head[25]
-    if colour not in _PNG_SAMPLES or not width or not height:
-        raise damaged(path)
+        raise no_permission(file) from None
+    if data[: len(_SIGNATURE)] != _SIGNATURE:
+        what = "is empty" if not data else "is not a PNG file, although its name says so"
+        raise InputError(f"{file}: {what}; save it as PNG, or copy it again from its source")
+    if len(data) < _HEAD:
+        raise damaged(file)
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    depth, colour = data[24], data[25]
+    if colour not in _SAMPLES or not width or not height:
+        raise damaged(file)
     return Section(
-        path.name, height, width, Form(depth, _PNG_SAMPLES[colour], "palette" if colour == 3 else "unsigned")
+        file.name, height, width, Form(depth, _SAMPLES[colour], "palette" if colour == _PALETTE else "unsigned")
     )
 
 
-def png_pixels(path: Path, form: Form) -> np.ndarray:
-    """Decodes a PNG file: (y, x) or (y, x, samples), the values as stored.
+def as_stored(pixels: np.ndarray, form: Form) -> np.ndarray:
+    """Undoes Pillow's rescaling of grey of 2 or 4 bits; other pixels are returned as they are.
 
-    Raises:
-      InputError: if it is truncated or damaged.
+    Args:
+      pixels: (y, x) or (y, x, samples), as Pillow decodes a PNG file.
+      form: of the head of that file.
     """
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            pixels = np.asarray(image)
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow has no one type for what a damaged file does to it
-        raise damaged(path) from error
     if form.samples == 1 and form.bits in (2, 4):
         return pixels // (255 // (2**form.bits - 1))
     return pixels

@@ -1,4 +1,4 @@
-"""A user's stack, whatever it is stored as: opened, checked from the heads alone, then read section by section."""
+"""Opens a stack of sections of any format, and checks it before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import h5py
 from contract.ports import split_dataset
 from contract.stage import InputError
 from segmentation.threads import processors
-from stages.readers import files as picture_files
+from stages.readers import files as image_files
 from stages.readers import forms, tiff
 from stages.readers.names import SUFFIXES, section_files
 from stages.readers.stack import AHEAD_BYTES, Read, Stack, uniform
@@ -23,7 +23,7 @@ def open_stack(path: str) -> Iterator[Stack]:
     """Opens a folder of PNG/TIFF sections, a multi-page TIFF, or an HDF5 dataset (`file.h5:name`).
 
     Raises:
-      InputError: if it is none of these, or its sections are not of one size and form; names the odd one out.
+      InputError: if it is none of these, or its sections differ in size or form; names the first that differs.
     """
     file, dataset = split_dataset(path)
     where = Path(path)
@@ -41,14 +41,14 @@ def open_stack(path: str) -> Iterator[Stack]:
         what = "is no stack" if where.exists() else "no such file or folder"
         raise InputError(f"{path}: {what}; name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file")
     elif _is_png(where) or tiff.pages(where) == 1:
-        raise InputError(f"{path}: is one section; to import all sections name their folder, {where.parent}")
+        raise InputError(f"{path}: is one section; to import all sections, name their folder, {where.parent}")
     else:
         with tiff.open_tiff(where) as stack:
             yield stack
 
 
 def _folder(path: str, files: list[Path]) -> Stack:
-    shape, form = uniform(path, [picture_files.head(file) for file in files])
+    shape, form = uniform(path, [image_files.head(file) for file in files])
     return Stack(
         path,
         shape,
@@ -57,7 +57,7 @@ def _folder(path: str, files: list[Path]) -> Stack:
         files=tuple(file.name for file in files),
         voxel_size_xyz=None,
         offset_xyz=(0, 0, 0),
-        reads=lambda: (lambda file=file: picture_files.pixels(file, form) for file in files),  # type: ignore[misc]
+        reads=lambda: (lambda file=file: image_files.read(file, form) for file in files),  # type: ignore[misc]
         threads=min(processors(), 4),
     )
 
@@ -85,7 +85,7 @@ def _open_hdf5(path: str) -> Iterator[Stack]:
 
 
 def _hdf5_reads(path: str, dataset: h5py.Dataset) -> Iterator[Read]:
-    depth = dataset.chunks[0] if dataset.chunks else 1  # a chunk is unpacked whole: once, where there is room
+    depth = dataset.chunks[0] if dataset.chunks else 1  # HDF5 unpacks whole chunks: do it once for each
     depth = max(1, min(depth, AHEAD_BYTES // (dataset.dtype.itemsize * dataset.shape[1] * dataset.shape[2])))
     for start in range(0, dataset.shape[0], depth):
         slab = read_part(path, dataset, slice(start, start + depth))

@@ -1,4 +1,4 @@
-"""A stack of sections of one size and one form, whatever it is stored as, and what is read from it."""
+"""A stack of sections of one size and one form, and how stages read it, whatever its format."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from contract.stage import Context, InputError
 from stages.readers.forms import Form, Section
 from stages.readers.names import section_numbers
 from stages.storage.volumes import Place
+from stages.storage.words import size
 
 AHEAD_BYTES = 2**28
-"""Pixels that are decoded ahead of the caller, and read at once from a chunked file."""
+"""Most bytes of pixels that are decoded ahead of the caller, or read at once from a chunked file."""
 
 Read = Callable[[], np.ndarray]
 
@@ -29,11 +30,12 @@ class Stack:
       path: as the user named it, for messages.
       shape: z, y, x.
       form: how pixels are stored.
-      names: what to call each section in a message.
-      files: the file name of each section, if known; what `section_numbers` reads.
-      voxel_size_xyz: nm, where the file tells.
-      offset_xyz: of an HDF5 volume that is a part of another.
-      reads: gives, for each section in order, what decodes it.
+      names: of each section, for messages.
+      files: the file name of each section, if known; `section_numbers` reads it.
+      voxel_size_xyz: nm, if the file gives it.
+      offset_xyz: voxels from the corner of the whole stack, for an HDF5 volume that is a part of one.
+      reads: returns an iterator with, for each section in order, a function that decodes it.
+      threads: how many sections may be decoded at a time.
     """
 
     path: str
@@ -49,15 +51,15 @@ class Stack:
     def __str__(self) -> str:
         z, y, x = self.shape
         ends = f" ({self.files[0]} to {self.files[-1]})" if self.files else ""
-        return f"{self.path}: {z} section{'s' if z > 1 else ''}{ends} of {x} x {y}, {self.form}"
+        return f"{self.path}: {z} section{'s' if z > 1 else ''}{ends} of {size((y, x))}, {self.form}"
 
     def sections(self, convert: Callable[[np.ndarray, str], np.ndarray]) -> Iterator[np.ndarray]:
-        """Each section, decoded and passed through `convert` (pixels, name), in order.
+        """Decodes each section, passes it to `convert` with its name, and yields the results in order.
 
-        Both run in threads, a few sections ahead of the caller: no more than that is ever in memory.
+        Both run in threads, a few sections ahead of the caller, so only a few sections are in memory at a time.
 
         Raises:
-          InputError: if a section is damaged, or what `convert` raises.
+          InputError: if a section is damaged; also any error that `convert` raises.
         """
 
         def work(read: Read, name: str) -> np.ndarray:
@@ -79,14 +81,18 @@ class Stack:
 
 
 def uniform(path: str, heads: list[Section]) -> tuple[tuple[int, int, int], Form]:
-    """What all sections have in common; the most frequent counts as right, and the first that differs is named."""
+    """The shape of a stack and the form of its pixels.
+
+    Raises:
+      InputError: if sections differ in size or form; names the first that differs from the majority.
+    """
     sizes = Counter((head.width, head.height) for head in heads)
     forms = Counter(head.form for head in heads)
     (width, height), of_size = sizes.most_common(1)[0]
     form, of_form = forms.most_common(1)[0]
     for head in heads:
         if (head.width, head.height) != (width, height):
-            odd, norm, right = f"{head.width} x {head.height} pixels", f"{width} x {height}", of_size
+            odd, norm, right = f"{size((head.height, head.width))} pixels", size((height, width)), of_size
             remedy = "crop or pad the sections to one size"
         elif head.form != form:
             odd, norm, right = str(head.form), str(form), of_form
@@ -94,16 +100,16 @@ def uniform(path: str, heads: list[Section]) -> tuple[tuple[int, int, int], Form
         else:
             continue
         others = len(heads) - right - 1
-        also = f" ({others} more {'are' if others > 1 else 'is'} odd)" if others else ""
+        also = f" ({others} more {'differ' if others > 1 else 'differs'})" if others else ""
         raise InputError(
             f"{path}: {head.name} is {odd}, {right} of the {len(heads)} sections are {norm}{also}; "
-            f"{remedy}, or leave out the odd ones"
+            f"{remedy}, or remove those that differ"
         )
     return (len(heads), height, width), form
 
 
 def slabs(sections: Iterable[np.ndarray], depth: int) -> Iterator[np.ndarray]:
-    """Gathers sections (y, x) into slabs (z, y, x) of `depth`, the last maybe thinner, as HDF5 stores them."""
+    """Joins sections (y, x) to slabs (z, y, x) of `depth` sections; the last slab may be thinner."""
     slab, filled = np.empty(0), 0
     for section in sections:
         if not filled:
@@ -118,29 +124,31 @@ def slabs(sections: Iterable[np.ndarray], depth: int) -> Iterator[np.ndarray]:
 
 
 def place_of(stack: Stack, voxel_size_xyz: tuple[float, float, float] | None, context: Context) -> Place:
-    """Where the stack lies: the voxel size asked for, else the one in the file, else 1 x 1 x 1, which it tells."""
-    size = voxel_size_xyz or stack.voxel_size_xyz
-    if size is None:
-        size = (1.0, 1.0, 1.0)
-        context.message("voxel size is not known, taken as 1 x 1 x 1 nm; set voxel_size_xyz: [x, y, z] in nm")
-    return Place(size, stack.offset_xyz)
+    """The place of a stack, with the voxel size of the parameters, else of the file, else 1 x 1 x 1 and a message."""
+    voxel_size = voxel_size_xyz or stack.voxel_size_xyz
+    if voxel_size is None:
+        voxel_size = (1.0, 1.0, 1.0)
+        context.message("the voxel size is not known, 1 x 1 x 1 nm is used; set voxel_size_xyz: [x, y, z] in nm")
+    return Place(voxel_size, stack.offset_xyz)
 
 
 def announce(stack: Stack, context: Context) -> None:
-    """Tells what the stack is, and where the numbers in the names leave some out."""
+    """Tells the user what the stack is, and which section numbers are missing in its file names."""
     context.message(str(stack))
     numbers = section_numbers(stack.files or ())
     gaps = [(a, b) for a, b in itertools.pairwise(numbers or ()) if b != a + 1]
     if gaps:
         (a, b), others = gaps[0], len(gaps) - 1
-        more = f", and in {others} more place{'s' if others > 1 else ''}" if others else ""
-        context.message(f"{stack.path}: numbers are left out, {b} follows {a}{more}; the sections are put side by side")
+        more = f", and {others} more gap{'s' if others > 1 else ''}" if others else ""
+        context.message(
+            f"{stack.path}: section numbers are missing: {b} follows {a}{more}; the sections are stacked without gaps"
+        )
 
 
 def counted(
     sections: Iterable[np.ndarray], number: int, passes: int, total: int, context: Context
 ) -> Iterator[np.ndarray]:
-    """The sections as they are, reporting progress; `number` of `passes` over the stack, from 0."""
+    """Yields the sections unchanged and reports progress, for pass `number` (from 0) of `passes` over the stack."""
     for done, section in enumerate(sections, number * total + 1):
         yield section
         context.progress(done, passes * total, "sections")

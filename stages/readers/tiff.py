@@ -1,4 +1,4 @@
-"""TIFF files: one page of them, or a stack in one file."""
+"""TIFF files of one page, and stacks of sections in one file."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import contextlib
 import logging
 import math
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import Image
 
 from contract.stage import InputError
 from segmentation.threads import processors
 from stages.readers import forms
 from stages.readers.forms import Form, Section
 from stages.readers.stack import Read, Stack, uniform
+from stages.storage.words import no_permission
 
+_STRIP_BYTES = 2**18
+_TALKS_OF_DAMAGE = "invalid|corrupt|failed"  # in the warnings of tifffile
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6}
 
 
 class _Warnings(logging.Handler):
-    """tifffile reads what it can of a damaged file, and logs the rest."""
+    """Collects the warnings that tifffile logs about a damaged file, of which it reads as much as it can."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -36,40 +39,43 @@ class _Warnings(logging.Handler):
 
 @contextlib.contextmanager
 def _open(file: Path) -> Iterator[tifffile.TiffFile]:
-    """Opens a TIFF file and refuses a damaged one; in the main thread, as its warnings are tifffile's as a whole."""
+    """Opens a TIFF file and rejects a damaged one.
+
+    Only for the main thread: it listens to the log of tifffile, which all open files share.
+    """
     logger, warnings = logging.getLogger("tifffile"), _Warnings()
     logger.addHandler(warnings)
     try:
         tiff = tifffile.TiffFile(file)
         count, _ = len(tiff.pages), tiff.series
     except PermissionError:
-        raise forms.no_permission(file) from None
+        raise no_permission(file) from None
     except MemoryError:
         raise
     except Exception as error:
         if not file.stat().st_size:
-            raise InputError(f"{file}: is empty; copy it again from where it came") from None
+            raise InputError(f"{file}: is empty; copy it again from its source") from None
         if str(error).startswith("not a TIFF file"):
-            text = f"{file}: is not a TIFF file, whatever its name says; save it as TIFF, or copy it again"
+            text = f"{file}: is not a TIFF file, although its name says so; save it as TIFF, or copy it again"
             raise InputError(text) from None
         raise forms.damaged(file) from error
     finally:
         logger.removeHandler(warnings)
     with tiff:
-        if not count or any(re.search("invalid|corrupt|failed", text) for text in warnings.said):
+        if not count or any(re.search(_TALKS_OF_DAMAGE, text) for text in warnings.said):
             raise forms.damaged(file)
         yield tiff
 
 
 def pages(file: Path) -> int:
-    """How many sections a TIFF file holds; one page may hold several, as ImageJ writes stacks above 4 GB."""
+    """The number of sections in a TIFF file. One page may hold several: ImageJ writes stacks above 4 GB like that."""
     with _open(file) as tiff:
         lead, _ = _axes(tiff.series[0])
         return max(len(tiff.pages), math.prod(lead))
 
 
 def _axes(series: Any) -> tuple[tuple[int, ...], str]:
-    """The axes before y and x that are longer than 1, and their letters."""
+    """Lengths and letters of the axes other than y, x and samples, leaving out axes of length 1."""
     lead = [
         (size, axis)
         for size, axis in zip(series.shape, series.axes, strict=True)
@@ -79,10 +85,10 @@ def _axes(series: Any) -> tuple[tuple[int, ...], str]:
 
 
 def single_page(file: Path) -> Section:
-    """What a TIFF file of one section holds.
+    """Size and pixel form of a TIFF file of one section.
 
     Raises:
-      InputError: if it is damaged, or holds more.
+      InputError: if it is damaged, or has more than one page.
     """
     with _open(file) as tiff:
         if len(tiff.pages) > 1:
@@ -96,7 +102,31 @@ def single_page(file: Path) -> Section:
 def page_pixels(file: Path, form: Form) -> np.ndarray:
     """Decodes a TIFF file of one section: (y, x) or (y, x, samples), the values as stored. Raises InputError."""
     with tifffile.TiffFile(file) as tiff:
-        return _pixels_of(file, tiff.pages[0], form, str(file))
+        return _pixels_of(tiff.pages[0], form, str(file))
+
+
+def write_page(file: Path, pixels: np.ndarray) -> None:
+    """Writes (y, x) or (y, x, 3) integers as a TIFF file of one page, in strips that are compressed with zlib.
+
+    Python's zlib compresses them: tifffile would use whatever library the installed imagecodecs brings, so the same
+    pixels would give different files.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
+    strips = (zlib.compress(pixels[y : y + rows].tobytes(), 6) for y in range(0, len(pixels), rows))
+    colour = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(
+        file,
+        strips,
+        shape=pixels.shape,
+        dtype=pixels.dtype,
+        rowsperstrip=rows,
+        photometric=colour,
+        compression="zlib",
+        metadata=None,
+    )
 
 
 @contextlib.contextmanager
@@ -111,7 +141,7 @@ def open_tiff(file: Path) -> Iterator[Stack]:
 
 
 def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
-    if len(tiff.series) > 1:  # tifffile gathers pages that are alike
+    if len(tiff.series) > 1:  # tifffile puts pages of the same size and type into one series
         heads = [_section(f"page {k}", page) for k, page in enumerate(tiff.pages, 1)]
         uniform(str(file), heads)
     series = tiff.series[0]
@@ -134,7 +164,7 @@ def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
 
         def reads() -> Iterator[Read]:
             for page, name in zip(pages, names, strict=True):
-                yield lambda page=page, name=name: _pixels_of(file, page, head.form, name)  # type: ignore[misc]
+                yield lambda page=page, name=name: _pixels_of(page, head.form, name)  # type: ignore[misc]
 
         threads = 1  # one file handle
 
@@ -145,7 +175,7 @@ def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
 def _mapped(
     file: Path, tiff: tifffile.TiffFile, series: Any, shape: tuple[int, int, int]
 ) -> Callable[[], Iterator[Read]]:
-    """Sections that lie in the file one behind the other, without compression."""
+    """Reads, by memory map, sections that are stored one after the other without compression."""
     dtype = series.dtype.newbyteorder(tiff.byteorder)
     if series.dataoffset + math.prod(shape) * dtype.itemsize > file.stat().st_size:
         raise forms.damaged(file)
@@ -154,7 +184,10 @@ def _mapped(
 
 
 def _voxel_size(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
-    """x, y, z in nm as ImageJ or OME wrote it. The bare resolution tag is no measure: most programs write 72 dpi."""
+    """The voxel size x, y, z in nm, if ImageJ or OME metadata give it.
+
+    The resolution tag alone is not used: most programs write 72 dpi, whatever the microscope did.
+    """
     if tiff.is_imagej:
         data = tiff.imagej_metadata or {}
         scale = _NM.get(str(data.get("unit", "")).strip().lower())
@@ -180,7 +213,7 @@ def _voxel_size(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
 
 
 def _section(name: str, page: Any) -> Section:
-    """What a page of a `tifffile.TiffFile` holds."""
+    """Size and pixel form of a page of a `tifffile.TiffFile`."""
     page = page.keyframe
     if page.dtype is None:
         form = Form(page.bitspersample, page.samplesperpixel, "oddly stored")
@@ -193,34 +226,21 @@ def _section(name: str, page: Any) -> Section:
     return Section(name, page.imagelength, page.imagewidth, form)
 
 
-def _pixels_of(path: Path, page: Any, form: Form, where: str) -> np.ndarray:
+def _pixels_of(page: Any, form: Form, where: str) -> np.ndarray:
     """Decodes a page of a TIFF file: (y, x) or (y, x, samples).
 
     Raises:
-      InputError: if it is truncated or damaged, or compressed in a way that neither tifffile nor Pillow reads.
+      InputError: if it is truncated or damaged, or its compression is not supported; `where` names the page.
     """
     try:
         pixels = page.asarray()
-        planar = form.samples > 1 and page.keyframe.planarconfig == 2
-        return np.moveaxis(pixels, 0, -1) if planar else pixels
     except MemoryError:
         raise
-    except Exception as error:
-        if "imagecodecs" not in str(error):
-            raise forms.damaged(where) from error
-    return _pillow_pixels(path, page, form, where)
-
-
-def _pillow_pixels(path: Path, page: Any, form: Form, where: str) -> np.ndarray:
-    """Pillow brings libtiff with it, which knows LZW and its like; but its types of pixel are few."""
-    if form not in (Form(1), Form(8), Form(16), Form(8, 3), Form(8, 4)):
-        compression = getattr(page.keyframe.compression, "name", page.keyframe.compression)
-        raise InputError(f"{where}: {form}, compressed as {compression}, cannot be read; save it without compression")
-    try:
-        with Image.open(path, formats=("TIFF",)) as image:
-            image.seek(page.index)
-            return np.asarray(image)
-    except MemoryError:
-        raise
-    except Exception as error:
+    except Exception as error:  # for a damaged page tifffile and imagecodecs raise almost any type
+        if "not supported" in str(error):
+            compression = getattr(page.keyframe.compression, "name", page.keyframe.compression)
+            text = f"{where}: {form}, compressed as {compression}, cannot be read; save it without compression"
+            raise InputError(text) from None
         raise forms.damaged(where) from error
+    planar = form.samples > 1 and page.keyframe.planarconfig == 2
+    return np.moveaxis(pixels, 0, -1) if planar else pixels

@@ -16,7 +16,7 @@ from contract.ports import split_dataset
 from contract.stage import Context, InputError
 from segmentation.scores import detection, isbi2012, overlap
 from stages.storage.image_sets import Picture, read_set
-from stages.storage.names import some
+from stages.storage.words import size, some
 
 _MEMBRANES = 0.6
 """The truth counts as a map of membranes where cells cover at least this share of all pixels. In the ISBI 2012 sections
@@ -113,7 +113,8 @@ def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
                 raise InputError(f"{where}: {one.name} has no labels; connect a set of pictures with labels")
         if picture.image.shape[:2] != truth.image.shape[:2]:
             raise InputError(
-                f"{path}: {picture.name} is {_size(picture)} pixels, in {truth_path} it is {_size(truth)}; "
+                f"{path}: {picture.name} is {size(picture.image.shape[:2])} pixels, in {truth_path} it is "
+                f"{size(truth.image.shape[:2])}; "
                 "connect the set whose pictures were segmented"
             )
     if truths:
@@ -122,11 +123,6 @@ def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
             f"and do not count: {some(truths)}"
         )
     return pairs
-
-
-def _size(picture: Picture) -> str:
-    height, width = picture.image.shape[:2]
-    return f"{width} x {height}"
 
 
 def _covered(labels: Sequence[np.ndarray]) -> float:

@@ -1,4 +1,4 @@
-"""A look at a set of pictures: some of them, each beside its cells."""
+"""A preview of a set of pictures: some of them, each above its cells in colour."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps  # to resize; files are written by `files`
 
 from segmentation.colours import overlay
 from segmentation.contrast import displayed
+from stages.readers import files
 from stages.storage.image_sets import Picture
 
 _SIDE, _GAP, _MOST = 360, 8, 4
 
 
 def write_preview(path: Path, pictures: Sequence[Picture]) -> None:
-    """Writes up to four pictures, evenly chosen: as they are, and with their labels as colours over them."""
+    """Writes a PNG with up to four of the pictures, evenly chosen.
+
+    The upper row shows them as they are, the lower row with the colours of their labels over them.
+    """
     chosen = [pictures[k * len(pictures) // min(_MOST, len(pictures))] for k in range(min(_MOST, len(pictures)))]
     sheet = np.full((2 * (_SIDE + _GAP) - _GAP, len(chosen) * (_SIDE + _GAP) - _GAP, 3), 255, np.uint8)
     for k, picture in enumerate(chosen):
@@ -26,4 +30,4 @@ def write_preview(path: Path, pictures: Sequence[Picture]) -> None:
             tile = ImageOps.contain(Image.fromarray(shown), (_SIDE, _SIDE))
             y, x = row * (_SIDE + _GAP), k * (_SIDE + _GAP)
             sheet[y : y + tile.height, x : x + tile.width] = np.asarray(tile)
-    Image.fromarray(sheet).save(path)
+    files.write(path, sheet)

@@ -11,6 +11,7 @@ from segmentation.scores.rand_and_vi import Score
 from stages.storage.image_sets import is_set
 from stages.storage.labels import check_labels, read_box, slabs
 from stages.storage.volumes import open_volume
+from stages.storage.words import box
 
 _TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented ignored"}
 
@@ -36,8 +37,8 @@ def score_volumes(context: Context) -> None:
         start = tuple(a - b for a, b in zip(place.offset, truth_place.offset, strict=True))
         if any(a < 0 or a + n > m for a, n, m in zip(start, shape, truth.shape, strict=True)):
             raise InputError(
-                f"{segmentation_path}: its box, {_box(shape, place.offset)}, is not inside that of the truth, "
-                f"{_box(truth.shape, truth_place.offset)} ({truth_path}); score it against labels of the same sections"
+                f"{segmentation_path}: its box, {box(shape, place.offset)}, is not inside that of the truth, "
+                f"{box(truth.shape, truth_place.offset)} ({truth_path}); score it against labels of the same sections"
             )
         inside = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
         parts = []
@@ -50,7 +51,7 @@ def score_volumes(context: Context) -> None:
     labelled = table.truth != 0
     if not labelled.any():
         raise InputError(
-            f"{truth_path}: no voxel is labelled in the box of the segmentation, {_box(shape, place.offset)}; "
+            f"{truth_path}: no voxel is labelled in the box of the segmentation, {box(shape, place.offset)}; "
             "segment a box that has ground truth, or remove this step"
         )
     scores = {
@@ -92,8 +93,3 @@ def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:
         f"{share:.1%} of {counts['truth_voxels']:,} voxels with ground truth are unsegmented"
     )
     return "\n".join(lines)
-
-
-def _box(shape: tuple[int, ...], offset: tuple[int, ...]) -> str:
-    size, start = (" x ".join(map(str, v[::-1])) for v in (shape, offset))
-    return f"{size} voxels at {start} (x, y, z)"

@@ -172,9 +172,8 @@ class Training:
         return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
     def _finish(self, end: int) -> None:
-        from PIL import Image
-
         from segmentation import curves
+        from stages.readers import files
         from stages.storage import unet_models
 
         params, context, looks = self._params, self._context, self._progress["looks"]
@@ -194,7 +193,7 @@ class Training:
         picture = context.output_folder / "curves.png"
         steps = [look["step"] for look in looks]
         lines = {name: [look[name] for look in looks] for name in ("loss", "validation_loss", "validation_dice")}
-        Image.fromarray(curves.draw(steps, lines)).save(picture)
+        files.write(picture, curves.draw(steps, lines))
         context.artifact(picture, "loss in training and on the validation pictures, and their Dice")
 
     def _variables(self) -> list[Any]:

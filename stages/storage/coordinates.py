@@ -1,4 +1,8 @@
-"""The table of training positions on disk: HDF5 with `classes`, `starts`, `indices`, and the volume's shape."""
+"""The table of FFN training positions on disk.
+
+An HDF5 file with the datasets `classes`, `starts` and `indices` (see `segmentation.ffn.coordinates.Coordinates`), and
+the shape of the volume as attribute `shape_zyx`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from stages.storage.hdf5 import create_hdf5
 
 
 def write_coordinates(path: Path, coordinates: Coordinates) -> None:
-    """Writes the table; `read_coordinates` gives the same back."""
+    """Writes the table."""
     with create_hdf5(path) as file:
         file.attrs["shape_zyx"] = coordinates.shape
         file["classes"] = coordinates.classes
@@ -21,7 +25,7 @@ def write_coordinates(path: Path, coordinates: Coordinates) -> None:
 
 
 def read_coordinates(path: str | Path) -> Coordinates:
-    """Reads what `write_coordinates` wrote.
+    """Reads a table that `write_coordinates` wrote.
 
     Raises:
       InputError: if the file is missing, damaged, or no such table.

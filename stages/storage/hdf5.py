@@ -1,4 +1,4 @@
-"""HDF5 files: writing them on disks that may be full, and opening what a user names."""
+"""HDF5 files: writing them safely on a disk that may be full, and opening the files that a user names."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import IO
 import h5py
 
 from contract.stage import InputError
+from stages.storage.words import no_permission
 
 
-class _Forgetful:
-    """The file under an HDF5 file. Once a write has failed it keeps the error and drops this and all later writes.
+class _QuietFile:
+    """The raw file that h5py writes to. After a failed write it keeps the error and drops all further writes.
 
-    The HDF5 library cannot close a file that it cannot write, and then takes the process down with a segmentation
-    fault (h5py issue 914). So it is left to believe that all is well, until the file is closed.
+    If a write fails, the HDF5 library cannot close its file and then crashes with a segmentation fault (h5py issue
+    914). So the library is told that the write succeeded; `create_hdf5` raises the error once the file is closed.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -46,17 +47,17 @@ class _Forgetful:
 
 @contextmanager
 def create_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Makes an HDF5 file.
+    """Creates an HDF5 file.
 
     Raises:
-      OSError: if it cannot be written; with `errno` and `filename`, at the latest when it is closed.
+      OSError: if it cannot be written; with `errno` and `filename`; when the file is closed at the latest.
     """
     with open(path, "w+b", buffering=0) as raw:
-        under = _Forgetful(raw)
+        under = _QuietFile(raw)
         try:
             with h5py.File(under, "w") as file:
                 yield file
-        except Exception:  # the library may stumble over what was dropped; that tells nothing new
+        except Exception:  # the library may also fail because of the dropped writes; the first error is the cause
             if under.error is None:
                 raise
         if under.error is not None:
@@ -67,7 +68,7 @@ def open_hdf5(path: str | Path) -> h5py.File:
     """Opens an HDF5 file for reading.
 
     Raises:
-      InputError: if it is no readable HDF5 file.
+      InputError: if it is missing, may not be read, or is no readable HDF5 file.
     """
     try:
         return h5py.File(path, "r")
@@ -76,7 +77,7 @@ def open_hdf5(path: str | Path) -> h5py.File:
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; name an HDF5 file") from None
     except PermissionError:
-        raise InputError(f"{path}: may not be read by this user; give it the right to read, or copy it") from None
+        raise no_permission(path) from None
     except OSError as error:
         reason = "is truncated" if "truncated" in str(error) else "is not a readable HDF5 file"
-        raise InputError(f"{path}: {reason}; make it again, or copy it again from where it came") from None
+        raise InputError(f"{path}: {reason}; make it again, or copy it again from its source") from None

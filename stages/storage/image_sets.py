@@ -1,7 +1,7 @@
-"""Sets of pictures on disk: HDF5 with a group for each picture, which may differ in size and in kind.
+"""Sets of pictures on disk: an HDF5 file with a group for each picture. Pictures may differ in size and type.
 
-A group bears the name of the picture's file, without suffix, and holds `image`, (y, x) or (y, x, channel); `labels`,
-(y, x) int32, 0 = none, where they are known; and `probability`, (y, x) float32, 0 to 1, where it is predicted.
+A group has the name of the picture's file, without suffix. It holds `image`, (y, x) or (y, x, channel); `labels`,
+(y, x) int32, 0 = none, if they are known; and `probability`, (y, x) float32, 0 to 1, if it was predicted.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Picture:
     Attributes:
       name: of its file, without suffix.
       image: (y, x) or (y, x, channel) as stored: uint8, uint16 or float32.
-      labels: (y, x) int32, an id for each cell, 0 = none; None where they are not known.
-      probability: (y, x) float32, 0 to 1, of being part of a cell; None where nothing was predicted.
+      labels: (y, x) int32, an id for each cell, 0 = none; None if they are not known.
+      probability: (y, x) float32, 0 to 1, that a pixel is part of a cell; None if it was not predicted.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Picture:
 
 
 def write_set(path: Path, pictures: Iterable[Picture]) -> None:
-    """Writes pictures, each of another name; one at a time is in memory. `read_set` gives the same back, in order."""
+    """Writes pictures with different names; of an iterator, only one picture is in memory at a time."""
     with create_hdf5(path) as file:
         for picture in pictures:
             group = file.create_group(picture.name)
@@ -57,7 +57,7 @@ def read_set(path: str | Path) -> list[Picture]:
     """All pictures of a set, in the order of the numbers in their names.
 
     Raises:
-      InputError: if the file is missing or damaged, is no set of pictures, or holds what no picture can be.
+      InputError: if the file is missing or damaged, is no set of pictures, or holds arrays of a wrong shape or type.
     """
     with open_hdf5(path) as file:
         if not _is_set(file):
@@ -98,8 +98,8 @@ def _picture(path: str | Path, name: str, group: h5py.Group) -> Picture:
             )
     if labels is not None and not 0 <= labels.min() <= labels.max() < 2**31:
         raise InputError(
-            f"{path}: the labels of {name} go from {labels.min()} to {labels.max()}; labels are 0 (none) or an id of "
-            "at most 31 bits: renumber them"
+            f"{path}: the labels of {name} range from {labels.min()} to {labels.max()}; labels are 0 (none) or ids "
+            "of at most 31 bits: renumber them"
         )
     return Picture(name, image, None if labels is None else labels.astype(np.int32, copy=False), probability)
 

@@ -1,4 +1,4 @@
-"""Label volumes on disk: reading them whole or by section, with what is no label refused."""
+"""Reads label volumes, whole or in parts, and rejects values that are no labels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from stages.storage.volumes import Place, open_volume
 
 
 def check_labels(path: str | Path, dataset: h5py.Dataset) -> None:
-    """Refuses a volume whose type cannot be that of labels.
-
-    Raises:
-      InputError: if the dataset holds no integers.
-    """
+    """Raises InputError if the dataset of the file `path` does not hold integers."""
     if dataset.dtype.kind not in "ui":
         raise InputError(
             f"{path}: dataset {dataset.name} is {dataset.dtype}, not integer labels (0 = none); "
@@ -44,7 +40,7 @@ def read_box(path: str | Path, dataset: h5py.Dataset, box: tuple[slice, slice, s
 
 
 def read_labels(path: str | Path) -> tuple[np.ndarray, Place]:
-    """The whole label volume, (z, y, x), in memory.
+    """Reads a whole label volume, (z, y, x), into memory.
 
     Raises:
       InputError: as `open_volume`, `check_labels` and `read_box`.
@@ -55,6 +51,9 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, Place]:
 
 
 def slabs(shape: tuple[int, ...], depth: int = 16) -> Iterator[slice]:
-    """Cuts the z axis into pieces as deep as the chunks that `create_volume` writes, so each is read once."""
+    """Cuts the z axis into ranges of `depth` sections.
+
+    The default is the depth of the chunks that `create_volume` writes, so that each chunk is read once.
+    """
     for start in range(0, shape[0], depth):
         yield slice(start, min(start + depth, shape[0]))

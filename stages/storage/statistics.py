@@ -1,4 +1,4 @@
-"""The JSON of the `statistics` stage, as its users need it."""
+"""Reads the JSON file that the stage `statistics` writes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def read_statistics(path: str | Path) -> tuple[float, float]:
         ) from None
     if not (math.isfinite(mean) and math.isfinite(stddev) and stddev > 0):
         raise InputError(
-            f"{path}: mean {mean}, stddev {stddev}; an image of one grey cannot be normalised: look at the sections"
+            f"{path}: mean {mean}, stddev {stddev}; an image of one grey cannot be normalised: check the sections"
         )
     return mean, stddev

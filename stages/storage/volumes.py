@@ -1,4 +1,4 @@
-"""Volumes on disk: HDF5 files with one 3D dataset, (z, y, x), and where it lies in the tissue."""
+"""Volumes on disk: HDF5 files with one 3D dataset, (z, y, x), its voxel size and its place in the whole stack."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from contract.stage import InputError
 from stages.storage.hdf5 import create_hdf5, open_hdf5
 
 DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", "partitions": "af"}
-"""What we call the dataset of each kind of volume; reading takes the only 3D dataset, whatever its name."""
+"""Kind of volume -> the name that its dataset gets. When reading, the only 3D dataset is taken, whatever its name."""
 
 NAMES = "section_names"
-"""Dataset beside a volume: the file name of each section, where the stack was a folder."""
+"""Dataset beside a volume: the file name of each section, if the stack was a folder."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a volume lies: voxel size in nm, and offset in voxels of its corner from the corner of the whole stack."""
+    """Voxel size of a volume in nm, and the offset of its corner, in voxels, from the corner of the whole stack."""
 
     voxel_size_xyz: tuple[float, float, float] = (1.0, 1.0, 1.0)
     offset_xyz: tuple[int, int, int] = (0, 0, 0)
@@ -52,10 +52,13 @@ def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
     """Opens a volume for reading.
 
     Args:
-      path: an HDF5 file, with `:dataset` or `@dataset` where it holds more than one 3D dataset.
+      path: an HDF5 file, followed by `:dataset` or `@dataset` if it holds several 3D datasets.
+
+    Yields:
+      The dataset, not empty, and its place.
 
     Raises:
-      InputError: if it is no readable HDF5 file, or which dataset is meant is not clear.
+      InputError: if it is no readable HDF5 file, or it is not clear which dataset is meant.
     """
     file_path, name = split_dataset(str(path))
     with open_hdf5(file_path) as file:
@@ -64,13 +67,17 @@ def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
 
 
 def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
-    """The whole volume, (z, y, x), in memory. Raises as `open_volume`, and InputError where its data is damaged."""
+    """Reads a whole volume, (z, y, x), into memory.
+
+    Raises:
+      InputError: as `open_volume`; if its data is damaged.
+    """
     with open_volume(path) as (dataset, place):
         return read_part(path, dataset, ...), place
 
 
 def read_part(path: str | Path, dataset: h5py.Dataset, *box: Any) -> np.ndarray:
-    """A part of a volume, as numpy indexes it. Raises InputError where its data is damaged."""
+    """Reads the part `dataset[box]` of the volume in the file `path`. Raises InputError if its data is damaged."""
     try:
         return dataset[box]
     except OSError:
@@ -81,8 +88,8 @@ def read_part(path: str | Path, dataset: h5py.Dataset, *box: Any) -> np.ndarray:
 def create_volume(
     path: Path, kind: str, shape: tuple[int, int, int], dtype: np.dtype | type, place: Place
 ) -> Iterator[h5py.Dataset]:
-    """Makes a volume to be filled section by section; `kind` is a key of `DATASETS`."""
-    # Writers gather as many sections as a chunk is deep: no more than 256 MB of them, and at least one.
+    """Creates a volume to which the caller writes section by section; `kind` is a key of `DATASETS`."""
+    # Callers hold as many sections in memory as a chunk is deep: at most 256 MB, but at least one section.
     depth = max(1, min(16, 2**28 // (shape[1] * shape[2] * np.dtype(dtype).itemsize)))
     chunks = (min(shape[0], depth), min(shape[1], 128), min(shape[2], 128))
     with create_hdf5(path) as file:
@@ -105,13 +112,13 @@ def _place(path: str, dataset: h5py.Dataset) -> Place:
     if sizes.shape != (3,) or sizes.dtype.kind not in "uif" or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise InputError(
             f"{path}: attribute voxel_size_xyz of dataset {dataset.name} is {sizes.tolist()}; it must be three numbers "
-            "above 0, x, y, z in nm: mend or remove it"
+            "above 0, x, y, z in nm: correct or remove it"
         )
     offset = np.ravel(dataset.attrs.get("offset_xyz", (0, 0, 0)))
     if offset.shape != (3,) or offset.dtype.kind not in "ui":
         raise InputError(
             f"{path}: attribute offset_xyz of dataset {dataset.name} is {offset.tolist()}; it must be three whole "
-            "numbers, x, y, z in voxels: mend or remove it"
+            "numbers, x, y, z in voxels: correct or remove it"
         )
     (x, y, z), (dx, dy, dz) = sizes.tolist(), offset.tolist()
     return Place((float(x), float(y), float(z)), (dx, dy, dz))
@@ -147,13 +154,13 @@ def _choose(file: h5py.File, path: str, name: str | None) -> h5py.Dataset:
 
 
 def keep_names(volume: h5py.Dataset, names: Iterable[str] | None) -> None:
-    """Stores the file names of the sections beside a volume; not as attribute, which HDF5 limits to 64 kB."""
+    """Stores the file names of the sections beside a volume; not as an attribute, as HDF5 limits those to 64 kB."""
     if names is not None:
         volume.parent.create_dataset(NAMES, data=list(names), dtype=h5py.string_dtype())
 
 
 def kept_names(volume: h5py.Dataset) -> tuple[str, ...] | None:
-    """The file names of the sections of a volume, if it has them."""
+    """The file names of the sections of a volume; None if they are not stored."""
     names = volume.parent.get(NAMES)
     if not isinstance(names, h5py.Dataset) or names.shape != (volume.shape[0],):
         return None

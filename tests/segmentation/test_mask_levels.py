@@ -5,9 +5,17 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import zoom
+from scipy.ndimage import label, zoom
 
-from segmentation.mask_levels import Levels, mask_levels
+from segmentation.mask_levels import (
+    Levels,
+    are_specks,
+    differ_in_white,
+    mask_levels,
+    piece_sizes,
+    pieces,
+    value_counts,
+)
 
 RNG = np.random.default_rng(3)
 
@@ -87,6 +95,52 @@ def test_a_few_ids_near_both_ends_are_not(ids: tuple[int, ...]) -> None:
 def test_grey_pictures_are_not() -> None:
     assert levels_of(RNG.integers(0, 256, (50, 50), np.uint8)) is None
     assert levels_of(RNG.normal(128, 30, (50, 50)).astype(np.uint8)) is None
+
+
+@pytest.mark.parametrize("largest", [255, 2**16 - 1, 2**40])
+def test_values_are_counted_over_all_masks(largest: int) -> None:
+    masks = [RNG.integers(0, 5, shape).astype(np.uint64) for shape in ((20, 30), (7, 8), (1, 1))]
+    masks[1][0, 0] = largest
+    values, counts = np.unique(np.concatenate([mask.ravel() for mask in masks]), return_counts=True)
+    found = value_counts(masks)
+    np.testing.assert_array_equal(found[0], values)
+    np.testing.assert_array_equal(found[1], counts)
+
+
+@pytest.mark.parametrize(
+    ("masks", "differ"),
+    [
+        (([0, 1], [0, 255]), True),
+        (([0, 1], [255, 255], [0, 0]), True),
+        (([0, 255], [0, 255]), False),  # two values in all: no need to tell
+        (([1, 1], [2, 2]), False),
+        (([0, 1, 2], [0, 255, 0]), False),  # ids in one of them
+        (([1, 2], [0, 255]), False),  # white alone, in two greys
+    ],
+)
+def test_masks_that_differ_in_white(masks: tuple[list[int], ...], differ: bool) -> None:
+    assert differ_in_white([np.array([mask], np.uint32) for mask in masks]) is differ
+
+
+@pytest.mark.parametrize("neighbours", [4, 8])
+def test_pieces_are_those_of_scipy(neighbours: int) -> None:
+    mask = RNG.random((60, 70)) < 0.45
+    expected, count = label(mask, np.ones((3, 3)) if neighbours == 8 else None)
+    found = pieces(mask, neighbours)
+    assert found.dtype == np.int32
+    assert found.max() == count > 20
+    assert len(np.unique(np.stack([found, expected]).reshape(2, -1), axis=1).T) == count + 1
+    if neighbours == 8:
+        sizes = piece_sizes([mask.astype(np.uint32), mask.astype(np.uint32)])
+        np.testing.assert_array_equal(np.sort(sizes), np.sort(np.tile(np.bincount(expected.ravel())[1:], 2)))
+
+
+def test_greys_along_blurred_outlines_are_specks_and_cells_are_not() -> None:
+    mask = np.where(blobs(), 255, 0).astype(np.uint8)
+    assert are_specks(piece_sizes([zoom(mask, 1.3, order=1)]))
+    assert not are_specks(piece_sizes([mask]))
+    assert are_specks(np.array([1, 2, 2, 900, 900]))
+    assert not are_specks(np.array([2, 12, 13]))
 
 
 @pytest.mark.real_data

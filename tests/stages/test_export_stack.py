@@ -52,7 +52,7 @@ def test_an_image_goes_out_as_it_is(run_stage, volume) -> None:
     np.testing.assert_array_equal(sections, GREY)
     assert [file.name for file in sorted(result["sections"].iterdir())] == [f"z{z:04d}.png" for z in range(20)]
     assert [(event["path"], event["title"]) for event in result.reported("artifact")] == [
-        ("sections", "20 sections from z0000.png on"),
+        ("sections", "20 sections, the first is z0000.png"),
     ]
     last = result.reported("progress")[-1]
     assert (last["done"], last["total"], last["unit"]) == (20, 20, "sections")
@@ -75,7 +75,7 @@ def test_ids_that_do_not_fit_are_refused(run_stage, volume) -> None:
     for largest, params, words in (
         (2**16, {}, "does not fit the 16 bits of a grey PNG; set format: tiff, or style: vast"),
         (2**32, {"format": "tiff"}, "does not fit the 32 bits of a TIFF; renumber the ids"),
-        (2**24, {"style": "vast"}, "does not fit the 24 bits of style: vast; take style: ids"),
+        (2**24, {"style": "vast"}, "does not fit the 24 bits of style: vast; use style: ids"),
     ):
         ids = IDS.astype(np.uint64)
         ids[17, 3, 2] = largest
@@ -153,15 +153,15 @@ def test_a_box_outside_the_image_is_refused(run_stage, volume, offset: tuple[int
     inputs = {"volume": volume(IDS, "labels", offset), "image": volume(GREY, "image")}
     x, y, z = offset
     assert refusal(run_stage, inputs) == (
-        f"{inputs['volume']}: lies at x {x} to {x + 30}, y {y} to {y + 20}, z {z} to {z + 20}, outside the image's "
-        "x 0 to 30, y 0 to 20, z 0 to 20; connect the image that the labels were made from"
+        f"{inputs['volume']}: its box, 30 x 20 x 20 voxels at {x} x {y} x {z} (x, y, z), is not inside that of the "
+        "image, 30 x 20 x 20 voxels at 0 x 0 x 0 (x, y, z); connect the image that the labels were made from"
     )
 
 
 def test_styles_and_ports_that_do_not_go_together(run_stage, volume) -> None:
     labels, image = volume(IDS), volume(GREY, "image")
     assert refusal(run_stage, {"volume": labels}, style="overlay") == (
-        "style: overlay needs the image; connect it with in: {image: image.volume}, or take colour"
+        "style: overlay needs the image; connect it with in: {image: image.volume}, or use style: colour"
     )
     assert refusal(run_stage, {"volume": image}, style="colour") == (
         f"style: colour is for labels, but {image} is an image; leave style out"

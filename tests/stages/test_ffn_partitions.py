@@ -72,7 +72,9 @@ def test_refuses_what_is_no_labels(run_stage, tmp_path: Path, array: np.ndarray,
 
 
 def test_thresholds_must_ascend() -> None:
-    with pytest.raises(ValidationError, match=r"thresholds must ascend, each above the one before it; got \[0.2, 0.1"):
+    with pytest.raises(
+        ValidationError, match=r"thresholds must ascend, each greater than the one before; got \[0.2, 0.1"
+    ):
         Params.parse({"thresholds": [0.2, 0.1]})
     with pytest.raises(ValidationError, match="less than or equal to 1"):
         Params.parse({"thresholds": [50]})

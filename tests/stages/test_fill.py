@@ -35,16 +35,19 @@ def test_slab_by_slab_equals_the_whole_in_the_same_place(
     assert (filled.dtype, place) == (np.uint64, PLACE)
     assert [event["done"] for event in result.reported("progress")][-1] == 40
 
-    unclaimed, left = np.count_nonzero(segmentation == 0), np.count_nonzero(expected == 0)
-    assert unclaimed > left > 0
-    text = f"filled {unclaimed - left:,} of {unclaimed:,} unclaimed voxels, those within 70 nm of a segment"
+    empty, left = np.count_nonzero(segmentation == 0), np.count_nonzero(expected == 0)
+    assert empty > left > 0
+    text = f"filled {empty - left:,} of {empty:,} unsegmented voxels, those within 70 nm of a segment"
     assert [event["text"] for event in result.reported("message")] == [text]
 
 
 def test_says_that_the_voxel_size_may_be_missing(run_stage, tmp_path: Path, segmentation: np.ndarray) -> None:
     write_volume(tmp_path / "s.h5", "segmentation", segmentation, Place())
     result = run_stage("fill", {"segmentation": tmp_path / "s.h5"}, max_distance=2)
-    assert "voxels are 1 x 1 x 1 nm, as where nobody gave their size" in result.reported("message")[0]["text"]
+    assert (
+        "the voxel size is 1 x 1 x 1 nm, the value for an unknown size; max_distance is in nm"
+        in result.reported("message")[0]["text"]
+    )
 
 
 def test_refuses_what_is_no_labels(run_stage, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_report(tmp_path: Path, run_stage) -> None:
     assert said(result)[1:] == [
         f"2 ids; {100 * share:.1f} % of the voxels are background",
         "1 of 2 ids is not connected (26 neighbours): 9 in 3 pieces; "
-        "relabel: connected_components gives each piece an id of its own",
+        "relabel: connected_components gives each piece its own id",
     ]
     assert read_volume(result["volume"])[1] == Place((4, 4, 30))
 
@@ -130,7 +130,7 @@ def test_relabelling_gives_each_piece_an_id(tmp_path: Path, run_stage) -> None:
     assert volume.dtype == np.uint32
     pieces = {(int(new), int(old)) for new, old in zip(volume.ravel(), two_ids().ravel(), strict=True)}
     assert pieces == {(0, 0), (1, 4), (2, 9), (3, 9), (4, 9)}
-    assert said(result)[-1] == "relabelled: 4 connected pieces (26 neighbours), each with an id of its own"
+    assert said(result)[-1] == "relabelled: 4 connected pieces (26 neighbours), each with its own id"
     assert result.reported("metric")[0]["value"] == 4
     last = result.reported("progress")[-1]
     assert (last["done"], last["total"]) == (40, 40)  # two passes
@@ -175,7 +175,7 @@ def test_palettes_and_16_bit_colours_are_refused(tmp_path: Path, run_stage) -> N
     stack.mkdir()
     Image.fromarray(IDS[0].astype(np.uint8)).convert("P").save(stack / "z0.png")
     assert refusal(run_stage, {"stack": stack}) == (
-        f"{stack}: the sections are 8-bit palette, which may stand for ids or for colours; "
+        f"{stack}: the sections are 8-bit palette, which may mean ids or colours; "
         "save them as 8- or 16-bit grey (in Fiji: Image > Lookup Tables > Grays, which keeps the ids)"
     )
     file = tmp_path / "rgb.tif"
@@ -208,7 +208,7 @@ def test_labels_lie_where_the_images_lie(tmp_path: Path, run_stage) -> None:
     assert read_volume(run_stage("import-labels", inputs, voxel_size_xyz=[4, 4, 30])["volume"])[1] == place
     assert refusal(run_stage, inputs, voxel_size_xyz=[4, 4, 40]) == (
         "voxel_size_xyz: the labels' is [4.0, 4.0, 40.0], the images' is [4.0, 4.0, 30.0]; "
-        "leave it out here, the images' counts"
+        "leave it out here: the voxel size of the images is used"
     )
 
 
@@ -229,7 +229,7 @@ def test_section_numbers_a_step_apart_are_refused(tmp_path: Path, run_stage, ima
     stack = folder(tmp_path / "l", IDS.astype(np.uint8), first=1)
     inputs = {"stack": stack, "images": images(IDS.shape)}
     assert refusal(run_stage, inputs) == (
-        f"{stack}: labels and images are out of step, section 0 is z0001.png of the labels and img_000.png of the "
+        f"{stack}: labels and images do not match: section 0 is z0001.png in the labels and img_000.png in the "
         "images; give the same sections of both, or set check_order: false if only names differ"
     )
     run_stage("import-labels", inputs, check_order=False)
@@ -255,7 +255,7 @@ def test_outlines_a_section_off_are_refused(tmp_path: Path, run_stage, shift: in
     inputs = {"stack": stack, "images": tmp_path / "i.h5"}
     text = refusal(run_stage, inputs)
     assert text.startswith(
-        f"{stack}: the labels are a section out of step, their outlines fit the images' section {where} better "
+        f"{stack}: the labels are shifted by one section: their outlines fit the image section {where} better "
         "(contrast "
     )
     assert text.endswith("; give the same sections of both, or set check_order: false if they are right")
@@ -281,7 +281,7 @@ def test_real_labels(shared: Path, tmp_path: Path, run_stage, name: str, ids: in
     np.testing.assert_array_equal(volume, expected)
     assert result.reported("metric")[0]["value"] == ids == len(np.unique(expected)) - 1
     # The same, a section out of step, which no name tells.
-    assert "their outlines fit the images' section after better" in refusal(
+    assert "their outlines fit the image section after better" in refusal(
         run_stage, {"stack": some("labels", 1), "images": image}
     )
 

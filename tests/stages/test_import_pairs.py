@@ -145,7 +145,7 @@ def test_a_missing_and_an_extra_partner_are_named(run_stage, data: dict[str, Pat
     (labels / "p4.png").rename(labels / "p5.png")
     assert refusal(run_stage, data) == (
         f"{labels}: no mask for p4 (1 of 5 pictures in {images}) and no picture for p5 (1 of 5 masks); "
-        "add what is missing, or take out what is left over"
+        "add the missing files, or remove those without a partner"
     )
     (labels / "p5.png").unlink()
     assert refusal(run_stage, data).startswith(f"{labels}: no mask for p4 (1 of 5 pictures in {images}); add")
@@ -165,7 +165,7 @@ def test_no_pairs_at_all(run_stage, data: dict[str, Path]) -> None:
         file.rename(file.with_stem(f"truth{file.stem}"))
     assert refusal(run_stage, data) == (
         f"{data['labels']}: no mask (truthp2, truthp4, truthp6, ...) has the name of a picture in {data['images']} "
-        "(p2, p4, p6, ...); name masks like their pictures, or with _mask behind"
+        "(p2, p4, p6, ...); give each mask the name of its picture, with or without _mask at the end"
     )
 
 
@@ -186,9 +186,7 @@ def test_fewer_pictures_than_training_and_test_need(run_stage, data: dict[str, P
                 if file.stem not in names:
                     file.unlink()
 
-    words = (
-        "give three or more: one to learn from, one to watch the learning, and one held back to test what was learnt"
-    )
+    words = "give three or more: one to train on, one to validate the training with, and one to test the result"
     leave("p2", "p4", "p6")
     for fraction in (0.2, 0.9):
         result = run_stage("import-pairs", data, test_fraction=fraction)
@@ -212,15 +210,15 @@ def test_damaged_empty_and_foreign_files_are_named(run_stage, data: dict[str, Pa
     file = data[what] / "p4.png"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    assert refusal(run_stage, data) == f"{file}: is truncated or damaged; copy it again from where it came"
+    assert refusal(run_stage, data) == f"{file}: is truncated or damaged; copy it again from its source"
     file.write_bytes(b"")
     assert refusal(run_stage, data).startswith(f"{file}: is empty; ")
     file.write_text("no")
-    assert refusal(run_stage, data).startswith(f"{file}: is not a PNG file, whatever its name says; ")
+    assert refusal(run_stage, data).startswith(f"{file}: is not a PNG file, although its name says so; ")
     file.unlink()
     for suffix, kind in ((".jpg", "JPEG"), (".tif", "TIFF")):
         file.with_suffix(suffix).write_bytes(whole)
-        text = f"{file.with_suffix(suffix)}: is not a {kind} file, whatever its name says; "
+        text = f"{file.with_suffix(suffix)}: is not a {kind} file, although its name says so; "
         assert refusal(run_stage, data).startswith(text)
         file.with_suffix(suffix).unlink()
     save(file.with_suffix(".jpg"), image((40, 50)))
@@ -247,7 +245,7 @@ def test_folders_without_pictures(run_stage, data: dict[str, Path], tmp_path: Pa
     shutil.copytree(data[what], empty / "inside")
     text = refusal(run_stage, inputs)
     if what == "images":
-        assert text.startswith(f"{empty}: holds folders only (inside), no PNG, TIFF or JPEG pictures; name the folder")
+        assert text.startswith(f"{empty}: holds only folders (inside), no PNG, TIFF or JPEG pictures; name the folder")
     else:  # a folder for a picture of that name
         assert text.startswith(f"{empty}: no mask (inside) has the name of a picture")
     assert refusal(run_stage, data | {what: tmp_path / "no"}).startswith(f"{tmp_path / 'no'}: no such file or folder")
@@ -256,7 +254,7 @@ def test_folders_without_pictures(run_stage, data: dict[str, Path], tmp_path: Pa
 def test_two_files_of_one_name(run_stage, data: dict[str, Path]) -> None:
     save(data["images"] / "p4.tif", image(SIZES[1]))
     assert refusal(run_stage, data) == (
-        f"{data['images']}: p4.png and p4.tif have one name; rename or remove one of them"
+        f"{data['images']}: p4.png and p4.tif have the same name; rename or remove one of them"
     )
 
 
@@ -267,7 +265,7 @@ def test_two_files_of_one_name_with_others_between(run_stage, data: dict[str, Pa
     for name in names:
         (data["images"] / name).touch()
     assert refusal(run_stage, data) == (
-        f"{data['images']}: {names[0]} and {names[-1]} have one name; rename or remove one of them"
+        f"{data['images']}: {names[0]} and {names[-1]} have the same name; rename or remove one of them"
     )
 
 
@@ -275,7 +273,9 @@ def test_two_folders_of_one_name(run_stage, data: dict[str, Path]) -> None:
     for name in ("A", "a"):
         (data["labels"].parent / "folders" / name).mkdir(parents=True)
     inputs = data | {"labels": data["labels"].parent / "folders"}
-    assert refusal(run_stage, inputs) == (f"{inputs['labels']}: A and a have one name; rename or remove one of them")
+    assert refusal(run_stage, inputs) == (
+        f"{inputs['labels']}: A and a have the same name; rename or remove one of them"
+    )
 
 
 @pytest.mark.parametrize("what", ["images", "labels"])
@@ -292,8 +292,8 @@ def test_folders_beside_pictures_are_told(run_stage, data: dict[str, Path]) -> N
     result = run_stage("import-pairs", data)
     assert len(all_of(result)) == 5
     assert said(result)[:2] == [
-        f"{data['images']}: 2 folders beside the pictures are left out: batch2, batch10",
-        f"{data['labels']}: 1 folder beside the pictures is left out: batch2",
+        f"{data['images']}: 2 folders beside the pictures are ignored: batch2, batch10",
+        f"{data['labels']}: 1 folder beside the pictures is ignored: batch2",
     ]
 
 
@@ -306,7 +306,8 @@ def test_pages_among_pictures_are_refused(run_stage, data: dict[str, Path]) -> N
 def test_grey_among_colour_pictures(run_stage, data: dict[str, Path]) -> None:
     save(data["images"] / "p6.png", image((*SIZES[2], 3)))
     assert refusal(run_stage, data) == (
-        "p2 is grey and p6 has colours (4 and 1 pictures); make all grey with convert_rgb: luminance, or leave some out"
+        "p2 is grey and p6 has colours (4 and 1 pictures); convert all to grey with convert_rgb: luminance, "
+        "or remove one kind"
     )
     assert len(all_of(run_stage("import-pairs", data, convert_rgb="luminance"))) == 5
 
@@ -316,7 +317,7 @@ def test_grey_among_colour_pictures(run_stage, data: dict[str, Path]) -> None:
     [
         ("p2.png", np.zeros((40, 50), bool), "is 1-bit grey; save it as 8- or 16-bit grey or RGB"),
         ("p2.tif", np.zeros((40, 50), np.int16), "is 16-bit signed grey; save it as"),
-        ("p2.tif", np.full((40, 50), np.nan, np.float32), "has pixels that are no numbers (NaN or infinite)"),
+        ("p2.tif", np.full((40, 50), np.nan, np.float32), "has pixels that are not numbers (NaN or infinite)"),
         ("p2.png", np.full((40, 50, 4), 200, np.uint8), "has transparent pixels (100% of them)"),
     ],
 )
@@ -342,9 +343,7 @@ def test_16_bit_colours_come_from_tiff_only(run_stage, data: dict[str, Path]) ->
     file = data["images"] / "p4.png"
     file.with_suffix(".tif").unlink()
     file.write_bytes(png_of_16_bit_colours(*SIZES[1]))
-    assert refusal(run_stage, data) == (
-        f"{file}: 16-bit RGB cannot be read from this kind of file; save it as TIFF, or as 8-bit"
-    )
+    assert refusal(run_stage, data) == (f"{file}: 16-bit RGB can be read from TIFF only; save it as TIFF, or as 8-bit")
 
 
 @pytest.mark.parametrize(

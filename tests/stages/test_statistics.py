@@ -48,7 +48,7 @@ def test_what_is_no_grey_is_refused(tmp_path: Path, run_stage) -> None:
     with pytest.raises(InputError) as caught:
         run_stage("statistics", {"volume": tmp_path / "image.h5"})
     assert str(caught.value) == (
-        f"{tmp_path / 'image.h5'}: dataset /raw is bool, no grey values; import the images anew"
+        f"{tmp_path / 'image.h5'}: dataset /raw is bool, not grey values; import the images again"
     )
 
 

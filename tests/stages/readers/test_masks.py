@@ -23,7 +23,7 @@ def test_binary_masks_become_connected_pieces(run_stage, data: dict[str, Path], 
             assert same_cells(labels, ndimage.label(cells(shape) > 0)[0])
             assert labels.max() == 3  # two of the four touch
         what = f"not {low}" if low == 0 else f"{high}, not {low}"
-        assert said(result) == [f"cells are the connected pieces (4 neighbours) of what is {what} in the masks"]
+        assert said(result) == [f"cells are the connected pieces (4 neighbours) of pixels that are {what} in the masks"]
 
 
 def test_white_may_be_1_in_one_mask_and_255_in_another(run_stage, data: dict[str, Path]) -> None:
@@ -51,8 +51,8 @@ def test_masks_that_were_saved_as_jpeg_are_cut_in_the_middle(run_stage, data: di
     for labels, shape in zip(labels_of(all_of(result)), SIZES, strict=True):
         np.testing.assert_array_equal(labels > 0, cells(shape) > 0)
     assert said(result) == [
-        f"the masks hold {len(greys)} greys, most of them near {min(greys)} and {max(greys)}, as JPEG leaves them: "
-        f"cells are the connected pieces (4 neighbours) of what is above {(min(greys) + max(greys)) // 2}"
+        f"the masks hold {len(greys)} greys, most of them near {min(greys)} and {max(greys)}, as after JPEG "
+        f"compression: cells are the connected pieces (4 neighbours) of pixels above {(min(greys) + max(greys)) // 2}"
     ]
     assert refusal(run_stage, data, labels_are="instances") == (
         f"{data['labels']}: the masks hold greys near {min(greys)} and {max(greys)}, not an id for each cell; "
@@ -90,9 +90,9 @@ def test_masks_that_were_resized_are_cut_in_the_middle(run_stage, data: dict[str
     for labels in labels_of(all_of(result)):
         assert ((labels > 0) != (sharp > 0)).mean() < 0.02
         assert labels.max() == 2
-    assert "greys, most of them near 0 and 255, as JPEG leaves them" in said(result)[0]
+    assert "greys, most of them near 0 and 255, as after JPEG compression" in said(result)[0]
     rewrite(data["labels"], lambda greys: small.astype(np.uint16) * 257)
-    assert "the median one of 1 pixels, as classes or blurred masks would; " in refusal(run_stage, data)
+    assert "whose median size is 1 pixels: they seem to be classes or blurred masks; " in refusal(run_stage, data)
 
 
 def test_many_ids_near_both_ends_are_ids(run_stage, data: dict[str, Path]) -> None:
@@ -135,7 +135,7 @@ def test_masks_with_the_inverting_look_up_table_of_fiji(run_stage, data: dict[st
     for labels, shape in zip(labels_of(all_of(result)), SIZES, strict=True):
         np.testing.assert_array_equal(labels > 0, cells(shape) > 0)
     assert said(result) == [
-        "cells are the connected pieces (4 neighbours) of what is not 0, and shown as black, in the masks"
+        "cells are the connected pieces (4 neighbours) of pixels that are not 0 (shown as black) in the masks"
     ]
     file = data["labels"] / "p4.tif"
     tifffile.imwrite(file, cells(SIZES[1]) > 0, photometric="miniswhite")  # not Fiji's: which are the cells?
@@ -211,8 +211,8 @@ def test_folders_of_masks_beside_a_folder_of_pictures(run_stage, data: dict[str,
     )
     save(tmp_path / "cells" / "p4_masks" / "x.png", cells(SIZES[1]))
     assert refusal(run_stage, inputs) == (
-        f"{tmp_path / 'cells' / 'p4_masks' / 'x.png'}: holds 5 different values; as the file of one cell it holds 0, "
-        "and one more where the cell is"
+        f"{tmp_path / 'cells' / 'p4_masks' / 'x.png'}: holds 5 different values; the file of one cell must hold "
+        "0, and one other value where the cell is"
     )
 
 
@@ -234,7 +234,7 @@ def test_an_empty_mask_is_told_and_kept(run_stage, data: dict[str, Path]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "what"), [(0, "no pixel of any mask is part of a cell"), (255, "masks tell no cells")]
+    ("value", "what"), [(0, "no pixel of any mask is part of a cell"), (255, "the masks have no background")]
 )
 def test_masks_of_one_value_are_refused(run_stage, data: dict[str, Path], value: int, what: str) -> None:
     rewrite(data["labels"], lambda ids: np.full(ids.shape, value, np.uint8))
@@ -246,7 +246,7 @@ def test_masks_of_one_value_are_refused(run_stage, data: dict[str, Path], value:
 
 def test_ids_are_no_binary_masks(run_stage, data: dict[str, Path]) -> None:
     assert refusal(run_stage, data, labels_are="binary") == (
-        f"{data['labels']}: the masks hold 5 different values (0, 1, 2, ...), binary ones two; "
+        f"{data['labels']}: the masks hold 5 different values (0, 1, 2, ...), binary masks hold two; "
         "set labels_are: instances if they are ids of cells, or save them as 0 and 255"
     )
 
@@ -262,7 +262,7 @@ def test_classes_are_not_taken_for_ids(run_stage, data: dict[str, Path]) -> None
     rewrite(data["labels"], classes)
     text = refusal(run_stage, data)
     assert text.startswith(f"{data['labels']}: read as ids, the masks hold 10 cells in ")
-    assert text.endswith("; save masks with two values, or set labels_are: instances if this is right")
+    assert text.endswith("; save masks with two values, or set labels_are: instances if they are ids")
     assert " 10 cells in " in said(run_stage("import-pairs", data, labels_are="instances"))[0]
 
 

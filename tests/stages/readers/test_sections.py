@@ -101,14 +101,15 @@ def test_two_files_of_one_number_are_refused(tmp_path: Path, one: str, other: st
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".DS_Store").write_bytes(b"")
-    assert refusal(tmp_path) == f"{tmp_path}: is empty; put the sections there, one PNG or TIFF file each"
+    assert refusal(tmp_path) == f"{tmp_path}: is empty; put the sections there, each as one PNG or TIFF file"
 
 
 def test_a_folder_of_folders_is_refused(tmp_path: Path) -> None:
     for name in ("a", "b", "c", "d"):
         (tmp_path / name).mkdir()
     assert refusal(tmp_path) == (
-        f"{tmp_path}: holds folders only (a, b, c, ...), no PNG or TIFF sections; name the one with the sections"
+        f"{tmp_path}: holds only folders (a, b, c, ...), no PNG or TIFF sections; name the folder that holds the "
+        "sections"
     )
 
 
@@ -137,7 +138,7 @@ def test_the_section_of_another_size_is_named(tmp_path: Path) -> None:
     png(stack / "z0002.png", np.zeros((21, 30), np.uint8))
     assert refusal(stack) == (
         f"{stack}: z0002.png is 30 x 21 pixels, 3 of the 4 sections are 30 x 20; "
-        "crop or pad the sections to one size, or leave out the odd ones"
+        "crop or pad the sections to one size, or remove those that differ"
     )
 
 
@@ -146,15 +147,15 @@ def test_the_section_of_another_depth_is_named(tmp_path: Path) -> None:
     png(stack / "z0001.png", np.zeros((20, 30), np.uint16))
     png(stack / "z0003.png", np.zeros((20, 30, 3), np.uint8))
     assert refusal(stack) == (
-        f"{stack}: z0001.png is 16-bit grey, 3 of the 5 sections are 8-bit grey (1 more is odd); "
-        "save all sections alike, or leave out the odd ones"
+        f"{stack}: z0001.png is 16-bit grey, 3 of the 5 sections are 8-bit grey (1 more differs); "
+        "save all sections alike, or remove those that differ"
     )
 
 
 def test_real_pictures_of_many_sizes_are_refused(shared: Path) -> None:
     stack = shared / "dsb2018" / "images"
     assert refusal(stack).startswith(
-        f"{stack}: 0005.png is 360 x 360 pixels, 73 of the 120 sections are 256 x 256 (46 more are odd); crop or pad"
+        f"{stack}: 0005.png is 360 x 360 pixels, 73 of the 120 sections are 256 x 256 (46 more differ); crop or pad"
     )
 
 
@@ -166,7 +167,7 @@ def test_a_truncated_png_is_named(tmp_path: Path, share: float) -> None:
     stack = folder(tmp_path / "images", RNG.integers(0, 256, (3, 64, 64), np.uint8))
     file = stack / "z0001.png"
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    assert refusal(stack) == f"{file}: is truncated or damaged; copy it again from where it came"
+    assert refusal(stack) == f"{file}: is truncated or damaged; copy it again from its source"
 
 
 def test_a_png_with_other_bytes_inside_is_named(tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_a_png_with_other_bytes_inside_is_named(tmp_path: Path) -> None:
     data = bytearray(file.read_bytes())
     data[2000:2100] = bytes(100)
     file.write_bytes(data)
-    assert refusal(stack) == f"{file}: is truncated or damaged; copy it again from where it came"
+    assert refusal(stack) == f"{file}: is truncated or damaged; copy it again from its source"
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
@@ -185,7 +186,7 @@ def test_a_truncated_tiff_section_is_named(tmp_path: Path, share: float, compres
         tifffile.imwrite(tmp_path / f"{z}.tif", RNG.integers(0, 256, (64, 64), np.uint8), compression=compression)
     file = tmp_path / "1.tif"
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    assert refusal(tmp_path) == f"{file}: is truncated or damaged; copy it again from where it came"
+    assert refusal(tmp_path) == f"{file}: is truncated or damaged; copy it again from its source"
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"imagej": True}, {"metadata": None}, {"ome": True}])
@@ -194,16 +195,16 @@ def test_a_truncated_stack_in_one_tiff_is_refused(tmp_path: Path, share: float, 
     file = tmp_path / "stack.tif"
     tifffile.imwrite(file, RNG.integers(0, 256, (9, 64, 64), np.uint8), photometric="minisblack", **options)
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    assert "is truncated or damaged; copy it again from where it came" in refusal(file)
+    assert "is truncated or damaged; copy it again from its source" in refusal(file)
 
 
 def test_empty_files_and_files_that_are_something_else(tmp_path: Path) -> None:
     for number, (suffix, data, words) in enumerate(
         [
-            (".png", b"", "is empty; save it as PNG, or copy it again from where it came"),
-            (".tif", b"", "is empty; copy it again from where it came"),
-            (".png", b"GIF89a" * 9, "is not a PNG file, whatever its name says; save it as PNG, or copy it again"),
-            (".tif", b"GIF89a" * 9, "is not a TIFF file, whatever its name says; save it as TIFF, or copy it again"),
+            (".png", b"", "is empty; save it as PNG, or copy it again from its source"),
+            (".tif", b"", "is empty; copy it again from its source"),
+            (".png", b"GIF89a" * 9, "is not a PNG file, although its name says so; save it as PNG, or copy it again"),
+            (".tif", b"GIF89a" * 9, "is not a TIFF file, although its name says so; save it as TIFF, or copy it again"),
         ]
     ):
         stack = folder(tmp_path / str(number), GREY)
@@ -217,7 +218,7 @@ def test_a_truncated_or_damaged_hdf5_is_refused(tmp_path: Path) -> None:
         out.create_dataset("raw", data=RNG.integers(0, 256, (8, 64, 64), np.uint8), chunks=(4, 64, 64), compression=1)
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    assert refusal(file) == f"{file}: is truncated; make it again, or copy it again from where it came"
+    assert refusal(file) == f"{file}: is truncated; make it again, or copy it again from its source"
     middle = len(whole) - 8000
     file.write_bytes(whole[:middle] + bytes(2000) + whole[middle + 2000 :])
     assert refusal(file) == f"{file}: its data cannot be read, the file is damaged; make it again"
@@ -247,7 +248,7 @@ def test_paths_that_are_no_stack(tmp_path: Path) -> None:
 def test_one_section_is_no_stack_but_a_folder_of_one_is(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"z0{suffix}"
     Image.fromarray(GREY[0]).save(file)
-    assert refusal(file) == f"{file}: is one section; to import all sections name their folder, {tmp_path}"
+    assert refusal(file) == f"{file}: is one section; to import all sections, name their folder, {tmp_path}"
     np.testing.assert_array_equal(read(tmp_path), GREY[:1])
 
 
@@ -313,11 +314,32 @@ def test_tiff_compressions(tmp_path: Path, compression: str, dtype: type) -> Non
     np.testing.assert_array_equal(read(tmp_path / "each"), sections)
 
 
+def test_32_bit_labels_that_libtiff_compressed_with_lzw(tmp_path: Path) -> None:
+    """As Fiji writes them. Pillow, with libtiff, writes the files; imagecodecs reads them."""
+    labels = RNG.integers(0, 2**31, (3, 20, 30), np.int32).repeat(5, 1)
+    first, *rest = [Image.fromarray(section) for section in labels]
+    first.save(tmp_path / "stack.tif", save_all=True, append_images=rest, compression="tiff_lzw")
+    with tifffile.TiffFile(tmp_path / "stack.tif") as tiff:
+        assert [page.compression.name for page in tiff.pages] == ["LZW"] * 3
+    np.testing.assert_array_equal(read(tmp_path / "stack.tif"), labels)
+
+
 def test_a_compression_that_cannot_be_read(tmp_path: Path) -> None:
-    Image.fromarray(GREY[0].astype(np.int32)).save(tmp_path / "z.tif", compression="tiff_lzw")
+    file = tmp_path / "z.tif"
+    tifffile.imwrite(file, GREY[0])
+    plain, thunderscan = (struct.pack("<HHIH", 259, 3, 1, code) for code in (1, 32809))
+    data = file.read_bytes()
+    assert plain in data
+    file.write_bytes(data.replace(plain, thunderscan))
     assert refusal(tmp_path) == (
-        f"{tmp_path / 'z.tif'}: 32-bit signed grey, compressed as LZW, cannot be read; save it without compression"
+        f"{file}: 8-bit grey, compressed as THUNDERSCAN, cannot be read; save it without compression"
     )
+
+
+def test_damaged_exif_data_are_no_reason_to_refuse_a_png(tmp_path: Path) -> None:
+    for z, section in enumerate(GREY):
+        Image.fromarray(section).save(tmp_path / f"{z}.png", exif=b"Exif\0\0 no TIFF header")
+    np.testing.assert_array_equal(read(tmp_path), GREY)
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])

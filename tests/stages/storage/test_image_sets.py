@@ -100,8 +100,12 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
         ("labels", np.zeros((5, 8), np.int32), r"the labels of a are int32 \(5, 8\), its image is \(5, 7\)"),
         ("labels", np.zeros((5, 7), np.float32), r"the labels of a are float32 \(5, 7\)"),
         ("probability", np.zeros((5, 7), np.int32), r"the probability of a are int32 \(5, 7\)"),
-        ("labels", np.arange(-3, 32, dtype=np.int32).reshape(5, 7), "the labels of a go from -3 to 31; labels are 0"),
-        ("labels", np.full((5, 7), 2**31, np.uint32), "the labels of a go from 2147483648 to 2147483648; labels"),
+        (
+            "labels",
+            np.arange(-3, 32, dtype=np.int32).reshape(5, 7),
+            "the labels of a range from -3 to 31; labels are",
+        ),
+        ("labels", np.full((5, 7), 2**31, np.uint32), "the labels of a range from 2147483648 to 2147483648; labels"),
     ],
 )
 def test_what_no_picture_can_be_is_refused(tmp_path: Path, key: str, array: np.ndarray, words: str) -> None:

@@ -1,0 +1,34 @@
+"""Phrases that many messages share: sizes, lists of names, and a file that may not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from contract.stage import InputError
+
+
+def size(shape: Sequence[int]) -> str:
+    """Writes a size, or a position, with x first as users do: `512 x 512 x 70` for the array shape (70, 512, 512)."""
+    return " x ".join(str(length) for length in reversed(shape))
+
+
+def voxels(shape: Sequence[int]) -> str:
+    """The size of a volume, given as z, y, x: `512 x 512 x 70 voxels (x, y, z)`."""
+    return f"{size(shape)} voxels (x, y, z)"
+
+
+def box(shape: Sequence[int], offset: Sequence[int]) -> str:
+    """The size and the first corner of a part of a volume, both given as z, y, x."""
+    return f"{size(shape)} voxels at {size(offset)} (x, y, z)"
+
+
+def some(names: Iterable[str], most: int = 3) -> str:
+    """The first names of a list: `a, b, c, ...`."""
+    every = list(names)
+    return ", ".join(every[:most]) + (", ..." if len(every) > most else "")
+
+
+def no_permission(path: str | Path) -> InputError:
+    """The error for a file or folder that this user may not read."""
+    return InputError(f"{path}: may not be read by this user; give it the right to read, or copy it")

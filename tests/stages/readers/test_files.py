@@ -1,0 +1,94 @@
+"""Single image files: how they are written, and that what is read is what was written."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from contract.stage import InputError
+from stages.readers import files
+from stages.readers.forms import Form, Section
+
+RNG = np.random.default_rng(4)
+SHAPES = ((20, 30), (20, 3), (3, 20), (1, 1), (20, 30, 3), (3, 4, 3))
+"""Among them those that a writer might take for colours, or for a stack."""
+
+
+def pixels(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    return RNG.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("level", [3, 6])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_png_is_the_one_that_pillow_writes(tmp_path: Path, shape: tuple[int, ...], level: int) -> None:
+    for dtype in (np.uint8, np.uint16)[: 2 if len(shape) == 2 else 1]:
+        array = pixels(shape, dtype)
+        files.write(tmp_path / "a.png", array, compress_level=level)
+        Image.fromarray(array).save(tmp_path / "b.png", compress_level=level)
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize(("shape", "rows"), [*((shape, 0) for shape in SHAPES), ((700, 1000), 2**18 // 1000)])
+def test_a_tiff_has_strips_that_python_compressed(
+    tmp_path: Path, shape: tuple[int, ...], rows: int, dtype: type
+) -> None:
+    """So the same pixels give the same file, whichever libraries imagecodecs brings."""
+    array = pixels(shape, dtype)
+    files.write(tmp_path / "a.tif", array)
+    data = (tmp_path / "a.tif").read_bytes()
+    rows = rows // array.itemsize or len(array)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        (page,) = tiff.pages
+        places = zip(page.dataoffsets, page.databytecounts, strict=True)
+        strips = [data[start : start + length] for start, length in places]
+        assert page.photometric == (2 if len(shape) == 3 else 1)
+    assert strips == [zlib.compress(array[y : y + rows].tobytes(), 6) for y in range(0, len(array), rows)]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif").reshape(shape), array)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize(("shape", "dtype"), [((20, 30), np.uint8), ((20, 30), np.uint16), ((20, 30, 3), np.uint8)])
+def test_head_and_pixels_of_what_was_written(tmp_path: Path, shape: tuple[int, ...], dtype: type, suffix: str) -> None:
+    array = pixels(shape, dtype)
+    file = tmp_path / f"a{suffix}"
+    files.write(file, array)
+    head = files.head(file)
+    assert head == Section(file.name, 20, 30, Form(array.itemsize * 8, 3 if array.ndim == 3 else 1))
+    np.testing.assert_array_equal(files.read(file, head.form), array)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpeg_is_read_as_it_is_stored(tmp_path: Path, mode: str) -> None:
+    """An Exif orientation turns neither its size nor its pixels."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels((20, 30, 3), np.uint8)).convert(mode).save(tmp_path / "a.jpg", exif=exif)
+    head = files.head(tmp_path / "a.jpg")
+    assert head == Section("a.jpg", 20, 30, Form(8, len(mode)))
+    expected = np.asarray(Image.open(tmp_path / "a.jpg"))
+    np.testing.assert_array_equal(files.read(tmp_path / "a.jpg", head.form), expected)
+
+
+def test_a_jpeg_for_printers_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.jpeg"
+    Image.new("CMYK", (30, 20)).save(file)
+    with pytest.raises(InputError) as caught:
+        files.head(file)
+    assert str(caught.value) == f"{file}: is a JPEG file with CMYK colours; save it as grey or RGB, preferably as PNG"
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_full_disk_and_a_missing_folder_keep_their_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write(tmp_path / "no" / name, pixels((20, 30), np.uint8))
+    assert caught.value.filename == str(tmp_path / "no" / name)
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as full:
+        files.write(tmp_path / name, pixels((200, 300), np.uint8))
+    assert full.value.errno == 28
