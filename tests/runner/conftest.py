@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import THREADS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 PIPELINE = """\
@@ -195,7 +197,9 @@ class House:
 
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
         environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
-        environment.pop("KERAS_BACKEND", None)
+        # Steps here compute with all processors, as those in containers do: how many there are shows in the last bits.
+        for name in ("KERAS_BACKEND", *THREADS):
+            environment.pop(name, None)
         return [sys.executable, "-P", "-m", "runner.cli", *arguments], {**environment, **self.environment}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
