@@ -1,4 +1,4 @@
-"""How a segmentation compares with the truth: arrays in, numbers out.
+"""Scores of a segmentation against ground truth: arrays in, numbers out.
 
 Tables and files are made in `stages/reports/`.
 """

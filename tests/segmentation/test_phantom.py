@@ -26,7 +26,7 @@ DEEP = 5  # voxels from the nearest background in the section: no membrane is th
 
 @pytest.fixture(scope="module")
 def default() -> tuple[np.ndarray, np.ndarray]:
-    return phantom((48, 192, 192), SPACING)
+    return phantom((24, 144, 144), SPACING)
 
 
 @pytest.fixture(scope="module")
