@@ -9,14 +9,18 @@ demo: .venv/.cpu
 containers: .venv/.runner
 	$(BIN)/floodrunner build
 
-test: .venv/.dev
-	$(BIN)/pytest
+# Two workers; tests of one group, such as those that use the Docker engine, stay in one of them.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup
 
+test: .venv/.dev
+	$(PYTEST)
+
+# The coverage that is required is in pyproject.toml.
 check: .venv/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(PYTEST) --cov --cov-report=
 
 bench: .venv/.cpu
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done

@@ -1,7 +1,7 @@
-"""The one seam to TensorFlow or JAX: everything that Keras 3 leaves different between them.
+"""Everything that differs between TensorFlow and JAX under Keras 3. No other module of ours depends on which runs.
 
-Which of the two runs is Keras's own setting, `KERAS_BACKEND`; TensorFlow is the default. On a CPU nothing is
-compiled with XLA by TensorFlow (its 3D convolution is ten times slower there than oneDNN's); on a GPU everything is.
+Keras chooses the back end by the variable `KERAS_BACKEND`; the default is TensorFlow. On a CPU TensorFlow compiles
+nothing with XLA, whose 3D convolution is ten times slower there than oneDNN's; on a GPU it compiles everything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else a log begins with what TensorFlow has to say of itself
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides the messages that TensorFlow prints at its start
 
 import keras
 import numpy as np
@@ -22,10 +22,10 @@ Loss = Callable[[Any, Any], Any]
 
 
 def name() -> str:
-    """`tensorflow` or `jax`.
+    """Returns the back end in use, `tensorflow` or `jax`.
 
     Raises:
-      ValueError: if Keras was told to use another one.
+      ValueError: if Keras is set to use another back end.
     """
     found = keras.backend.backend()
     if found not in ("tensorflow", "jax"):
@@ -34,13 +34,13 @@ def name() -> str:
 
 
 def gpus() -> list[dict[str, str]]:
-    """The GPUs that it sees: `name` and `compute_capability` (`9.0`; "" where it does not tell)."""
+    """Lists the GPUs that the back end sees: `name` and `compute_capability` (such as `9.0`; "" if unknown)."""
     if name() == "jax":
         import jax
 
         try:
             seen = [each for each in jax.devices() if each.platform == "gpu"]
-        except RuntimeError as error:  # JAX for CUDA insists on a GPU, unless told otherwise
+        except RuntimeError as error:  # raised by JAX for CUDA where there is no GPU
             warnings.warn(str(error), stacklevel=2)
             seen = []
         return [
@@ -60,13 +60,13 @@ def gpus() -> list[dict[str, str]]:
 
 
 def device() -> str:
-    """The device that computes, in words for a log: `GPU: ...` or `CPU`."""
+    """Names the device that computes, for a log: `GPU: ...` or `CPU`."""
     found = gpus()
     return f"GPU: {found[0]['name']}" if found else "CPU"
 
 
 def cuda() -> dict[str, str]:
-    """The versions of what it computes on GPUs with: CUDA and cuDNN, or JAX's plug-in; {} if it is for CPUs alone."""
+    """Returns the versions of the GPU libraries: CUDA and cuDNN, or JAX's plug-in; {} if the back end has none."""
     if name() == "jax":
         plugins = importlib.metadata.distributions()
         return {each.name: each.version for each in plugins if re.fullmatch(r"jax-cuda\d+-plugin", each.name or "")}
@@ -77,10 +77,10 @@ def cuda() -> dict[str, str]:
 
 
 def compute(function: Callable[..., Any], *arrays: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Compiles a function in `keras.ops` as networks are compiled, and runs it once.
+    """Compiles a function written in `keras.ops`, as networks are compiled, and runs it once.
 
     Returns:
-      Its result, and whether a GPU holds it.
+      The result, and whether it was computed on a GPU.
     """
     if name() == "jax":
         import jax
@@ -94,7 +94,7 @@ def compute(function: Callable[..., Any], *arrays: np.ndarray) -> tuple[np.ndarr
 
 
 def compute_in_single_precision() -> None:
-    """Has a GPU multiply in single precision from now on, where it would round factors to 10 bits (TF32)."""
+    """Makes GPUs multiply in full single precision from now on; by default they round the factors to 10 bits (TF32)."""
     if name() == "jax":
         import jax
 
@@ -106,7 +106,7 @@ def compute_in_single_precision() -> None:
 
 
 def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Compiles the network's forward pass: array in, array out."""
+    """Compiles the forward pass of a network, as a function from a NumPy array to a NumPy array."""
     if name() == "jax":
         import jax
 

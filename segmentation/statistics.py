@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Moments(NamedTuple):
-    """Of all voxels; `stddev` is that of the population."""
+    """Statistics over all voxels; `stddev` is the population standard deviation (divided by n, not n - 1)."""
 
     mean: float
     stddev: float
@@ -20,16 +20,16 @@ class Moments(NamedTuple):
 
 
 def moments(parts: Iterable[np.ndarray]) -> Moments:
-    """Moments of a volume given in parts.
+    """Computes mean, standard deviation, minimum and maximum of a volume that is given in parts.
 
-    Integers of 8 or 16 bits are counted by value, so their sums are exact, whatever the number of voxels. Other types
-    are summed in float64, part by part, each around its own mean.
+    Integers of 8 or 16 bits are counted by value, so their sums are exact for any number of voxels. Other types are
+    summed in float64: each part around its own mean, then the parts are joined.
 
     Args:
-      parts: arrays of one type and any shape, none empty; seen once, one at a time.
+      parts: non-empty arrays of any shape, all of one type. They are read once, one at a time.
 
     Raises:
-      ValueError: if there are no parts, or a voxel is NaN or infinite; says how many.
+      ValueError: if there are no parts, or if voxels are NaN or infinite (with their number).
 
     Source: for joining parts, Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
     sample variances" (1979), equation 2.1.
@@ -58,7 +58,7 @@ def moments(parts: Iterable[np.ndarray]) -> Moments:
     if exact and counts:
         voxels = sum(counts.values())
         total = sum(value * count for value, count in counts.items())
-        # voxels * sum of squares - sum^2, in whole numbers: nothing cancels.
+        # n * (sum of squares) - (sum)^2 in Python integers: no digits are lost by cancellation.
         spread = voxels * sum(value**2 * count for value, count in counts.items()) - total**2
         return Moments(total / voxels, math.sqrt(spread) / voxels, min(counts), max(counts), voxels)
     if not voxels:

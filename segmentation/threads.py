@@ -1,4 +1,4 @@
-"""Work on many blocks at once: numpy lets go of the interpreter in everything that takes time here."""
+"""Work on many blocks in parallel threads, which is possible because NumPy releases the interpreter lock."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 Progress = Callable[[int, int], None]
-"""Called in the caller's thread with the number done and the total."""
+"""Called in the caller's thread with the number of blocks done and the total."""
 
 
 def on_blocks(
     function: Callable[..., Any], blocks: Iterable[tuple[Any, ...]], progress: Progress | None = None
 ) -> None:
-    """Calls `function(*block)` for each block, on as many threads as this process has processors.
+    """Calls `function(*block)` for each block, in one thread per processor but at most 8.
 
-    An exception, also one that a signal raises in the caller's thread, drops the blocks that have not begun.
+    After an exception, in a block or by a signal in the caller's thread, blocks that have not started are dropped.
     """
     blocks = list(blocks)
-    pool = ThreadPoolExecutor(min(processors(), 8))  # each holds a block's temporary arrays
+    pool = ThreadPoolExecutor(min(processors(), 8))  # each thread holds the temporary arrays of a block
     try:
         for done, _ in enumerate(pool.map(lambda block: function(*block), blocks), 1):
             if progress is not None:
@@ -29,6 +29,6 @@ def on_blocks(
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Returns the number of processors that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
     return len(affinity(0)) if affinity else os.cpu_count() or 1

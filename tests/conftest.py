@@ -1,9 +1,10 @@
-"""Shared by all tests: running one stage in this process, and where the reference data is."""
+"""Shared by all tests: how workers share the machine, a stage run in this process, and the reference data."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 from collections.abc import Callable
 from importlib import import_module
@@ -20,7 +21,33 @@ from contract.stage import Context
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""Variables that tell numerical libraries how many threads to use."""
+
+
+def share_processors() -> None:
+    """Gives each of several pytest workers its share of the processors, for itself and for what it starts.
+
+    The libraries read the variables when they are loaded, so this comes before any of them is imported.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        threads = str(max((os.cpu_count() or 1) // workers, 1))
+        for name in THREADS:
+            os.environ.setdefault(name, threads)
+
+
+share_processors()
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests that use the Docker engine run in one worker: they build its images once, and some stop the engine."""
+    for item in items:
+        if item.get_closest_marker("docker") or item.path.is_relative_to(Path(__file__).parent / "docker"):
+            item.add_marker(pytest.mark.xdist_group("engine"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The canvas: one image, one segmentation that grows object by object, and the mask of the object in work."""
+"""Flood-filling inference: grows objects one after another in an image.
+
+The canvas holds the image, the segmentation so far, and the mask of the object that is growing now.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,28 @@ from segmentation.ffn.movement import Moves, Position, face_maxima
 from segmentation.ffn.network import Triple
 
 Forward = Callable[[np.ndarray], np.ndarray]
-"""A back end: (batch, z, y, x, 2) float32, image and mask logits -> (batch, z, y, x, 1) float32, new mask logits.
+"""The network: (batch, z, y, x, 2) float32, image and mask logits -> (batch, z, y, x, 1) float32, new mask logits.
 
-It must not keep what it is given, which is written over for the next call; what it returns is left as it is.
+It must not keep its argument, which the next call overwrites. Its result is not changed.
 """
 
 EXCLUDED = -1
-"""Marks, in the segmentation in work, a seed that came to nothing."""
+"""Marks a seed that made no object, in `Canvas.segmentation`."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """google/ffn's InferenceOptions, which it keeps in single precision. Activations and thresholds are probabilities.
+    """google/ffn's InferenceOptions, in single precision as there. Activations and thresholds are probabilities.
 
     Attributes:
-      init_activation: of the seed voxel.
-      pad_value: of every other voxel that no field of view has covered.
-      move_threshold: the field of view moves to voxels that reach it; a seed that falls below it ends its object.
-      segment_threshold: voxels that reach it belong to the object.
-      min_boundary_dist: z, y, x; a seed this close to a segment is left out.
-      min_segment_size: smallest object, in voxels not claimed before.
-      disco_seed_threshold: where more than this share of a field of view reaches the move threshold, a voxel
-        that was below 0.5 cannot rise again; negative switches that off.
+      init_activation: initial mask value of the seed voxel.
+      pad_value: mask value of all other voxels until a field of view covers them.
+      move_threshold: the field of view moves to voxels at or above it. An object ends when its seed falls below it.
+      segment_threshold: voxels at or above it belong to the object.
+      min_boundary_dist: z, y, x; seeds within this distance of a segment are skipped.
+      min_segment_size: smallest object, in voxels that no earlier object has claimed.
+      disco_seed_threshold: if more than this share of a field of view reaches the move threshold, voxels whose mask
+        was below 0.5 cannot rise. A negative value switches this off.
     """
 
     init_activation: float = 0.95
@@ -49,12 +52,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of one seed.
+    """The outcome of one seed.
 
     Attributes:
-      id: of the new object, 0 if there is none.
-      voxels: of the object in the canvas's box, without those that earlier objects have.
-      fovs: fields of view that it took.
+      id: id of the new object, 0 if there is none.
+      voxels: size of the object within the canvas's box, without the voxels of earlier objects.
+      fovs: number of fields of view computed for it.
     """
 
     seed: Position
@@ -62,12 +65,12 @@ class Attempt:
     voxels: int
     fovs: int
     overlapped: tuple[tuple[int, int], ...] = ()
-    """(id, voxels) of earlier objects that the mask reached into, and left alone."""
+    """(id, voxels) of earlier objects that the mask overlaps; they keep those voxels."""
 
 
 @dataclass
 class _Object:
-    """The object in work: where it began, where it goes next, how many fields of view it took so far."""
+    """The object that is growing: its seed, the moves that wait, and the number of fields of view so far."""
 
     seed: Position
     moves: Moves
@@ -81,13 +84,13 @@ class Canvas:
       image: (z, y, x) float32, normalised.
       forward: the network.
       fov, deltas: of the network, z, y, x.
-      box: the part of the image whose voxels count for the size of an object; all of it by default. What lies
-        around it is context.
+      box: the part of the image whose voxels count for the size of an object; by default the whole image. The rest
+        is context.
 
     Attributes:
       segmentation: (z, y, x) int32: ids from 1, 0 unclaimed, EXCLUDED.
       probability: (z, y, x) uint8, `quantise_probability` of each claimed voxel.
-      mask: (z, y, x) float32, logits of the object in work, or of the last one; NaN where no field of view was.
+      mask: (z, y, x) float32, logits of the growing object, or of the last one; NaN where no field of view was.
     """
 
     def __init__(
@@ -110,27 +113,27 @@ class Canvas:
         self._options = options
         self._box = [slice(*s.indices(n)) for s, n in zip(box or (slice(None),) * 3, image.shape, strict=True)]
         self._object: _Object | None = None
-        self._touched: tuple[slice, ...] = (slice(0, 0),) * 3  # around all that the mask holds
+        self._touched: tuple[slice, ...] = (slice(0, 0),) * 3  # bounding box of the mask
         self._input = np.empty((1, *fov, 2), np.float32)
         init, pad, move, segment = (
             logit(float(np.float32(p)))
             for p in (options.init_activation, options.pad_value, options.move_threshold, options.segment_threshold)
         )
         self._init, self._pad, self._move, self._segment = map(np.float32, (init, pad, move, segment))
-        # google/ffn rounds the logits as well, but for this one, which its movement policy gets by another way.
+        # google/ffn rounds these logits too, except this one, which its movement policy computes on its own.
         self._face_threshold = float(move)
 
     def segment(self, seeds: np.ndarray) -> Iterator[Attempt | None]:
-        """Tries the seeds, (n, 3) z, y, x, in order; yields what became of each, None for one not started.
+        """Tries the seeds, (n, 3) z, y, x, in order; yields the outcome of each, None for a seed that was skipped.
 
-        After `restore`, the first seed is the one that was in work.
+        After `restore` of a state within an object, the first seed must be the seed of that object.
         """
         for row in seeds:
             z, y, x = (int(p) for p in row)
             yield self._try((z, y, x))
 
     def settled(self, seeds: np.ndarray) -> int:
-        """How many of the seeds, (n, 3) z, y, x, lie in an object, that in work included: none will be started."""
+        """Counts the seeds, (n, 3) z, y, x, that lie in an object or in the growing one; they will be skipped."""
         at = tuple(seeds.T)
         taken = self.segmentation[at] > 0
         if self._object is not None:
@@ -139,7 +142,7 @@ class Canvas:
         return int(np.count_nonzero(taken))
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Arrays and what JSON can hold, for `restore`; also from within a call of the network."""
+        """Returns arrays and JSON values for `restore`. May be called from within a call of the network."""
         arrays: dict[str, np.ndarray] = {"segmentation": self.segmentation, "probability": self.probability}
         values: dict[str, Any] = {"max_id": self.max_id, "object": None}
         if self._object is not None:
@@ -149,7 +152,7 @@ class Canvas:
         return arrays, values
 
     def restore(self, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
-        """Goes on exactly from where `state` was taken, on a canvas that was made alike and not used yet."""
+        """Restores a state, exactly. The canvas must be new and made with the same arguments."""
         self.segmentation[...] = arrays["segmentation"]
         self.probability[...] = arrays["probability"]
         self.max_id = values["max_id"]
@@ -191,7 +194,7 @@ class Canvas:
         self._object = _Object(seed, Moves(seed, self._deltas))
 
     def _flood(self, work: _Object) -> None:
-        """Grows the mask until there is nowhere to go, or the seed has got too weak."""
+        """Grows the mask until no move is left or the seed falls below the move threshold."""
         while (position := work.moves.next(self._may_visit)) is not None:
             logits = self._update(work, position)
             maxima = face_maxima(logits, self._deltas, self._face_threshold)
@@ -220,13 +223,13 @@ class Canvas:
         return logits
 
     def _conclude(self, work: _Object) -> Attempt:
-        """Makes a segment of the mask, if there is enough of it."""
+        """Turns the mask into a segment, if its seed is strong enough and the mask is large enough."""
         seed, box = work.seed, self._touched
         if self.mask[seed] < self._move:
             self.segmentation[seed] = EXCLUDED
             return Attempt(seed, 0, 0, work.fovs)
 
-        with np.errstate(invalid="ignore"):  # NaN, where no field of view was, is in no object
+        with np.errstate(invalid="ignore"):  # NaN (no field of view was there) belongs to no object
             mask = self.mask[box] >= self._segment
         claimed = self.segmentation[box]
         ids, counts = np.unique(claimed[mask & (claimed > 0)], return_counts=True)

@@ -1,7 +1,7 @@
 """Checkpoints of TensorFlow 1, as google/ffn trains and infers with: `model.ckpt-7000000.index` and `.data-...`.
 
-A checkpoint is a group of files that TensorFlow alone reads and writes, by what their names begin with: so there are
-paths here, where all else in this package has arrays.
+Only TensorFlow reads and writes these files, given the prefix that their names share. That is why this module takes
+paths, unlike the rest of this package.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segmentation import backend  # noqa: F401  # before TensorFlow: it says how talkative that is
+from segmentation import backend  # noqa: F401  # before TensorFlow: it sets the level of its log messages
 from segmentation.ffn.network import Network, Triple
 
 _STEP = "global_step"
@@ -19,13 +19,13 @@ _OURS = re.compile(r"seed_update/conv(\d+_[ab]|_lom)/(weights|biases)")
 
 
 def read(prefix: Path) -> tuple[dict[str, np.ndarray], int]:
-    """The weights by their names (`network.weights` has the same), and the step; what optimisers keep is left out.
+    """Reads weights by name, the names that `network.weights` uses, and the step. Optimiser variables are left out.
 
     Args:
       prefix: such as `checkpoint/model.ckpt-7000000`.
 
     Raises:
-      ValueError: if the files are missing or damaged, or not of a ConvStack3DFFNModel; says which.
+      ValueError: if files are missing or damaged, or are not of a ConvStack3DFFNModel.
     """
     import tensorflow as tf
 
@@ -34,7 +34,7 @@ def read(prefix: Path) -> tuple[dict[str, np.ndarray], int]:
         names = sorted(reader.get_variable_to_shape_map())
         weights = {name: reader.get_tensor(name) for name in names if _OURS.fullmatch(name)}
         step = int(reader.get_tensor(_STEP)) if _STEP in names else 0
-    except (tf.errors.OpError, IndexError, ValueError) as error:  # a shorter data file is an IndexError
+    except (tf.errors.OpError, IndexError, ValueError) as error:  # IndexError: the data file is too short
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"its files are missing, truncated or damaged, copy them again ({reason})") from None
     if "seed_update/conv0_a/weights" not in weights:
@@ -44,13 +44,13 @@ def read(prefix: Path) -> tuple[dict[str, np.ndarray], int]:
 
 
 def write(prefix: Path, weights: dict[str, np.ndarray], step: int) -> None:
-    """Writes the weights as `read` gives them, and the step, as google/ffn's graph has them for inference.
+    """Writes weights, named as in `read`, and the step, so that google/ffn can load them for inference.
 
-    Writes `checkpoint` beside them as well, by which TensorFlow finds the newest in a folder.
+    Also writes the file `checkpoint` beside them, in which TensorFlow looks up the newest checkpoint of a folder.
     """
     import tensorflow as tf
 
-    # As its graph defines it: tf.Variable(0), 32 bits.
+    # 32 bits, as google/ffn's graph defines it: tf.Variable(0).
     named = {**weights, _STEP: np.int32(step)}
     tf.raw_ops.SaveV2(
         prefix=str(prefix),
@@ -62,6 +62,6 @@ def write(prefix: Path, weights: dict[str, np.ndarray], step: int) -> None:
 
 
 def network_of(weights: dict[str, np.ndarray], fov: Triple, deltas: Triple) -> Network:
-    """The network that weights are of. Depth and features show in them; fov and deltas, z, y, x, do not."""
+    """Describes the network of some weights, which show depth and features, but not fov and deltas (z, y, x)."""
     depth = sum(name.endswith("_a/weights") for name in weights)
     return Network(depth, weights["seed_update/conv0_a/weights"].shape[-1], fov, deltas)

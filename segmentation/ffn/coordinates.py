@@ -1,4 +1,4 @@
-"""Training positions, drawn so that every partition class occurs equally often."""
+"""Training positions, drawn so that each partition class (see `partitions`) occurs equally often."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def coordinates(partitions: np.ndarray, margin: Sequence[int], background: bool 
     """Lists the voxels of each partition class that lie at least `margin` inside the volume.
 
     Args:
-      partitions: (z, y, x) uint8, as `segmentation.partitions.partition` makes them.
-      margin: z, y, x, voxels; the radius of what training looks at around a position.
-      background: list class 0 too, whose positions are on no object. google/ffn's build_coordinates.py does: there,
-        one position in K + 1 teaches the network not to grow where there is nothing.
+      partitions: (z, y, x) uint8, from `partitions.partition`.
+      margin: z, y, x, voxels; half the size of the training example around a position.
+      background: also list class 0, whose positions lie on no object, as google/ffn's build_coordinates.py does. Then
+        one example in K + 1 teaches the network not to grow where there is no object.
 
     Raises:
-      ValueError: if no voxel of a class lies inside the margin; names the size and the margin.
+      ValueError: if no voxel of any class lies inside the margin.
 
     Source: Januszewski et al., Nature Methods 15 (2018), Methods, "Network training".
     """
     shape = (partitions.shape[0], partitions.shape[1], partitions.shape[2])
     (mz, my, mx), (nz, ny, nx) = margin, shape
     inner = partitions[mz : max(nz - mz, mz), my : max(ny - my, my), mx : max(nx - mx, mx)]
-    # Section by section: a volume of 8-byte indices would be eight times the volume.
+    # Section by section: 8-byte indices of the whole volume would take eight times its memory.
     counts = np.zeros(256, np.int64)
     for section in inner:
         counts += np.bincount(section.ravel(), minlength=256)
@@ -67,7 +67,7 @@ def coordinates(partitions: np.ndarray, margin: Sequence[int], background: bool 
     cursor = starts[:-1].copy()
     for z, section in enumerate(inner, mz):
         flat = section.ravel()
-        order = np.argsort(flat, kind="stable")  # a radix sort, for bytes
+        order = np.argsort(flat, kind="stable")  # NumPy uses a radix sort for bytes
         ends = np.cumsum(np.bincount(flat, minlength=256))
         for k, value in enumerate(classes):
             chosen = order[(ends[value - 1] if value else 0) : ends[value]]
@@ -88,10 +88,10 @@ def sample(coordinates: Coordinates, rng: np.random.Generator, n: int) -> np.nda
 
 
 def balanced(coordinates: Coordinates, rng: np.random.Generator) -> np.ndarray:
-    """One pass in random order in which every class occurs equally often: as often as the largest has positions.
+    """Lists positions in random order so that each class occurs as often as the largest class has positions.
 
-    A smaller class is repeated from its start, in an order of its own, so its positions differ by at most one
-    occurrence; as google/ffn's build_coordinates.py does.
+    The positions of a smaller class are shuffled and then repeated from the start until there are enough: they occur
+    equally often, but for a difference of one. google/ffn's build_coordinates.py does the same.
 
     Returns:
       (K * largest count,) flat C-order indices, of the type of `coordinates.indices`.

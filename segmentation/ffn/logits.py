@@ -1,4 +1,4 @@
-"""Object masks are kept as logits: here is the way there and back."""
+"""Converts probabilities to logits, in which object masks are kept, and to the bytes that results are stored in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def logit(probability: float) -> np.float64:
 
 
 def quantise_probability(probability: np.ndarray) -> np.ndarray:
-    """Probabilities as bytes, as google/ffn stores them: 0 for NaN, else 1 + the count of 1/254 steps reached."""
+    """Converts probabilities to bytes as google/ffn stores them: 0 for NaN, else 1 + floor(254 p)."""
     quantised = np.digitize(probability, np.linspace(0.0, 1.0, 255))
     return np.where(np.isnan(probability), 0, quantised).astype(np.uint8)

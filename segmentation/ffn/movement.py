@@ -14,16 +14,16 @@ Position = tuple[int, int, int]
 
 
 def face_maxima(logits: np.ndarray, deltas: Position, threshold: float | np.float32) -> list[tuple[float, Position]]:
-    """The moves that a prediction suggests.
+    """Finds the moves that a prediction suggests: to the strongest voxel of each face of a box.
 
     Args:
       logits: (z, y, x) mask logits of one field of view.
       deltas: half size of the box, z, y, x; an axis with 0 has no faces.
-      threshold: a face whose maximum is less suggests no move.
+      threshold: a face whose maximum is below it suggests no move.
 
     Returns:
-      (maximum, offset from the centre) for each face that reaches the threshold, best first; of equal maxima
-      the larger offset comes first; a voxel that several faces share comes once.
+      (maximum, offset z, y, x from the centre) for each face that reaches the threshold, sorted by maximum, then by
+      offset, both descending. A voxel that several faces share occurs once.
     """
     centre = [size // 2 for size in logits.shape]
     box = [slice(c - d, c + d + 1) for c, d in zip(centre, deltas, strict=True)]
@@ -42,9 +42,9 @@ def face_maxima(logits: np.ndarray, deltas: Position, threshold: float | np.floa
 
 
 class Moves:
-    """The queue of positions that wait for the field of view, first in first out.
+    """The queue of positions to move the field of view to, first in, first out.
 
-    A position is dropped when one in the same cell of a lattice of `deltas`, centred on the seed, was visited.
+    A lattice with the spacing `deltas` is centred on the seed; only one position per lattice cell is visited.
     """
 
     def __init__(self, seed: Position, deltas: Position) -> None:
@@ -54,10 +54,10 @@ class Moves:
         self._queue: deque[Position] = deque([seed])
 
     def next(self, may_visit: Callable[[Position], bool]) -> Position | None:
-        """The first position whose cell was not visited and that may be; None if there is none.
+        """Returns the first position in a cell not yet visited for which `may_visit` is true; None if there is none.
 
-        Those before it are dropped. It stays in the queue itself until it was visited, so that what is saved
-        meanwhile holds it.
+        Positions before it are dropped. The position itself stays in the queue until `visited` is called, so that a
+        state saved in between contains it.
         """
         while self._queue:
             position = self._queue[0]
@@ -67,12 +67,12 @@ class Moves:
         return None
 
     def visited(self, found: Iterable[Position]) -> None:
-        """Done with the position that `next` gave; `found` are those to go to from there."""
+        """Marks the position from `next` as visited, and queues the positions `found` from there."""
         self._visited.add(self._cell(self._queue.popleft()))
         self._queue.extend(found)
 
     def state(self) -> dict[str, np.ndarray]:
-        """What `restore` needs to go on from here: (n, 3) positions and cells, z, y, x."""
+        """Returns the state for `restore`: (n, 3) queued positions and visited cells, z, y, x."""
         return {
             "queue": np.array(self._queue, np.int64).reshape(-1, 3),
             "visited": np.array(sorted(self._visited), np.int64).reshape(-1, 3),

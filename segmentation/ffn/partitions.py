@@ -1,4 +1,4 @@
-"""How much of each voxel's surroundings belongs to the same object: the measure that balances FFN training."""
+"""Classifies voxels by the share of their surroundings that belongs to the same object; balances FFN training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from skimage.util import map_array
 from segmentation.threads import Progress, on_blocks
 
 OUTSIDE = 255
-"""The class of voxels around which the box does not fit in the volume."""
+"""The class of voxels so close to the border of the volume that the box around them does not fit in it."""
 
 _BLOCK = (64, 256, 256)
-"""Voxels worked on at once; bounds the temporary arrays of a thread to some 100 MB at a radius of 24."""
+"""Voxels computed at once, z, y, x; keeps a thread's temporary arrays below about 100 MB at a radius of 24."""
 
 
 def partition(
@@ -26,23 +26,23 @@ def partition(
     min_size: int = 10000,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Quantises, for each labelled voxel, how much of its surroundings bears its label.
+    """Classifies each labelled voxel by the fraction of its surroundings that has its label.
 
-    The surroundings are the box of 2 * radius + 1 voxels around it; with f the fraction of the box that bears the
-    label, the class is 1 + the number of thresholds t with f >= t.
+    The surroundings are the box of 2 * radius + 1 voxels around the voxel. With f the fraction of the box that has
+    the voxel's label, its class is 1 + the number of thresholds t with f >= t.
 
     Args:
       labels: (z, y, x) unsigned integers, 0 = none.
       radius: z, y, x, voxels.
       thresholds: ascending fractions that separate the classes, at most 253.
-      min_size: labels with fewer voxels, connected or not, count as none.
-      progress: called with blocks done and in all.
+      min_size: labels with fewer voxels, connected or not, are treated as 0.
+      progress: called with the number of blocks done and the total.
 
     Returns:
       (z, y, x) uint8: 0 for unlabelled, 1 to len(thresholds) + 1, 255 (`OUTSIDE`) where the box does not fit.
 
     Raises:
-      ValueError: as `check_box`; if no label reaches `min_size`, naming the largest.
+      ValueError: if the box does not fit in the volume, or if no label has `min_size` voxels.
 
     Source: Januszewski et al., Nature Methods 15 (2018), Methods, "Network training"; equal to what google/ffn's
     compute_partitions.py writes.
@@ -71,7 +71,7 @@ def check_box(shape: Sequence[int], radius: Sequence[int]) -> None:
     """Checks that the box of `radius` fits in a volume of `shape`, both z, y, x.
 
     Raises:
-      ValueError: if it does not; names the sizes and the radius.
+      ValueError: if it does not fit.
     """
     box = [2 * r + 1 for r in radius]
     if any(n < b for n, b in zip(shape, box, strict=True)):
@@ -81,8 +81,8 @@ def check_box(shape: Sequence[int], radius: Sequence[int]) -> None:
 
 
 def _dense(labels: np.ndarray, min_size: int) -> tuple[np.ndarray, list[tuple[int, tuple[slice, ...]]]]:
-    """Renumbers the labels 1, 2, ...; returns them with (number, bounding box) of those of at least `min_size`."""
-    # By section: unique copies its input, and bincount makes 8-byte integers of it.
+    """Renumbers the labels 1, 2, ...; also returns (number, bounding box) of each with at least `min_size` voxels."""
+    # By section: np.unique copies its input, and np.bincount converts it to 8-byte integers.
     ids = np.unique(np.concatenate([np.zeros(1, labels.dtype), *(np.unique(section) for section in labels)]))
     dense = np.empty(labels.shape, np.min_scalar_type(len(ids)))
     numbers = np.arange(len(ids), dtype=dense.dtype)
@@ -107,12 +107,12 @@ def _blocks(bounds: Sequence[slice], inner: Sequence[slice]) -> Iterator[tuple[s
 
 
 def _box_sums(mask: np.ndarray, box: Sequence[int]) -> np.ndarray:
-    """Counts the true voxels in each box that lies inside `mask`; exact, in the smallest unsigned type that holds them.
+    """Counts the true voxels in each box inside `mask`, in the smallest unsigned type that holds the count.
 
-    Running sums may wrap round: the difference of two is exact all the same, as it fits the type.
+    Cumulative sums may overflow; the difference of two is exact nevertheless, because it fits the type.
     """
     counts = mask.view(np.uint8)
-    for axis, width in enumerate(box):  # z first: it is the shortest, so the box cuts most of it away
+    for axis, width in enumerate(box):  # z first: it is usually the shortest axis, so that the array shrinks most
         total = np.cumsum(counts, axis, np.min_scalar_type(math.prod(box[: axis + 1])))
         total = np.moveaxis(total, axis, 0)
         sums = total[width - 1 :].copy()
@@ -122,7 +122,7 @@ def _box_sums(mask: np.ndarray, box: Sequence[int]) -> np.ndarray:
 
 
 def _class_by_count(thresholds: Sequence[float], volume: int) -> np.ndarray:
-    """(volume + 1,) uint8: the class for each count; `count / volume < t` as float64 has it, not as reals do."""
+    """Returns (volume + 1,) uint8, the class for each count; `count / volume < t` is evaluated in float64."""
     fractions = np.arange(volume + 1) / volume
     return (1 + np.searchsorted(np.asarray(thresholds, np.float64), fractions, side="right")).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Where to start growing objects."""
+"""Finds the positions from which objects are grown."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from scipy import ndimage
 from skimage.feature import peak_local_max
 
 _SIGMA = 49 / 6
-"""Of the Gaussian that gives the local threshold of an edge, in voxels."""
+"""Standard deviation, in voxels, of the Gaussian that makes the local threshold for edges."""
 
 
 def peaks(image: np.ndarray) -> np.ndarray:
-    """Positions far from edges: maxima of the distance transform of an adaptively thresholded Sobel gradient.
+    """Finds positions far from edges: maxima of the distance transform of a locally thresholded Sobel gradient.
 
     Args:
       image: (z, y, x) float32, normalised.
 
     Returns:
-      (n, 3) int64 positions z, y, x, ascending.
+      (n, 3) int64 positions z, y, x, in ascending order.
 
-    Source: google/ffn's PolicyPeaks. Ties within a plateau are broken by a noise of fixed seed, as there.
+    Source: google/ffn's PolicyPeaks. Noise with a fixed seed breaks ties within a plateau, as there.
     """
     edges = ndimage.generic_gradient_magnitude(image, ndimage.sobel)
     inside = edges <= ndimage.gaussian_filter(edges, _SIGMA, mode="reflect")
-    del edges  # several arrays of the image's size follow
-    # In double precision with the noise, as there: in single precision the noise would make other ties.
+    del edges  # frees memory: more arrays of the image's size follow
+    # Double precision, as in google/ffn: in single precision the noise would produce other ties.
     distance = ndimage.distance_transform_edt(inside).astype(np.float32).astype(np.float64)
     del inside
     noise = np.random.RandomState(42).random_sample(distance.shape)

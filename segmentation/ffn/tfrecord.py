@@ -1,6 +1,7 @@
 """Training positions as google/ffn's train.py reads them: a gzipped TFRecord file of tf.train.Example messages.
 
-Millions of records that differ in three numbers: they are built as the rows of a byte array, without TensorFlow.
+There are millions of records, which differ in three numbers only. They are built as the rows of a byte array, without
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from segmentation.threads import processors
 
 _ROWS = 1 << 16
-"""Records compressed at once: some 5 MB."""
+"""Number of records compressed at once, about 5 MB."""
 
 
 def gzipped_records(indices: np.ndarray, shape: tuple[int, int, int], volume_name: str) -> Iterator[bytes]:
@@ -26,8 +27,8 @@ def gzipped_records(indices: np.ndarray, shape: tuple[int, int, int], volume_nam
       volume_name: ASCII; the name that train.py's `--label_volumes` gives the volume.
 
     Yields:
-      The pieces of the file, one gzip member. They are deflated on all processors and end on a byte each, which any
-      reader takes for one stream; one member a piece would be simpler, but not every reader goes on to the next.
+      The pieces of the file, which together make one gzip member. They are compressed in parallel, and each ends at a
+      byte boundary. One gzip member per piece would be simpler, but some readers stop after the first member.
 
     Source: TensorFlow, core/lib/io/record_writer.h (framing) and core/example/example.proto.
     """
@@ -38,24 +39,24 @@ def gzipped_records(indices: np.ndarray, shape: tuple[int, int, int], volume_nam
         deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
         return rows, deflate.compress(rows.data) + deflate.flush(zlib.Z_SYNC_FLUSH)
 
-    yield b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # deflate, no name, no time, fastest, any system
+    yield b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # gzip header: deflate, no name, no time, fastest, unknown system
     checksum, size = 0, 0
     starts = range(0, len(indices), _ROWS)
     with ThreadPoolExecutor(processors()) as pool:
-        ahead = 2 * processors()  # not all at once: what is written slower than it is made would pile up
+        ahead = 2 * processors()  # limits memory where writing is slower than compressing
         for batch in range(0, len(starts), ahead):
             for rows, piece in pool.map(deflated, starts[batch : batch + ahead]):
                 checksum = zlib.crc32(rows.data, checksum)
                 size += rows.size
                 yield piece
-    yield b"\x03\0" + struct.pack("<II", checksum, size % 2**32)  # an empty last block, and the trailer
+    yield b"\x03\0" + struct.pack("<II", checksum, size % 2**32)  # an empty last block, and the gzip trailer
 
 
 def records(centers: np.ndarray, shape: tuple[int, int, int], volume_name: str) -> np.ndarray:
-    """The bytes of a TFRecord for each center, uncompressed.
+    """Makes the bytes of one uncompressed TFRecord for each center.
 
-    Each number takes as many bytes as the largest could need: protocol buffers allow a varint to end in zeros, and
-    records of one length are the rows of an array.
+    All numbers are padded to the width of the largest, which protocol buffers allow (a varint may end in zeros). All
+    records then have one length and can be the rows of an array.
 
     Args:
       centers: (n, 3) int64, z, y, x, inside `shape`, z, y, x.
@@ -69,9 +70,9 @@ def records(centers: np.ndarray, shape: tuple[int, int, int], volume_name: str) 
     name = _entry(b"label_volume_name", _field(1, _field(1, volume_name.encode("ascii"))))
     features = _field(1, center) + _field(1, name)
     message = _field(1, features)
-    at = len(message) - len(features) + len(_field(1, center)) - 3 * width  # the numbers end the first entry
+    at = len(message) - len(features) + len(_field(1, center)) - 3 * width  # the first entry ends with the numbers
 
-    # The checksum is affine over exclusive or, so what each coordinate does to it can be looked up on its own.
+    # CRC is affine with respect to XOR: the effect of each coordinate on it can be looked up separately.
     template = np.frombuffer(message, np.uint8)
     base = crc32c(template[None])
     checksums = np.broadcast_to(base, len(centers)).copy()
@@ -92,7 +93,7 @@ def records(centers: np.ndarray, shape: tuple[int, int, int], volume_name: str) 
 
 
 def crc32c(rows: np.ndarray) -> np.ndarray:
-    """The CRC-32C (Castagnoli; RFC 3720) of each row of an (n, length) uint8 array: (n,) uint32."""
+    """Computes the CRC-32C (Castagnoli; RFC 3720) of each row of an (n, length) uint8 array; returns (n,) uint32."""
     crc = np.full(len(rows), 0xFFFFFFFF, np.uint32)
     for column in rows.T:
         crc = _CRC_TABLE[(crc ^ column) & 0xFF] ^ (crc >> 8)
@@ -110,12 +111,13 @@ _CRC_TABLE = _crc_table()
 
 
 def _masked(crc: np.ndarray) -> np.ndarray:
-    """As TFRecord stores it: a checksum of data that hold checksums would be weak."""
+    """Masks a CRC as TFRecord stores it, because a CRC of data that contains CRCs would be weak."""
     return ((crc >> 15) | (crc << 17)) + np.uint32(0xA282EAD8)
 
 
 def _varints(values: np.ndarray, width: int) -> np.ndarray:
-    """(n, width) uint8: 7 bits a byte, least first, the top bit set in all but the last."""
+    """Encodes numbers as varints of one width, (n, width) uint8: 7 bits per byte, lowest first, then the top bit
+    marks that another byte follows."""
     shifts = 7 * np.arange(width)
     digits = (values[:, None] >> shifts & 0x7F).astype(np.uint8)
     digits[:, :-1] |= 0x80
@@ -123,12 +125,12 @@ def _varints(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited field of a protocol buffer."""
+    """Encodes a length-delimited field of a protocol buffer."""
     size = len(payload)
     width = max(1, -(-size.bit_length() // 7))
     return bytes([number << 3 | 2]) + _varints(np.array([size]), width).tobytes() + payload
 
 
 def _entry(key: bytes, feature: bytes) -> bytes:
-    """An entry of `Features.feature`, a map."""
+    """Encodes one entry of the map `Features.feature`."""
     return _field(1, key) + _field(2, feature)

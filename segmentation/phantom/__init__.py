@@ -13,7 +13,7 @@ from segmentation.phantom.cells import Block, partition
 from segmentation.phantom.neurites import Path, grow
 from segmentation.phantom.noise import SmoothNoise
 
-_WARPS = ((45.0, 200.0), (20.0, 70.0))  # nm: how irregular outlines are, and over what distance
+_WARPS = ((45.0, 200.0), (20.0, 70.0))  # nm: strength of the irregularities of outlines, and their length
 _HALF_CLEFT = 6.5  # nm, from the middle between two cells to the middle of a membrane
 
 
@@ -27,30 +27,31 @@ def phantom(
     jitter: float = 4.0,
     clutter: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Makes an EM-like volume and its ground truth; the same arguments give the same volume.
+    """Makes an EM-like volume and its ground truth. The same arguments give the same volume.
 
-    Takes some 100 bytes of memory for each voxel.
+    Needs about 100 bytes of memory per voxel.
 
     Args:
       shape: z, y, x, voxels.
-      spacing: voxel size z, y, x, nm. A section is as thick as a voxel is high.
-      seed: another seed, another volume.
-      diameter: of a typical neurite, nm.
+      spacing: voxel size z, y, x, nm; the thickness of a section is the voxel size in z.
+      seed: of the random numbers.
+      diameter: diameter of a typical neurite, nm.
       noise: standard deviation of the imaging noise, grey levels.
-      jitter: standard deviation of a section's misplacement in y and in x, nm. Truth moves with the image.
-      clutter: how many organelles and synapses there are, 1 as in cortex, 0 none.
+      jitter: standard deviation of the misalignment of sections in y and in x, nm. Image and truth shift together.
+      clutter: density of organelles and synapses: 1 as in cortex, 0 for none.
 
     Returns:
-      (z, y, x) uint8 image, and (z, y, x) uint32 labels: 0 membrane and what lies between cells, 1 to n the
-      neurites, each in one piece (face-connected). A neurite that leaves the block and comes back has two.
+      (z, y, x) uint8 image, and (z, y, x) uint32 labels: 0 for membranes and the space between cells, 1 to n for the
+      neurites. Each label is one face-connected piece: a neurite that leaves the block and comes back has two labels.
 
     Raises:
-      ValueError: if the block is too small to hold neurites, or its voxels too large to show them.
+      ValueError: if the block is too small to hold neurites, its voxels are too large to show them, or an argument is
+        out of range.
     """
     _check(shape, spacing, seed, diameter, noise, jitter, clutter)
-    where = np.empty((*shape, 3), np.float32)  # first, as it fails at once if there is not enough memory
+    where = np.empty((*shape, 3), np.float32)  # first: if memory is short, this fails at once
     extent = np.array(shape) * np.array(spacing, float)
-    # One stream each: neither noise nor clutter then changes where the neurites run.
+    # A random stream for each purpose: noise and clutter do not change the course of the neurites.
     streams = np.random.SeedSequence(seed).spawn(6)
     tissue, outlines, contents, texture, cutting, camera = (np.random.default_rng(stream) for stream in streams)
 
@@ -102,7 +103,7 @@ def _check(
         )
     if jitter > diameter / 4:
         raise ValueError(
-            f"with a jitter of {jitter:g} nm nobody could follow neurites of diameter {diameter:g} nm; "
+            f"with a jitter of {jitter:g} nm, neurites of diameter {diameter:g} nm cannot be followed; "
             f"make it at most {diameter / 4:g}"
         )
 
@@ -110,7 +111,7 @@ def _check(
 def _planes(
     shape: tuple[int, int, int], spacing: tuple[float, float, float], jitter: float, rng: np.random.Generator
 ) -> list[tuple[float, np.ndarray, np.ndarray]]:
-    """Per section its height, and where its rows and columns lie in the tissue, nm."""
+    """Returns for each section its height, and the positions of its rows and columns in the tissue, nm."""
     z, y, x = ((np.arange(n) + 0.5) * s for n, s in zip(shape, spacing, strict=True))
     return [
         (float(above), y + down, x + right)
@@ -162,7 +163,7 @@ def _photograph(
 
 
 def _truth(block: Block, diameter: float) -> np.ndarray:
-    """Labels of what lies within the membranes: one per connected piece, slivers left out, numbered without gaps."""
+    """Labels the connected pieces inside the membranes, without slivers, numbered without gaps."""
     name = np.where(block.depth > _HALF_CLEFT + picture.MEMBRANE, block.name, 0)
     pieces = cc3d.connected_components(name, connectivity=6)
     sizes = np.bincount(pieces.ravel())

@@ -1,7 +1,7 @@
-"""From centre lines to cells that fill the block: who owns a voxel, how far its membrane is, how oblique.
+"""Turns the centre lines of neurites into cells that fill the block, and measures the walls between them.
 
-Lengths are nm and coordinates z, y, x. Cells are power cells of spheres; the space they live in is a smoothly warped
-copy of the block, which makes their outlines irregular.
+Lengths are nm and coordinates z, y, x. A neurite is a chain of spheres, and a cell is the part of space nearest to a
+sphere in power distance. Spheres lie in a smoothly warped copy of the block, which makes outlines irregular.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ _SLAB, _HALO = 24, 3
 
 
 class Block(NamedTuple):
-    """The tissue as its sections show it; arrays are (z, y, x) where no shape is given."""
+    """The cells, voxel by voxel; arrays are (z, y, x) where no shape is given."""
 
     spacing: np.ndarray
-    """(3,) voxel size."""
+    """(3,) voxel size z, y, x, nm."""
     neurite: np.ndarray
-    """(spheres,) int32: the neurite each sphere is part of."""
+    """(spheres,) int32: the neurite of each sphere."""
     where: np.ndarray
-    """(z, y, x, 3) float32: the voxel's place in the spheres' space."""
+    """(z, y, x, 3) float32: the position of the voxel in the space of the spheres."""
     owner: np.ndarray
-    """int32: the sphere whose cell the voxel is in."""
+    """int32: the sphere whose cell contains the voxel."""
     name: np.ndarray
-    """int32: the neurite that sphere is part of."""
+    """int32: the neurite of that sphere."""
     rival: np.ndarray
-    """int32: the sphere beyond the nearest wall, which is part of another neurite."""
+    """int32: the sphere on the other side of the nearest wall; it belongs to another neurite."""
     depth: np.ndarray
-    """float32: distance to that wall; exact near the wall."""
+    """float32: distance to that wall, nm; exact only near the wall."""
     tilt: np.ndarray
-    """float32, 0 to 1: cosine between the wall's normal and z; 0 is a wall cut straight across."""
+    """float32, 0 to 1: cosine of the angle between the wall's normal and z; 0 for a wall that is perpendicular to the
+    section."""
 
 
 def partition(
@@ -42,9 +43,9 @@ def partition(
     """Divides space among spheres by power distance, and measures the walls between neurites.
 
     Args:
-      where: (z, y, x, 3) float32, where each voxel lies in the spheres' space.
-      points, radii, neurite: (n, 3), (n,), (n,) spheres and the neurite each is part of.
-      spacing: (3,) voxel size.
+      where: (z, y, x, 3) float32, the position of each voxel in the space of the spheres.
+      points, radii, neurite: (n, 3), (n,), (n,): centre and radius of each sphere, and its neurite.
+      spacing: (3,) voxel size z, y, x.
 
     Raises:
       ValueError: if only one neurite reaches the block.
@@ -66,10 +67,10 @@ def partition(
 
 
 def power_tree(points: np.ndarray, radii: np.ndarray) -> tuple[cKDTree, float]:
-    """A tree that finds the sphere of smallest power distance d² - r².
+    """Makes a tree that finds the sphere with the smallest power distance d² - r² from a point.
 
-    The spheres' centres are lifted into a fourth dimension by sqrt(R² - r²), R the largest radius; queries have 0
-    there. Returns the tree and R²: a query's squared distance minus R² is the power distance.
+    The centres get a fourth coordinate, sqrt(R² - r²) with R the largest radius; that of a query is 0. Returns the
+    tree and R²: the squared distance of a query minus R² is the power distance.
 
     Source: Aurenhammer, Power diagrams, SIAM J. Comput. 16 (1987).
     """
@@ -78,9 +79,9 @@ def power_tree(points: np.ndarray, radii: np.ndarray) -> tuple[cKDTree, float]:
 
 
 def _rival(owner: np.ndarray, name: np.ndarray, neurite: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """For each voxel a sphere beyond the nearest wall, taken from the voxels on both sides of that wall."""
+    """Finds for each voxel a sphere beyond the nearest wall, from the voxels on both sides of that wall."""
     across = np.full(owner.shape, -1, np.int32)
-    for axis in range(3):  # x and y last: where walls meet, the one cut straight across is the one that is seen
+    for axis in range(3):  # x and y last: where walls meet, the perpendicular one is the visible one
         ahead, behind = [slice(None)] * 3, [slice(None)] * 3
         ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
         wall = name[tuple(ahead)] != name[tuple(behind)]
@@ -90,14 +91,14 @@ def _rival(owner: np.ndarray, name: np.ndarray, neurite: np.ndarray, spacing: np
         raise ValueError("one neurite fills the whole block; make the block larger or the diameter smaller")
     nearest = tuple(distance_transform_edt(across < 0, sampling=spacing, return_distances=False, return_indices=True))
     beyond = across[nearest]
-    # The nearest voxel at a wall may be on its other side: then it is itself the rival.
+    # If the nearest voxel at a wall is on its other side, the rival is the owner of that voxel.
     return np.where(neurite[beyond] == name, owner[nearest], beyond)
 
 
 def _wall(
     where: np.ndarray, owner: np.ndarray, rival: np.ndarray, points: np.ndarray, radii: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distance to the plane of equal power between owner and rival, and the tilt of its normal."""
+    """Computes the distance to the plane of equal power between owner and rival, and the tilt of that plane."""
     own, other = points[owner], points[rival]
     apart = np.linalg.norm(other - own, axis=-1) + 1e-6
     own_power = ((where - own) ** 2).sum(axis=-1) - radii[owner] ** 2

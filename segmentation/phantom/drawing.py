@@ -1,4 +1,4 @@
-"""Organelles onto the voxel grid, as opacities between 0 and 1.
+"""Draws organelles onto the voxel grid, as opacities between 0 and 1.
 
 Lengths are nm unless a name says px; coordinates are z, y, x.
 """
@@ -12,18 +12,18 @@ import numpy as np
 from segmentation.phantom.cells import Block, power_tree
 from segmentation.phantom.organelles import Marks, Mitochondria
 
-_REACH = 2.5  # standard deviations after which a mark's profile counts as zero
-_FREE, _NEAR = 12.0, 22.0  # no organelle is drawn nearer to a wall than this, and fully from here on
+_REACH = 2.5  # in standard deviations; beyond it the profile of a mark is taken as 0
+_FREE, _NEAR = 12.0, 22.0  # nm from a wall: none is drawn nearer than the first; from the second on, drawn fully
 _MITOCHONDRION_FREE = 26.0
-_CRISTAE = 42.0  # from one to the next
+_CRISTAE = 42.0  # distance from one to the next
 _AT_ONCE = 5000
 
 
 def draw_marks(marks: Marks, block: Block) -> tuple[np.ndarray, np.ndarray]:
-    """Draws marks, each into the section it is in; those that lie outside their neurite's cell are left out.
+    """Draws each mark into its section. Marks outside the cell of their neurite are left out.
 
     Returns:
-      darkness and paleness, (z, y, x) float32; where marks overlap, the stronger counts.
+      Darkness and paleness, (z, y, x) float32; the stronger mark counts where marks overlap.
     """
     at_px, seen = _locate(marks.places, block)
     seen[seen] &= block.name[tuple(np.round(at_px[seen]).astype(int).T)] == marks.neurite[seen]
@@ -49,7 +49,7 @@ def draw_marks(marks: Marks, block: Block) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_mitochondria(mitochondria: Mitochondria, block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Opacity of mitochondria, of their membranes and cristae, and of a margin around them that nothing else enters."""
+    """Computes the opacity of mitochondria, of their membranes and cristae, and of a margin kept free around them."""
     body, rim, margin = (np.zeros_like(block.depth) for _ in range(3))
     hosts = np.zeros(len(block.neurite), bool)
     hosts[mitochondria.hosts] = True
@@ -71,7 +71,7 @@ def draw_mitochondria(mitochondria: Mitochondria, block: Block) -> tuple[np.ndar
 
 
 def _batches(size_px: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Marks of one size at a time, and not too many, as each takes memory for the square around it."""
+    """Yields marks of one size at a time, at most 5,000: each needs memory for the square around it."""
     for size in np.unique(size_px):
         chosen = np.flatnonzero(size_px == size)
         for start in range(0, len(chosen), _AT_ONCE):
@@ -79,10 +79,10 @@ def _batches(size_px: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _locate(places: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
-    """The voxel (fractional) at which each place is seen, and whether it is in the block."""
+    """Returns the fractional voxel that shows each place, and whether it is in the block."""
     last = np.array(block.name.shape) - 1
     at_px = places / block.spacing - 0.5
-    for _ in range(4):  # Newton's steps; the warp is gentle
+    for _ in range(4):  # steps of Newton's method; few are enough, because the warp is smooth
         nearest = np.clip(np.round(at_px), 0, last).astype(int)
         at_px = nearest + (places - block.where[tuple(nearest.T)]) / block.spacing
     return at_px, ((at_px > -0.5) & (at_px < last + 0.5)).all(axis=1)

@@ -1,6 +1,6 @@
-"""The course of neurites through a block: tubes that push each other apart until they are packed.
+"""Makes the courses of neurites through a block: tubes that are placed at random and then pushed apart.
 
-Lengths are nm and coordinates z, y, x throughout; the block's corner is the origin.
+Lengths are nm and coordinates z, y, x throughout; the origin is the corner of the block.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from scipy.spatial import cKDTree
 
 from segmentation.phantom.cells import power_tree
 
-_FILL = 0.7  # share of the block inside a tube; with more, some tubes cannot get past each other
-_THICK_SHARE = 0.25  # share of the tubes' volume that is dendrites
+_FILL = 0.7  # share of the block inside tubes; with more, some tubes block each other
+_THICK_SHARE = 0.25  # share of dendrites in the volume of the tubes
 _CANDIDATES = 12
 _ROUNDS, _ROUNDS_PER_LIST = 160, 8
 _BRANCHING = 0.2
-_SPINE_EVERY = 4.0  # in diameters of the typical neurite
+_SPINE_EVERY = 4.0  # distance between spines, in diameters of the typical neurite
 
 
 class Path(NamedTuple):
-    """A stretch of neurite without a branch point inside."""
+    """A part of a neurite without branch points in between."""
 
     neurite: int
     points: np.ndarray
-    """(n, 3) centre line."""
+    """(n, 3) points of the centre line."""
     radii: np.ndarray
     """(n,)"""
     bouton: np.ndarray
-    """(n,) 0 to 1: how much of a swelling (varicosity) this place is."""
+    """(n,) 0 to 1: degree to which the point is in a swelling (varicosity)."""
     thick: bool
     parent: tuple[int, int] | None
-    """(path, point) that the first point is tied to; None for a path of its own."""
+    """(path, point) to which the first point is attached; None for a trunk."""
 
 
 def grow(extent: np.ndarray, diameter: float, rng: np.random.Generator) -> list[Path]:
@@ -42,11 +42,12 @@ def grow(extent: np.ndarray, diameter: float, rng: np.random.Generator) -> list[
 
     Args:
       extent: (3,) size of the block. Tubes also fill a margin around it, so that its faces look like its inside.
-      diameter: of the typical neurite; a quarter of the tissue is dendrites about twice as thick, with spines.
+      diameter: diameter of the typical neurite. A quarter of the tissue is dendrites, about twice as thick and with
+        spines.
 
     Returns:
-      paths, evenly sampled at 0.4 of their radius; neurites are numbered from 1, and those with branches or spines
-      have several paths.
+      The paths, sampled evenly at 0.4 of their smallest radius. Neurites are numbered from 1; one with branches or
+      spines has several paths.
     """
     margin = 1.5 * diameter
     low, high = np.full(3, -margin), extent + margin
@@ -55,7 +56,7 @@ def grow(extent: np.ndarray, diameter: float, rng: np.random.Generator) -> list[
 
 
 def _scatter(low: np.ndarray, high: np.ndarray, diameter: float, rng: np.random.Generator) -> list[Path]:
-    """Draws neurites until their volume suffices, each where it hits the others least."""
+    """Adds neurites until they fill the wanted volume, each where it overlaps the others least."""
     wanted = _FILL * float(np.prod(high - low))
     paths: list[Path] = []
     filled = thick_filled = 0.0
@@ -75,14 +76,14 @@ def _scatter(low: np.ndarray, high: np.ndarray, diameter: float, rng: np.random.
 
 
 def _direction(rng: np.random.Generator) -> np.ndarray:
-    """Mostly across the sections, as in a bundle; one in five anyhow."""
+    """Draws a direction: four in five run roughly along z, as in a bundle; one in five in any direction."""
     spread = 0.35 if rng.random() < 0.8 else 5.0
     vector = np.array([1.0, 0.0, 0.0]) + spread * rng.normal(size=3)
     return vector / np.linalg.norm(vector)
 
 
 def _course(low: np.ndarray, high: np.ndarray, radius: float, diameter: float, rng: np.random.Generator) -> np.ndarray:
-    """(n, 3) a wavy line from face to face through a random point, sampled every radius."""
+    """Draws a wavy line from face to face through a random point, (n, 3), sampled once per radius."""
     through, direction = rng.uniform(low, high), _direction(rng)
     return _wave(_line(through, direction, low, high, radius), direction, diameter, rng)
 
@@ -124,7 +125,7 @@ def _with_calibre(
     parent: tuple[int, int] | None,
     rng: np.random.Generator,
 ) -> Path:
-    """Varies the radius along the way; thin neurites get a varicosity about every ten diameters."""
+    """Varies the radius along the path; thin neurites get a varicosity about every nine diameters."""
     along = np.linalg.norm(np.diff(points, axis=0, prepend=points[:1]), axis=1).cumsum()
     waves = sum(np.sin(2 * np.pi * (along / (diameter * rng.uniform(2, 7)) + rng.random())) for _ in range(3))
     bouton = np.zeros(len(points))
@@ -138,7 +139,7 @@ def _with_calibre(
 def _branches(
     trunk: Path, index: int, diameter: float, low: np.ndarray, high: np.ndarray, rng: np.random.Generator
 ) -> list[Path]:
-    """Spines on dendrites, and now and then a branch."""
+    """Adds spines to dendrites, and a branch to one neurite in five."""
     found: list[Path] = []
     inner = np.arange(2, len(trunk.points) - 2)
     if not len(inner):
@@ -180,7 +181,7 @@ def _volume(path: Path, low: np.ndarray, high: np.ndarray) -> float:
 
 
 def _pack(paths: list[Path]) -> list[Path]:
-    """Moves overlapping tubes apart, the thin one more than the thick one, while keeping each line smooth."""
+    """Moves overlapping tubes apart, the thinner one further, and keeps each line smooth."""
     points, radii = np.concatenate([p.points for p in paths]), np.concatenate([p.radii for p in paths])
     neurite = np.repeat([p.neurite for p in paths], [len(p.points) for p in paths])
     starts = np.cumsum([0, *(len(p.points) for p in paths)])
@@ -208,7 +209,7 @@ def _pack(paths: list[Path]) -> list[Path]:
 
 
 def _close_pairs(points: np.ndarray, radii: np.ndarray, neurite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points of two neurites that overlap or soon may."""
+    """Lists pairs of points of different neurites that overlap or are about to."""
     a, b = cKDTree(points).query_pairs(2 * float(radii.max()), output_type="ndarray").T
     near = np.linalg.norm(points[a] - points[b], axis=1) < 1.3 * (radii[a] + radii[b])
     near &= neurite[a] != neurite[b]

@@ -1,4 +1,4 @@
-"""Pictures that look like nuclei under a fluorescence microscope, with the truth known.
+"""Synthetic pictures that look like nuclei under a fluorescence microscope, with their ground truth.
 
 Lengths are pixels, angles radians; coordinates are y, x.
 """
@@ -13,11 +13,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from segmentation.alignment import boundaries
 
-_HARMONICS = 5  # of an outline: from oval to slightly lobed
-_NEAREST = 0.8  # how near centres may be, of the sum of the radii: touching nuclei press flat, none hides another
-_CLUSTERED = 0.25  # share of the nuclei that settle beside another one; others may come to touch as well
-_TRIES = 60  # for each nucleus, before the picture counts as full
-_SLIVER = 0.15  # of a typical nucleus: what the edge of the picture leaves of one must be larger to count
+_HARMONICS = 5  # number of harmonics of an outline, from oval to slightly lobed
+_NEAREST = 0.8  # smallest distance of two centres, as a share of the sum of their radii: nuclei may touch
+_CLUSTERED = 0.25  # share of the nuclei that are placed beside another one; others may touch by chance
+_TRIES = 60  # attempts to place a nucleus, after which the picture counts as full
+_SLIVER = 0.15  # share of a typical nucleus; smaller pieces, cut by the edge of the picture, are left out
 
 
 class Nuclei(NamedTuple):
@@ -36,26 +36,28 @@ class Nuclei(NamedTuple):
 def nuclei(
     shape: tuple[int, int], seed: int = 1, *, diameter: float = 24.0, crowding: float = 0.2, noise: float = 6.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Makes a picture of nuclei and its ground truth; the same arguments give the same picture.
+    """Makes a picture of nuclei and its ground truth. The same arguments give the same picture.
 
-    Nuclei differ in size, form and brightness, and are mottled; many touch, with no more than a faint valley between
-    them. Background is uneven, light of nuclei spreads over it, the lens blurs, the camera adds noise.
+    Nuclei are mottled and differ in size, shape and brightness. Many touch, with only a faint valley between them. The
+    background is uneven and receives stray light of the nuclei; the picture is blurred and noisy.
 
     Args:
-      shape: y, x.
-      seed: another seed, another picture.
-      diameter: of a typical nucleus.
-      crowding: share of the picture that nuclei cover; above 0.5 or so there is no room for more.
-      noise: standard deviation of the noise in the dark, grey levels; in bright nuclei it is about twice that.
+      shape: y, x, pixels.
+      seed: of the random numbers.
+      diameter: diameter of a typical nucleus, pixels.
+      crowding: share of the picture that nuclei should cover. More than about 0.5 is not reached.
+      noise: standard deviation of the noise in dark places, grey levels; in bright nuclei it is about twice that.
 
     Returns:
-      (y, x) uint8 picture, and (y, x) int32 labels: 0 background, 1 to n the nuclei, each in one piece (4 neighbours).
+      (y, x) uint8 picture, and (y, x) int32 labels: 0 for background, 1 to n for the nuclei, each one piece (4
+      neighbours).
 
     Raises:
-      ValueError: if the picture is too small to hold nuclei, or they are too small to be seen.
+      ValueError: if the picture is too small to hold nuclei, they are too small to be seen, or an argument is out of
+        range.
     """
     _check(shape, seed, diameter, crowding, noise)
-    # One stream each: neither noise nor brightness then changes where nuclei are.
+    # A random stream for each purpose: noise and brightness do not change where nuclei are.
     placing, staining, camera = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
     labels = _truth(_draw(_settle(shape, diameter, crowding, placing), shape), diameter)
     return _photograph(labels, diameter, noise, staining, camera), labels
@@ -76,8 +78,8 @@ def _check(shape: tuple[int, int], seed: int, diameter: float, crowding: float, 
 
 
 def _settle(shape: tuple[int, int], diameter: float, crowding: float, rng: np.random.Generator) -> Nuclei:
-    """Places nuclei one by one, in the open or beside one that is there, until they cover what they should."""
-    margin = diameter / 3  # beyond the edges, which cut some
+    """Places nuclei one by one, at random or beside another one, until they cover the wanted share."""
+    margin = diameter / 3  # around the picture, so that its edges cut some nuclei
     room = np.array(shape) + 2 * margin
     wanted = crowding * room.prod()
     centres, radii, covered = np.empty((0, 2)), np.empty(0), 0.0
@@ -104,7 +106,7 @@ def _settle(shape: tuple[int, int], diameter: float, crowding: float, rng: np.ra
 
 
 def _draw(found: Nuclei, shape: tuple[int, int]) -> np.ndarray:
-    """(y, x) int32: the nucleus in whose outline a pixel lies; where two overlap, the one it lies deeper in."""
+    """Returns (y, x) int32, the nucleus whose outline contains the pixel; of two, the one in which it is deeper."""
     labels, depth = np.zeros(shape, np.int32), np.ones(shape)
     order = np.arange(2, _HARMONICS + 2)[:, None, None]
     for number, (centre, radius, amplitude, phase) in enumerate(zip(*found, strict=True), 1):
@@ -125,7 +127,7 @@ def _draw(found: Nuclei, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _truth(drawn: np.ndarray, diameter: float) -> np.ndarray:
-    """The largest piece of each nucleus, slivers left out, numbered without gaps."""
+    """Labels the largest piece of each nucleus, without slivers, numbered without gaps."""
     pieces = cc3d.connected_components(drawn, connectivity=4, out_dtype=np.uint32).astype(np.int64)
     sizes = np.bincount(pieces.ravel())
     owner = np.zeros(len(sizes), np.int64)
@@ -133,7 +135,7 @@ def _truth(drawn: np.ndarray, diameter: float) -> np.ndarray:
     largest = np.zeros(drawn.max() + 1, np.int64)
     np.maximum.at(largest, owner, sizes)
     kept = (owner > 0) & (sizes == largest[owner]) & (sizes >= _SLIVER * np.pi / 4 * diameter**2)
-    # Two pieces of one size would both be the largest: the first counts.
+    # If two pieces of a nucleus are equally large, the first is kept.
     first = np.zeros(len(sizes), bool)
     first[np.unique(np.where(kept, owner, 0), return_index=True)[1]] = True
     kept &= first
@@ -144,9 +146,9 @@ def _photograph(
     labels: np.ndarray, diameter: float, noise: float, staining: np.random.Generator, camera: np.random.Generator
 ) -> np.ndarray:
     count = int(labels.max())
-    brightness = np.concatenate([[0], np.clip(staining.lognormal(0, 0.35, count), 0.6, 2.2)])[labels]  # none unseen
+    brightness = np.concatenate([[0], np.clip(staining.lognormal(0, 0.35, count), 0.6, 2.2)])[labels]  # all visible
     mottled = _field(labels.shape, diameter / 10, staining) + _field(labels.shape, diameter / 4, staining)
-    rim = np.minimum(distance_transform_edt(~boundaries(labels)) / (diameter / 6), 1)  # thinner there, so paler
+    rim = np.minimum(distance_transform_edt(~boundaries(labels)) / (diameter / 6), 1)  # thinner at the rim, so darker
     light = brightness * (0.6 + 0.4 * rim) * np.clip(1 + 0.14 * mottled, 0.2, None)
     light = gaussian_filter(light, diameter / 24) + 0.12 * gaussian_filter(light, diameter / 2)
 
@@ -161,6 +163,6 @@ def _photograph(
 
 
 def _field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random field of mean 0 and deviation 1; blobs are about 2.5 lengths wide."""
+    """Makes a smooth random field with mean 0 and standard deviation 1; blobs are about 2.5 lengths wide."""
     field = gaussian_filter(rng.normal(size=shape), length, mode="wrap")
     return (field - field.mean()) / field.std()

@@ -1,6 +1,6 @@
-"""Where things are inside neurites: mitochondria, endoplasmic reticulum, microtubules, endosomes.
+"""Places organelles in neurites: mitochondria, endoplasmic reticulum, microtubules, endosomes.
 
-Lengths are nm and coordinates z, y, x; places are in the spheres' space (see `cells`), where neurites are round.
+Lengths are nm and coordinates z, y, x, in the space of the spheres (see `cells`), where neurites are round.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from segmentation.phantom.neurites import Path
 
-_THREAD = 8.0  # distance between the dots that make a thread, less than their width
+_THREAD = 8.0  # distance between the dots of a thread; they overlap
 
 
 class Marks(NamedTuple):
@@ -21,40 +21,40 @@ class Marks(NamedTuple):
     places: np.ndarray
     """(n, 3)"""
     radii: np.ndarray
-    """(n,) of the ring; 0 is a dot."""
+    """(n,) radius of the ring; 0 for a dot."""
     widths: np.ndarray
-    """(n,) standard deviation of the dot's or the ring's profile."""
+    """(n,) standard deviation of the profile of the dot or ring."""
     strengths: np.ndarray
-    """(n,) 0 to 1: how dark."""
+    """(n,) darkness, 0 to 1."""
     paleness: np.ndarray
-    """(n,) 0 to 1: how pale it is inside the ring."""
+    """(n,) paleness inside the ring, 0 to 1."""
     neurite: np.ndarray
-    """(n,) what it belongs to."""
+    """(n,) the neurite that the mark belongs to."""
 
 
 class Mitochondria(NamedTuple):
-    """Chains of spheres inside the neurites' chains."""
+    """Mitochondria: chains of spheres inside the chains of the neurites."""
 
     points: np.ndarray
     """(n, 3)"""
     radii: np.ndarray
     """(n,)"""
     cristae: np.ndarray
-    """(n, 3) unit normal of the cristae in the mitochondrion."""
+    """(n, 3) unit normal of the cristae at each sphere."""
     hosts: np.ndarray
-    """(m,) indices of the neurites' spheres whose cells may hold a part of one."""
+    """(m,) indices of the neurites' spheres whose cells may contain part of a mitochondrion."""
 
 
 def mark(
     places: np.ndarray, radii: np.ndarray | float, width: float, strength: float, paleness: float, neurite: int
 ) -> Marks:
-    """Marks of one kind in one neurite."""
+    """Makes marks of one kind in one neurite."""
     n = len(places)
     return Marks(places, *(np.full(n, value) for value in (radii, width, strength, paleness, neurite)))
 
 
 def mitochondria(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> Mitochondria:
-    """Most thick stretches have one; thin ones have them now and then, rather in boutons."""
+    """Places mitochondria: often in thick paths, less often in thin ones, there mostly in boutons."""
     points, radii, cristae, hosts = [np.empty((0, 3))], [np.empty(0)], [np.empty((0, 3))], [np.empty(0, int)]
     first = 0
     for path in paths:
@@ -78,7 +78,7 @@ def mitochondria(paths: list[Path], diameter: float, density: float, rng: np.ran
 
 
 def threads(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> Iterator[Marks]:
-    """Microtubules: thin threads along the neurite. Endoplasmic reticulum: ribbons along it, with gaps."""
+    """Makes microtubules, thin threads along the neurite, and endoplasmic reticulum, ribbons along it with gaps."""
     for path in paths:
         index = np.arange(len(path.points))
         step = np.linalg.norm(np.diff(path.points, axis=0), axis=1).mean()
@@ -101,7 +101,7 @@ def threads(paths: list[Path], diameter: float, density: float, rng: np.random.G
 
 
 def endosomes(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> Iterator[Marks]:
-    """Bright bags with a dark membrane, spheres cut by a few sections."""
+    """Makes endosomes: bright spheres with a dark membrane, each visible in a few sections."""
     for path in paths:
         for _ in range(rng.poisson(density * (1.2 if path.thick else 0.25))):
             at = int(rng.integers(len(path.points)))
@@ -114,14 +114,14 @@ def endosomes(paths: list[Path], diameter: float, density: float, rng: np.random
 
 
 def _beside(one: np.ndarray, two: np.ndarray, room: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
-    """A way along the neurite beside its centre line, slowly winding; `most` is the largest share of the radius."""
+    """Offsets a line from the centre line, slowly winding around it, by at most the share `most` of the radius."""
     angle = 2 * np.pi * rng.random() + np.linspace(0, rng.normal(), len(room))
     aside = (room * most * np.sqrt(rng.random()))[:, None]
     return aside * (np.cos(angle)[:, None] * one + np.sin(angle)[:, None] * two)
 
 
 def _frames(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Two unit vectors across the path at each of its points."""
+    """Returns two unit vectors perpendicular to the path at each of its points."""
     tangents = _tangents(path)
     away = np.eye(3)[np.argmin(np.abs(tangents.mean(axis=0)))]
     one = _unit(np.cross(tangents, away))

@@ -1,4 +1,4 @@
-"""What a microscope makes of it: membranes, the grain of cytoplasm, blur, exposure, noise.
+"""Renders what a microscope shows: membranes, the texture of cytoplasm, blur, exposure, noise.
 
 Lengths are nm; grey levels are 0 black to 255 white.
 """
@@ -15,10 +15,10 @@ _MID_GREY = 135
 
 
 def membranes(depth: np.ndarray, tilt: np.ndarray, half_cleft: np.ndarray | float, thickness: float) -> np.ndarray:
-    """What a section shows of the two membranes beside a wall: 0 nothing, 1 black.
+    """Computes the darkness of the two membranes beside a wall in a section: 0 none, 1 black.
 
-    The mean of two Gaussian profiles, each `half_cleft` from the wall, over the section's thickness: that is what
-    blurs walls that are cut obliquely.
+    It is the mean over the thickness of the section of two Gaussian profiles, each `half_cleft` from the wall. That
+    mean blurs walls that are cut obliquely.
     """
     half = np.maximum(0.5 * thickness * tilt, 0.2)
     scale = np.sqrt(2) * MEMBRANE
@@ -29,18 +29,18 @@ def membranes(depth: np.ndarray, tilt: np.ndarray, half_cleft: np.ndarray | floa
 
 
 def grain(shape: tuple[int, ...], pitch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The mottled look of cytoplasm, grey levels: fine and coarse grain, and dark specks (ribosomes, proteins)."""
+    """Makes the texture of cytoplasm, grey levels: fine and coarse grain, and dark specks (ribosomes, proteins)."""
     fine, coarse = (_blobs(shape, pitch, length, rng) for length in (8.0, 18.0))
     return 13 * fine + 11 * coarse - 30 * np.maximum(fine - 1.3, 0)
 
 
 def over(below: np.ndarray, grey: np.ndarray | float, opacity: np.ndarray | float) -> np.ndarray:
-    """Lays something of a grey level over a picture."""
+    """Blends a grey level over a picture."""
     return below * (1 - opacity) + grey * opacity
 
 
 def expose(picture: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """(y, x) uint8: the microscope's blur, this section's contrast and brightness, and noise in grey levels."""
+    """Adds blur, random contrast and brightness of the section, and noise (grey levels); returns (y, x) uint8."""
     picture = gaussian_filter(picture, _BLUR_PX)
     picture = _MID_GREY + (picture - _MID_GREY) * (1 + 0.07 * rng.normal()) + 6 * rng.normal()
     grains = gaussian_filter(rng.normal(size=picture.shape), 0.45)

@@ -1,6 +1,6 @@
-"""Synapses: a bouton's vesicles, and the dark material on the wall before which they crowd.
+"""Makes synapses: vesicles in a bouton, and the dark material on the wall beside them.
 
-Lengths are nm and coordinates z, y, x; places are in the spheres' space (see `cells`).
+Lengths are nm and coordinates z, y, x, in the space of the spheres (see `cells`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from scipy.spatial import cKDTree
 from segmentation.phantom.cells import Block
 from segmentation.phantom.organelles import Marks, mark
 
-_VESICLE, _APART = 18.0, 40.0  # radius of a vesicle; distance between two
-_ON_WALL, _UPRIGHT = 6.0, 0.7  # how near to a wall counts as on it; walls more tilted than this are not seen clearly
+_VESICLE, _APART = 18.0, 40.0  # radius of a vesicle; smallest distance of two centres
+_ON_WALL, _UPRIGHT = 6.0, 0.7  # largest distance from a wall, largest tilt of a wall that is clearly visible
 _CANDIDATES = 900
-_LIKELY = 0.55  # that a bouton has a synapse inside the block
+_LIKELY = 0.55  # probability that a bouton in the block has a synapse
 _GREY = 5.0
 
 
 class Synapse(NamedTuple):
     place: np.ndarray
-    """(3,) on the wall."""
+    """(3,) a point on the wall."""
     voxel: tuple[int, int, int]
-    """Where that is seen."""
+    """The voxel that shows it."""
     before: int
     """The neurite with the vesicles."""
     after: int
@@ -34,17 +34,17 @@ class Synapse(NamedTuple):
 def place_synapses(
     block: Block, bouton: np.ndarray, diameter: float, density: float, rng: np.random.Generator
 ) -> list[Synapse]:
-    """Gives many boutons a synapse, on the wall to some neighbour.
+    """Gives about half of the boutons a synapse, on the wall to one of their neighbours.
 
     Args:
-      bouton: (n,) 0 to 1, how much of a bouton each sphere is; consecutive spheres make one bouton.
+      bouton: (n,) 0 to 1, degree to which each sphere is in a bouton; consecutive spheres make one bouton.
     """
     swollen = bouton > 0.5
     number = (np.cumsum(np.diff(swollen, prepend=False) & swollen) * swollen).astype(np.int32)
     here = number[block.owner]
     walls = np.flatnonzero((here > 0) & (block.depth < _ON_WALL) & (block.tilt < _UPRIGHT))
     walls = rng.permutation(walls)
-    _, chosen = np.unique(here.ravel()[walls], return_index=True)  # the first of each bouton, in random order
+    _, chosen = np.unique(here.ravel()[walls], return_index=True)  # one random place for each bouton
     found = []
     for at in walls[chosen]:
         if rng.random() < _LIKELY * density:
@@ -56,7 +56,7 @@ def place_synapses(
 
 
 def vesicles(synapse: Synapse, block: Block, reach: float, rng: np.random.Generator) -> Marks:
-    """A cloud of vesicles behind a synapse; `reach` is how far into the bouton it extends."""
+    """Makes a cloud of vesicles at a synapse that extends by `reach` into the bouton."""
     box = _around(synapse.voxel, reach, block.spacing)
     distance = np.linalg.norm(block.where[box] - synapse.place, axis=-1)
     inside = (block.name[box] == synapse.before) & (block.depth[box] > 1.2 * _VESICLE) & (distance < reach)
@@ -71,7 +71,7 @@ def vesicles(synapse: Synapse, block: Block, reach: float, rng: np.random.Genera
 
 
 def darken(picture: np.ndarray, synapse: Synapse, block: Block, z: int) -> None:
-    """Draws into section z, (y, x), the dark material: thick on the receiving side, a thin line on the other."""
+    """Draws the dark material into the picture of section z, (y, x): thick on the receiving side, thin on the other."""
     sections, rows, columns = _around(synapse.voxel, 1.3 * synapse.radius, block.spacing)
     if not sections.start <= z < sections.stop:
         return
@@ -86,7 +86,7 @@ def darken(picture: np.ndarray, synapse: Synapse, block: Block, z: int) -> None:
 
 
 def _around(voxel: tuple[int, int, int], reach: float, spacing: np.ndarray) -> tuple[slice, slice, slice]:
-    """The box that surely holds what is within reach, although the space is warped."""
+    """Returns a box that contains everything within reach, with a reserve for the warp."""
     half = (1.6 * reach / spacing).astype(int) + 2
     z, y, x = (slice(max(at - h, 0), at + h + 1) for at, h in zip(voxel, half, strict=True))
     return z, y, x

@@ -1,4 +1,4 @@
-"""Which cells were found: average precision at thresholds of intersection over union, and the error of the count."""
+"""Scores of cell detection: average precision at thresholds of intersection over union, and the error of the count."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ IOU_THRESHOLDS: Final = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
 def average_precision(
     found: np.ndarray, truth: np.ndarray, thresholds: Sequence[float] = IOU_THRESHOLDS
 ) -> list[float]:
-    """TP / (TP + FP + FN) of cells, for each threshold of intersection over union.
+    """Computes TP / (TP + FP + FN) of cells for each threshold of intersection over union (IoU).
 
-    A cell is found (TP) where a segment overlaps it with an IoU above the threshold. From 0.5 on there is at most one
-    such segment for a cell and one such cell for a segment, so nothing is left to assign. FP are segments without a
-    cell, FN cells without a segment. This is what the Data Science Bowl 2018 and Cellpose call average precision; it
-    is not the area under a curve of precision over recall, as detection benchmarks have it.
+    A cell is found (TP) if a segment overlaps it with an IoU above the threshold. At thresholds of 0.5 and more, each
+    cell has at most one such segment and each segment at most one such cell, so no assignment is needed. FP are
+    segments without a cell, FN cells without a segment. The Data Science Bowl 2018 and Cellpose call this average
+    precision. Detection benchmarks use that name for the area under the precision-recall curve, which this is not.
 
     Args:
-      found, truth: (y, x) integers, an id for each cell, 0 = none.
+      found, truth: (y, x) integers, one id per cell, 0 = none.
       thresholds: 0.5 or more, below 1.
 
     Returns:
-      A value for each threshold; 1 where there are neither cells nor segments.
+      One value per threshold; 1 if there are neither cells nor segments.
 
     Raises:
       ValueError: if a threshold is out of range.
@@ -49,5 +49,5 @@ def average_precision(
 
 
 def count_error(found: int, truth: int) -> float | None:
-    """|found - truth| / truth, how far the number of cells is off; None where there is none to relate it to."""
+    """Computes |found - truth| / truth, the relative error of the number of cells; None if `truth` is 0."""
     return abs(found - truth) / truth if truth else None

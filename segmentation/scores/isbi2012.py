@@ -1,7 +1,7 @@
-"""The scores of the ISBI 2012 challenge, V_rand and V_info, of maps that say where cells are and where membrane is.
+"""The scores of the ISBI 2012 challenge, V_rand and V_info, for maps of cells and membranes.
 
-They compare how pixels are grouped into cells, not where exactly a membrane runs or how wide it is. To that end the
-membranes of what is scored are thinned to lines, and pixels that are membrane in the truth are left out.
+They compare how pixels are grouped into cells, not the exact course or width of membranes. For this, the membranes of
+the scored map are thinned to lines, and pixels that are membrane in the truth are left out.
 
 Source: Arganda-Carreras et al., Frontiers in Neuroanatomy 9:142 (2015), "Crowdsourcing the creation of image
 segmentation algorithms for connectomics", with the details (4 neighbours, thresholds, each membrane pixel a segment)
@@ -20,45 +20,46 @@ from skimage.segmentation import watershed
 from segmentation.scores.rand_and_vi import marginal, overlaps
 
 THRESHOLDS: Final = tuple(round(0.1 * k, 1) for k in range(1, 10))
-"""Of the probability to be cell, as the challenge took them; 0 and 1, which leave no membrane or no cell, left out."""
+"""Thresholds of the probability of being cell, those of the challenge without 0 and 1 (no membrane or no cell)."""
 
 
 class VScores(NamedTuple):
-    """1 is perfect; 0 is no agreement at all."""
+    """The two scores: 1 is perfect, 0 is no agreement."""
 
     v_rand: float
     v_info: float
 
 
 def thinned(cells: np.ndarray) -> np.ndarray:
-    """Labels the cells of a mask, and lets them grow until only lines, one pixel wide, separate them.
+    """Labels the cells of a mask, and grows them until only lines of one pixel separate them.
 
     Args:
       cells: (y, x) bool, False = membrane.
 
     Returns:
-      (y, x) int32: an id for each cell (4 neighbours), 0 on the lines, though where they cross a pixel may go to a
-      cell; 0 everywhere if there is no cell.
+      (y, x) int32: one id per cell (4 neighbours), 0 on the lines. Where lines cross, a pixel may belong to a cell. All
+      0 if there is no cell.
     """
     pieces = cc3d.connected_components(cells.astype(np.uint8), connectivity=4, out_dtype=np.uint32).astype(np.int32)
     return watershed(~cells, pieces, connectivity=1, watershed_line=True).astype(np.int32, copy=False)
 
 
 def v_scores(segments: np.ndarray, truth: np.ndarray) -> VScores:
-    """Compares two groupings of the pixels that are cell in the truth.
+    """Compares how two label images group the pixels that are cell in the truth.
 
-    With p_ij the share of them in segment i and cell j, s_i and t_j its sums over j and over i:
+    With p_ij the share of these pixels in segment i and cell j, and s_i and t_j its sums over j and over i:
 
       V_rand = sum p_ij^2 / (alpha sum s_i^2 + (1 - alpha) sum t_j^2)
       V_info = I(S; T) / ((1 - alpha) H(S) + alpha H(T)),    alpha = 0.5
 
-    the harmonic means of what mergers and what splits leave. A pixel with segment 0 is a segment of its own.
+    Each is a harmonic mean of two scores: one is lowered by mergers, the other by splits. Each pixel with segment 0
+    counts as a segment of its own.
 
     Args:
       segments, truth: (y, x) integers, 0 = membrane or none.
 
     Returns:
-      The scores. V_info is 1 where one segment is one cell, and both entropies are 0.
+      The scores. V_info is 1 if there is one cell in one segment, where both entropies are 0.
 
     Raises:
       ValueError: if the truth has no cell.
@@ -87,13 +88,13 @@ def v_scores(segments: np.ndarray, truth: np.ndarray) -> VScores:
 def over_thresholds(
     probability: np.ndarray, truth: np.ndarray, thresholds: Sequence[float] = THRESHOLDS
 ) -> list[VScores]:
-    """The scores of a map that is cut at each threshold: what lies above it is cell.
+    """Scores a probability map at each threshold: pixels above the threshold are cell.
 
-    The challenge takes the mean over the sections at each threshold, then the best of these means.
+    The challenge averages over the sections at each threshold, then takes the best of these means.
 
     Args:
-      probability: (y, x) of being cell, 0 to 1.
-      truth: (y, x) integers, an id for each cell, 0 = membrane.
+      probability: (y, x) probability of being cell, 0 to 1.
+      truth: (y, x) integers, one id per cell, 0 = membrane.
 
     Raises:
       ValueError: if the truth has no cell.

@@ -1,4 +1,4 @@
-"""How well two masks agree, pixel by pixel: Dice and intersection over union."""
+"""Agreement of two masks, pixel by pixel: Dice coefficient and intersection over union."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def dice(found: np.ndarray, truth: np.ndarray) -> float:
-    """2 |A and B| / (|A| + |B|), 1 where both are empty: nothing was there, and nothing was found.
+    """Computes the Dice coefficient 2 |A and B| / (|A| + |B|); 1 if both masks are empty.
 
     Args:
       found, truth: bool arrays of one shape.
@@ -18,7 +18,7 @@ def dice(found: np.ndarray, truth: np.ndarray) -> float:
 
 
 def iou(found: np.ndarray, truth: np.ndarray) -> float:
-    """|A and B| / |A or B|, the Jaccard index; 1 where both are empty.
+    """Computes intersection over union |A and B| / |A or B| (Jaccard index); 1 if both masks are empty.
 
     Args:
       found, truth: bool arrays of one shape.

@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with ground truth: adapted Rand error and variation of information."""
+"""Agreement of a segmentation with ground truth: adapted Rand error and variation of information."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 
 class Overlaps(NamedTuple):
-    """The contingency table of two label arrays, as a list: `voxels[i]` bear `segment[i]` and `truth[i]`.
+    """The contingency table of two label arrays, as a list: `voxels[i]` voxels have `segment[i]` and `truth[i]`.
 
-    Each pair occurs once; 0, none, is an id like the others.
+    Each pair of ids occurs once; 0 is treated as an id too.
     """
 
     segment: np.ndarray
@@ -20,14 +20,14 @@ class Overlaps(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Agreement of a segmentation with ground truth. 0 error, 1, 1, 0 bits, 0 bits is perfect.
+    """Agreement of a segmentation with ground truth. Perfect is: error 0, precision and recall 1, both VI 0 bits.
 
     Attributes:
       adapted_rand_error: 1 - the harmonic mean of precision and recall.
       precision: of the pairs of voxels that the segmentation joins, the share that the truth joins; low = merges.
       recall: of the pairs of voxels that the truth joins, the share that the segmentation joins; low = splits.
-      vi_split: H(segmentation | truth), bits; None where there is nothing to compare.
-      vi_merge: H(truth | segmentation), bits; None where there is nothing to compare.
+      vi_split: H(segmentation | truth), bits; None if there is no voxel to compare.
+      vi_merge: H(truth | segmentation), bits; None if there is no voxel to compare.
     """
 
     adapted_rand_error: float
@@ -40,7 +40,7 @@ class Score(NamedTuple):
 def overlaps(segmentation: np.ndarray, truth: np.ndarray) -> Overlaps:
     """Counts the voxels of each pair of ids in two label arrays of one shape, integers of any type."""
     segment, true = segmentation.ravel(), truth.ravel()
-    # Ids change every few dozen voxels along x only, so the sorting below has little to sort.
+    # Along x, ids change only every few dozen voxels; counting runs leaves little to sort below.
     starts = np.flatnonzero((segment[1:] != segment[:-1]) | (true[1:] != true[:-1])) + 1
     starts = np.concatenate([np.zeros(min(1, len(segment)), np.int64), starts])
     return _sum(segment[starts], true[starts], np.diff(starts, append=len(segment)))
@@ -52,28 +52,27 @@ def combine(parts: Iterable[Overlaps]) -> Overlaps:
 
 
 def score(table: Overlaps, ignore_unsegmented: bool) -> Score:
-    """Scores a segmentation. Voxels without ground truth (truth 0) are left out.
+    """Scores a segmentation. Voxels without ground truth (truth 0) are left out of the comparison.
 
     Args:
       table: all overlaps of the segmentation and the truth.
-      ignore_unsegmented: leave out voxels with segment 0 too; otherwise they count as one more segment, as in the
+      ignore_unsegmented: also leave out voxels with segment 0; otherwise they count as one more segment, as in the
         SNEMI3D challenge.
 
     Returns:
-      The score. Where a share is that of no pair at all (no object has two voxels), it is 1: nothing was joined
-      wrongly, nothing was missed. Where no voxel is left to compare, there is no agreement: error 1, precision and
-      recall 0, variation of information None.
+      The score. If there are no pairs of voxels (no object has two voxels), precision or recall is 1. If there is no
+      voxel to compare, the error is 1, precision and recall are 0, and the variation of information is None.
 
     Source: Arganda-Carreras et al., Frontiers in Neuroanatomy 9:142 (2015), Rand F-score; Meila, J. Multivariate
-    Analysis 98 (2007), variation of information. The sums run over pairs of different voxels, as scikit-image's do,
-    whose `adapted_rand_error` returns precision and recall in the other order: its precision is our recall.
+    Analysis 98 (2007), variation of information. The sums run over pairs of different voxels, as in scikit-image.
+    Its `adapted_rand_error` names them the other way round: its precision is our recall.
     """
     use = table.truth != 0
     if ignore_unsegmented:
         use &= table.segment != 0
     if not use.any():
         return Score(1.0, 0.0, 0.0, None, None)
-    joint = table.voxels[use].astype(np.float64)  # squares of counts pass 2**63 in volumes of a few GB
+    joint = table.voxels[use].astype(np.float64)  # float64: squares of counts exceed 2**63 in volumes of a few GB
     in_segment = marginal(table.segment[use], joint)
     in_truth = marginal(table.truth[use], joint)
     n = joint.sum()
@@ -84,18 +83,18 @@ def score(table: Overlaps, ignore_unsegmented: bool) -> Score:
     error = 1 - 2 * both / (segmented + true) if segmented + true else 0.0
 
     entropy, of_segments, of_truth = (-(p * np.log2(p)).sum() for p in (joint / n, in_segment / n, in_truth / n))
-    # Two entropies that should be equal differ by rounding; a conditional entropy is not negative.
+    # Rounding may make the difference of equal entropies negative; a conditional entropy is never negative.
     split, merge = max(entropy - of_truth, 0.0), max(entropy - of_segments, 0.0)
     return Score(float(error), float(precision), float(recall), float(split), float(merge))
 
 
 def objects(ids: np.ndarray) -> int:
-    """The number of different ids above 0."""
+    """Counts the different ids other than 0."""
     return int(np.count_nonzero(np.unique(ids)))
 
 
 def marginal(ids: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """The voxels of each id, added up over the rows of a table, in ascending order of ids; float64."""
+    """Adds up the voxels of each id over the rows of a table; returns float64, in ascending order of ids."""
     return np.bincount(np.unique(ids, return_inverse=True)[1], voxels)
 
 

@@ -24,6 +24,7 @@ from runner.execution import run as running
 from runner.execution.setting import Setting
 from runner.pipeline import plan, registry, spec
 from runner.pipeline.options import Options
+from tests.conftest import THREADS
 from tests.runner import in_process
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -205,11 +206,12 @@ class House:
         return name
 
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        path = os.pathsep.join(
-            (str(self.code), str(REPOSITORY))
-        )  # `contract` and `stages` from there, `runner` from here
+        # `contract` and `stages` from the house, `runner` from this checkout.
+        path = os.pathsep.join((str(self.code), str(REPOSITORY)))
         environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
-        environment.pop("KERAS_BACKEND", None)
+        # Steps here compute with all processors, as those in containers do: how many there are shows in the last bits.
+        for name in ("KERAS_BACKEND", *THREADS):
+            environment.pop(name, None)
         return [sys.executable, "-P", "-m", "runner.cli", *arguments], {**environment, **self.environment}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

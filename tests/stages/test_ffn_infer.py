@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import zipfile
@@ -169,6 +170,10 @@ class Killed(BaseException):
     pass
 
 
+class Left(Exception):
+    """Ends a run of which enough was seen."""
+
+
 def infer(
     inputs: dict[str, Path],
     folder: Path,
@@ -198,7 +203,8 @@ def infer(
             cut(points, save)
 
     context.stop_point = stop_point  # type: ignore[method-assign]
-    ffn_infer.run(ffn_infer.Params.parse({"min_segment_size": 100, **params}), context)
+    with contextlib.suppress(Left):
+        ffn_infer.run(ffn_infer.Params.parse({"min_segment_size": 100, **params}), context)
     return [line["text"] for line in events.lines if line["event"] == "message"]
 
 
@@ -291,7 +297,11 @@ def test_a_state_of_another_segmentation_is_set_aside(
         else:
             network = network._replace(deltas=(1, 1, 1))
         ffn_models.write_model(inputs["model"], network, weights, 1)
-    told = infer(inputs, tmp_path / "run", program=program, **params)
+
+    def leave(point: int, save: Callable[[], None]) -> None:
+        raise Left
+
+    told = infer(inputs, tmp_path / "run", leave, program, **params)
     assert "the saved state is of another segmentation: kept in state/set-aside-1" in told
     assert not any("continuing" in text for text in told)
 
@@ -351,7 +361,7 @@ def test_a_damaged_image_is_refused(run_stage: Callable[..., Any], inputs: dict[
 
 
 def test_nothing_found_is_said(run_stage: Callable[..., Any], inputs: dict[str, Path]) -> None:
-    result = run_stage("ffn-infer", inputs, min_segment_size=10**6)
+    result = run_stage("ffn-infer", inputs, min_segment_size=10**6, box_xyz={"start": [8, 4, 4], "size": [12, 10, 8]})
     assert not volumes.read_volume(result["segmentation"])[0].any()
     assert any("no object of 1000000 voxels or more" in m["text"] for m in result.reported("message"))
 

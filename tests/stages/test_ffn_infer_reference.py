@@ -1,10 +1,9 @@
-"""The road of google/ffn's users, from its checkpoint to its files, against its own result on real tissue."""
+"""What google/ffn's users do, from its checkpoint to its files, against its own result on real tissue."""
 
 from __future__ import annotations
 
 import csv
 import json
-import warnings
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from segmentation.ffn import canvas
 from stages.storage import volumes
@@ -49,14 +49,9 @@ def first_difference(ours: list[tuple[list[int], list[list[int]]]], theirs: list
     return ""
 
 
-def worst_overlap(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The least IoU of an object of theirs with the one of ours that it shares most voxels with."""
-    found = []
-    for id in np.unique(theirs[theirs > 0]):
-        there = theirs == id
-        best = np.bincount(ours[there])[1:].argmax() + 1
-        found.append((there & (ours == best)).sum() / (there | (ours == best)).sum())
-    return float(min(found))
+def at_borders(labels: np.ndarray) -> np.ndarray:
+    """Whether a voxel has another label among its 26 neighbours."""
+    return np.asarray(ndimage.maximum_filter(labels, 3) != ndimage.minimum_filter(labels, 3))
 
 
 @pytest.mark.real_data
@@ -65,8 +60,9 @@ def test_result_is_that_of_google_ffn(
 ) -> None:
     """The 7-million-step model on 96 x 96 x 48 voxels: same seeds, same fields of view in order, same voxels.
 
-    Another processor, or another build of TensorFlow, rounds otherwise, which may flip a threshold. Then this says
-    where, and asks for every object at an IoU of 0.99.
+    Another processor, or another build of TensorFlow, rounds otherwise. Noise of 1e-5 on the logits, which is more, was
+    seen to change no move and no voxel, and 44 probabilities by one step; so no move may differ, and no voxel but a few
+    at the borders of objects, which come next to the threshold.
     """
     theirs = shared / "snemi3d"
     sections = [np.array(Image.open(theirs / "images" / f"{z:04d}.png"))[:96, :96] for z in range(48)]
@@ -84,20 +80,22 @@ def test_result_is_that_of_google_ffn(
     assert segmentation.shape == probability.shape == CROP
     assert len(np.unique(expected["segmentation"])) == 21
 
-    parted = first_difference(visited, trace)
-    differing = int((segmentation != expected["segmentation"]).sum())
-    if parted or differing:
-        warnings.warn(f"rounding shows: {parted or 'same moves'}; {differing} voxels differ", stacklevel=1)
-        assert worst_overlap(segmentation, expected["segmentation"]) >= 0.99
-        return
-    # A probability on the edge of a 1/254 step may fall to either side.
-    assert np.abs(probability.astype(int) - expected["qprob"]).max() <= 1
+    assert first_difference(visited, trace) == ""
+    differs = segmentation != expected["segmentation"]
+    borders = at_borders(expected["segmentation"])
+    assert 0.1 < borders.mean() < 0.5
+    assert differs.sum() <= 20
+    assert not (differs & ~borders).any()
+    assert np.abs(probability.astype(int) - expected["qprob"])[~differs].max() <= 1
     assert (probability != expected["qprob"]).sum() < 100
     with open(folder / "objects.csv", newline="") as file:
         rows = [{name: int(value) for name, value in row.items()} for row in csv.DictReader(file)]
     made = [(t["id"], *t["seed_zyx"][::-1], t["size"], len(t["fovs"])) for t in trace if t["is_segment"]]
     assert len(made) == 20
-    assert [tuple(row.values()) for row in rows] == made
+    found = [tuple(row.values()) for row in rows]
+    assert [row[:4] + row[5:] for row in found] == [row[:4] + row[5:] for row in made]
+    voxels, theirs_voxels = np.array([row[4] for row in found]), np.array([row[4] for row in made])
+    assert np.abs(voxels - theirs_voxels).sum() <= 2 * differs.sum()  # one that changes hands counts twice
 
 
 def test_where_traces_part_is_said() -> None:
@@ -111,11 +109,7 @@ def test_where_traces_part_is_said() -> None:
     assert first_difference(ours[:1], theirs[1:]) == "seed 0: [1, 2, 3], google/ffn [5, 5, 5]"
 
 
-def test_overlap_is_of_the_worst_object() -> None:
-    theirs = np.repeat([1, 2], 100)
-    ours = theirs.copy()
-    assert worst_overlap(ours, theirs) == 1
-    ours[:2] = 3
-    assert worst_overlap(ours, theirs) == 0.98
-    ours[100:110] = 0
-    assert worst_overlap(ours, theirs) == 0.9
+def test_borders_are_on_both_sides() -> None:
+    labels = np.zeros((3, 3, 6), int)
+    labels[:, :, 3:] = 1
+    assert at_borders(labels).tolist() == [[[False, False, True, True, False, False]] * 3] * 3

@@ -168,8 +168,8 @@ def test_what_was_told_apart_stays_apart_unless_disco_is_off() -> None:
 def test_only_voxels_in_the_box_count_for_the_size(two_tubes: np.ndarray) -> None:
     """Context around what is segmented, reflected or real, must not lift an object over the smallest size."""
     box = (slice(0, 12), slice(0, 24), slice(10, 24))
-    whole, part = canvas(two_tubes), canvas(two_tubes)
-    part._box = list(box)
+    whole = canvas(two_tubes)
+    part = Traced(two_tubes.astype(np.float32), grows_in_bright, FOV, DELTAS, Options(min_segment_size=1), box)
     (a,), (b,) = attempts(whole, (5, 5, 12)), attempts(part, (5, 5, 12))
     assert a is not None
     assert b is not None

@@ -6,26 +6,23 @@ and values fall on thresholds; some let objects die. Seeds are crowded, on borde
 
 from __future__ import annotations
 
-import sys
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from segmentation.ffn import canvas as canvas_module
-from segmentation.ffn import movement as movement_module
 from segmentation.ffn.canvas import Canvas, Options
+from tests.segmentation.ffn import plain
+from tests.segmentation.ffn.plain import FloodFill, Voxel
 
-sys.path.insert(0, str(Path(__file__).parent))
-from plain import Result, flood_fill  # not a package: it lies beside this file
+pytestmark = pytest.mark.xdist_group("flooding")  # one worker keeps all that plain flood-filling has found
 
 VOLUMES = 300
 
@@ -99,58 +96,61 @@ def case(number: int) -> Case:
     return Case(image, NETWORKS[number % 4], fov, deltas, options, seeds[np.lexsort(seeds.T[::-1])])
 
 
+class Kept:
+    """A network, and all that it was given: image and mask in each field of view, in order."""
+
+    def __init__(self, network: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.network = network
+        self.views: list[bytes] = []
+
+    def __call__(self, given: np.ndarray) -> np.ndarray:
+        self.views.append(given.tobytes())
+        if len(self.views) > 2000:
+            raise NeverEnds
+        return self.network(given)
+
+
+class NeverEnds(Exception):
+    pass
+
+
 @cache
-def expected(number: int) -> Result:
+def expected(number: int) -> FloodFill:
+    return flood_fill(number, FloodFill)
+
+
+def flood_fill(number: int, rules: type[FloodFill]) -> FloodFill:
     c = case(number)
-    return flood_fill(c.image, c.network, c.fov, c.deltas, c.options, [tuple(s) for s in c.seeds.tolist()])
+    done = rules(c.image, Kept(c.network), c.fov, c.deltas, c.options)
+    done([(z, y, x) for z, y, x in c.seeds.tolist()])
+    return done
 
 
-def difference(number: int, module: ModuleType = canvas_module) -> str:
-    """What the canvas of `module` makes otherwise than plain flood-filling; "" where nothing is."""
-    c, plain = case(number), expected(number)
-    views: list[bytes] = []
-
-    def network(given: np.ndarray) -> np.ndarray:
-        views.append(given.tobytes())
-        if len(views) > 2000:
-            raise RuntimeError("it never ends")
-        return c.network(given)
-
-    work = module.Canvas(c.image, network, c.fov, c.deltas, c.options)
-    try:
-        attempts = list(work.segment(c.seeds))
-    except (RuntimeError, IndexError, ValueError, AssertionError) as error:  # of a mutant
-        return f"{type(error).__name__}: {error}"
-    if [a and tuple(vars(a).values()) for a in attempts] != plain.attempts:
+def difference(number: int) -> str:
+    """What the canvas makes otherwise than plain flood-filling; "" where nothing is."""
+    c, plainly = case(number), expected(number)
+    network, result = Kept(c.network), plainly.result
+    work = Canvas(c.image, network, c.fov, c.deltas, c.options)
+    if [a and tuple(vars(a).values()) for a in work.segment(c.seeds)] != result.attempts:
         return "attempts"
-    if len(views) != sum(map(len, plain.visited)):
+    if network.views != plainly.network.views:
         return "fields of view"
     for name in ("segmentation", "probability"):
-        dense = np.zeros(c.image.shape, int)
-        for voxel, value in getattr(plain, name).items():
-            dense[voxel] = value
-        if not np.array_equal(getattr(work, name), dense):
+        if not np.array_equal(getattr(work, name), dense(getattr(result, name), c.image.shape)):
             return name
     return ""
+
+
+def dense(voxels: dict[Voxel, int], shape: tuple[int, ...]) -> np.ndarray:
+    made = np.zeros(shape, int)
+    for voxel, value in voxels.items():
+        made[voxel] = value
+    return made
 
 
 @pytest.mark.parametrize("first", range(0, VOLUMES, 20))
 def test_result_is_that_of_plain_flood_filling(first: int) -> None:
     assert {number: found for number in range(first, first + 20) if (found := difference(number))} == {}
-
-
-def test_fields_of_view_come_in_the_same_order() -> None:
-    for number in range(0, VOLUMES, 7):
-        c = case(number)
-        visited: list[tuple[int, ...]] = []
-
-        class Traced(Canvas):
-            def _update(self, work: Any, position: Any) -> np.ndarray:
-                visited.append(position)  # noqa: B023  # used up before the next one
-                return super()._update(work, position)
-
-        list(Traced(c.image, c.network, c.fov, c.deltas, c.options).segment(c.seeds))
-        assert visited == list(chain.from_iterable(expected(number).visited))
 
 
 def test_every_rule_had_something_to_do() -> None:
@@ -175,83 +175,144 @@ def test_every_rule_had_something_to_do() -> None:
     assert min(happened.values()) >= 5, happened
 
 
-def mutant(name: str, old: str, new: str) -> ModuleType:
-    """The canvas with one piece of its source, or of the movement's, replaced."""
-    made = {}
-    for module in (movement_module, canvas_module):
-        source = Path(str(module.__file__)).read_text(encoding="utf-8")
-        if module.__name__.endswith(name):
-            assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in {name}"
-            source = source.replace(old, new)
-        made[module.__name__] = changed = ModuleType(f"mutant_of_{module.__name__}")
-        sys.modules[changed.__name__] = changed  # dataclasses look there
-        exec(compile(source, str(module.__file__), "exec"), changed.__dict__)
-    movement, canvas = made[movement_module.__name__], made[canvas_module.__name__]
-    vars(canvas).update(Moves=movement.Moves, face_maxima=movement.face_maxima)
-    return canvas
+BROKEN: dict[str, dict[str, Callable[..., Any]]] = {
+    # The moves.
+    "the weakest face comes first": {"order": lambda self, found: sorted(found)},
+    "of equal faces the smaller offset comes first": {
+        "order": lambda self, found: sorted(found, key=lambda each: (-each[0], each[1]))
+    },
+    "a face just at the threshold suggests no move": {
+        "suggests": lambda self, top: top > plain.logit(self.options.move_threshold)
+    },
+    "of equal voxels of a face the last counts": {"of_equal": lambda self, voxels: voxels[-1]},
+    "only faces behind the centre": {"sides": lambda self, delta: (delta,) if delta else ()},
+    "an axis without deltas has faces": {"sides": lambda self, delta: (-delta, delta)},
+    "the last found is visited first": {"queued": lambda self, queue, found: found[::-1] + queue},
+    "cells are visited again": {"cell": lambda self, position, seed: object()},
+    "a cell is a voxel": {"cell": lambda self, position, seed: position},
+    "cells begin at the seed": {"cell": lambda self, *where: lattice(self, *where, centred=False)},
+    "cells are centred on the origin": {"cell": lambda self, position, seed: lattice(self, position, (0, 0, 0))},
+    "cells are rounded towards the seed": {"cell": lambda self, *where: lattice(self, *where, rounded=int)},
+    # Where an object may start.
+    "an object starts in a segment": {
+        "in_segment": lambda self, seed: False,
+        "near": lambda self, seed: near(self, seed) if self.free(seed) else [],
+    },
+    "a segment just behind the seed is not seen": {
+        "near": lambda self, seed: [v for v in near(self, seed) if all(map(less_far, v, seed, distances(self)))]
+    },
+    "a segment just before the seed is not seen": {
+        "near": lambda self, seed: [v for v in near(self, seed) if all(map(less_far, seed, v, distances(self)))]
+    },
+    "a seed too close is not marked": {"exclude": lambda self, seed, why: exclude(self, seed, why, "seed too close")},
+    "the mask of the last object stays": {"first_mask": lambda self, seed: self.mask | {seed: self.init}},
+    "a seed begins at the move threshold": {"first_mask": lambda self, seed: {seed: self.move}},
+    # Where the field of view may go, and when it stops.
+    "no field of view at the lower border": {
+        "fits": lambda self, at: fits(self, at) and all(p != h for p, h in zip(at, self.half, strict=True))
+    },
+    "no field of view at the upper border": {
+        "fits": lambda self, at: all(
+            h <= p < n - h - 1 for p, h, n in zip(at, self.half, self.image.shape, strict=True)
+        )
+    },
+    "moves to what has become weak": {"strong_enough": lambda self, position: True},
+    "moves into segments": {"free": lambda self, position: True},
+    "goes on when the seed is too weak": {"seed_too_weak": lambda self, seed: False},
+    "stops when the seed is just strong enough": {"seed_too_weak": lambda self, seed: self.mask[seed] <= self.move},
+    # The mask.
+    "outside, the mask is undecided": {"before": lambda self, voxel: self.mask.get(voxel, 0.0)},
+    "a share of 0 switches holding off": {
+        "holds_down": lambda self, share: share > self.options.disco_seed_threshold > 0
+    },
+    "holding cannot be switched off": {
+        "holds_down": lambda self, share: share > float(np.float32(self.options.disco_seed_threshold))
+    },
+    "a share just at the threshold holds": {
+        "holds_down": lambda self, share: share >= float(np.float32(self.options.disco_seed_threshold)) >= 0
+    },
+    "voxels just at the threshold are not in the share": {
+        "share": lambda self, logits: sum(value > self.move for value in logits.values()) / len(logits)
+    },
+    "the share is of the mask before": {
+        "share": lambda self, logits: sum(self.mask.get(v, -9) >= self.move for v in logits) / len(logits)
+    },
+    "undecided voxels are held": {"held": lambda self, old, new: old <= 0 and new > old},
+    "held voxels cannot fall": {"held": lambda self, old, new: old < 0},
+    "all voxels are held": {"held": lambda self, old, new: new > old},
+    "no voxel is held": {"held": lambda self, old, new: False},
+    # What becomes of it.
+    "an object whose seed is lost is made": {"seed_lost": lambda self, seed: False},
+    "voxels just at the threshold are left out": {
+        "body": lambda self, fovs: [voxel for voxel, value in self.mask.items() if value > self.segment]
+    },
+    "an object is what moves reach": {
+        "body": lambda self, fovs: [voxel for voxel, value in self.mask.items() if value >= self.move]
+    },
+    "voxels of other objects are taken": {"own": lambda self, body: body},
+    "voxels of failed seeds are not taken": {
+        "own": lambda self, body: [voxel for voxel in body if self.claimed.get(voxel, 0) == 0]
+    },
+    "overlaps count outside the object": {
+        "others": lambda self, body: [self.claimed[voxel] for voxel in self.mask if self.claimed.get(voxel, 0) > 0]
+    },
+    "an object of the smallest size is too small": {
+        "too_small": lambda self, voxels: voxels <= self.options.min_segment_size
+    },
+    "the seed of what is too small is not marked": {
+        "exclude": lambda self, seed, why: exclude(self, seed, why, "too small")
+    },
+    "an object ends with its last field of view": {
+        "body": lambda self, fovs: [
+            v for v in body(self, fovs) if all(p <= q + h for p, q, h in zip(v, fovs[-1], self.half, strict=True))
+        ]
+    },
+}
+"""Rules as they are not, each under what is wrong with it."""
+
+body, fits, near = FloodFill.body, FloodFill.fits, FloodFill.near
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        # The moves.
-        ("movement", "return sorted(found, reverse=True)", "return sorted(found)"),
-        ("movement", "return sorted(found, reverse=True)", "return sorted(found, key=lambda f: (-f[0], f[1]))"),
-        ("movement", "if score >= threshold:", "if score > threshold:"),
-        ("movement", "face.argmax()", "face.size - 1 - face.ravel()[::-1].argmax()"),
-        ("movement", "for offset in (-delta, delta) if delta", "for offset in (delta,) if delta"),
-        ("movement", "if delta else ()", ""),
-        ("movement", "self._queue.extend(found)", "self._queue.extendleft(found)"),
-        ("movement", "not in self._visited and may_visit", "is not None and may_visit"),
-        ("movement", "self._visited.add(self._cell(", "self._visited.add(("),
-        ("movement", "(p - s + d // 2) // max(d, 1)", "(p - s) // max(d, 1)"),
-        ("movement", "(p - s + d // 2) // max(d, 1)", "(p + d // 2) // max(d, 1)"),
-        ("movement", "(p - s + d // 2) // max(d, 1)", "int((p - s + d // 2) / max(d, 1))"),
-        # Where an object may start.
-        ("canvas", "if not self._fits(seed) or self.segmentation[seed] > 0:", "if not self._fits(seed):"),
-        ("canvas", "max(p - d, 0), p + d + 1", "max(p - d, 0), p + d"),
-        ("canvas", "max(p - d, 0), p + d + 1", "max(p - d + 1, 0), p + d + 1"),
-        ("canvas", "= EXCLUDED\n            return False", "\n            return False"),
-        ("canvas", "self.mask[self._touched] = np.nan", "pass"),
-        ("canvas", "self.mask[seed] = self._init", "self.mask[seed] = self._move"),
-        # Where the field of view may go, and when it stops.
-        ("canvas", "h <= p < n - h", "h < p < n - h"),
-        ("canvas", "h <= p < n - h", "h <= p < n - h - 1"),
-        ("canvas", "bool(self.mask[position] >= self._move and ", "bool("),
-        ("canvas", " and self.segmentation[position] <= 0)", ")"),
-        ("canvas", "            if self.mask[work.seed] < self._move:\n                break", ""),
-        ("canvas", "if self.mask[work.seed] < self._move:", "if self.mask[work.seed] <= self._move:"),
-        # The mask.
-        ("canvas", "np.where(fresh, self._pad, old)", "np.where(fresh, 0, old)"),
-        ("canvas", "if threshold >= 0 and ", "if threshold > 0 and "),
-        ("canvas", "if threshold >= 0 and ", "if "),
-        ("canvas", "np.mean(logits >= self._move) > threshold", "np.mean(logits >= self._move) >= threshold"),
-        ("canvas", "np.mean(logits >= self._move) > threshold", "np.mean(logits > self._move) > threshold"),
-        ("canvas", "np.mean(logits >= self._move) > threshold", "np.mean(old >= self._move) > threshold"),
-        ("canvas", "(old < 0) & (logits > old)", "(old <= 0) & (logits > old)"),
-        ("canvas", "(old < 0) & (logits > old)", "(old < 0)"),
-        ("canvas", "(old < 0) & (logits > old)", "(logits > old)"),
-        ("canvas", "logits = np.where(held, old, logits)", "pass"),
-        # What becomes of it.
-        ("canvas", "if self.mask[seed] < self._move:", "if False:"),
-        ("canvas", "self.mask[box] >= self._segment", "self.mask[box] > self._segment"),
-        ("canvas", "self.mask[box] >= self._segment", "self.mask[box] >= self._move"),
-        ("canvas", "mask &= claimed <= 0", "pass"),
-        ("canvas", "mask &= claimed <= 0", "mask &= claimed == 0"),
-        ("canvas", "mask & (claimed > 0)", "claimed > 0"),
-        ("canvas", "if voxels < self._options.min_segment_size:", "if voxels <= self._options.min_segment_size:"),
-        ("canvas", "= EXCLUDED\n            return Attempt(seed, 0, vo", "\n            return Attempt(seed, 0, vo"),
-        ("canvas", "max(a.stop, b.stop)", "b.stop"),
-    ],
-)  # fmt: skip
-def test_each_rule_broken_is_seen(name: str, old: str, new: str) -> None:
-    broken = mutant(name, old, new)
-    assert any(difference(number, broken) for number in range(VOLUMES))
+def lattice(
+    self: FloodFill, position: Voxel, seed: Voxel, centred: bool = True, rounded: Callable[[float], int] = math.floor
+) -> tuple[int, ...]:
+    return tuple(
+        rounded((p - s + (d // 2 if centred else 0)) / max(d, 1))
+        for p, s, d in zip(position, seed, self.deltas, strict=True)
+    )
+
+
+def exclude(self: FloodFill, seed: Voxel, why: str, forgotten: str) -> None:
+    if why != forgotten:
+        FloodFill.exclude(self, seed, why)
+
+
+def distances(self: FloodFill) -> Voxel:
+    return self.options.min_boundary_dist
+
+
+def less_far(one: int, other: int, distance: int) -> bool:
+    return one - other < distance
+
+
+@pytest.mark.parametrize("wrong", BROKEN)
+def test_each_rule_broken_is_seen(wrong: str) -> None:
+    """A canvas with this rule would differ from plain flood-filling, as plain flood-filling with this rule does."""
+    broken = type("Broken", (FloodFill,), BROKEN[wrong])
+    assert any(differs(number, broken) for number in range(VOLUMES))
+
+
+def differs(number: int, broken: type[FloodFill]) -> bool:
+    try:
+        found, right = flood_fill(number, broken), expected(number)
+    except NeverEnds:
+        return True
+    return found.result != right.result or found.network.views != right.network.views
 
 
 def test_an_unbroken_copy_is_not_taken_for_broken() -> None:
-    whole = mutant("canvas", "self.max_id += 1", "self.max_id = self.max_id + 1")
-    assert not any(difference(number, whole) for number in range(40))
+    whole = type("Whole", (FloodFill,), {"fits": lambda self, voxel: FloodFill.fits(self, voxel)})
+    assert not any(differs(number, whole) for number in range(40))
 
 
 class Interrupted(Exception):
@@ -262,8 +323,8 @@ class Interrupted(Exception):
 def test_state_taken_within_any_call_of_the_network_goes_on_exactly(first: int) -> None:
     interrupted = 0
     for number in range(first, first + 20):
-        c, plain = case(number), expected(number)
-        calls = sum(map(len, plain.visited))
+        c, result = case(number), expected(number).result
+        calls = sum(map(len, result.visited))
         for at in np.random.default_rng(number).integers(0, max(calls, 1), 3).tolist():
             done: list[Any] = []
             saved: list[Any] = []
@@ -290,10 +351,7 @@ def test_state_taken_within_any_call_of_the_network_goes_on_exactly(first: int) 
                 work = canvas()
                 work.restore(*saved[0])
                 done += work.segment(c.seeds[len(done) :])
-            assert [a and tuple(vars(a).values()) for a in done] == plain.attempts
+            assert [a and tuple(vars(a).values()) for a in done] == result.attempts
             assert count == calls
-            dense = np.zeros(c.image.shape, int)
-            for voxel, value in plain.segmentation.items():
-                dense[voxel] = value
-            np.testing.assert_array_equal(work.segmentation, dense)
+            np.testing.assert_array_equal(work.segmentation, dense(result.segmentation, c.image.shape))
     assert interrupted > 30

@@ -1,11 +1,6 @@
-"""The network: its shape, its names, and that both back ends compute the same."""
+"""The network: its shape and its names. That both back ends compute the same is in test_back_ends.py."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -89,38 +84,3 @@ def test_a_training_step_descends() -> None:
     losses, outputs = zip(*(step(given, target) for _ in range(40)), strict=True)
     np.testing.assert_allclose(outputs[0], before, atol=1e-5)  # the output is from before the step
     assert losses[-1] < 0.7 * losses[0]
-
-
-def test_both_back_ends_train_alike(tmp_path: Path) -> None:
-    """Each in a process of its own, from the same weights, on the same batches."""
-    script = """
-import sys
-import keras
-import numpy as np
-from segmentation import backend
-from segmentation.ffn import network as ffn
-
-net = ffn.Network(depth=2, features=4, fov=(3, 7, 7), deltas=(1, 1, 1))
-model = ffn.build(net)
-generator = np.random.default_rng(5)
-ffn.set_weights(model, {k: generator.normal(0, 0.2, v.shape).astype("f4") for k, v in ffn.weights(model).items()})
-step = backend.training_step(model, keras.optimizers.Adam(0.003), ffn.loss)
-losses = []
-for _ in range(5):
-    given = generator.normal(size=(2, 3, 7, 7, 2)).astype("f4")
-    losses.append(step(given, np.where(given[..., :1] > 0, 0.95, 0.05).astype("f4"))[0])
-output = backend.forward(model)(given)
-np.savez(sys.argv[1], losses=losses, output=output, backend=backend.name(), device=backend.device())
-"""
-    results = []
-    for name in ("tensorflow", "jax"):
-        out = tmp_path / f"{name}.npz"
-        env = os.environ | {"KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
-        root = Path(__file__).resolve().parents[3]
-        subprocess.run([sys.executable, "-c", script, str(out)], env=env, cwd=root, check=True, timeout=300)
-        results.append(np.load(out))
-    first, second = results
-    assert (str(first["backend"]), str(second["backend"])) == ("tensorflow", "jax")
-    assert str(second["device"]) == "CPU"
-    np.testing.assert_allclose(second["losses"], first["losses"], rtol=1e-4)
-    np.testing.assert_allclose(second["output"], first["output"], atol=1e-3)

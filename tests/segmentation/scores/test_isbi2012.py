@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections import Counter
 
 import numpy as np
@@ -138,7 +137,7 @@ def test_each_threshold_has_its_scores() -> None:
 @pytest.mark.real_data
 def test_real_membranes(shared) -> None:
     rng = np.random.default_rng(2)
-    started, checked = time.monotonic(), 0
+    checked = 0
     for file in sorted((shared / "isbi2012" / "labels").glob("*.png"))[:6]:
         cells = np.asarray(Image.open(file)) > 0
         truth, _ = ndimage.label(cells)
@@ -154,4 +153,3 @@ def test_real_membranes(shared) -> None:
         assert 0.3 < broken.v_rand < wide.v_rand - 0.05
         checked += 1
     assert checked == 6
-    assert time.monotonic() - started < 60

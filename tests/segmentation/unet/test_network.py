@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -135,57 +132,3 @@ def test_a_training_step_descends() -> None:
     target = np.repeat(given > 0.5, 3, axis=3).astype(np.float32)
     losses = [step(given, target)[0] for _ in range(40)]
     assert losses[-1] < 0.5 * losses[0]
-
-
-SCRIPT = """
-import sys
-import keras
-import numpy as np
-from segmentation import backend
-from segmentation.unet import network as unet
-from segmentation.unet.losses import dice_bce
-
-network = unet.blog(True) if sys.argv[2] == "blog" else unet.Network("classic", 1, 2, 4)
-model = unet.build(network)
-for layer in model.layers:
-    if isinstance(layer, keras.layers.Dropout):
-        layer.rate = 0.0  # the two draw different numbers
-generator = np.random.default_rng(5)
-def weight(shape):
-    if len(shape) == 1:
-        return generator.normal(1, 0.1, shape)
-    return generator.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
-model.set_weights([weight(w.shape) for w in model.get_weights()])
-step = backend.training_step(model, keras.optimizers.SGD(0.01), dice_bce)
-losses = []
-for _ in range(2):
-    given = generator.normal(size=(2, 256, 256, 1) if sys.argv[2] == "blog" else (2, 16, 16, 1)).astype("f4")
-    losses.append(step(given, np.repeat(given > 0, unet.outputs(network), 3).astype("f4"))[0])
-moved = [v for v in model.non_trainable_variables if "moving" in v.path]
-np.savez(sys.argv[1], losses=losses, output=backend.forward(model)(given), backend=backend.name(),
-         **{f"moved{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(moved)})
-"""
-
-
-@pytest.mark.parametrize("architecture", ["classic", "blog"])
-def test_both_back_ends_train_alike(architecture: str, tmp_path: Path) -> None:
-    """Each in a process of its own, from the same weights, on the same batches; the running means of the
-    normalisation, which no gradient moves, included."""
-    results = []
-    for name in ("tensorflow", "jax"):
-        out = tmp_path / f"{name}.npz"
-        env = os.environ | {"KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
-        subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(out), architecture], env=env, cwd=ROOT, check=True, timeout=300
-        )
-        results.append(np.load(out))
-    first, second = results
-    assert (str(first["backend"]), str(second["backend"])) == ("tensorflow", "jax")
-    moved = [name for name in first if name.startswith("moved")]
-    assert len(moved) == (28 if architecture == "blog" else 20)
-    for name in moved:
-        assert np.abs(first[name] - 1).max() > 1e-3
-        np.testing.assert_allclose(second[name], first[name], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(second["losses"], first["losses"], rtol=1e-4)
-    np.testing.assert_allclose(second["output"], first["output"], atol=2e-3)
-    assert np.ptp(first["output"]) > 0.01
