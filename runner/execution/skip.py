@@ -15,7 +15,7 @@ from runner.fingerprint import code as source_code
 from runner.fingerprint import content
 from runner.fingerprint.content import Cache
 from runner.pipeline.plan import FORCED, FROM, Plan, Step
-from runner.pipeline.spec import StepOptions
+from runner.step_options import StepOptions
 from runner.workdir.names import HASHES_FILE
 from runner.workdir.records import Parts, StepRecord, read_step
 

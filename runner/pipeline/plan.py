@@ -21,8 +21,9 @@ from runner.pipeline import explain
 from runner.pipeline.inputs import input_path
 from runner.pipeline.options import Options, given_inputs, settings
 from runner.pipeline.registry import Registry, Stage
-from runner.pipeline.spec import Pipeline, StepOptions, StepSpec
+from runner.pipeline.spec import Pipeline, StepSpec
 from runner.pipeline.yamlfile import Document, YamlPath
+from runner.step_options import StepOptions
 
 FORCED, FROM = "forced", "from"
 _BESIDE = ("stage", "in", *StepOptions.model_fields)

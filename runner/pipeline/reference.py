@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from contract.ports import PortType
 from runner.errors import UserError
 from runner.pipeline.registry import Registry, Stage
-from runner.pipeline.spec import StepOptions
+from runner.step_options import StepOptions
 
 _HEAD = """\
 # Pipeline reference

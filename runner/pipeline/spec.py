@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from runner.errors import UserError
 from runner.pipeline import explain, yamlfile
 from runner.pipeline.yamlfile import Document
+from runner.step_options import StepOptions
 
 _RULES = (  # pattern of a name, and how to say it
     ("name", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, '-', '_' and '.', a letter or digit first"),
@@ -22,9 +23,7 @@ _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, populate_by_name=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 
 
 class InputSpec(_Strict):
@@ -34,23 +33,12 @@ class InputSpec(_Strict):
     help: str = ""
 
 
-class StepOptions(_Strict):
-    """What a step says besides its stage, ports and parameters.
-
-    A field added here is read from the pipeline file, kept in `run.json` and `step.json`, compared when the runner
-    decides whether the step has to run again, and listed in the reference. `engines.base.Job` hands it to the engine.
-    """
-
-    gpu: bool = False
-    """whether the step uses a GPU, where the machine has one"""
-
-
 class StepSpec(StepOptions):
     """One run of a stage: `inputs` (written `in`) maps its ports to `inputs.<name>` or `<step>.<port>`."""
 
     stage: str
     inputs: dict[str, str] = Field(default={}, alias="in")
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default={})
 
     def options(self) -> StepOptions:
         """Its options, without stage, ports and parameters."""

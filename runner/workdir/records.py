@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.job import STATE
 from runner.fingerprint.content import File
-from runner.pipeline.spec import StepOptions
+from runner.step_options import StepOptions
 from runner.workdir.files import read_json
 from runner.workdir.names import RUN_FILE, STEP_FILE
 

@@ -195,7 +195,7 @@ def test_backslashes_in_double_quotes(
 def test_outside_of_wsl_a_windows_path_is_said_to_be_one(windows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "is_wsl", lambda: False)
     text = refused(PIPELINE, r"images=C:\data\images")
-    assert text.startswith(r"--input images=C:\data\images (sections): C:\data\images does not exist (looked from the ")
+    assert text.startswith(r"--input images=C:\data\images (sections): C:\data\images does not exist (seen from the ")
     assert text.endswith("; a Windows path; under WSL write /mnt/c/data/images")
     assert wsl.here(r"a\b") == r"a\b"
 
@@ -228,7 +228,7 @@ def test_a_dataset_behind_any_path(
 
 def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
     monkeypatch.setattr(sys, "argv", ["floodrunner", *arguments])
-    code = cli._main()
+    code = cli.reported(lambda: cli.cli.main(prog_name="floodrunner", standalone_mode=False))
     out, err = capsys.readouterr()
     return code, out + err
 

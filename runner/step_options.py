@@ -1,0 +1,18 @@
+"""The options of a step: what a pipeline file says about it besides its stage, ports and parameters."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StepOptions(BaseModel):
+    """A field added here is read from the pipeline file, kept in `run.json` and `step.json`, compared when the runner
+    decides whether the step has to run again, and listed in the reference. `engines.base.Job` hands it to the engine.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, populate_by_name=False, use_attribute_docstrings=True
+    )
+
+    gpu: bool = False
+    """whether the step uses a GPU, where the machine has one"""
