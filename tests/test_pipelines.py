@@ -93,7 +93,7 @@ def test_quickstart_runs_to_its_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 def test_a_request_for_google_ffn_runs_unchanged(shared: Path, tmp_path: Path) -> None:
-    """That of google/ffn's tutorial, with its model, on 48 x 48 x 24 voxels."""
+    """That of google/ffn's tutorial, with its model, on 64 x 64 x 40 voxels."""
     theirs = shared / "snemi3d"
     images = [np.array(Image.open(path)) for path in sorted((theirs / "images").glob("*.png"))]
     with h5py.File(tmp_path / "image.h5", "w") as file:
@@ -101,14 +101,14 @@ def test_a_request_for_google_ffn_runs_unchanged(shared: Path, tmp_path: Path) -
     shutil.copytree(theirs / "checkpoint", tmp_path / "checkpoint")
     shutil.copy(theirs / "inference.pbtxt", tmp_path)
 
-    box = "start { x:0 y:0 z:0 } size { x:48 y:48 z:24 }"
+    box = "start { x:0 y:0 z:0 } size { x:64 y:64 z:40 }"
     made = floodrunner("import-ffn", "inference.pbtxt", "--bounding-box", box, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     done = floodrunner("run", "inference.yaml", *ENGINE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
     run = tmp_path / "runs" / "inference"
     sections = sorted((run / "png" / "sections").glob("*.png"))
-    assert len(sections) == 24
+    assert len(sections) == 40
     volume = np.stack([np.array(Image.open(path)) for path in sections])
     theirs_form = np.load(run / "segment" / "seg-0_0_0.npz", allow_pickle=False)["segmentation"]
     np.testing.assert_array_equal(volume, theirs_form)

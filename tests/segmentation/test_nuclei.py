@@ -14,6 +14,8 @@ from segmentation.phantom import nuclei as module
 from segmentation.phantom.nuclei import Nuclei, nuclei
 from segmentation.scores.detection import average_precision
 
+pytestmark = pytest.mark.xdist_group("nuclei")  # one worker makes the pictures that these tests share
+
 SEEDS = range(1, 7)
 
 

@@ -18,7 +18,10 @@ from segmentation.phantom.neurites import grow
 from segmentation.phantom.noise import SmoothNoise
 from segmentation.phantom.picture import MEMBRANE, membranes
 
+pytestmark = pytest.mark.xdist_group("phantom")  # one worker makes the volumes that these tests share
+
 SPACING = (30.0, 8.0, 8.0)
+DEFAULT = (24, 144, 144)
 SMALL = (10, 80, 96)
 NOISE = 12.0
 DEEP = 5  # voxels from the nearest background in the section: no membrane is there
@@ -26,7 +29,7 @@ DEEP = 5  # voxels from the nearest background in the section: no membrane is th
 
 @pytest.fixture(scope="module")
 def default() -> tuple[np.ndarray, np.ndarray]:
-    return phantom((24, 144, 144), SPACING)
+    return phantom(DEFAULT, SPACING)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def deep(labels: np.ndarray) -> np.ndarray:
 
 def test_types_and_shapes(default: tuple[np.ndarray, np.ndarray]) -> None:
     image, labels = default
-    assert image.shape == labels.shape == (48, 192, 192)
+    assert image.shape == labels.shape == DEFAULT
     assert image.dtype == np.uint8
     assert labels.dtype == np.uint32
 
