@@ -12,7 +12,7 @@ from contract.stage import Context, InputError, StageParams
 if TYPE_CHECKING:
     import numpy as np
 
-    from segmentation.ffn.network import Network, Triple
+    from segmentation.ffn.network import NetworkSpec, Triple
     from stages.storage.volumes import Place
 
 INPUTS = {"image": "image", "model": "ffn-model", "statistics": "json?"}
@@ -142,7 +142,7 @@ def run(params: Params, context: Context) -> None:
     context.spent(context.state / STATE_FILE)  # all that it holds is in the result now
 
 
-def _read(params: Params, network: Network, context: Context) -> _Data:
+def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     """Reads the box with as much around it as the field of view can see, reflected where the volume ends."""
     import numpy as np
 

@@ -12,7 +12,7 @@ from segmentation.ffn import checkpoint
 from segmentation.ffn import network as ffn
 from stages.storage import ffn_models
 
-THEIRS = ffn.Network(depth=1, features=32, fov=(5, 9, 9), deltas=(1, 2, 2))
+THEIRS = ffn.NetworkSpec(depth=1, features=32, fov=(5, 9, 9), deltas=(1, 2, 2))
 
 
 def test_a_model_of_ours_becomes_a_checkpoint(run_stage: Callable[..., Any], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from stages.resumable import ffn_inference
 from stages.resumable.ffn_inference import STATE_FILE
 from stages.storage import ffn_models, volumes
 
-NETWORK = ffn.Network(depth=2, features=2, fov=(5, 7, 7), deltas=(1, 2, 2))
+NETWORK = ffn.NetworkSpec(depth=2, features=2, fov=(5, 7, 7), deltas=(1, 2, 2))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from stages.storage import ffn_models, volumes
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 20
-NETWORK = ffn.Network(depth=3, features=16, fov=(9, 17, 17), deltas=(1, 2, 2))
+NETWORK = ffn.NetworkSpec(depth=3, features=16, fov=(9, 17, 17), deltas=(1, 2, 2))
 SAVING_OFTEN = """
 import sys
 from pathlib import Path

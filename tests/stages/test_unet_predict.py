@@ -20,7 +20,7 @@ from segmentation import backend, colours
 from segmentation.unet import instances, prediction
 from segmentation.unet import network as unet
 from segmentation.unet.instances import targets
-from segmentation.unet.network import Network
+from segmentation.unet.network import NetworkSpec
 from segmentation.unet.normalisation import normalise
 from stages import unet_predict
 from stages.storage import unet_models
@@ -28,7 +28,7 @@ from stages.storage.image_sets import Picture, read_set, write_set
 from tests.stages.test_ffn_train import Events
 from tests.stages.test_unet_train import drawn
 
-NETWORK = Network("classic", 1, 2, 8)
+NETWORK = NetworkSpec("classic", 1, 2, 8)
 
 
 @pytest.fixture(scope="module")

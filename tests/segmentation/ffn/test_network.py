@@ -14,11 +14,11 @@ import pytest
 from segmentation import backend
 from segmentation.ffn import network as ffn
 
-SMALL = ffn.Network(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
+SMALL = ffn.NetworkSpec(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
 
 
 def test_parameters_are_those_of_the_paper() -> None:
-    paper = ffn.Network(depth=9, features=32, fov=(17, 33, 33), deltas=(4, 8, 8))
+    paper = ffn.NetworkSpec(depth=9, features=32, fov=(17, 33, 33), deltas=(4, 8, 8))
     model = ffn.build(paper)
     first, middle, last = 27 * 2 * 32 + 32, 17 * (27 * 32 * 32 + 32), 32 + 1
     assert model.count_params() == first + middle + last
@@ -100,7 +100,7 @@ import numpy as np
 from segmentation import backend
 from segmentation.ffn import network as ffn
 
-net = ffn.Network(depth=2, features=4, fov=(3, 7, 7), deltas=(1, 1, 1))
+net = ffn.NetworkSpec(depth=2, features=4, fov=(3, 7, 7), deltas=(1, 1, 1))
 model = ffn.build(net)
 generator = np.random.default_rng(5)
 ffn.set_weights(model, {k: generator.normal(0, 0.2, v.shape).astype("f4") for k, v in ffn.weights(model).items()})

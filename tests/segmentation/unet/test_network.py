@@ -15,7 +15,7 @@ from keras import layers
 from segmentation import backend
 from segmentation.unet import network as unet
 from segmentation.unet.losses import dice_bce
-from segmentation.unet.network import Network
+from segmentation.unet.network import NetworkSpec
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -64,7 +64,7 @@ def test_the_blogs_network_is_as_described() -> None:
 
 
 def test_the_classic_network_is_as_described() -> None:
-    model = unet.build(Network("classic", 3, 2, 8))
+    model = unet.build(NetworkSpec("classic", 3, 2, 8))
 
     def double(before: int, after: int) -> int:
         return 9 * before * after + 9 * after * after + 2 * 4 * after  # kernels, normalisation
@@ -77,7 +77,7 @@ def test_the_classic_network_is_as_described() -> None:
 
 
 def test_a_picture_is_the_same_alone_and_in_a_batch() -> None:
-    model = unet.build(Network("classic", 1, 2, 4))
+    model = unet.build(NetworkSpec("classic", 1, 2, 4))
     given = np.random.default_rng(1).normal(size=(3, 16, 16, 1)).astype(np.float32)
     together = backend.forward(model)(given)
     alone = np.concatenate([backend.forward(model)(each[None]) for each in given])
@@ -87,7 +87,7 @@ def test_a_picture_is_the_same_alone_and_in_a_batch() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_a_part_is_predicted_as_in_the_whole_but_for_the_margin(depth: int) -> None:
-    network = Network("classic", 1, depth, 4)
+    network = NetworkSpec("classic", 1, depth, 4)
     keras.utils.set_random_seed(depth)
     forward, unit, margin = backend.forward(unet.build(network)), unet.multiple(network), unet.margin(network)
     given = np.random.default_rng(2).normal(size=(1, unit, 2 * margin + 8 * unit, 1)).astype(np.float32)
@@ -109,7 +109,7 @@ def test_in_the_blogs_network_every_pixel_sees_all_others() -> None:
 
 @pytest.mark.parametrize(("channels", "depth"), [(1, 1), (3, 3)])
 def test_the_network_without_its_normalisation_predicts_the_same(channels: int, depth: int) -> None:
-    network = Network("classic", channels, depth, 4)
+    network = NetworkSpec("classic", channels, depth, 4)
     model, generator = unet.build(network), np.random.default_rng(6)
     model.set_weights([w + generator.uniform(-0.2, 0.2, w.shape) * (w.ndim == 1) for w in model.get_weights()])
     before, plain = model.get_weights(), unet.folded(network, model)
@@ -128,7 +128,7 @@ def test_the_blogs_network_keeps_its_normalisation() -> None:
 
 def test_a_training_step_descends() -> None:
     keras.utils.set_random_seed(1)
-    model = unet.build(Network("classic", 1, 2, 8))
+    model = unet.build(NetworkSpec("classic", 1, 2, 8))
     step = backend.training_step(model, keras.optimizers.Adam(0.005), dice_bce)
     generator = np.random.default_rng(4)
     given = generator.normal(size=(2, 16, 16, 1)).astype(np.float32)
@@ -145,7 +145,7 @@ from segmentation import backend
 from segmentation.unet import network as unet
 from segmentation.unet.losses import dice_bce
 
-network = unet.blog(True) if sys.argv[2] == "blog" else unet.Network("classic", 1, 2, 4)
+network = unet.blog(True) if sys.argv[2] == "blog" else NetworkSpec("classic", 1, 2, 4)
 model = unet.build(network)
 for layer in model.layers:
     if isinstance(layer, keras.layers.Dropout):
