@@ -45,9 +45,10 @@ class FFNTask:
         self._examples.update(logits)
         return loss
 
-    def between_steps(self, progress: Progress, ending: bool, record: Record, stop_point: Callable[[], None]) -> None:
+    def between_steps(self, progress: Progress, ending: bool, record: Record, stop_point: Callable[[], None]) -> bool:
         if progress.step and progress.step % self._checkpoint_steps == 0:
             self.write_model(self._checkpoints / f"step-{progress.step:08d}", progress.step)
+        return False
 
     def enough(self) -> bool:
         return False

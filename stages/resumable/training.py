@@ -88,10 +88,13 @@ class Task(Protocol):
     def step(self) -> float:
         """Draws a batch and makes one step of gradient descent; returns its loss."""
 
-    def between_steps(self, progress: Progress, ending: bool, record: Record, stop_point: Callable[[], None]) -> None:
+    def between_steps(self, progress: Progress, ending: bool, record: Record, stop_point: Callable[[], None]) -> bool:
         """Does what is due after every so many steps. Also called at the start, and at the end (`ending`).
 
         If it takes more than seconds, it calls `stop_point` on the way. After a stop there it is called again.
+
+        Returns:
+          Whether `state` is another now.
         """
 
     def enough(self) -> bool:
@@ -211,7 +214,7 @@ def train(task: Task, schedule: Schedule, progress: Progress, saved: Saved, cont
         while True:
             stop_point()
             share = schedule.share(progress)
-            task.between_steps(progress, share >= 1, record, stop_point)
+            changed = task.between_steps(progress, share >= 1, record, stop_point)
             if share >= 1 or task.enough():
                 break
             task.learning_rate.assign(schedule.rate(share))
@@ -231,6 +234,7 @@ def train(task: Task, schedule: Schedule, progress: Progress, saved: Saved, cont
                 saved.save(task, progress)
         if progress.step > start:
             record("loss", progress.mean_loss())
+        if progress.step > start or changed:
             saved.save(task, progress)
     finally:
         board.close()

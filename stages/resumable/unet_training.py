@@ -71,10 +71,12 @@ class UNetTask:
     def step(self) -> float:
         return self._train(*self._examples.batch())[0]
 
-    def between_steps(self, progress: Progress, ending: bool, record: Record, stop_point: Callable[[], None]) -> None:
+    def between_steps(self, progress: Progress, ending: bool, record: Record, stop_point: Callable[[], None]) -> bool:
         last = self.validations[-1]["step"] if self.validations else 0
-        if progress.step > last and (ending or progress.step % self._validation.interval == 0):
+        due = progress.step > last and (ending or progress.step % self._validation.interval == 0)
+        if due:
             self._validate(progress, record, stop_point)
+        return due
 
     def enough(self) -> bool:
         return self.without_gain() >= self._validation.patience
