@@ -68,7 +68,7 @@ class Variable(Protocol):
 
     def assign(self, value: Any) -> Any: ...
 
-    def __array__(self) -> np.ndarray: ...
+    def numpy(self) -> np.ndarray: ...
 
 
 class Task(Protocol):
@@ -159,7 +159,7 @@ class Saved:
           StageError: if an array has values that are not finite; the state saved before stays.
         """
         own, values = task.state()
-        arrays = {f"variables/{i}": np.array(variable) for i, variable in enumerate(task.variables)} | own
+        arrays = {f"variables/{i}": np.array(variable.numpy()) for i, variable in enumerate(task.variables)} | own
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise _diverged(progress.step, self._manner["learning_rate"])
         about = {"identity": self._identity, "manner": self._manner, "program": self._context.program}

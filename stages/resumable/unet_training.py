@@ -109,7 +109,7 @@ class UNetTask:
         record("validation_loss", loss)
         record("validation_dice", overlap)
         if not self.validations or loss < min(each["validation_loss"] for each in self.validations):
-            self.best = [np.array(weight) for weight in self._model.weights]
+            self.best = [np.array(weight.numpy()) for weight in self._model.weights]
         self.validations.append(
             {
                 "step": progress.step,

@@ -34,5 +34,5 @@ def test_a_model_of_ours_becomes_a_checkpoint(run_stage: Callable[..., Any], tmp
 
 
 def test_a_folder_that_is_no_model(run_stage: Callable[..., Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a model that ffn-train or ffn-import wrote"):
+    with pytest.raises(InputError, match="not a model that ffn-train or ffn-import wrote"):
         run_stage("ffn-export", {"model": tmp_path})

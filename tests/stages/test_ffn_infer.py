@@ -397,9 +397,9 @@ def test_a_folder_that_is_no_model_is_refused(run_stage: Callable[..., Any], inp
     weights = inputs["model"] / "weights.h5"
     weights.write_bytes(weights.read_bytes()[:300])
     with pytest.raises(
-        InputError, match=r"model: is not a model that ffn-train or ffn-import wrote .*; name its model"
+        InputError, match=r"model: not a model that ffn-train or ffn-import wrote .*; give the model/ folder"
     ):
         run_stage("ffn-infer", inputs)
     inputs["model"] = inputs["image"].parent
-    with pytest.raises(InputError, match="is not a model that ffn-train or"):
+    with pytest.raises(InputError, match="not a model that ffn-train or"):
         run_stage("ffn-infer", inputs)

@@ -38,7 +38,7 @@ class Events:
 
 
 class Variable:
-    """As `keras.Variable`: assigned to, and read as an array."""
+    """As `keras.Variable`: as far as the loop uses it."""
 
     def __init__(self, value: Any) -> None:
         self.value = np.array(value, np.float32)
@@ -46,8 +46,8 @@ class Variable:
     def assign(self, value: Any) -> None:
         self.value = np.array(value, np.float32)
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return np.array(self.value, dtype)
+    def numpy(self) -> np.ndarray:
+        return self.value
 
 
 class Descent:

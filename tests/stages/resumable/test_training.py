@@ -21,7 +21,9 @@ def raise_killed() -> None:
 
 
 def assert_same(one: Descent, other: Descent, folders: tuple[Path, Path]) -> None:
-    for a, b in zip([*one.variables, one.best], [*other.variables, other.best], strict=True):
+    for a, b in zip(
+        [*(v.value for v in one.variables), one.best], [*(v.value for v in other.variables), other.best], strict=True
+    ):
         np.testing.assert_array_equal(a, b)
     assert one.validations == other.validations
     (arrays, values), (others, other_values) = (state.load(folder / STATE_FILE) for folder in folders)  # type: ignore[misc]
@@ -224,4 +226,4 @@ def test_every_variable_counts(tmp_path: Path) -> None:
     arrays["variables/1"][:] = 0
     state.save(tmp_path / "again" / STATE_FILE, arrays, values)
     train(tmp_path / "again", again, shape="constant")
-    assert not np.array_equal(straight.weight, again.weight)
+    assert not np.array_equal(straight.weight.value, again.weight.value)
