@@ -1,1 +1,1 @@
-"""Loops that go on from a saved state: trainings, inference, prediction. Their mathematics is in `segmentation/`."""
+"""Long loops that save their state and continue from it: training, inference, prediction. Numerics: `segmentation/`."""

@@ -313,7 +313,7 @@ def test_pictures_that_are_done_are_not_predicted_again(
     stopped_at_the_third(images, trained, tmp_path / "stopped", calls)
     told = predict(images, trained, tmp_path / "stopped", calls)
     assert calls.count == 1
-    assert told.messages().count("going on from the pictures that are done already") == 1
+    assert told.messages().count("continuing after the pictures that are finished already") == 1
     assert [e["path"] for e in told.lines if e["event"] == "spent"] == [f"{p.name}.h5" for p in pictures]
     files = [file for file in (tmp_path / "straight" / "out").rglob("*") if file.is_file()]
     assert len(files) == 2 + 4 * len(pictures)
@@ -343,7 +343,7 @@ def test_pictures_of_another_prediction_are_set_aside(
     told = predict(images, model, tmp_path / "run", calls, **params).messages()
     same = change in ("nothing", "opacity")
     assert calls.count == (1 if same else 3)
-    aside = "the saved state is of another prediction: kept in state/set-aside-1"
+    aside = "the saved state belongs to another prediction: kept in state/set-aside-1"
     assert told.count(aside) == (0 if same else 1)
     if not same:
         assert len(list((tmp_path / "run" / "state" / "set-aside-1").iterdir())) == 2
