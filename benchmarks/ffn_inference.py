@@ -119,7 +119,7 @@ def prepare(folder: Path) -> str:
     from segmentation.ffn import network as ffn
     from stages.storage import ffn_models, volumes
 
-    network = ffn.Network(DEPTH, FEATURES, FOV, DELTAS)
+    network = ffn.NetworkSpec(DEPTH, FEATURES, FOV, DELTAS)
     real = ROOT.parent / "shared" / "data" / "snemi3d"
     if real.is_dir():
         from PIL import Image

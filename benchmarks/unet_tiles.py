@@ -22,13 +22,14 @@ def predict(side: int, tile: int) -> dict[str, Any]:
     import keras
 
     from segmentation import backend
-    from segmentation.unet import network as unet
-    from segmentation.unet.network import Network
+    from segmentation.unet.architectures import architecture_of
+    from segmentation.unet.network import NetworkSpec
     from segmentation.unet.prediction import picture
 
     keras.utils.set_random_seed(1)
-    network = Network("classic", 1, 4, 16)
-    forward = backend.forward(unet.folded(network, unet.build(network)))
+    network = NetworkSpec("classic", 1, 4, 16)
+    architecture = architecture_of(network)
+    forward = backend.forward(architecture.folded(network, architecture.build(network)))
     image = np.random.default_rng(1).random((side, side, 1)).astype(np.float32)
     found = picture(forward, network, image, tile)
     taken = []

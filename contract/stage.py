@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +25,9 @@ class StageParams(BaseModel):
     """Base of a stage's `Params`: strict and frozen, without unknown keys. The docstring below a field is its help."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+    RENAMED: ClassVar[dict[str, str]] = {}
+    """Earlier name of a parameter -> its name of today. The earlier one is refused, with a hint to the new one."""
 
     @classmethod
     def parse(cls, params: dict[str, Any]) -> Self:

@@ -12,7 +12,7 @@ from contract.stage import Context, InputError, StageParams
 if TYPE_CHECKING:
     import numpy as np
 
-    from segmentation.ffn.network import Network, Triple
+    from segmentation.ffn.network import NetworkSpec, Triple
     from stages.storage.volumes import Place
 
 INPUTS = {"image": "image", "model": "ffn-model", "statistics": "statistics?"}
@@ -37,14 +37,14 @@ class Params(StageParams):
     mode: Literal["exact"] = "exact"
     """`exact` grows one object at a time, seed by seed, field of view by field of view, as google/ffn does."""
     image_mean: float | None = Field(None, allow_inf_nan=False)
-    """Of the grey levels; in place of the port `statistics`, with image_stddev."""
+    """Mean of the grey levels. With image_stddev, it replaces the port `statistics`."""
     image_stddev: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Standard deviation of the grey levels."""
+    """Standard deviation of the grey levels. With image_mean, it replaces the port `statistics`."""
     box_xyz: Box | None = None
-    """Segment only this box, `{start: [x, y, z], size: [x, y, z]}`; all of the volume without it."""
+    """Segment only this box, `{start: [x, y, z], size: [x, y, z]}`. Left out: the whole volume."""
     reflect_border: bool = True
-    """Extend the volume by reflection, so that the field of view can be centred up to its border. Without it, and in
-    google/ffn, what lies within half a field of view of the border is only reached from further inside."""
+    """Extend the volume by reflection, so that the field of view can be centred on voxels near the border. If false, as
+    in google/ffn, voxels within half a field of view of the border are only reached from further inside."""
     init_activation: Probability = 0.95
     """Activation of the seed voxel."""
     pad_value: Probability = 0.05
@@ -54,12 +54,12 @@ class Params(StageParams):
     segment_threshold: Probability = 0.6
     """Voxels of this activation or more belong to the object."""
     min_boundary_dist_xyz: tuple[Distance, Distance, Distance] = (1, 1, 1)
-    """A seed this close to an earlier object is left out, voxels."""
+    """Seeds within this distance of an earlier object are skipped, voxels."""
     min_segment_size: int = Field(1000, ge=1)
     """Smallest object, voxels."""
     disco_seed_threshold: float = Field(0.0, allow_inf_nan=False)
-    """Where more than this share of a field of view is above `move_threshold`, voxels that were below 0.5 cannot
-    rise again, which keeps neighbours apart; -1 switches that off."""
+    """If more than this share of a field of view is above `move_threshold`, voxels with an activation below 0.5 cannot
+    increase, which keeps neighbouring objects apart; -1 switches this off."""
 
     @model_validator(mode="after")
     def _seeds_may_move(self) -> Self:
@@ -84,11 +84,11 @@ class Params(StageParams):
 
 class _Data(NamedTuple):
     image: np.ndarray
-    """Normalised; the box and what of its surroundings the field of view can see, real or reflected."""
+    """(z, y, x) float32, normalised: the box, and around it half a field of view, real or reflected."""
     box: tuple[slice, ...]
-    """Of what is to be segmented, in `image`."""
+    """Where the box to segment lies in `image`."""
     place: Place
-    """Of the box in the tissue."""
+    """Where the box lies in the tissue."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -139,11 +139,11 @@ def run(params: Params, context: Context) -> None:
     context.artifact(context.output_folder / "objects.csv", "each object: seed, voxels, fields of view")
     context.metric("objects", canvas.max_id)
     context.metric("segmented", round(float((segmentation > 0).mean()), 4))
-    context.spent(context.state / STATE_FILE)  # all that it holds is in the result now
+    context.spent(context.state / STATE_FILE)  # the result contains all of it
 
 
-def _read(params: Params, network: Network, context: Context) -> _Data:
-    """Reads the box with as much around it as the field of view can see, reflected where the volume ends."""
+def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
+    """Reads the box and half a field of view around it, reflected where the volume ends."""
     import numpy as np
 
     from stages.storage import statistics, volumes, words
@@ -171,7 +171,7 @@ def _read(params: Params, network: Network, context: Context) -> _Data:
         part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         image = volumes.read_part(path, dataset, *part).astype(np.float32)
     if not np.isfinite(image).all():
-        raise InputError(f"{path}: holds values that are not numbers (NaN or infinite); import it with import-images")
+        raise InputError(f"{path}: contains NaN or infinite values; import it with import-images")
     missing = [(r - (s - a), r - (b - s - n)) for r, s, n, a, b in zip(rim, start, size, low, high, strict=True)]
     image = np.pad(image, missing, mode="reflect")
     image -= np.float32(mean)

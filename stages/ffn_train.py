@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from segmentation.ffn.coordinates import Coordinates
-    from segmentation.ffn.network import Network
+    from segmentation.ffn.network import NetworkSpec
 
 INPUTS = {"image": "image", "labels": "labels", "coordinates": "coordinates", "statistics": "statistics"}
 OUTPUTS = {"model": "ffn-model"}
+
+# A saved state is continued only if these are unchanged. `_MANNER` and the number of steps may change on the way.
+_IDENTITY = {"depth", "features", "fov_xyz", "deltas_xyz", "batch_size", "augment", "seed"}
+_MANNER = {"learning_rate", "schedule"}
 
 _PIECE = 2**20
 
@@ -25,7 +29,7 @@ class Params(FieldOfView):
     max_steps: int = Field(1_000_000, ge=1)
     """Steps of gradient descent, counted from the first start of this training."""
     depth: int = Field(9, ge=1)
-    """Residual modules of the network, of two convolutions each."""
+    """Number of residual modules of the network, each of two convolutions."""
     features: int = Field(32, ge=1)
     """Channels of each convolution."""
     fov_xyz: tuple[Size, Size, Size] = (33, 33, 17)
@@ -33,17 +37,17 @@ class Params(FieldOfView):
     deltas_xyz: tuple[Distance, Distance, Distance] = (8, 8, 4)
     """How far the field of view moves along each axis, voxels; about a quarter of it."""
     batch_size: int = Field(4, ge=1)
-    """Fields of view in a step, each from an example of its own."""
+    """Fields of view in each step, every one from another example."""
     learning_rate: float = Field(0.001, gt=0, allow_inf_nan=False)
-    """Of the Adam optimiser."""
+    """Learning rate of the Adam optimiser."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """Keep the learning rate, or let it fall to 0 at `max_steps` along a cosine."""
+    """Keep the learning rate constant, or decrease it along a cosine to 0 at `max_steps`."""
     augment: bool = True
     """Reflect examples along x, y, z and swap x with y, at random."""
     seed: int = Field(1, ge=0, lt=2**32)
-    """Of the fresh weights and of the order of the examples."""
+    """Seed of the random initial weights and of the order of the examples."""
     checkpoint_steps: int = Field(10_000, ge=1)
-    """Keep the weights every so many steps, in `state/checkpoints/`."""
+    """Number of steps after which the weights are saved to `state/checkpoints/`, again and again."""
 
 
 class _Data(NamedTuple):
@@ -62,10 +66,10 @@ def run(params: Params, context: Context) -> None:
     from segmentation.ffn import network as ffn
     from segmentation.ffn.coordinates import sample
     from segmentation.ffn.examples import Examples
-    from stages.resumable import state
-    from stages.resumable.ffn_training import Training
+    from stages.resumable import state, training
+    from stages.resumable.ffn_training import FFNTask
 
-    network = ffn.Network(params.depth, params.features, params.fov_xyz[::-1], params.deltas_xyz[::-1])
+    network = ffn.NetworkSpec(params.depth, params.features, params.fov_xyz[::-1], params.deltas_xyz[::-1])
     data = _read(network, context)
 
     keras.utils.set_random_seed(params.seed)
@@ -85,18 +89,29 @@ def run(params: Params, context: Context) -> None:
     )
     table = data.coordinates
     normalisation = np.array([data.mean, data.stddev])
-    identity = state.fingerprint(data.image, data.labels, normalisation, table.classes, table.starts, table.indices)
+    fingerprint = state.fingerprint(data.image, data.labels, normalisation, table.classes, table.starts, table.indices)
     train = backend.training_step(model, optimizer, ffn.loss)
-    training = Training(params, network, model, optimizer, examples, identity, context)
-    start = training.resume()
-    context.message(f"training on {backend.device()} ({backend.name()}), from step {start} to {params.max_steps}")
+    task = FFNTask(network, model, optimizer, train, examples, context.state / "checkpoints", params.checkpoint_steps)
+    saved = training.Saved(
+        context,
+        identity=params.model_dump(mode="json", include=_IDENTITY) | {"data": fingerprint},
+        manner=params.model_dump(mode="json", include=_MANNER),
+    )
+    progress = saved.resume(task, params.max_steps)
+    where = f"{backend.device()} ({backend.name()})"
+    context.message(f"training on {where}, from step {progress.step} to {params.max_steps}")
+    schedule = training.Schedule(params.max_steps, params.learning_rate, params.schedule)
     with context.saves_on_stop():
-        training.loop(train, start)
-    context.progress(params.max_steps, params.max_steps, "steps")
+        training.train(task, schedule, progress, saved, context)
+    task.write_model(context.outputs["model"], progress.step)
 
 
-def _read(network: Network, context: Context) -> _Data:
-    """Reads the inputs and checks that they fit together, and the network."""
+def _read(network: NetworkSpec, context: Context) -> _Data:
+    """Reads the inputs, and checks that they fit each other and the network.
+
+    Raises:
+      InputError: if they do not.
+    """
     import numpy as np
 
     from segmentation.ffn.examples import patch_shape
@@ -109,10 +124,7 @@ def _read(network: Network, context: Context) -> _Data:
     coordinates = tables.read_coordinates(context.inputs["coordinates"])
     image, _ = volumes.read_volume(context.inputs["image"])
     if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise InputError(
-            f"{context.inputs['image']}: holds values that are not numbers (NaN or infinite); "
-            "import it with import-images"
-        )
+        raise InputError(f"{context.inputs['image']}: contains NaN or infinite values; import it with import-images")
     labels, _ = read_labels(context.inputs["labels"])
     if not image.shape == labels.shape == coordinates.shape:
         raise InputError(
@@ -132,11 +144,11 @@ def _read(network: Network, context: Context) -> _Data:
 
 
 def _room(coordinates: Coordinates) -> list[int]:
-    """How far the positions stay away from the border of the volume, z, y, x."""
+    """The smallest distance between a position and the border of the volume, along z, y, x."""
     import numpy as np
 
     room = list(coordinates.shape)
-    # In pieces: unravelled, a table of all voxels would be many times the volume.
+    # In pieces, because the coordinates of all positions at once may need many times the memory of the volume.
     for start in range(0, len(coordinates.indices), _PIECE):
         positions = np.unravel_index(coordinates.indices[start : start + _PIECE], coordinates.shape)
         for axis, (p, n) in enumerate(zip(positions, coordinates.shape, strict=True)):

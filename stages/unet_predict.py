@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -23,31 +23,35 @@ _MOST = 2**16 - 1  # cells that 16 bits number
 
 
 class Params(StageParams):
+    RENAMED: ClassVar[dict[str, str]] = {"turns": "test_time_augmentation"}
+
     threshold: float = Field(0.5, gt=0, lt=1)
     """Probability above which a pixel is part of a cell."""
     min_size: int = Field(20, ge=1)
-    """Smallest cell, pixels; smaller ones are left out."""
-    turns: bool = False
-    """Predict each picture in 8 reflections and quarter turns, and take the mean: somewhat better, 8 times slower."""
+    """Smallest cell, pixels; smaller ones are removed."""
+    test_time_augmentation: bool = False
+    """Predict each picture in 8 orientations (reflections and quarter turns), and take the mean: somewhat better, 8
+    times slower."""
     tile: int = Field(2048, ge=1)
-    """Longest side of a tile, pixels; larger pictures are cut, and take longer for each pixel: a seventh at 2048, half
-    at 1024. It is a wish: a network of depth 4 takes tiles of 448 at least, each further level doubles that. At a width
-    of 16, 2048 takes some 2 GB of memory, 1024 some 1.2 GB."""
+    """Longest side of a tile, pixels. Larger pictures are cut into overlapping tiles, which takes more time for each
+    pixel: a seventh more with tiles of 2048, half more with 1024. A target: a network of depth 4 needs tiles of at
+    least 448, doubling with each further level. At a width of 16, tiles of 2048 take some 2 GB of memory, 1024 some
+    1.2 GB."""
     opacity: float = Field(0.35, ge=0, le=1)
-    """Of the colours in the overlays."""
+    """Opacity of the colours in the overlays."""
 
 
 def run(params: Params, context: Context) -> None:
     from segmentation import backend
     from segmentation.unet import instances, prediction
-    from segmentation.unet import network as unet
+    from segmentation.unet.architectures import architecture_of
     from segmentation.unet.normalisation import normalise
     from stages.resumable import state
     from stages.resumable.unet_prediction import Finished
     from stages.storage import image_sets, unet_models
 
     network, model = unet_models.read_model(context.inputs["model"])
-    compiled = backend.forward(unet.folded(network, model))
+    compiled = backend.forward(architecture_of(network).folded(network, model))
     context.message(f"predicting on {backend.device()} ({backend.name()})")
     identity = {
         "params": params.model_dump(mode="json", exclude={"opacity"}),  # the overlay is drawn again
@@ -66,7 +70,7 @@ def run(params: Params, context: Context) -> None:
             picture = finished.load(name, image)
             if picture is None:
                 given = normalise(image, network.channels)
-                found = prediction.picture(forward, network, given, params.tile, params.turns)
+                found = prediction.picture(forward, network, given, params.tile, params.test_time_augmentation)
                 labels = instances.cells(found, params.threshold, params.min_size)
                 picture = image_sets.Picture(name, image, labels, found[..., 0])
                 finished.save(picture)
@@ -88,7 +92,7 @@ def run(params: Params, context: Context) -> None:
 
 
 def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and image of each picture, reporting progress; a set is read whole, a folder a picture at a time."""
+    """Name and image of each picture; reports progress. A set is read as a whole, a folder picture by picture."""
     from stages.readers.pictures import image_of, open_pictures
     from stages.storage import image_sets
 

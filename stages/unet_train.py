@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contract.stage import Context, InputError, StageParams
 
@@ -13,136 +13,177 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from segmentation.unet.network import Network
+    from segmentation.unet.augmentation import Ranges
+    from segmentation.unet.network import Architecture, NetworkSpec
+    from stages.resumable.unet_training import UNetTask
     from stages.storage.image_sets import Picture
 
 INPUTS = {"training": "image-set"}
 OUTPUTS = {"model": "unet-model"}
 
+# A saved state is continued only if these are unchanged. `_MANNER` and the number of steps may change on the way.
+_IDENTITY = {"crop", "batch_size", "loss", "augment", "seed", "validation_fraction"}
+_MANNER = {"learning_rate", "schedule", "validation_interval", "patience", "max_minutes"}
+_METHOD = 2  # raised when states of earlier code cannot be continued: other networks, targets, or validation losses
+
 _MOST_KEPT_OUT = 64
-_CROP = 128  # of the classic network
+
+
+class Augmentation(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+    flips: bool = True
+    """Turn crops by 0, 90, 180 or 270 degrees and reflect them, all equally often."""
+    warped: float = Field(0.5, ge=0, le=1)
+    """Share of the crops that are also bent, rotated and stretched. This blurs them slightly, and the pictures that the
+    network is used on are not blurred; so, not all."""
+    bend: float = Field(6.0, ge=0, le=100)
+    """Smooth random displacement: its standard deviation, pixels in a crop of 256, in proportion in others; 0 is
+    off."""
+    rotation: float = Field(15.0, ge=0, le=180)
+    """Largest rotation either way, degrees; 0 is off."""
+    stretch: float = Field(0.25, ge=0, le=2)
+    """Largest change of scale, as a natural logarithm: 0.25 is by a factor of 0.78 to 1.28; height and width differ by
+    up to 0.4 of it on top; 0 is off."""
+    gamma: float = Field(0.2, ge=0, le=2)
+    """Grey values are raised to a power whose natural logarithm is at most this, either way; 0 is off."""
+    contrast: float = Field(0.15, ge=0, le=1)
+    """Grey values are multiplied by a factor that differs from 1 by at most this; 0 is off."""
+    brightness: float = Field(0.075, ge=0, le=1)
+    """Largest value added to or subtracted from all grey values, which range from about 0 to 1; 0 is off."""
+    noise: float = Field(0.03, ge=0, le=1)
+    """Largest standard deviation of the noise added to each pixel; 0 is off."""
 
 
 class Params(StageParams):
+    RENAMED: ClassVar[dict[str, str]] = {"validation_steps": "validation_interval"}
+
     architecture: Literal["classic", "blog"] = "classic"
-    """classic: two convolutions a level, for pictures of any size. blog: the network of the blog post, with its batch,
-    loss and squashing unless they are set."""
-    depth: int = Field(4, ge=1, le=7)
-    """How often the classic network halves the picture; the blog's has its own depth and width."""
-    width: int = Field(16, ge=1)
-    """Channels of the classic network's first level; each level further down has twice as many."""
+    """classic: two convolutions a level, for pictures of any size. blog: the network of the blog post, with its own
+    batch size, loss and squashing unless they are set here."""
+    depth: int | None = Field(None, ge=1, le=7)
+    """How often the network halves the picture. Left out: 4; the blog's network has its own."""
+    width: int | None = Field(None, ge=1)
+    """Channels of the first level; each further level has twice as many. Left out: 16; the blog's network has its
+    own."""
     crop: int | None = Field(None, ge=16)
-    """Side of the crops to train on, pixels; a multiple of 2 to the power of depth. Left out: 128, for the blog's
-    network 256, which is all that it takes."""
+    """Side of the crops to train on, pixels; a multiple of 2 to the power of depth. Left out: 128; 256 for the blog's
+    network, which takes nothing else."""
     squash: bool | None = None
-    """Resize whole pictures to 256 x 256 in place of cutting crops; for the blog's network, true there if left out."""
+    """Resize whole pictures to 256 x 256 instead of cutting crops; only for the blog's network. Left out: true
+    there."""
     batch_size: int | None = Field(None, ge=1)
-    """Crops in a step. Left out: 4, for the blog's network 12."""
+    """Crops in a step. Left out: 4; 12 for the blog's network."""
     loss: Literal["dice", "bce", "dice+bce"] | None = None
-    """Dice, binary cross-entropy, or their sum. Left out: the sum, for the blog's network dice."""
-    augment: bool = True
-    """Flip, turn, stretch and bend crops, and change their grey values, at random."""
+    """Dice, binary cross-entropy, or their sum. Left out: the sum; dice for the blog's network."""
+    augment: bool | Augmentation = True
+    """Change the shape and the grey values of crops at random. true: as in the defaults below; false: not at all. Or
+    give the settings that differ from the defaults, such as `{rotation: 180, noise: 0}`."""
     learning_rate: float = Field(0.003, gt=0, allow_inf_nan=False)
-    """Of the Adam optimiser."""
+    """Learning rate of the Adam optimiser."""
     schedule: Literal["constant", "cosine"] = "cosine"
-    """Keep the learning rate, or let it fall to 0 along a cosine, at max_steps or max_minutes."""
+    """Keep the learning rate constant, or decrease it along a cosine to 0 at max_steps or max_minutes."""
     max_steps: int = Field(8500, ge=1)
     """Steps of gradient descent, counted from the first start of this training."""
     max_minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Stop after so many minutes of training, if max_steps are not reached before. How far that gets depends on the
-    machine: two runs give the same weights only without it, and on a CPU."""
+    """Stop after this many minutes of training, if max_steps are not reached before. The number of steps then depends
+    on the speed of the machine: two runs give the same weights only without max_minutes, and on a CPU."""
     validation_fraction: float = Field(0.15, gt=0, lt=1)
-    """Share of the pictures, at least one and at most 64, that is kept out of training, to tell which weights are
-    best."""
-    validation_steps: int = Field(250, ge=1)
-    """Look at these pictures every so many steps; the model has the weights that did best there. The network's
-    normalisation settles in the first 150 steps: looks before that tell little."""
+    """Share of the pictures that is not trained on, but used to find the best weights; at least one picture, at most
+    64."""
+    validation_interval: int = Field(250, ge=1)
+    """Steps from one validation to the next. The model gets the weights with the lowest loss on the validation
+    pictures. Batch normalisation needs some 150 steps to settle; validations before that are not meaningful."""
     patience: int = Field(20, ge=1)
-    """Stop when so many looks in a row have not found better weights."""
+    """Stop after this many validations in a row without better weights."""
     seed: int = Field(1, ge=0, lt=2**32)
-    """Of the fresh weights, of the order of the crops, and of which pictures are kept out."""
+    """Seed of the random initial weights, of the crops, and of the choice of validation pictures."""
 
     @model_validator(mode="after")
-    def _fits_the_network(self) -> Self:
-        if self.architecture == "blog":
-            if self.crop not in (None, 256):
-                raise ValueError(f"crop is {self.crop}, but the blog's network takes 256 x 256; leave crop out")
-            for name in ("depth", "width"):
-                if (value := getattr(self, name)) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} is {value}, but the blog's network has its own; leave {name} out")
-            if self.batch_size == 1:
-                raise ValueError(
-                    "batch_size is 1, but the blog's network is normalised over the batch, and has one pixel of each "
-                    "crop at its bottom: of one value nothing would be left; set it to 2 or more"
-                )
-        elif self.squash:
-            raise ValueError("squash is for architecture: blog; the classic network takes pictures of any size")
-        elif self.crop is not None and self.crop % 2**self.depth:
-            raise ValueError(
-                f"crop is {self.crop}, but a depth of {self.depth} needs a multiple of {2**self.depth}; "
-                f"set it to {-(-self.crop // 2**self.depth) * 2**self.depth}"
-            )
-        elif self.batch_size == 1 and (self.crop or _CROP) == 2**self.depth:
-            raise ValueError(
-                f"batch_size is 1, and of a crop of {2**self.depth} a depth of {self.depth} leaves one pixel, of which "
-                "normalisation would leave nothing; set one of them otherwise"
-            )
+    def _fits_the_architecture(self) -> Self:
+        from segmentation.unet.network import Choices
+
+        resolved = self.resolved()
+        _architecture(self).check(Choices(**{name: getattr(resolved, name) for name in Choices._fields}))
         return self
 
     def resolved(self) -> Self:
-        """With what is left out as it comes with the architecture."""
-        ours: dict[str, Any] = {"crop": _CROP, "squash": False, "batch_size": 4, "loss": "dice+bce"}
-        if self.architecture == "blog":
-            ours = {"crop": 256, "squash": True, "batch_size": 12, "loss": "dice"}
-        return self.model_copy(update={name: value for name, value in ours.items() if getattr(self, name) is None})
+        """With the defaults of the architecture in place of settings that were left out."""
+        defaults = _architecture(self).DEFAULTS._asdict()
+        missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
+        # Equal settings are written in one way, as saved states compare them.
+        augment = True if self.augment == Augmentation() else self.augment
+        return self.model_copy(update=missing | {"augment": augment})
 
 
 def run(params: Params, context: Context) -> None:
+    from functools import partial
+
     import keras
     import numpy as np
 
     from segmentation import backend
     from segmentation.unet import losses
-    from segmentation.unet import network as unet
     from segmentation.unet.examples import Examples
-    from segmentation.unet.prediction import squash
-    from stages.resumable import state
-    from stages.resumable.unet_training import Training, Validation
+    from segmentation.unet.network import NetworkSpec
+    from segmentation.unet.prediction import resized
+    from stages.resumable import state, training
+    from stages.resumable.unet_training import UNetTask, Validation
     from stages.storage.words import some
 
     params = params.resolved()
+    assert params.depth and params.width and params.crop and params.batch_size and params.loss  # noqa: PT018  # resolved
+    architecture = _architecture(params)
     pictures = _read(context.inputs["training"])
-    network = _network(params, pictures)
+    colour = architecture.COLOUR and any(picture.image.ndim == 3 for picture in pictures)
+    network = NetworkSpec(params.architecture, 3 if colour else 1, params.depth, params.width, bool(params.squash))
     generator = np.random.default_rng(params.seed)
     kept_out = _kept_out(len(pictures), params.validation_fraction, generator)
     data = state.fingerprint(*(picture.image for picture in pictures), *map(_labels, pictures))
 
-    fit = squash if network.squash else np.asarray
-    used, looked_at, names = [], [], [pictures[i].name for i in kept_out]
-    for number, (image, target, middles) in enumerate(_prepared(pictures, network)):
+    fit = partial(resized, shape=(params.crop, params.crop)) if network.squash else np.asarray
+    used, validated, names = [], [], [pictures[i].name for i in kept_out]
+    for number, (image, target, middles) in enumerate(_prepared(pictures, network, architecture)):
         if number in kept_out:
-            looked_at.append((fit(image), target))
+            validated.append((fit(image), target))
         else:
             used.append((fit(image), fit(target), middles))
 
     keras.utils.set_random_seed(params.seed)
-    model = unet.build(network)
+    model = architecture.build(network)
     images, targets, centres = zip(*used, strict=True)
-    assert params.crop  # resolved, as the others
-    assert params.batch_size
-    assert params.loss
-    examples = Examples(images, targets, centres, params.crop, params.batch_size, generator, augment=params.augment)
+    examples = Examples(images, targets, centres, params.crop, params.batch_size, generator, _ranges(params))
     optimizer = keras.optimizers.Adam(params.learning_rate)
     train = backend.training_step(model, optimizer, losses.LOSSES[params.loss])
-    validation = Validation(names, looked_at, params.loss)
-    training = Training(params, network, model, optimizer, examples, validation, data, context)
-    start = training.resume()
+    validation = Validation(validated, params.loss, params.validation_interval, params.patience)
+    task = UNetTask(network, model, optimizer, train, backend.forward(model), examples, validation)
+    identity = params.model_dump(mode="json", include=_IDENTITY) | {"data": data, "method": _METHOD}
+    manner = params.model_dump(mode="json", include=_MANNER)
+    saved = training.Saved(context, network._asdict() | identity, manner, Params.RENAMED)
+    progress = saved.resume(task, params.max_steps)
+    where = f"{backend.device()} ({backend.name()})"
     context.message(
-        f"training on {backend.device()} ({backend.name()}), from step {start} to {params.max_steps}, on {len(used)} "
-        f"pictures; {len(names)} more are for validation: {some(names)}"
+        f"training on {where}, from step {progress.step} to {params.max_steps}, on {len(used)} pictures; "
+        f"{len(names)} more are for validation: {some(names)}"
     )
+    schedule = training.Schedule(params.max_steps, params.learning_rate, params.schedule, params.max_minutes)
     with context.saves_on_stop():
-        training.loop(train, start)
+        training.train(task, schedule, progress, saved, context)
+    _finish(params, network, task, names, progress.step, context)
+
+
+def _architecture(params: Params) -> Architecture:
+    from segmentation.unet.architectures import ARCHITECTURES
+
+    return ARCHITECTURES[params.architecture]
+
+
+def _ranges(params: Params) -> Ranges | None:
+    from segmentation.unet.augmentation import Ranges
+
+    if isinstance(params.augment, Augmentation):
+        return Ranges(**params.augment.model_dump())
+    return Ranges() if params.augment else None
 
 
 def _read(path: str) -> list[Picture]:
@@ -152,53 +193,72 @@ def _read(path: str) -> list[Picture]:
     for picture in pictures:
         if picture.labels is None:
             raise InputError(
-                f"{path}: {picture.name} has no labels to learn from; connect the training set of import-pairs"
+                f"{path}: {picture.name} has no labels to train on; connect the training set of import-pairs"
             )
     if len(pictures) < 2:
         raise InputError(
-            f"{path}: holds one picture, {pictures[0].name}; training needs two or more, as one is kept out to tell "
-            "which weights are best: cut it into parts, or add pictures"
+            f"{path}: holds one picture, {pictures[0].name}; training needs two or more, because one is kept out for "
+            "validation: cut the picture into parts, or add pictures"
         )
-    if not any(picture.labels.any() for picture in pictures):  # type: ignore[union-attr]  # seen above
-        raise InputError(f"{path}: no cell is drawn in any of the {len(pictures)} pictures; look at the labels")
+    if not any(_labels(picture).any() for picture in pictures):
+        raise InputError(f"{path}: no cell is drawn in any of the {len(pictures)} pictures; check the labels")
     return pictures
 
 
-def _network(params: Params, pictures: list[Picture]) -> Network:
-    from segmentation.unet import network as unet
-
-    if params.architecture == "blog":
-        return unet.blog(squash=bool(params.squash))
-    channels = 3 if any(picture.image.ndim == 3 for picture in pictures) else 1
-    return unet.Network("classic", channels, params.depth, params.width)
-
-
 def _kept_out(number: int, share: float, generator: np.random.Generator) -> list[int]:
-    """Which pictures are for validation: at least one, at most 64, as each is predicted at every look, and not all."""
+    """Chooses the validation pictures: at least one, not all, and at most 64, because each validation predicts all."""
     count = min(max(round(share * number), 1), number - 1, _MOST_KEPT_OUT)
     return sorted(int(i) for i in generator.permutation(number)[:count])
 
 
 def _labels(picture: Picture) -> np.ndarray:
-    assert picture.labels is not None  # `_read` has seen to it
+    assert picture.labels is not None  # checked in `_read`
     return picture.labels
 
 
-def _prepared(pictures: list[Picture], network: Network) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Normalised image, target, and where crops may be near a cell, of each picture.
+def _prepared(
+    pictures: list[Picture], network: NetworkSpec, architecture: Architecture
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The normalised image, the target, and the centres of the cells of each picture.
 
-    The list is empty in the end, as nobody needs it any more.
+    Empties the list on the way, to free memory.
     """
     import numpy as np
 
     from segmentation.unet import instances
-    from segmentation.unet import network as unet
     from segmentation.unet.normalisation import normalise
 
     while pictures:
         picture = pictures.pop(0)
         labels = _labels(picture)
-        target = np.ascontiguousarray(instances.targets(labels)[..., : unet.outputs(network)])
-        # Where whole pictures are squashed there is nothing to choose.
+        target = np.ascontiguousarray(instances.targets(labels)[..., : architecture.OUTPUTS])
+        # A squashed picture is a crop as a whole, so no crop is placed near a cell.
         middles = np.zeros((0, 2)) if network.squash else instances.centres(labels)
         yield normalise(picture.image, network.channels), target, middles
+
+
+def _finish(params: Params, network: NetworkSpec, task: UNetTask, names: list[str], end: int, context: Context) -> None:
+    """Writes the model with the best weights, and the curves; says why training ended, and what it reached."""
+    from segmentation import curves
+    from stages.readers import files
+    from stages.storage import unet_models
+
+    validations = task.validations
+    if end < params.max_steps:
+        why = f"{params.patience} validations in a row found no better weights"
+        if not task.enough():
+            why = f"max_minutes, {params.max_minutes:g}, are over"
+        context.message(f"stopped after {end} of {params.max_steps} steps: {why}")
+    best = min(validations, key=lambda validation: float(validation["validation_loss"]))
+    context.message(
+        f"best at step {best['step']}: loss {best['validation_loss']:.4f}, Dice {best['validation_dice']:.4f} on "
+        "validation pictures"
+    )
+    unet_models.write_model(context.outputs["model"], network, task.best, {"step": best["step"], "validation": names})
+    picture = context.output_folder / "curves.png"
+    steps = [each["step"] for each in validations]
+    lines: dict[str, Any] = {
+        name: [each[name] for each in validations] for name in ("loss", "validation_loss", "validation_dice")
+    }
+    files.write(picture, curves.draw(steps, lines))
+    context.artifact(picture, "loss in training and on the validation pictures, and their Dice")

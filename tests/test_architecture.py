@@ -131,6 +131,11 @@ def test_reading_all_headers_loads_no_numerics() -> None:
     assert loaded(statement, *HEAVY, "segmentation", "stages") == {"stages"}
 
 
+def test_checking_parameters_loads_no_numerics() -> None:
+    statement = "from stages import ffn_train, unet_train; unet_train.Params.parse({}); ffn_train.Params.parse({})"
+    assert loaded(statement, *HEAVY, "segmentation") == {"segmentation"}  # the checks of U-Net architectures
+
+
 def test_help_loads_nothing_but_click() -> None:
     statement = """
 import contextlib, io

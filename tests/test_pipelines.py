@@ -117,7 +117,7 @@ def test_a_request_for_google_ffn_runs_unchanged(shared: Path, tmp_path: Path) -
     assert np.bincount(theirs_form.ravel())[objects].min() >= 1000
 
 
-TINY_UNET = ["train.depth=2", "train.width=4", "train.crop=64", "train.max_steps=6", "train.validation_steps=3"]
+TINY_UNET = ["train.depth=2", "train.width=4", "train.crop=64", "train.max_steps=6", "train.validation_interval=3"]
 
 
 @pytest.mark.real_data

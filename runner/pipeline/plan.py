@@ -234,6 +234,8 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
     for name in params:
         if name not in known:
             where = _param_place(id, (name,), pipeline, sets)
+            if new := stage.params.RENAMED.get(name):
+                raise UserError(f"{where}: {name} is now {new}; write that")
             instead = f"{name} is written beside params, not in it" if name in _BESIDE else suggest(name, known)
             raise UserError(f"{where}: unknown parameter {name!r} of stage {stage.name}; {instead}")
     texts: dict[YamlPath, str] = {}

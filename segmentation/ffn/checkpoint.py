@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from segmentation import backend  # noqa: F401  # before TensorFlow: it sets the level of its log messages
-from segmentation.ffn.network import Network, Triple
+from segmentation.ffn.network import NetworkSpec, Triple
 
 _STEP = "global_step"
 _OURS = re.compile(r"seed_update/conv(\d+_[ab]|_lom)/(weights|biases)")
@@ -61,7 +61,7 @@ def write(prefix: Path, weights: dict[str, np.ndarray], step: int) -> None:
     tf.compat.v1.train.update_checkpoint_state(str(prefix.parent), prefix.name)
 
 
-def network_of(weights: dict[str, np.ndarray], fov: Triple, deltas: Triple) -> Network:
+def network_of(weights: dict[str, np.ndarray], fov: Triple, deltas: Triple) -> NetworkSpec:
     """Describes the network of some weights, which show depth and features, but not fov and deltas (z, y, x)."""
     depth = sum(name.endswith("_a/weights") for name in weights)
-    return Network(depth, weights["seed_update/conv0_a/weights"].shape[-1], fov, deltas)
+    return NetworkSpec(depth, weights["seed_update/conv0_a/weights"].shape[-1], fov, deltas)

@@ -1,9 +1,9 @@
 """Training examples for a flood-filling network, and how their fields of view move.
 
 Source: Januszewski et al., Nature Methods 15 (2018), Methods, "Network training"; google/ffn's train.py with its
-fixed movement policy: an example is a patch of the volume around a training position; the field of view looks at
-its centre, then at each position one delta away (26 of them, in random order) where the mask that has grown so far
-reaches the move threshold. Each field of view is one sample of gradient descent, and its prediction updates the mask.
+fixed movement policy. An example is a patch of the volume around a training position. The field of view is first at its
+centre, and then visits, in random order, the 26 positions that are one delta away, if the mask predicted so far reaches
+the move threshold there. Each field of view is one sample of gradient descent, and its prediction updates the mask.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from segmentation.ffn.logits import logit
 from segmentation.ffn.network import Triple
 
 SEED, PAD, MOVE_THRESHOLD = 0.95, 0.05, 0.9
-"""Activation of the seed voxel, of all others, and of a voxel that the field of view moves to."""
+"""Activation of the seed voxel, of all other voxels at the start, and the least that the field of view moves to."""
 
 INSIDE, OUTSIDE = 0.95, 0.05
-"""Soft labels: of the voxels of the object at the centre, and of all others."""
+"""Soft labels of the voxels of the object at the centre, and of all others."""
 
 SampleCentres = Callable[[np.random.Generator, int], np.ndarray]
 """(generator, n) -> (n, 3) positions z, y, x."""
@@ -36,14 +36,15 @@ def patch_shape(fov: Triple, deltas: Triple) -> Triple:
 
 @dataclass
 class Example:
-    """One patch in work.
+    """A patch that is being trained on.
 
     Attributes:
       centre: position in the volume.
-      flips: for z, y, x, whether the patch is reflected; `swap`: whether y and x are exchanged, after that.
+      flips: whether the patch is reflected along z, y, x.
+      swap: whether y and x are exchanged after that.
       mask: patch-shaped float32 logits.
-      waiting: offsets z, y, x, that the field of view has yet to try, next one first.
-      offset: the current one.
+      waiting: offsets of the field of view that are yet to be tried, z, y, x, next one first.
+      offset: the current offset, z, y, x.
     """
 
     centre: tuple[int, int, int]
@@ -55,12 +56,12 @@ class Example:
 
 
 class Examples:
-    """A batch of examples, each at its own point of its own patch; a finished one is replaced by a new one.
+    """A batch of examples, each with its own patch and offset. A finished example is replaced by a new one.
 
     Args:
       image: (z, y, x) of any real type, normalised as (image - mean) / stddev.
       labels: (z, y, x) integers, 0 = none.
-      sample_centres: where examples may be centred; each must leave room for half a patch on all sides.
+      sample_centres: draws centres of examples; half a patch around each must lie inside the volume.
       augment: reflect along z, y, x and swap x with y, at random.
     """
 
@@ -103,7 +104,7 @@ class Examples:
             given[i, ..., 0] = (self._view(self._image, example)[box] - self._mean) / self._stddev
             given[i, ..., 1] = example.mask[box]
             target[i, ..., 0] = OUTSIDE
-            if (label := self._labels[example.centre]) != 0:  # an example on no object teaches not to grow
+            if (label := self._labels[example.centre]) != 0:  # at a centre on no object, all targets stay OUTSIDE
                 target[i, ..., 0][self._view(self._labels, example)[box] == label] = INSIDE
         return given, target
 
@@ -115,7 +116,7 @@ class Examples:
                 self._examples[i] = self._new()
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on exactly from here; arrays and what JSON can hold."""
+        """The values that `restore` needs to continue exactly from here: `masks` is an array, the others are JSON."""
         return {
             "generator": self._generator.bit_generator.state,
             "examples": [{k: v for k, v in vars(e).items() if k != "mask"} for e in self._examples],
@@ -158,11 +159,11 @@ class Examples:
         return False
 
     def _view(self, volume: np.ndarray, example: Example) -> np.ndarray:
-        """The example's patch of `volume`, as augmented; a view."""
+        """The example's patch of `volume`, reflected and swapped; a view."""
         box = tuple(slice(c - n // 2, c + n // 2 + 1) for c, n in zip(example.centre, self._patch, strict=True))
         patch = volume[box][tuple(slice(None, None, -1 if flip else 1) for flip in example.flips)]
         return patch.swapaxes(1, 2) if example.swap else patch
 
     def _box(self, offset: Triple) -> tuple[slice, ...]:
-        """Of the field of view inside the patch."""
+        """The field of view at an offset, as a box inside the patch."""
         return tuple(slice(d + o, d + o + n) for d, o, n in zip(self._deltas, offset, self._fov, strict=True))

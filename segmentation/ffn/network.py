@@ -1,7 +1,7 @@
 """The convolution stack of a flood-filling network.
 
 Source: Januszewski et al., Nature Methods 15 (2018), Methods, "Network architecture": a 3D residual network
-without pooling, pre-activation, whose output is added to the logits of the object mask that it was given.
+with pre-activation and without pooling. Its output is added to the logits of the object mask in its input.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from keras import layers, ops
 Triple = tuple[int, int, int]
 
 
-class Network(NamedTuple):
+class NetworkSpec(NamedTuple):
     """What defines a network besides its weights; sizes are z, y, x, in voxels.
 
     Attributes:
-      depth: number of residual modules, of two convolutions each (the first has no shortcut).
+      depth: number of residual modules, each of two convolutions (the first module has no shortcut).
       features: channels of each convolution.
       fov: field of view, odd.
       deltas: how far the field of view moves along each axis, less than half of it; 0 where it does not.
@@ -31,7 +31,7 @@ class Network(NamedTuple):
     deltas: Triple
 
 
-def build(network: Network) -> keras.Model:
+def build(network: NetworkSpec) -> keras.Model:
     """The network with fresh weights.
 
     It takes (batch, z, y, x, 2) float32: the normalised image, and the logits of the object mask; it returns
@@ -61,10 +61,10 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def set_weights(model: keras.Model, named: dict[str, np.ndarray]) -> None:
-    """Sets the weights, named as `weights` names them.
+    """Sets the weights, named as in `weights`.
 
     Raises:
-      ValueError: if one is missing, left over, or of another shape; names it.
+      ValueError: if an array is missing, unexpected, or of the wrong shape; names it.
     """
     expected = weights(model)
     if odd := sorted(expected.keys() ^ named.keys()):

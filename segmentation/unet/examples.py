@@ -8,22 +8,24 @@ from typing import Any
 import numpy as np
 
 from segmentation.unet import augmentation
+from segmentation.unet.augmentation import Ranges
 
 _NEAR_A_CELL = 0.5  # share of the crops
-_AWAY = 1 / 3  # of a crop's side: how far its middle is from that of the cell, at most, along each axis
+_AWAY = 1 / 3  # of a crop's side: largest distance, along each axis, between its middle and that of the cell
 
 
 class Examples:
-    """Random crops of random pictures; where a picture is smaller than a crop, it is continued by reflection.
+    """Random crops of random pictures; a picture that is smaller than a crop is continued by reflection.
 
-    Half of them are near a cell, any cell of the picture, if it has one: in wide background most would have none.
+    If the picture has cells, half of the crops are near one of them, chosen at random: in pictures with wide background
+    most crops would otherwise show no cell.
 
     Args:
       images: (y, x, channels) float32 each, normalised.
       targets: (y, x, k) float32 each, of the same y and x.
       centres: (cells, 2) each, y and x of the middles of its cells.
       size: side of a crop, pixels.
-      augment: change shape and grey values at random.
+      ranges: of the random changes in shape and grey values; None for crops as they are.
     """
 
     def __init__(
@@ -34,11 +36,11 @@ class Examples:
         size: int,
         batch_size: int,
         generator: np.random.Generator,
-        augment: bool = True,
+        ranges: Ranges | None,
     ) -> None:
         self._pictures = list(zip(images, targets, centres, strict=True))
         self._size, self._batch_size = size, batch_size
-        self._generator, self._augment = generator, augment
+        self._generator, self._ranges = generator, ranges
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         """(batch, size, size, channels) and (batch, size, size, k) float32."""
@@ -46,7 +48,7 @@ class Examples:
         return np.stack([image for image, _ in crops]), np.stack([target for _, target in crops])
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on exactly from here."""
+        """The values that `restore` needs to continue exactly from here."""
         return dict(self._generator.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -54,16 +56,16 @@ class Examples:
 
     def _crop(self) -> tuple[np.ndarray, np.ndarray]:
         image, target, centres = self._pictures[self._generator.integers(len(self._pictures))]
-        # One grid for both: what happens to the image's shape happens to its target's.
+        # Image and target are sampled with the same grid, so that they stay aligned.
         middle = self._middle(image.shape[:2], centres)
-        place = augmentation.grid(self._size, middle, self._generator if self._augment else None)
+        place = augmentation.grid(self._size, middle, self._ranges, self._generator)
         seen = augmentation.sample(image, place)
-        if self._augment:
-            seen = augmentation.intensity(seen, self._generator)
+        if self._ranges is not None:
+            seen = augmentation.intensity(seen, self._ranges, self._generator)
         return seen, augmentation.sample(target, place)
 
     def _middle(self, shape: tuple[int, ...], centres: np.ndarray) -> tuple[float, float]:
-        """y and x of a random middle of a crop, inside the picture as far as it fits; on whole pixels."""
+        """y and x of the middle of a random crop, which lies on whole pixels, and in the picture as far as it fits."""
         spare = np.array(shape) - self._size
         room = np.maximum(spare, 0)
         if len(centres) and self._generator.random() < _NEAR_A_CELL:

@@ -1,7 +1,8 @@
-"""From what the network predicts to cells one by one, and back: what it is to learn from labelled cells.
+"""Separate cells from a network's prediction, and training targets from labelled cells.
 
-Where cells touch, the foreground is one piece. So the network learns two more things: what is left of each cell without
-its outline, and where two cells meet. Where the first is likely and the second is not, there is one piece for a cell.
+The foreground of touching cells is one connected piece. The network therefore also predicts the interior of each cell,
+which is the cell without its outline, and the contact, which is where two cells meet. The pixels that are interior but
+not contact form a separate piece for each cell.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
 _OUTLINE = 1.5  # pixels: the outline is one wide, and has no gap at corners
-_MEET = 5  # pixels, side of the square in which two cells meet
-_CORE = 0.5  # interior minus contact, at least; 0.5 to 0.7 are alike
-_SMALLEST_CORE = 4  # pixels; what is smaller is noise
+_MEET = 5  # pixels; a pixel is contact if the square of this side around it touches two cells
+_CORE = 0.5  # least value of interior minus contact; results with 0.5 to 0.7 are alike
+_SMALLEST_CORE = 4  # pixels; smaller pieces are noise
 _SMOOTH = 1.0  # standard deviation, pixels
 _RISE, _RISE_OF_MASK = 0.4, 0.15  # natural logarithms: a neck is two thirds as wide as the narrower cell, or less
 _GROUND = 0.05  # pixels; the lowest hill, of a single pixel, is three times as high
 
 
 class Cell(NamedTuple):
-    """A cell as it is listed; lengths in pixels, positions from the middle of the picture's first pixel.
+    """One row of the table of cells. Lengths are in pixels; positions are relative to the centre of the first pixel.
 
     Attributes:
       cell: its id.
       area: number of pixels.
       centroid_x, centroid_y: mean position of its pixels.
-      left, top, width, height: of the box around it.
-      mean_intensity: mean grey value of the image there.
+      left, top, width, height: bounding box.
+      mean_intensity: mean grey value of its pixels in the image.
     """
 
     cell: int
@@ -54,14 +55,15 @@ class Cell(NamedTuple):
 
 
 def targets(labels: np.ndarray) -> np.ndarray:
-    """What the network is to predict: foreground, interior, contact.
+    """The training target: foreground, interior, contact.
 
     Args:
       labels: (y, x) integers, an id for each cell, 0 = none.
 
     Returns:
-      (y, x, 3) float32, each 1 or 0: in cells; in cells, further than 1.5 pixels from the nearest pixel outside the
-      cell; where in the 5 x 5 pixels around there are two cells. What lies beyond the picture counts as inside.
+      (y, x, 3) float32, each 1 or 0. Foreground: pixels of cells. Interior: pixels of a cell that are more than 1.5
+      pixels away from the nearest pixel outside that cell. Contact: pixels with two or more cells in the 5 x 5 pixels
+      around them. Beyond the border of the picture, cells are assumed to continue.
 
     Source: contact as the winners of the Data Science Bowl 2018 had it, Caicedo et al., Nature Methods 16 (2019);
     interior as Caicedo et al., Cytometry A 95 (2019).
@@ -83,25 +85,33 @@ def targets(labels: np.ndarray) -> np.ndarray:
 
 
 def centres(labels: np.ndarray) -> np.ndarray:
-    """Mean position of each cell of (y, x) integers, 0 = none: (cells, 2) float64, y and x, pixels."""
+    """The centres of cells.
+
+    Args:
+      labels: (y, x) integers, 0 = none.
+
+    Returns:
+      (cells, 2) float64, mean y and x of the pixels of each cell.
+    """
     ids = np.unique(labels)
     return np.array(center_of_mass(labels != 0, labels, ids[ids != 0])).reshape(-1, 2)
 
 
 def cells(predicted: np.ndarray, threshold: float = 0.5, min_size: int = 1) -> np.ndarray:
-    """Cuts the predicted foreground into cells, by a watershed from a seed for each.
+    """Divides the predicted foreground into cells, by a watershed from one seed for each cell.
 
-    The core of the foreground is where interior minus contact is above 0.5, but for pieces below 4 pixels. Seeds are
-    the hills of the distance to the outside of the core, slightly smoothed, that rise by 0.4 in its logarithm: where
-    two cores hang together by a neck, their shape tells them apart, whatever their size. Where only the foreground was
-    predicted, it is all core, and a rise of 0.15 will do. A piece of foreground without a seed is a cell all the same.
+    The core of the foreground is where interior minus contact is above 0.5, without pieces of less than 4 pixels. Seeds
+    are maxima of the smoothed distance to the outside of the core whose logarithm rises by at least 0.4 above its
+    surroundings; so two cores that are connected by a neck are separated by their shape, independent of their size. If
+    only the foreground was predicted, all of it is core, and a rise of 0.15 is enough. A piece of foreground without a
+    seed becomes one cell.
 
-    Source of the hills, which are h-maxima: Soille, Morphological Image Analysis (2003), 6.3.4.
+    Source of these h-maxima: Soille, Morphological Image Analysis (2003), 6.3.4.
 
     Args:
       predicted: (y, x, 1 or 3) float32, the channels of `targets`.
       threshold: of the foreground.
-      min_size: smallest cell, pixels; smaller ones are left out.
+      min_size: smallest cell, pixels; smaller ones are removed.
 
     Returns:
       (y, x) int32, 0 = none, cells numbered from 1 without gaps.
@@ -126,13 +136,13 @@ def cells(predicted: np.ndarray, threshold: float = 0.5, min_size: int = 1) -> n
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:
-    """To the outside of the mask, pixels, smoothed; 0 there, and 1 where there is no outside."""
+    """Smoothed distance to the nearest pixel outside the mask, pixels; 0 outside. A mask without outside gets 1."""
     away = np.ones(mask.shape) if mask.all() else distance_transform_edt(mask)
     return np.where(mask, gaussian_filter(away, _SMOOTH), 0)
 
 
 def _pieces(mask: np.ndarray, connectivity: Literal[4, 8] = 4) -> np.ndarray:
-    """Pieces that are connected by edges of pixels, or with 8 by corners too, (y, x) int32."""
+    """Connected pieces of a mask, numbered from 1, (y, x) int32; `connectivity` 8 also connects pixels at corners."""
     found = cc3d.connected_components(mask.astype(np.uint8), connectivity=connectivity, out_dtype=np.uint32)
     return found.astype(np.int32)
 

@@ -12,14 +12,14 @@ Loss = Callable[[Any, Any], Any]
 """(target, output) -> scalar."""
 
 _SMOOTH = 1.0
-_NEVER = 1e-6  # as near to certain as counts; further on there is no float32 between p and 1
+_NEVER = 1e-6  # probabilities are clipped to this and 1 - this; much closer to 1, float32 has no values left
 
 
 def dice(target: Any, output: Any) -> Any:
     """1 - (2 sum(t p) + 1) / (sum(t) + sum(p) + 1), summed over batch and pixels, mean over the channels.
 
-    Source: Milletari et al., 3DV (2016), without squares, as in the blog post; the 1 keeps it defined, and 0, where
-    there is nothing and nothing was found.
+    Source: Milletari et al., 3DV (2016), without the squares, as in the blog post. With the added 1 the loss of an
+    empty target and an empty output is 0, not 0 / 0.
     """
     axes = (0, 1, 2)
     both = ops.sum(target * output, axes)
@@ -32,16 +32,17 @@ def _dice(both: Any, either: Any) -> Any:
 
 
 def bce(target: Any, output: Any) -> Any:
-    """Mean of -(t log p + (1 - t) log(1 - p)); soft targets are welcome.
+    """Mean of -(t log p + (1 - t) log(1 - p)). Targets may lie between 0 and 1.
 
-    Written out, as Keras's takes the logits back out of a sigmoid with one back end and not with the other.
+    Not Keras's own function, because that one recovers the logits behind a sigmoid with one back end, but not with the
+    other.
     """
     p = ops.clip(output, _NEVER, 1 - _NEVER)
     return -ops.mean(target * ops.log(p) + (1 - target) * ops.log(1 - p))
 
 
 def dice_bce(target: Any, output: Any) -> Any:
-    """Their sum."""
+    """The sum of `dice` and `bce`."""
     return dice(target, output) + bce(target, output)
 
 
@@ -49,17 +50,17 @@ LOSSES: dict[str, Loss] = {"dice": dice, "bce": bce, "dice+bce": dice_bce}
 
 
 class Pooled:
-    """The losses of pictures of any sizes taken together, as if they were one batch.
+    """The losses of pictures of any sizes, computed as if all were one batch.
 
-    The loss of single pictures swings where one has next to nothing to find. Sums are in double precision: of millions
-    of pixels, single precision loses the small probabilities.
+    The mean of their separate losses would vary a lot with pictures that show almost no cells. Sums are in double
+    precision, because single precision would lose small probabilities in sums over millions of pixels.
     """
 
     def __init__(self) -> None:
         self._both, self._either, self._entropy, self._count = 0.0, 0.0, 0.0, 0
 
     def add(self, target: np.ndarray, output: np.ndarray) -> None:
-        """Takes a picture in; both (y, x, k), from 0 to 1."""
+        """Adds a picture: target and output, (y, x, k), from 0 to 1."""
         t, p = target.astype(np.float64), output.astype(np.float64)
         self._both = self._both + (t * p).sum((0, 1))
         self._either = self._either + (t + p).sum((0, 1))
@@ -68,6 +69,6 @@ class Pooled:
         self._count += t.size
 
     def value(self, name: str) -> float:
-        """The loss of this name in `LOSSES`, of all that was taken in."""
+        """The loss, by its name in `LOSSES`, of all pictures that were added."""
         parts = {"dice": float(np.mean(_dice(self._both, self._either))), "bce": self._entropy / self._count}
         return sum(parts[part] for part in name.split("+"))

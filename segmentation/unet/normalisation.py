@@ -1,4 +1,4 @@
-"""Grey values of any picture, 8 or 16 bits, grey or colour, to what a network is used to."""
+"""Normalisation of pictures with 8 or 16 bits, grey or colour, to the range that networks are trained on."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import numpy as np
 from segmentation.contrast import LUMINANCE
 
 LOW, HIGH = 1.0, 99.8
-"""Per cent of the pixels that are at or below 0 and 1."""
+"""Percentiles of the grey values that are mapped to 0 and 1."""
 
 
 def normalise(image: np.ndarray, channels: int) -> np.ndarray:
     """Maps, in each channel, the 1st percentile to 0 and the 99.8th to 1, and takes the square root.
 
-    Per picture, so that exposure and bit depth do not matter; by percentiles, so that a hot pixel does not either. The
-    upper one is that high because nuclei may cover a hundredth of a picture. If they cover less than both leave out,
-    and all else is one grey, the percentiles are one: then the darkest pixel goes to 0 and the brightest to 1. The root
-    (of negative values, minus that of the opposite) lifts dim cells beside bright ones: without it they are the first
-    to be missed. What is beyond is cut off at -1 and at 2, before the root.
+    Each picture has its own percentiles, so that exposure, bit depth and single hot pixels do not matter. The
+    upper percentile is that high because nuclei may cover only a hundredth of a picture. If both percentiles are
+    equal, because nearly all of the picture is one grey, the darkest pixel is mapped to 0 and the brightest to 1.
+    Scaled values are clipped to -1..2. The square root (of a negative value: minus the root of its absolute value)
+    brightens dim cells beside bright ones, which would otherwise be missed first.
 
     Args:
       image: (y, x) or (y, x, 3), of any real type.
-      channels: 1 or 3, that the network takes; colours become their luminance, greys three alike.
+      channels: of the result, 1 or 3. RGB is converted to luminance for 1; grey is repeated for 3.
 
     Returns:
       (y, x, channels) float32; 0 in a channel of one grey.

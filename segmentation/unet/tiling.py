@@ -11,18 +11,18 @@ import numpy as np
 Forward = Callable[[np.ndarray], np.ndarray]
 """(1, y, x, channels) -> (1, y, x, k), float32."""
 
-_RAMP = 16  # pixels over which one tile hands over to the next
+_RAMP = 16  # pixels over which the weights change from one tile to the next
 
 
 class Tiles(NamedTuple):
     """How a picture is cut, pixels.
 
     Attributes:
-      multiple: what the sides of the network's input must be multiples of; tiles start at multiples of it, so that
+      multiple: the sides of the network's input must be multiples of this. Tiles also start at multiples of it, so that
         the network's grid is the same in each.
-      shortest, longest: side of a tile, multiples of it.
-      margin: how wide an edge of a tile does not count. Where the network gives no wider an edge of a tile otherwise
-        than in the whole picture, the result is, up to rounding, that of the picture in one piece.
+      shortest, longest: side of a tile, a multiple of `multiple`.
+      margin: width of the edge of a tile that is not used. If predictions for a tile differ from those for the whole
+        picture only within this margin, the result is, up to rounding, that of the picture in one piece.
     """
 
     multiple: int
@@ -35,8 +35,8 @@ def predict(forward: Forward, image: np.ndarray, tiles: Tiles) -> np.ndarray:
     """Runs a network over a picture.
 
     The picture is continued by reflection to the next multiple, or to the shortest tile. Where it is longer than the
-    longest tile, as few tiles as will do overlap: inside of its margin the weight of a tile rises along a sin² over
-    16 pixels, and the weights of all tiles sum to 1.
+    longest tile, it is cut into overlapping tiles, as few as possible. The weight of a tile is 0 in its margin, then
+    rises along a sin² over 16 pixels; the weights of all tiles sum to 1.
 
     Args:
       image: (y, x, channels) float32.
@@ -45,7 +45,7 @@ def predict(forward: Forward, image: np.ndarray, tiles: Tiles) -> np.ndarray:
       (y, x, k) float32.
 
     Raises:
-      ValueError: if tiles are no multiples, or if margins and hand-over leave nothing of the longest.
+      ValueError: if sides of tiles are not multiples, or if the longest is no longer than two tiles overlap.
     """
     least = overlap(tiles.multiple, tiles.margin)
     if tiles.shortest % tiles.multiple or tiles.longest % tiles.multiple or tiles.longest <= least:
@@ -66,7 +66,7 @@ def predict(forward: Forward, image: np.ndarray, tiles: Tiles) -> np.ndarray:
 
 
 def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
-    """Start and weights of each tile along one axis: as few as will do, then as short as will do, of one length."""
+    """Start and weights of each tile along one axis: as few tiles as possible, then as short as possible, all equal."""
     if length <= tiles.longest:
         return [(0, np.ones(length, np.float32))]
     shared = overlap(tiles.multiple, tiles.margin)
@@ -77,7 +77,7 @@ def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
     inside = np.arange(size) + 0.5  # distance to the tile's edge
     weights = np.zeros((count, length))
     for k, start in enumerate(starts):
-        # The border of the picture is no edge: there is no other tile that knows better.
+        # At the border of the picture there is no other tile, so no margin.
         near = np.minimum(inside if k else np.inf, inside[::-1] if k < count - 1 else np.inf)
         weights[k, start : start + size] = np.sin(np.clip((near - tiles.margin) / _RAMP, 0, 1) * np.pi / 2) ** 2
     weights /= weights.sum(axis=0)
@@ -85,10 +85,10 @@ def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
 
 
 def overlap(multiple: int, margin: int) -> int:
-    """Of two tiles, at least: both margins, the hand-over, and what starting at multiples may cost."""
+    """Pixels by which two neighbouring tiles overlap at least: two margins, the change of weights, and rounding."""
     return 2 * margin + _RAMP + multiple - 1
 
 
 def _whole(length: int, multiple: int) -> int:
-    """The next multiple."""
+    """`length` rounded up to a multiple."""
     return -(-length // multiple) * multiple

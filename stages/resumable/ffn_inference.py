@@ -1,4 +1,4 @@
-"""The state of a flood-filling inference: saved within an object, and continued from."""
+"""The loop of flood-filling inference. Its state can be saved, and continued from, in the middle of an object."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _REPORT_INTERVAL_S = 2.0
 
 
 class Inference:
-    """The loop over the seeds: progress, and the state to continue from.
+    """The loop over the seeds, with its reports and its saved state.
 
     Args:
-      identity: a state with any of these changed is of another inference; JSON.
-      seeds: (n, 3) positions, z, y, x, in the order they are tried.
-      voxels: of what is to be segmented.
+      identity: settings, network and data, as JSON; a state with another identity is set aside.
+      seeds: (n, 3) positions, z, y, x, in the order in which they are tried.
+      voxels: number of voxels to segment.
     """
 
     def __init__(self, identity: dict[str, Any], seeds: np.ndarray, voxels: int, context: Context) -> None:
         self.attempts: list[Attempt] = []
         self.seconds: list[float] = []
-        """How long each attempt took, in all tries of this step."""
+        """How long each attempt took, over all runs of the stage."""
         self._context, self._seeds = context, seeds
         self._next = self._settled = 0
         self._claimed, self._voxels = 0, voxels
@@ -40,7 +40,8 @@ class Inference:
         self._identity = identity | {"program": context.program}
 
     def counted(self, forward: Any) -> Any:
-        """The network call, counted; and the place where the state is saved, and where a stop may leave."""
+        """Wraps the forward pass of the network: counts its calls, saves the state from time to time, and is the stop
+        point."""
 
         def call(given: np.ndarray) -> np.ndarray:
             self._report()
@@ -54,6 +55,7 @@ class Inference:
         return call
 
     def flood(self, canvas: Canvas) -> None:
+        """Continues from the saved state, if there is one, and tries all remaining seeds."""
         self._canvas = canvas
         self._resume(canvas)
         for attempt in canvas.segment(self._seeds[self._next :]):
@@ -64,7 +66,7 @@ class Inference:
                 self._claimed += attempt.voxels if attempt.id else 0
             self._attempt_begun = time.monotonic()
             self._report()
-        self._save(canvas)  # what follows may fail, on a full disk for one
+        self._save(canvas)  # because writing the result may fail, for example on a full disk
 
     def _report(self) -> None:
         now = time.monotonic()
@@ -75,8 +77,8 @@ class Inference:
         self._context.metric("objects", self._canvas.max_id, step=tried)
         self._context.metric("share_claimed", round(self._claimed / self._voxels, 4), step=tried)
         self._context.metric("fields_of_view_per_s", round(self._fovs / max(now - self._begun, 1e-3), 1), step=tried)
-        # Seeds that an object has reached cost nothing more: counted with those tried, they tell the time that is left.
-        # An object may come to nothing in the end, but progress is not taken back.
+        # Seeds inside an object need no attempt. Counting them as done gives a better estimate of the remaining time.
+        # An object may be discarded later, but reported progress never decreases.
         self._settled = max(self._settled, tried + self._canvas.settled(self._seeds[tried:]))
         self._context.progress(self._settled, total, "seeds")
 
@@ -90,7 +92,7 @@ class Inference:
         arrays, values = saved
         if values["identity"] != self._identity:
             aside = state.set_aside(self._context.state)
-            self._context.message(f"the saved state is of another segmentation: kept in state/{aside.name}")
+            self._context.message(f"the saved state belongs to another segmentation: kept in state/{aside.name}")
             return
         canvas.restore(arrays, values["canvas"])
         self._next, self.seconds = values["next"], values["seconds"]
@@ -117,4 +119,6 @@ class Inference:
         }
         state.save(self._context.state / STATE_FILE, arrays, values)
         self._saved = time.monotonic()
-        self._save_interval = max(_SAVE_INTERVAL_S, 20 * (self._saved - begun))  # at most a twentieth of the time
+        self._save_interval = max(
+            _SAVE_INTERVAL_S, 20 * (self._saved - begun)
+        )  # saving takes at most a twentieth of the time

@@ -1,4 +1,4 @@
-"""What a long stage keeps to continue from: one HDF5 file of arrays and JSON, replaced as a whole."""
+"""The saved state of a long stage: one HDF5 file with arrays and JSON, always replaced as a whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VALUES = "values.json"
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """Tells apart the data that a state belongs to."""
+    """A hash of the types, shapes and values of arrays; saved with a state to recognise the data it belongs to."""
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
@@ -27,12 +27,16 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
-    """Writes beside `path`, then takes its place: a kill at any moment leaves the old state or the new."""
+    """Writes a new file and renames it to `path`, so that a kill at any moment leaves the old state or the new one.
+
+    Args:
+      values: what JSON can hold.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".writing")
     with create_hdf5(beside) as file:
         for name, array in arrays.items():
-            # A state is written in the seconds that a stop leaves. Labels shrink to a hundredth; masks, weights hardly.
+            # After a stop there are only seconds to write. Labels shrink to a hundredth, masks and weights hardly.
             shrinks = array.size > 2**16 and array.dtype.kind in "iu"
             packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if shrinks else {}
             file.create_dataset(name, data=array, **packed)
@@ -43,7 +47,7 @@ def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> N
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The arrays and values, or None where there is no state.
+    """The arrays and values of a saved state; None if there is no file.
 
     Raises:
       InputError: if the file is damaged.
@@ -63,7 +67,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
 
 
 def set_aside(folder: Path) -> Path:
-    """Moves what is in the folder into a sub-folder of it, `set-aside-1` and up; returns that."""
+    """Moves the contents of a state folder into a new sub-folder, `set-aside-1` and up, and returns the sub-folder."""
     number = 1
     while (aside := folder / f"set-aside-{number}").exists():
         number += 1

@@ -1,89 +1,258 @@
-"""What all trainings share: the saved state that one goes on from, its learning rate, a loss that is not a number."""
+"""The loop that every training runs through, from its saved state to its last step.
+
+What differs between trainings (drawing a batch, the step, what happens every so many steps) is a `Task`.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from contract.stage import Context, InputError, StageError
 from stages.resumable import state
 
+STATE_FILE = "training.h5"
+_SAVE_INTERVAL_S = 300
+_REPORT_INTERVAL_S = 2.0
+_MOST_REPORTS = 5000  # in one run of the stage, so that the log of a training of two weeks can still be opened
+_LOSS_WINDOW = 100
 
-class Saved:
-    """The state of one training.
+Record = Callable[[str, float], None]
+"""(name, value): reports a figure of the current step, and writes it to TensorBoard."""
 
-    Args:
-      file: its name in the step's state folder.
-      identity: with any of these changed it is another training.
-      manner: what may change on the way, and is told.
+
+class Schedule(NamedTuple):
+    """How long a training runs, and with which learning rate.
+
+    Attributes:
+      max_steps: steps in total, over all runs of the stage.
+      learning_rate: the highest.
+      shape: `constant`, or `cosine`, which falls to 0 at the end of the training.
+      max_minutes: time limit in total, over all runs of the stage; None for no limit.
     """
 
-    def __init__(self, context: Context, file: str, identity: dict[str, Any], manner: dict[str, Any]) -> None:
-        self._context, self._identity, self._manner = context, identity, manner
-        self._path = context.state / file
+    max_steps: int
+    learning_rate: float
+    shape: str
+    max_minutes: float | None = None
 
-    def load(self, max_steps: int) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """What `save` was given, if there is a state of this training; one of another training is set aside.
+    def share(self, progress: Progress) -> float:
+        """The share of the training that is done: by steps or by time, whichever is further; 1 or more is the end."""
+        return max(progress.step / self.max_steps, progress.seconds / 60 / (self.max_minutes or math.inf))
+
+    def rate(self, share: float) -> float:
+        """The learning rate when this share of the training is done."""
+        highest = self.learning_rate
+        return highest if self.shape == "constant" else highest * (1 + math.cos(math.pi * share)) / 2
+
+
+@dataclass
+class Progress:
+    """How far a training is: steps done, seconds spent, and the losses of the last steps."""
+
+    step: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+
+    def mean_loss(self) -> float:
+        return sum(self.losses) / len(self.losses)
+
+
+class Variable(Protocol):
+    """A `keras.Variable`, as far as the loop uses it."""
+
+    def assign(self, value: Any) -> Any: ...
+
+    def numpy(self) -> np.ndarray: ...
+
+
+class Task(Protocol):
+    """What one kind of training brings to the loop.
+
+    Attributes:
+      variables: everything that a step changes: weights, moving averages, the optimiser's variables.
+      learning_rate: the loop sets it before each step.
+    """
+
+    @property
+    def variables(self) -> Sequence[Variable]: ...
+
+    @property
+    def learning_rate(self) -> Variable: ...
+
+    def step(self) -> float:
+        """Draws a batch and makes one step of gradient descent; returns its loss."""
+
+    def between_steps(self, progress: Progress, ending: bool, record: Record, stop_point: Callable[[], None]) -> bool:
+        """Does what is due after every so many steps. Also called at the start, and at the end (`ending`).
+
+        If it takes more than seconds, it calls `stop_point` on the way. After a stop there it is called again.
+
+        Returns:
+          Whether `state` is another now.
+        """
+
+    def enough(self) -> bool:
+        """Whether to stop before the last step, because further steps would not help."""
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and JSON values besides the variables that `restore` needs to continue exactly from here."""
+
+    def restore(self, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
+        """Continues from what `state` returned."""
+
+
+class Saved:
+    """The saved state of one training, in the step's state folder.
+
+    Args:
+      identity: settings and data that make it this training; a state with another identity is set aside.
+      manner: settings that may change during a training; a change is reported.
+      renamed: earlier names in `manner` -> the names of today.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        identity: dict[str, Any],
+        manner: dict[str, Any],
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
+        self._context, self._identity, self._manner = context, identity, manner
+        self._renamed = renamed or {}
+        self._path = context.state / STATE_FILE
+
+    def resume(self, task: Task, max_steps: int) -> Progress:
+        """Restores the task from the saved state of this training, if there is one, and returns how far that is.
 
         Raises:
-          InputError: if going on from it could not mean what the user thinks.
+          InputError: if the file is damaged, or if the settings do not allow to continue from it.
         """
         saved = state.load(self._path)
         if saved is None:
-            return None
+            return Progress()
         arrays, values = saved
-        if other := [k for k, v in self._identity.items() if values["identity"].get(k) != v]:
+        if other := [name for name, value in self._identity.items() if values["identity"].get(name) != value]:
             aside = state.set_aside(self._context.state)
             self._context.message(
-                f"the saved state is of another training ({', '.join(other)} changed): kept in state/{aside.name}, "
-                "starting over"
+                f"the saved state belongs to another training ({', '.join(other)} changed): kept in "
+                f"state/{aside.name}, starting over"
             )
-            return None
-        self._check(int(values["step"]), values["manner"], values["program"], max_steps)
-        return arrays, values
+            return Progress()
+        before = {self._renamed.get(name, name): value for name, value in values["manner"].items()}
+        self._check(int(values["step"]), before, values["program"], max_steps)
+        for i, variable in enumerate(task.variables):
+            variable.assign(arrays[f"variables/{i}"])
+        task.restore(arrays, values)
+        progress = values.get("progress", {})
+        return Progress(int(values["step"]), progress.get("seconds", 0.0), progress.get("losses", []))
 
-    def save(self, step: int, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
-        """Keeps the state after a step.
+    def save(self, task: Task, progress: Progress) -> None:
+        """Saves the state between two steps.
 
         Raises:
-          StageError: if a value is not a number; the good state stays.
+          StageError: if an array has values that are not finite; the state saved before stays.
         """
+        own, values = task.state()
+        arrays = {f"variables/{i}": np.array(variable.numpy()) for i, variable in enumerate(task.variables)} | own
         if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise diverged(step, self._manner["learning_rate"])
-        ours = {"identity": self._identity, "manner": self._manner, "program": self._context.program, "step": step}
-        state.save(self._path, arrays, ours | values)
+            raise _diverged(progress.step, self._manner["learning_rate"])
+        about = {"identity": self._identity, "manner": self._manner, "program": self._context.program}
+        how_far = {"step": progress.step, "progress": {"seconds": progress.seconds, "losses": progress.losses}}
+        state.save(self._path, arrays, values | about | how_far)
 
-    def _check(self, step: int, manner: dict[str, Any], program: str, max_steps: int) -> None:
-        """Whether going on from a state means what the user thinks; says what has changed since it was saved."""
-        changed = ", ".join(f"{k} {manner[k]} -> {v}" for k, v in self._manner.items() if manner[k] != v)
+    def _check(self, step: int, before: dict[str, Any], program: str, max_steps: int) -> None:
+        """Refuses to continue where that would not do what the user expects; reports what changed since the save."""
+        changed = ", ".join(f"{k} {before[k]} -> {v}" for k, v in self._manner.items() if before[k] != v)
         if step > max_steps:
             raise InputError(
-                f"max_steps is {max_steps}, but {step} steps are trained already; set it to {step} or "
-                f"more, or start afresh with --force {self._context.step}"
+                f"max_steps is {max_steps}, but this training has already done {step} steps; set max_steps to {step} "
+                f"or more, or start over with --force {self._context.step}"
             )
         if step == max_steps and changed:
             raise InputError(
-                f"all {step} steps are trained already, and {changed} would change nothing; raise max_steps to go on "
-                f"with it, or start afresh with --force {self._context.step}"
+                f"this training has already done all of its {step} steps, so {changed} would have no effect; raise "
+                f"max_steps to continue with it, or start over with --force {self._context.step}"
             )
         if changed:
-            self._context.message(f"going on with {changed}")
+            self._context.message(f"continuing with {changed}")
         if program != self._context.program:
             self._context.message(
-                f"the code or a library has changed since step {step}; its weights are kept "
-                f"(--force {self._context.step} starts afresh)"
+                f"the code or a library has changed since step {step}; the weights are kept "
+                f"(--force {self._context.step} starts over)"
             )
 
 
-def learning_rate(highest: float, schedule: str, done: float) -> float:
-    """The rate when `done`, 0 to 1, of a training is over: `constant`, or along a `cosine` from the highest to 0."""
-    return highest if schedule == "constant" else highest * (1 + math.cos(math.pi * done)) / 2
+def train(task: Task, schedule: Schedule, progress: Progress, saved: Saved, context: Context) -> None:
+    """Trains from `progress`, which it updates, to the end: by steps, by time, or because the task has had enough.
+
+    Reports the mean loss of the last 100 steps at most every 2 seconds, and saves the state every 5 minutes, when a
+    stop is requested, and at the end. Call it inside `context.saves_on_stop()`.
+
+    Raises:
+      StageError: if the loss is not a number.
+      Stopped: if a stop was requested; the state is saved.
+    """
+    from tensorboard.summary import Writer
+
+    board = Writer(str(context.state / "tensorboard"))
+    start, seconds_before = progress.step, progress.seconds
+    begun = last_report = last_save = time.monotonic()
+
+    def record(name: str, value: float) -> None:
+        board.add_scalar(name, value, progress.step)
+        context.metric(name, value, step=progress.step)
+
+    def stop_point() -> None:
+        context.stop_point(lambda: saved.save(task, progress))
+
+    try:
+        while True:
+            stop_point()
+            share = schedule.share(progress)
+            changed = task.between_steps(progress, share >= 1, record, stop_point)
+            if share >= 1 or task.enough():
+                break
+            task.learning_rate.assign(schedule.rate(share))
+            loss = task.step()
+            if math.isnan(loss):
+                raise _diverged(progress.step, schedule.learning_rate)
+            now = time.monotonic()
+            progress.step += 1
+            progress.seconds = seconds_before + now - begun
+            progress.losses = [*progress.losses, loss][-_LOSS_WINDOW:]
+            if now - last_report >= max(_REPORT_INTERVAL_S, (now - begun) / _MOST_REPORTS):
+                last_report = now
+                record("loss", progress.mean_loss())
+                _report_share(schedule, progress, context)
+            if now - last_save >= _SAVE_INTERVAL_S:
+                last_save = now
+                saved.save(task, progress)
+        if progress.step > start:
+            record("loss", progress.mean_loss())
+        if progress.step > start or changed:
+            saved.save(task, progress)
+    finally:
+        board.close()
+    context.progress(progress.step, progress.step, "steps")
 
 
-def diverged(step: int, rate: float) -> StageError:
+def _report_share(schedule: Schedule, progress: Progress, context: Context) -> None:
+    """Reports progress in steps or in minutes, whichever will end the training first."""
+    share = schedule.share(progress)
+    if schedule.max_minutes is None or progress.step / schedule.max_steps >= share:
+        context.progress(progress.step, schedule.max_steps, "steps")
+    else:
+        context.progress(round(share * schedule.max_minutes, 2), schedule.max_minutes, "minutes")
+
+
+def _diverged(step: int, rate: float) -> StageError:
     return StageError(
-        f"the loss is not a number at step {step}: training diverged; try a learning_rate lower than "
-        f"{rate}: it goes on from the last saved step"
+        f"the loss is not a number at step {step}: training diverged; set learning_rate below {rate} and run again: "
+        "training continues from the last saved step"
     )

@@ -1,4 +1,4 @@
-"""Pictures that a U-Net has predicted, each kept as soon as it is done."""
+"""Pictures that a U-Net has predicted, each saved as soon as it is finished."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class Finished:
-    """Pictures that are done: each a file of the state as soon as it is, so that a stop or a kill costs one at most.
+    """The finished pictures. Each is saved as a file of the state at once, so that a stop or a kill costs one at most.
 
     Args:
-      identity: pictures with any of these changed were predicted otherwise; JSON.
+      identity: settings, network and weights, as JSON; a picture saved with another identity is not reused.
     """
 
     def __init__(self, identity: dict[str, Any], context: Context) -> None:
         self._context = context
         self._identity = identity | {"program": context.program}
         self._files: list[Path] = []
-        self._taken_over = False
+        self._reused = False
 
     def load(self, name: str, image: np.ndarray) -> Picture | None:
-        """The picture as an earlier try has left it; None if it has not, or predicted otherwise."""
+        """The picture, if it was saved by an earlier run with the same identity and the same image; else None."""
         from stages.resumable import state
         from stages.storage.image_sets import Picture
 
@@ -37,11 +37,11 @@ class Finished:
         arrays, values = saved
         if values["identity"] != self._identity_of(image):
             aside = state.set_aside(self._context.state)
-            self._context.message(f"the saved state is of another prediction: kept in state/{aside.name}")
+            self._context.message(f"the saved state belongs to another prediction: kept in state/{aside.name}")
             return None
-        if not self._taken_over:
-            self._context.message("going on from the pictures that are done already")
-        self._taken_over = True
+        if not self._reused:
+            self._context.message("continuing after the pictures that are finished already")
+        self._reused = True
         self._files.append(self._file(name))
         return Picture(name, image, arrays["labels"], arrays["probability"])
 
@@ -53,6 +53,7 @@ class Finished:
         self._files.append(self._file(picture.name))
 
     def spent(self) -> None:
+        """Lets the runner delete the saved files once the outputs are published."""
         for file in self._files:
             self._context.spent(file)
 

@@ -10,15 +10,20 @@ import h5py
 import numpy as np
 
 from contract.stage import InputError
-from segmentation.ffn.network import Network
+from segmentation.ffn.network import NetworkSpec
 from stages.storage.hdf5 import create_hdf5
 
 if TYPE_CHECKING:
     import keras
 
 
-def write_model(folder: Path, network: Network, weights: dict[str, np.ndarray], step: int) -> None:
-    """Writes the model; `weights` by google/ffn's names, `step` is how far it was trained."""
+def write_model(folder: Path, network: NetworkSpec, weights: dict[str, np.ndarray], step: int) -> None:
+    """Writes the model.
+
+    Args:
+      weights: by google/ffn's names, see `segmentation.ffn.network.weights`.
+      step: number of training steps that led to these weights.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with create_hdf5(folder / "weights.h5") as file:
         for name, array in weights.items():
@@ -33,16 +38,16 @@ def write_model(folder: Path, network: Network, weights: dict[str, np.ndarray], 
     (folder / "network.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def read_weights(folder: str | Path) -> tuple[Network, dict[str, np.ndarray], int]:
-    """What `write_model` was given.
+def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray], int]:
+    """The network, weights and step that `write_model` wrote.
 
     Raises:
-      InputError: if the folder is no model of ours, or a file of it is damaged.
+      InputError: if the folder does not hold a model of `ffn-train` or `ffn-import`, or a file in it is damaged.
     """
     folder = Path(folder)
     try:
         settings = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        network = Network(
+        network = NetworkSpec(
             depth=int(settings["depth"]),
             features=int(settings["features"]),
             fov=tuple(int(v) for v in settings["fov_xyz"][::-1]),  # type: ignore[arg-type]  # three of them
@@ -56,11 +61,11 @@ def read_weights(folder: str | Path) -> tuple[Network, dict[str, np.ndarray], in
         raise _no_model(folder, error) from None
 
 
-def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
+def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
     """The network with its weights.
 
     Raises:
-      InputError: as `read_weights`, or if the weights do not fit the network.
+      InputError: as in `read_weights`, or if the weights do not fit the network.
     """
     from segmentation.ffn import network as ffn
 
@@ -76,6 +81,6 @@ def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
 def _no_model(folder: str | Path, error: Exception) -> InputError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return InputError(
-        f"{folder}: is not a model that ffn-train or ffn-import wrote ({reason}); name its model/ folder, and a "
-        "checkpoint of google/ffn's through ffn-import"
+        f"{folder}: not a model that ffn-train or ffn-import wrote ({reason}); give the model/ folder of a training; "
+        "to use a checkpoint of google/ffn, convert it with ffn-import"
     )

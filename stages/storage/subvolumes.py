@@ -1,4 +1,4 @@
-"""What inference leaves beside its segmentation: google/ffn's own files, and tables of what became of each object."""
+"""Files that inference writes beside its segmentation: those of google/ffn, and tables of the objects."""
 
 from __future__ import annotations
 
@@ -16,38 +16,42 @@ if TYPE_CHECKING:
     from segmentation.ffn.canvas import Attempt
     from segmentation.ffn.network import Triple
 
-_LARGE = 2**30  # bytes; an archive may need its 64-bit form from twice that on
+_LARGE = 2**30  # bytes; beyond twice this size a zip archive needs its 64-bit form
 
 
 def write_subvolume(folder: Path, segmentation: np.ndarray, probability: np.ndarray, place: Place) -> None:
-    """The two files that google/ffn's tools read, named by their corner: `segmentation`, and `qprob` in `.prob`.
+    """Writes the two files that google/ffn's tools read, named by the corner of the box: `segmentation` in `.npz`, and
+    `qprob` in `.prob`.
 
     Args:
       segmentation: (z, y, x) unsigned integers, 0 = none.
-      probability: (z, y, x) uint8, as the canvas has it.
+      probability: (z, y, x) uint8, as `Canvas.probability`.
+      place: position of the segmentation in the tissue.
     """
     name = "seg-" + "_".join(str(v) for v in place.offset_xyz)
-    smallest = np.min_scalar_type(segmentation.max())  # there as well
+    smallest = np.min_scalar_type(segmentation.max())  # as google/ffn does
     _write_npz(folder / f"{name}.npz", "segmentation", segmentation.astype(smallest))
     _write_npz(folder / f"{name}.prob", "qprob", probability)
 
 
 def _write_npz(path: Path, name: str, array: np.ndarray) -> None:
-    """As `np.savez_compressed` does it, but without the time: the same array makes the same file."""
+    """Writes what `np.savez_compressed` would, but without the time of day, so that equal arrays give equal files."""
     entry = zipfile.ZipInfo(f"{name}.npy")
     entry.compress_type = zipfile.ZIP_DEFLATED
-    large = array.nbytes > _LARGE  # what is not, Python's versions write alike
+    large = array.nbytes > _LARGE  # not always: the 64-bit form differs between versions of Python
     with zipfile.ZipFile(path, "w") as archive, archive.open(entry, "w", force_zip64=large) as file:
         np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def write_tables(folder: Path, attempts: Sequence[Attempt], seconds: Sequence[float], origin: Triple) -> None:
-    """What google/ffn pickles into its npz as `origins` and `overlaps`, as tables, for each object.
+    """Writes tables of the objects, with what google/ffn pickles into its npz as `origins` and `overlaps`.
 
-    Times are in a file of their own: all else is the same from run to run.
+    Times have a file of their own, because everything else is the same from run to run.
 
     Args:
-      origin: z, y, x, of the canvas in the whole stack, to which positions in the tables refer.
+      attempts: one for each seed that was tried; those that gave no object are left out.
+      seconds: how long each attempt took.
+      origin: position of the canvas in the whole stack, z, y, x; the tables give positions in the whole stack.
     """
     objects, overlaps, times = [], [], []
     for attempt, taken in zip(attempts, seconds, strict=True):

@@ -11,15 +11,20 @@ import h5py
 import numpy as np
 
 from contract.stage import InputError
-from segmentation.unet.network import Network
+from segmentation.unet.network import NetworkSpec
 from stages.storage.hdf5 import create_hdf5
 
 if TYPE_CHECKING:
     import keras
 
 
-def write_model(folder: Path, network: Network, weights: Sequence[np.ndarray], about: dict[str, Any]) -> None:
-    """Writes the model; `weights` in Keras's order, `about` is what else to say of it (how far it was trained)."""
+def write_model(folder: Path, network: NetworkSpec, weights: Sequence[np.ndarray], about: dict[str, Any]) -> None:
+    """Writes the model.
+
+    Args:
+      weights: in the order of Keras's `get_weights`.
+      about: further entries for `network.json`, such as the training step of the weights.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with create_hdf5(folder / "weights.h5") as file:
         for i, array in enumerate(weights):
@@ -28,31 +33,31 @@ def write_model(folder: Path, network: Network, weights: Sequence[np.ndarray], a
     (folder / "network.json").write_text(text + "\n", encoding="utf-8")
 
 
-def read_model(folder: str | Path) -> tuple[Network, keras.Model]:
+def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
     """The network with its weights.
 
     Raises:
-      InputError: if the folder is no model of ours, or the weights do not fit the network.
+      InputError: if the folder does not hold a model of `unet-train`, or the weights do not fit the network.
     """
-    from segmentation.unet import network as unet
+    from segmentation.unet.architectures import architecture_of
 
     folder = Path(folder)
     try:
         about = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        network = Network(
+        network = NetworkSpec(
             architecture=about["architecture"],
             channels=int(about["channels"]),
             depth=int(about["depth"]),
             width=int(about["width"]),
             squash=bool(about["squash"]),
         )
-        model = unet.build(network)
+        model = architecture_of(network).build(network)
         with h5py.File(folder / "weights.h5", "r") as file:
             model.set_weights([file[name][...] for name in sorted(file)])
     except (OSError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{folder}: is not a model that this version's unet-train wrote ({reason}); name its model/ folder, or "
-            "train again"
+            f"{folder}: not a model that unet-train of this version wrote ({reason}); give the model/ folder of a "
+            "training, or train again"
         ) from None
     return network, model

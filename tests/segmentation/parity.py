@@ -14,8 +14,9 @@ import numpy as np
 
 from segmentation import backend
 from segmentation.ffn import network as ffn
-from segmentation.unet import network as unet
+from segmentation.unet.architectures import architecture_of
 from segmentation.unet.losses import dice_bce
+from segmentation.unet.network import NetworkSpec
 
 
 def seam() -> dict[str, Any]:
@@ -26,7 +27,7 @@ def seam() -> dict[str, Any]:
 
 
 def flood_filling() -> dict[str, Any]:
-    network = ffn.Network(depth=2, features=4, fov=(3, 7, 7), deltas=(1, 1, 1))
+    network = ffn.NetworkSpec(depth=2, features=4, fov=(3, 7, 7), deltas=(1, 1, 1))
     model, generator = ffn.build(network), np.random.default_rng(5)
     ffn.set_weights(model, {k: generator.normal(0, 0.2, v.shape).astype("f4") for k, v in ffn.weights(model).items()})
 
@@ -37,8 +38,9 @@ def flood_filling() -> dict[str, Any]:
     return trained(model, keras.optimizers.Adam(0.003), ffn.loss, batch, 5)
 
 
-def cells(network: unet.Network, size: int, steps: int) -> dict[str, Any]:
-    model, generator = unet.build(network), np.random.default_rng(5)
+def cells(network: NetworkSpec, size: int, steps: int) -> dict[str, Any]:
+    architecture = architecture_of(network)
+    model, generator = architecture.build(network), np.random.default_rng(5)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0  # the two draw different numbers
@@ -50,7 +52,7 @@ def cells(network: unet.Network, size: int, steps: int) -> dict[str, Any]:
 
     def batch() -> tuple[np.ndarray, np.ndarray]:
         given = generator.normal(size=(2, size, size, 1)).astype("f4")
-        return given, np.repeat(given > 0, unet.outputs(network), 3).astype("f4")
+        return given, np.repeat(given > 0, architecture.OUTPUTS, 3).astype("f4")
 
     model.set_weights([weight(w.shape) for w in model.get_weights()])
     found = trained(model, keras.optimizers.SGD(0.01), dice_bce, batch, steps)
@@ -73,8 +75,8 @@ if __name__ == "__main__":
     parts = {
         "seam": seam(),
         "ffn": flood_filling(),
-        "classic": cells(unet.Network("classic", 1, 2, 4), 16, steps=2),
-        "blog": cells(unet.blog(True), 256, steps=1),
+        "classic": cells(NetworkSpec("classic", 1, 2, 4), 16, steps=2),
+        "blog": cells(NetworkSpec("blog", 1, 8, 16, True), 256, steps=1),
     }
     np.savez(
         sys.argv[1], **{f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}

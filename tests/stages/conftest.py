@@ -45,3 +45,19 @@ def data(tmp_path: Path) -> dict[str, Path]:
         save(tmp_path / "images" / f"p{2 * k + 2}.png", image(shape))
         save(tmp_path / "labels" / f"p{2 * k + 2}.png", cells(shape))
     return {"images": tmp_path / "images", "labels": tmp_path / "labels"}
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that neither learn nor find anything, in no time: for tests of what a stage does around them."""
+    from segmentation import backend
+
+    def training_step(model: Any, optimizer: Any, loss: Any) -> Any:
+        optimizer.build(model.trainable_variables)
+        return lambda given, target: (1.0, np.zeros_like(target))
+
+    def forward(model: Any) -> Any:
+        return lambda given: np.full((*given.shape[:-1], model.output_shape[-1]), 0.5, np.float32)
+
+    monkeypatch.setattr(backend, "training_step", training_step)
+    monkeypatch.setattr(backend, "forward", forward)

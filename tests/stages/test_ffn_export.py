@@ -12,7 +12,7 @@ from segmentation.ffn import checkpoint
 from segmentation.ffn import network as ffn
 from stages.storage import ffn_models
 
-THEIRS = ffn.Network(depth=1, features=32, fov=(5, 9, 9), deltas=(1, 2, 2))
+THEIRS = ffn.NetworkSpec(depth=1, features=32, fov=(5, 9, 9), deltas=(1, 2, 2))
 
 
 def test_a_model_of_ours_becomes_a_checkpoint(run_stage: Callable[..., Any], tmp_path: Path) -> None:
@@ -34,5 +34,5 @@ def test_a_model_of_ours_becomes_a_checkpoint(run_stage: Callable[..., Any], tmp
 
 
 def test_a_folder_that_is_no_model(run_stage: Callable[..., Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a model that ffn-train or ffn-import wrote"):
+    with pytest.raises(InputError, match="not a model that ffn-train or ffn-import wrote"):
         run_stage("ffn-export", {"model": tmp_path})

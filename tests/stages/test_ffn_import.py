@@ -13,7 +13,7 @@ from segmentation.ffn import checkpoint
 from segmentation.ffn import network as ffn
 from stages.storage import ffn_models
 
-SMALL = ffn.Network(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
+SMALL = ffn.NetworkSpec(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
 GEOMETRY = {"fov_xyz": [9, 9, 5], "deltas_xyz": [2, 2, 1]}
 
 

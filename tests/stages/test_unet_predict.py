@@ -18,17 +18,17 @@ from contract.job import Job
 from contract.stage import Context, InputError, Stopped
 from segmentation import backend, colours
 from segmentation.unet import instances, prediction
-from segmentation.unet import network as unet
+from segmentation.unet.architectures import blog, classic
 from segmentation.unet.instances import targets
-from segmentation.unet.network import Network
+from segmentation.unet.network import NetworkSpec
 from segmentation.unet.normalisation import normalise
 from stages import unet_predict
 from stages.storage import unet_models
 from stages.storage.image_sets import Picture, read_set, write_set
-from tests.stages.test_ffn_train import Events
+from tests.stages.resumable.stub import Events
 from tests.stages.test_unet_train import drawn
 
-NETWORK = Network("classic", 1, 2, 8)
+NETWORK = NetworkSpec("classic", 1, 2, 8)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from segmentation.unet.losses import dice_bce
 
     keras.utils.set_random_seed(1)
-    model = unet.build(NETWORK)
+    model = classic.build(NETWORK)
     pictures = [drawn(n, (48, 48), n) for n in range(8)]
     examples = Examples(
         [normalise(p.image, 1) for p in pictures],
@@ -47,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         48,
         4,
         np.random.default_rng(1),
-        augment=False,
+        ranges=None,
     )
     step = backend.training_step(model, keras.optimizers.Adam(0.005), dice_bce)
     for _ in range(150):
@@ -151,18 +151,17 @@ def test_turns_are_the_mean_of_all_eight(trained: Path) -> None:
             seen = np.flip(image.swapaxes(0, 1) if transposed else image, axes)
             found = np.flip(prediction.picture(forward, network, seen, 1024), axes)
             expected.append(found.swapaxes(0, 1) if transposed else found)
-    turned = prediction.picture(forward, network, image, 1024, turns=True)
+    turned = prediction.picture(forward, network, image, 1024, test_time_augmentation=True)
     np.testing.assert_allclose(turned, np.mean(expected, 0), atol=1e-5)
     assert np.abs(turned - expected[0]).max() > 1e-3
 
 
 @pytest.mark.parametrize("squash", [True, False])
 def test_the_blogs_network_predicts_pictures_in_their_own_size(
-    squash: bool, run_stage: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    squash: bool, run_stage: Callable[..., Any], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(unet, "_BLOG_FILTERS", (2,) * 8)
-    network = unet.blog(squash)
-    unet_models.write_model(tmp_path / "model", network, unet.build(network).get_weights(), {})
+    network = NetworkSpec("blog", 1, 8, 2, squash)
+    unet_models.write_model(tmp_path / "model", network, blog.build(network).get_weights(), {})
     write_set(tmp_path / "images.h5", [drawn(0, (300, 180), 1), drawn(1, (20, 300), 2)])
     result = run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": tmp_path / "model"}, threshold=0.999)
     assert [p.probability.shape for p in read_set(result["predicted"])] == [(300, 180), (20, 300)]  # type: ignore[union-attr]
@@ -200,7 +199,9 @@ def test_what_is_no_model_is_refused(
             del file["000"]
     elif damage == "no json":
         (model / "network.json").write_text("depth: 4")
-    with pytest.raises(InputError, match=r"model: is not a model that this version's .*; name its model/ folder, or"):
+    with pytest.raises(
+        InputError, match=r"model: not a model that unet-train of this version wrote .*; give the model/ folder of"
+    ):
         run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": model})
 
 
@@ -247,7 +248,7 @@ def test_every_parameter_reaches_what_it_is_for(
 
         monkeypatch.setattr(module, name, spy)
     write_set(tmp_path / "images.h5", [drawn(0, (48, 40), 1)])
-    params = {"tile": 300, "turns": True, "threshold": 0.4, "min_size": 7, "opacity": 0.9}
+    params = {"tile": 300, "test_time_augmentation": True, "threshold": 0.4, "min_size": 7, "opacity": 0.9}
     run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained}, **params)
     assert seen["picture"][3:] == (300, True)
     assert seen["cells"][1:] == (0.4, 7)
@@ -313,7 +314,7 @@ def test_pictures_that_are_done_are_not_predicted_again(
     stopped_at_the_third(images, trained, tmp_path / "stopped", calls)
     told = predict(images, trained, tmp_path / "stopped", calls)
     assert calls.count == 1
-    assert told.messages().count("going on from the pictures that are done already") == 1
+    assert told.messages().count("continuing after the pictures that are finished already") == 1
     assert [e["path"] for e in told.lines if e["event"] == "spent"] == [f"{p.name}.h5" for p in pictures]
     files = [file for file in (tmp_path / "straight" / "out").rglob("*") if file.is_file()]
     assert len(files) == 2 + 4 * len(pictures)
@@ -343,7 +344,7 @@ def test_pictures_of_another_prediction_are_set_aside(
     told = predict(images, model, tmp_path / "run", calls, **params).messages()
     same = change in ("nothing", "opacity")
     assert calls.count == (1 if same else 3)
-    aside = "the saved state is of another prediction: kept in state/set-aside-1"
+    aside = "the saved state belongs to another prediction: kept in state/set-aside-1"
     assert told.count(aside) == (0 if same else 1)
     if not same:
         assert len(list((tmp_path / "run" / "state" / "set-aside-1").iterdir())) == 2

@@ -12,22 +12,25 @@ import pytest
 from PIL import Image
 
 from contract.job import Job
-from contract.stage import Context, InputError, StageError, Stopped
+from contract.stage import Context, InputError, Stopped
 from segmentation import backend
-from segmentation.unet import network as unet
 from segmentation.unet import prediction
+from segmentation.unet.architectures import blog, classic
+from segmentation.unet.augmentation import Ranges
 from segmentation.unet.examples import Examples
 from segmentation.unet.instances import centres, targets
 from segmentation.unet.losses import LOSSES, dice
+from segmentation.unet.network import NetworkSpec
 from segmentation.unet.normalisation import normalise
-from segmentation.unet.prediction import squash
+from segmentation.unet.prediction import resized
 from stages import unet_train
-from stages.resumable import state, unet_training
+from stages.resumable import state
+from stages.resumable.training import STATE_FILE
 from stages.storage import unet_models
 from stages.storage.image_sets import Picture, write_set
-from tests.stages.test_ffn_train import Events
+from tests.stages.resumable.stub import Events, Interrupter
 
-TINY: dict[str, Any] = {"depth": 2, "width": 4, "crop": 32, "batch_size": 2, "max_steps": 30, "validation_steps": 10}
+TINY: dict[str, Any] = {"depth": 2, "width": 4, "crop": 32, "batch_size": 2, "max_steps": 30, "validation_interval": 10}
 
 
 def drawn(number: int, shape: tuple[int, int], seed: int) -> Picture:
@@ -74,10 +77,6 @@ def train(training: Path, folder: Path, **params: Any) -> Events:
     return events
 
 
-def looks(events: Events) -> list[tuple[int, float]]:
-    return [(e["step"], e["value"]) for e in events.lines if e.get("name") == "validation_loss"]
-
-
 def same_weights(a: Path, b: Path) -> None:
     with h5py.File(a / "partial/model/weights.h5") as one, h5py.File(b / "partial/model/weights.h5") as other:
         assert list(one) == list(other)
@@ -86,37 +85,80 @@ def same_weights(a: Path, b: Path) -> None:
             np.testing.assert_array_equal(one[name][...], other[name][...], err_msg=name)
 
 
-def stopped_at(
-    point: int, how: Callable[[Callable[[], None]], None], training: Path, folder: Path, **params: Any
-) -> None:
-    """Runs the stage until its `point`-th stop point, and leaves there."""
-    work, points = context(training, folder, Events()), 0
-
-    def stop_point(save: Callable[[], None]) -> None:
-        nonlocal points
-        points += 1
-        if points == point:
-            how(save)
-
-    work.stop_point = stop_point  # type: ignore[method-assign]
-    unet_train.run(unet_train.Params.parse({**TINY, **params}), work)
+def stop_and_continue(training: Path, folder: Path, point: int, **params: Any) -> Events:
+    """Requests a stop at the `point`-th stop point, then runs the stage again."""
+    work = context(training, folder, Events())
+    with pytest.MonkeyPatch.context() as patched:
+        Interrupter(point, work.request_stop).watch(patched, work, "stop_point")
+        with pytest.raises(Stopped):
+            unet_train.run(unet_train.Params.parse({**TINY, **params}), work)
+    assert not (folder / "partial" / "model").exists()
+    return train(training, folder, **params)
 
 
-def test_training_learns_and_writes_what_it_found(training: Path, tmp_path: Path) -> None:
-    events = train(training, tmp_path, max_steps=150, validation_steps=50, width=8, learning_rate=0.003)
-    assert [step for step, _ in looks(events)] == [50, 100, 150]
-    assert min(loss for _, loss in looks(events)) < 0.75 * looks(train(training, tmp_path / "few", max_steps=1))[0][1]
-    network, model = unet_models.read_model(tmp_path / "partial" / "model")
+def same_states(a: Path, b: Path) -> None:
+    (one, _), (other, _) = (state.load(folder / "state" / STATE_FILE) for folder in (a, b))  # type: ignore[misc]
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_stopped_and_continued_the_classic_network_learns_the_same(training: Path, tmp_path: Path) -> None:
+    """Ctrl-C within a validation, then again: the same weights to the last bit."""
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    params = {"max_steps": 120, "validation_interval": 40, "width": 8}
+    events = train(training, straight, **params)
+    found = events.metrics("validation_loss")
+    assert [step for step, _ in found] == [40, 80, 120]
+    assert min(loss for _, loss in found) < 0.85 * found[0][1]
+    network, model = unet_models.read_model(straight / "partial" / "model")
     assert network == ("classic", 1, 2, 8, False)
-    assert model.count_params() == unet.build(network).count_params()
-    about = json.loads((tmp_path / "partial" / "model" / "network.json").read_text())
-    assert about["step"] == min(looks(events), key=lambda look: look[1])[0]
-    assert list((tmp_path / "state" / "tensorboard").glob("events.out.tfevents.*"))
-    with Image.open(tmp_path / "partial" / "curves.png") as curves:
+    assert model.count_params() == classic.build(network).count_params()
+    about = json.loads((straight / "partial" / "model" / "network.json").read_text())
+    assert about["step"] == min(found, key=lambda each: each[1])[0]
+    with Image.open(straight / "partial" / "curves.png") as curves:
         assert curves.size == (960, 540)
     assert [e["path"] for e in events.lines if e["event"] == "artifact"] == ["curves.png"]
 
+    # Of the stop points, 81 come before steps, and one in each of two validations.
+    again = stop_and_continue(training, stopped, 83, **params)
+    assert "from step 80 to 120" in again.messages()[0]
+    assert [step for step, _ in again.metrics("validation_loss")] == [80, 120]
+    same_weights(straight, stopped)
+    same_states(straight, stopped)
 
+
+def test_stopped_and_continued_the_blogs_network_learns_the_same(
+    training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropout and running means included."""
+    narrow(monkeypatch)
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    params = {"architecture": "blog", "depth": None, "width": None, "crop": None, "max_steps": 6}
+    train(training, straight, **params)
+    assert "from step 3 to 6" in stop_and_continue(training, stopped, 4, **params).messages()[0]
+    same_weights(straight, stopped)
+    same_states(straight, stopped)
+
+
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the blog's network quick."""
+    monkeypatch.setattr(blog, "DEFAULTS", blog.DEFAULTS._replace(width=2))
+
+
+def test_why_training_ended_is_said(
+    training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uncompiled: None
+) -> None:
+    """With a network that stays as it is, the first validation is the best."""
+    events = train(training, tmp_path / "patience", max_steps=400, validation_interval=5, patience=3)
+    assert "stopped after 20 of 400 steps: 3 validations in a row found no better weights" in events.messages()
+    about = json.loads((tmp_path / "patience" / "partial" / "model" / "network.json").read_text())
+    assert about["step"] == 5
+    events = train(training, tmp_path / "minutes", max_steps=10**6, max_minutes=0.01, patience=10**6)
+    assert any("max_minutes, 0.01, are over" in text for text in events.messages())
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_pictures_for_validation_are_never_trained_on(
     training: Path, pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,14 +190,20 @@ def test_there_is_always_one_to_train_on_and_one_to_look_at(number: int, share: 
     assert kept_out == sorted(np.random.default_rng(1).permutation(number)[:expected])
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
-    ("loss", "schedule", "augment", "rates"),
-    [("dice", "constant", False, [0.01] * 4), ("bce", "cosine", True, [0.01, 0.0085355, 0.005, 0.0014645])],
+    ("loss", "schedule", "augment", "ranges", "rates"),
+    [
+        ("dice", "constant", False, None, [0.01] * 4),
+        ("bce", "cosine", True, Ranges(), [0.01, 0.0085355, 0.005, 0.0014645]),
+        ("bce", "constant", {"noise": 0, "rotation": 180.0}, Ranges(noise=0, rotation=180), [0.01] * 4),
+    ],
 )
 def test_every_parameter_reaches_what_it_is_for(
     loss: str,
     schedule: str,
-    augment: bool,
+    augment: Any,
+    ranges: Ranges | None,
     rates: list[float],
     training: Path,
     tmp_path: Path,
@@ -167,13 +215,13 @@ def test_every_parameter_reaches_what_it_is_for(
     fresh, real = Examples.__init__, backend.training_step
 
     def examples(
-        self: Examples, images: Any, targets: Any, centres: Any, size: int, number: int, rng: Any, augment: bool
+        self: Examples, images: Any, targets: Any, centres: Any, size: int, number: int, rng: Any, ranges: Any
     ) -> None:
-        crops.append((size, number, augment))
+        crops.append((size, number, ranges))
         for target, near in zip(targets, centres, strict=True):
             assert all(target[tuple(np.rint(place).astype(int))][0] for place in near)  # discs have them inside
         assert sum(len(near) for near in centres) > 8
-        fresh(self, images, targets, centres, size, number, rng, augment)
+        fresh(self, images, targets, centres, size, number, rng, ranges)
 
     def training_step(model: Any, optimizer: Any, total: Any) -> Any:
         step = real(model, optimizer, total)
@@ -200,18 +248,18 @@ def test_every_parameter_reaches_what_it_is_for(
         schedule=schedule,
         max_steps=4,
         validation_fraction=0.5,
-        validation_steps=2,
+        validation_interval=2,
     )
-    assert crops == [(24, 3, augment)]
+    assert crops == [(24, 3, ranges)]
     np.testing.assert_allclose([rate for _, rate in used], rates, rtol=1e-4)
-    target, output = np.random.default_rng(1).uniform(0.1, 0.9, (2, 1, 3, 3, 3)).astype(np.float32)
-    assert float(used[0][0](target, output)) == pytest.approx(float(LOSSES[loss](target, output)))
-    assert [step for step, _ in looks(events)] == [2, 4]
+    assert used[0][0] is LOSSES[loss]
+    assert [step for step, _ in events.metrics("validation_loss")] == [2, 4]
     assert "on 3 pictures; 3 more are for validation" in events.messages()[0]
     network, _ = unet_models.read_model(tmp_path / "partial" / "model")
     assert network == ("classic", 1, 1, 3, False)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_the_same_seed_gives_the_same_weights(training: Path, tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("two", 1), ("other", 2)):
         train(training, tmp_path / name, seed=seed)
@@ -220,79 +268,58 @@ def test_the_same_seed_gives_the_same_weights(training: Path, tmp_path: Path) ->
         same_weights(tmp_path / "one", tmp_path / "other")
 
 
-@pytest.mark.parametrize(("point", "architecture"), [(5, "classic"), (13, "classic"), (7, "blog")])
-def test_stopped_and_continued_is_undisturbed(
-    point: int, architecture: str, training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C in the middle, once within a look at the validation pictures; crops, optimiser, learning rate, the best
-    weights so far and, of the blog's network, dropout and running means included."""
-    # A blog's network that is quick, not right: what is tested is that all of it is kept.
-    monkeypatch.setattr(unet, "_BLOG_FILTERS", (2, 2, 2, 2, 2, 2, 2, 4))
-    params: dict[str, Any] = {"max_steps": 14, "validation_steps": 4, "validation_fraction": 0.3}
-    if architecture == "blog":
-        params |= {"architecture": "blog", "crop": 256, "depth": 4, "width": 16}  # which it has not: the defaults
-    train(training, tmp_path / "straight", **params)
-
-    def leave(save: Callable[[], None]) -> None:
-        save()
-        raise Stopped
-
-    with pytest.raises(Stopped):
-        stopped_at(point, leave, training, tmp_path / "stopped", **params)
-    assert not (tmp_path / "stopped" / "partial" / "model").exists()
-    again = train(training, tmp_path / "stopped", **params)
-    assert "from step 0" not in again.messages()[0]
-    same_weights(tmp_path / "straight", tmp_path / "stopped")
-    arrays = [state.load(tmp_path / name / "state" / "training.h5") for name in ("straight", "stopped")]
-    for name, array in arrays[0][0].items():  # type: ignore[index]
-        np.testing.assert_array_equal(arrays[1][0][name], array, err_msg=name)  # type: ignore[index]
-
-
-def test_killed_and_continued_from_the_last_save_is_undisturbed(
-    training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As after kill -9: nothing is saved on the way out."""
-
-    class Killed(BaseException):
-        pass
-
-    def kill(save: Callable[[], None]) -> None:
-        raise Killed
-
-    train(training, tmp_path / "straight")
-    monkeypatch.setattr(unet_training, "_SAVE_INTERVAL_S", 0)
-    with pytest.raises(Killed):
-        stopped_at(20, kill, training, tmp_path / "killed")
-    again = train(training, tmp_path / "killed")
-    assert "from step 1" in again.messages()[0]
-    same_weights(tmp_path / "straight", tmp_path / "killed")
-
-
+@pytest.mark.usefixtures("uncompiled")
 def test_another_training_starts_over(training: Path, tmp_path: Path) -> None:
     train(training, tmp_path, max_steps=2)
     aside, start = train(training, tmp_path, max_steps=2, width=5).messages()[:2]
-    assert aside.startswith("the saved state is of another training (width changed): kept in state/set-aside-1")
+    assert aside.startswith("the saved state belongs to another training (width changed): kept in state/set-aside-1")
     assert "from step 0 to 2" in start
 
 
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        (True, {}, True),
+        (True, {"noise": 0.03}, True),
+        (True, {"noise": 0.04}, False),
+        (True, False, False),
+        ({"noise": 0.0}, {"noise": 0.0, "bend": 6.0}, True),
+    ],
+)
+def test_augmentation_is_compared_by_what_it_does(
+    first: Any, second: Any, same: bool, training: Path, tmp_path: Path
+) -> None:
+    train(training, tmp_path, max_steps=1, augment=first)
+    told = train(training, tmp_path, max_steps=2, augment=second).messages()
+    assert any("(augment changed)" in text for text in told) is not same
+    assert any("from step 1 to 2" in text for text in told) is same
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_a_state_of_an_earlier_method_is_set_aside(
     training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unet_training, "_METHOD", 1)
+    monkeypatch.setattr(unet_train, "_METHOD", 1)
     train(training, tmp_path, max_steps=2)
-    monkeypatch.undo()
+    monkeypatch.setattr(unet_train, "_METHOD", 2)
     assert "(method changed)" in train(training, tmp_path, max_steps=2).messages()[0]
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_what_is_left_out_and_the_same_in_words_are_one_training(training: Path, tmp_path: Path) -> None:
     few: dict[str, Any] = {"depth": 1, "width": 2, "max_steps": 1}
-    for params in (few, few | {"crop": 128, "batch_size": 4, "loss": "dice+bce", "squash": False, "max_steps": 2}):
+    for params in (
+        few,
+        few | {"crop": 128, "augment": True, "batch_size": 4, "loss": "dice+bce", "squash": False, "max_steps": 2},
+    ):
         events = Events()
         unet_train.run(unet_train.Params.parse(params), context(training, tmp_path, events))
     assert "from step 1 to 2" in events.messages()[0]
     assert not list((tmp_path / "state").glob("set-aside-*"))
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_colours_and_sixteen_bits(pictures: list[Picture], tmp_path: Path) -> None:
     colour = [Picture(p.name, np.stack([p.image.astype(np.uint16) * 200] * 3, -1), p.labels) for p in pictures]
     write_set(tmp_path / "colour.h5", colour)
@@ -300,10 +327,11 @@ def test_colours_and_sixteen_bits(pictures: list[Picture], tmp_path: Path) -> No
     assert unet_models.read_model(tmp_path / "partial" / "model")[0].channels == 3
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_the_blogs_network_comes_with_its_settings(
     training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unet, "_BLOG_FILTERS", (2,) * 8)
+    narrow(monkeypatch)
     seen: list[tuple[int, ...]] = []
     batch = Examples.batch
 
@@ -322,7 +350,7 @@ def test_the_blogs_network_comes_with_its_settings(
 
     monkeypatch.setattr(Examples, "batch", spy)
     monkeypatch.setattr(prediction, "resize", counted)
-    params = {"architecture": "blog", "max_steps": 2, "validation_steps": 1}
+    params = {"architecture": "blog", "max_steps": 2, "validation_interval": 1}
     events = Events()
     # As the plan writes it: with all defaults.
     full = unet_train.Params.parse(params).model_dump(mode="json")
@@ -332,7 +360,7 @@ def test_the_blogs_network_comes_with_its_settings(
     assert len(resized) == 11 + 2  # and back, at each look
     network, _ = unet_models.read_model(tmp_path / "partial" / "model")
     assert network == ("blog", 1, 8, 2, True)
-    assert 0 < looks(events)[0][1] < 1  # dice
+    assert 0 < events.metrics("validation_loss")[0][1] < 1  # dice
 
 
 @pytest.mark.real_data
@@ -342,28 +370,23 @@ def test_the_blogs_training_lowers_the_dice_loss_on_real_images(shared: Path) ->
     images, truths, middles = [], [], []
     for file in files:
         labels = np.asarray(Image.open(shared / "dsb2018" / "labels" / file.name)).astype(np.int32)
-        images.append(squash(normalise(np.asarray(Image.open(file)), 1)))
-        truths.append(squash(targets(labels)[..., :1]))
+        images.append(resized(normalise(np.asarray(Image.open(file)), 1), (256, 256)))
+        truths.append(resized(targets(labels)[..., :1], (256, 256)))
         middles.append(centres(labels))
     keras.utils.set_random_seed(1)
-    model = unet.build(unet.blog(squash=True))
-    examples = Examples(images, truths, middles, 256, 4, np.random.default_rng(1), augment=False)
+    model = blog.build(NetworkSpec("blog", 1, 8, 64, squash=True))
+    examples = Examples(images, truths, middles, 256, 4, np.random.default_rng(1), None)
     step = backend.training_step(model, keras.optimizers.Adam(0.001), dice)
     losses = [step(*examples.batch())[0] for _ in range(10)]
     assert np.mean(losses[:2]) > 0.4
     assert np.mean(losses[-2:]) < 0.8 * np.mean(losses[:2])
 
 
-def test_a_loss_that_is_not_a_number_stops(training: Path, tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"the loss is not a number at step \d+: training diverged; try a learning_ra"):
-        train(training, tmp_path, learning_rate=1e38, max_steps=100, schedule="constant")
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda p: p[:1], "holds one picture, cells0; training needs two or more, as one is kept out"),
-        (lambda p: [*p, Picture("new", p[0].image)], "new has no labels to learn from; connect the training set"),
+        (lambda p: p[:1], "holds one picture, cells0; training needs two or more, because one is kept out"),
+        (lambda p: [*p, Picture("new", p[0].image)], "new has no labels to train on; connect the training set"),
         (lambda p: [Picture(q.name, q.image, q.labels * 0) for q in p], "no cell is drawn in any of the 6 pictures"),
     ],
 )

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from segmentation.unet.architectures import ARCHITECTURES
+from segmentation.unet.augmentation import GREYS, WARPS, Ranges
 from stages import unet_train
 
 
-def test_by_default_there_are_looks_enough_to_stop_early() -> None:
+def test_by_default_there_are_validations_enough_to_stop_early() -> None:
     params = unet_train.Params()
-    assert params.patience * params.validation_steps < 0.75 * params.max_steps
+    assert params.patience * params.validation_interval < 0.75 * params.max_steps
 
 
 @pytest.mark.parametrize(
@@ -20,12 +22,29 @@ def test_by_default_there_are_looks_enough_to_stop_early() -> None:
         ({"architecture": "blog", "depth": 5}, "depth is 5, but the blog's network has its own; leave depth out"),
         ({"architecture": "blog", "width": 8}, "width is 8, but the blog's network has its own; leave width out"),
         ({"architecture": "blog", "batch_size": 1}, "batch_size is 1, but the blog's .*; set it to 2 or more"),
-        ({"batch_size": 1, "depth": 7}, "batch_size is 1, and of a crop of 128 a depth of 7 leaves one pixel"),
+        (
+            {"batch_size": 1, "depth": 7},
+            "batch_size is 1, and a depth of 7 reduces a crop of 128 to one pixel.*; set batch_size to 2 or more",
+        ),
         ({"squash": True}, "squash is for architecture: blog; the classic network takes pictures of any size"),
         ({"validation_fraction": 0.0}, "greater than 0"),
+        ({"augment": {"noise": -0.1}}, "greater than or equal to 0"),
+        ({"augment": {"blur": 1}}, "Extra inputs"),
         ({"max_minutes": 0.0}, "greater than 0"),
     ],
 )
 def test_settings_are_refused_before_anything_is_read(params: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         unet_train.Params.parse(params)
+
+
+def test_all_architectures_may_be_chosen() -> None:
+    assert list(get_args(unet_train.Params.model_fields["architecture"].annotation)) == list(ARCHITECTURES)
+    for name in ARCHITECTURES:
+        params = unet_train.Params.parse({"architecture": name}).resolved()
+        assert None not in (params.depth, params.width, params.crop, params.squash, params.batch_size, params.loss)
+
+
+def test_all_augmentations_have_a_range_and_the_same_defaults() -> None:
+    assert unet_train.Augmentation().model_dump() == Ranges()._asdict()
+    assert {*WARPS, *GREYS} == {*Ranges._fields} - {"flips", "warped"}

@@ -17,7 +17,7 @@ from runner.pipeline.registry import Registry
 
 STAGE = '''
 """Make a volume."""
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,6 +34,8 @@ class Box(StageParams):
     """Size."""
 
 class Params(StageParams):
+    RENAMED: ClassVar[dict[str, str]] = {{"count": "max_steps"}}
+
     max_steps: int = Field(10, gt=0)
     """Steps."""
     rate: float = 1e-3
@@ -248,6 +250,7 @@ def edited(old: str, new: str) -> str:
             edited("max_steps: 5", "max_step: 5"),
             "p.yaml:12: step train: unknown parameter 'max_step' of stage make-labels; did you mean 'max_steps'?",
         ),
+        (edited("max_steps: 5", "count: 5"), "p.yaml:12: step train: count is now max_steps; write that"),
         (edited("max_steps: 5", "max_steps: lots"), "p.yaml:12: step train: max_steps: found 'lots' (text); "
          "write a whole number"),
         (edited("max_steps: 5", "max_steps: 1e6"), "p.yaml:12: step train: max_steps: found 1e6; write a whole number "
@@ -324,6 +327,7 @@ def test_refused(stages: Registry, folder: Path, text: str, message: str) -> Non
         ({"sets": ["train.upper=on"]}, "--set train.upper=on: upper: found 'on' (text); write true or false (here: true)"),
         ({"sets": ["train.max_step=1"]}, "--set train.max_step=1: unknown parameter 'max_step' of stage make-labels; "
          "did you mean 'max_steps'?"),
+        ({"sets": ["train.count=1"]}, "--set train.count=1: count is now max_steps; write that"),
         ({"sets": ["tran.max_steps=1"]}, "--set tran.max_steps=1: there is no step 'tran'; did you mean 'train'?"),
         ({"sets": ["train.gpu=true"]}, "--set train.gpu=true: unknown parameter 'gpu' of stage make-labels; gpu is written beside params, not in it"),
         ({"sets": ["max_steps=1"]}, "--set max_steps=1: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000"),

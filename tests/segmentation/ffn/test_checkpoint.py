@@ -10,7 +10,7 @@ import pytest
 from segmentation.ffn import checkpoint
 from segmentation.ffn import network as ffn
 
-SMALL = ffn.Network(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
+SMALL = ffn.NetworkSpec(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from segmentation import backend
 from segmentation.ffn import network as ffn
 
-SMALL = ffn.Network(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
+SMALL = ffn.NetworkSpec(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
 
 
 def test_parameters_are_those_of_the_paper() -> None:
-    paper = ffn.Network(depth=9, features=32, fov=(17, 33, 33), deltas=(4, 8, 8))
+    paper = ffn.NetworkSpec(depth=9, features=32, fov=(17, 33, 33), deltas=(4, 8, 8))
     model = ffn.build(paper)
     first, middle, last = 27 * 2 * 32 + 32, 17 * (27 * 32 * 32 + 32), 32 + 1
     assert model.count_params() == first + middle + last

@@ -5,9 +5,9 @@ import pytest
 from scipy.ndimage import uniform_filter
 
 from segmentation import backend
-from segmentation.unet import network as unet
-from segmentation.unet import prediction, tiling
-from segmentation.unet.network import Network
+from segmentation.unet import tiling
+from segmentation.unet.architectures import classic
+from segmentation.unet.network import NetworkSpec
 from segmentation.unet.tiling import Tiles
 
 REACH = 12
@@ -79,25 +79,25 @@ def test_impossible_tiles_are_refused(tiles: Tiles) -> None:
 
 @pytest.mark.parametrize("depth", range(1, 8))
 def test_small_tiles_are_enlarged_before_they_cost_many_times_the_picture(depth: int) -> None:
-    network = Network("classic", 1, depth, 4)
+    network = NetworkSpec("classic", 1, depth, 4)
     for wish in (1, 512, 2048):
-        tiles = prediction.tiles(network, wish)
-        for side in (4096, 19968, tiles.longest + unet.multiple(network)):
+        tiles = classic.tiles(network, wish)
+        for side in (4096, 19968, tiles.longest + classic.multiple(network)):
             along = sum(len(weights) for _, weights in tiling._cut(side, tiles))
             assert along**2 < 4.5 * side**2, (wish, side)
     assert tiles.longest >= 2048
 
 
 def test_a_tile_is_as_long_as_wished_where_that_is_sensible() -> None:
-    sides = [prediction.tiles(Network("classic", 1, depth, 4), 520).longest for depth in (1, 2, 4, 5, 6)]
+    sides = [classic.tiles(NetworkSpec("classic", 1, depth, 4), 520).longest for depth in (1, 2, 4, 5, 6)]
     assert sides == [520, 520, 512, 864, 1728]
 
 
 def test_a_network_by_tiles_equals_it_in_one_piece() -> None:
-    network = Network("classic", 1, 2, 8)
-    forward = backend.forward(unet.build(network))
+    network = NetworkSpec("classic", 1, 2, 8)
+    forward = backend.forward(classic.build(network))
     image = np.random.default_rng(3).random((230, 170, 1)).astype(np.float32)
-    by_tiles = tiling.predict(forward, image, Tiles(4, 4, 128, unet.margin(network)))
-    in_one = tiling.predict(forward, image, Tiles(4, 4, 256, unet.margin(network)))
+    by_tiles = tiling.predict(forward, image, Tiles(4, 4, 128, classic.margin(network)))
+    in_one = tiling.predict(forward, image, Tiles(4, 4, 256, classic.margin(network)))
     assert np.ptp(in_one) > 0.05
     np.testing.assert_allclose(by_tiles, in_one, atol=1e-4)

@@ -1,4 +1,4 @@
-"""A U-Net's training as a process of its own, killed with -9 again and again."""
+"""A training as a process of its own, killed with -9 while it trains. `test_training.py` interrupts at any call."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ import numpy as np
 import pytest
 
 from contract.job import EVENTS_FILE, JOB_FILE, Job
-from stages.resumable import unet_training
+from stages.resumable.training import STATE_FILE
 from stages.storage.image_sets import write_set
 from tests.stages.test_unet_train import TINY, drawn, same_weights, train
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KILLS = 2
-PARAMS = TINY | {"max_steps": 200, "validation_steps": 20, "patience": 100}
+PARAMS = TINY | {"max_steps": 100, "validation_interval": 20, "patience": 100}
 SAVING_OFTEN = """
 import sys
 from pathlib import Path
-from stages import __main__ as stages, _unet_training
-_unet_training._SAVE_INTERVAL_S = 0
+from stages import __main__ as stages
+from stages.resumable import training
+training._SAVE_INTERVAL_S = 0
 sys.exit(stages.main(Path(sys.argv[1])))
 """
 
@@ -56,7 +57,7 @@ def start(training: Path, folder: Path) -> subprocess.Popen[bytes]:
 
 def saved(folder: Path) -> int:
     """When the state was saved last."""
-    state = folder / "state" / unet_training.STATE_FILE
+    state = folder / "state" / STATE_FILE
     return state.stat().st_mtime_ns if state.exists() else 0
 
 

@@ -10,9 +10,11 @@ import pytest
 from keras import layers
 
 from segmentation import backend
-from segmentation.unet import network as unet
+from segmentation.unet.architectures import ARCHITECTURES, architecture_of, blog, classic
 from segmentation.unet.losses import dice_bce
-from segmentation.unet.network import Network
+from segmentation.unet.network import NetworkSpec
+
+BLOG_SPEC = NetworkSpec("blog", 1, 8, 64, squash=True)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,7 +39,7 @@ BLOG = {  # side of the output, its channels, kernel and biases; worked out from
 
 
 def test_the_blogs_network_is_as_described() -> None:
-    model = unet.build(unet.blog(squash=True))
+    model = blog.build(BLOG_SPEC)
     assert model.input_shape == (None, 256, 256, 1)
     assert model.output_shape == (None, 256, 256, 1)
     convolutions = [layer for layer in model.layers if "conv2d" in type(layer).__name__.lower()]
@@ -61,7 +63,7 @@ def test_the_blogs_network_is_as_described() -> None:
 
 
 def test_the_classic_network_is_as_described() -> None:
-    model = unet.build(Network("classic", 3, 2, 8))
+    model = classic.build(NetworkSpec("classic", 3, 2, 8))
 
     def double(before: int, after: int) -> int:
         return 9 * before * after + 9 * after * after + 2 * 4 * after  # kernels, normalisation
@@ -74,7 +76,7 @@ def test_the_classic_network_is_as_described() -> None:
 
 
 def test_a_picture_is_the_same_alone_and_in_a_batch() -> None:
-    model = unet.build(Network("classic", 1, 2, 4))
+    model = classic.build(NetworkSpec("classic", 1, 2, 4))
     given = np.random.default_rng(1).normal(size=(3, 16, 16, 1)).astype(np.float32)
     together = backend.forward(model)(given)
     alone = np.concatenate([backend.forward(model)(each[None]) for each in given])
@@ -84,9 +86,9 @@ def test_a_picture_is_the_same_alone_and_in_a_batch() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_a_part_is_predicted_as_in_the_whole_but_for_the_margin(depth: int) -> None:
-    network = Network("classic", 1, depth, 4)
+    network = NetworkSpec("classic", 1, depth, 4)
     keras.utils.set_random_seed(depth)
-    forward, unit, margin = backend.forward(unet.build(network)), unet.multiple(network), unet.margin(network)
+    forward, unit, margin = backend.forward(classic.build(network)), classic.multiple(network), classic.margin(network)
     given = np.random.default_rng(2).normal(size=(1, unit, 2 * margin + 8 * unit, 1)).astype(np.float32)
     inside = np.s_[2 * unit : -2 * unit]
     outside = np.ones(given.shape[2], bool)
@@ -99,17 +101,43 @@ def test_a_part_is_predicted_as_in_the_whole_but_for_the_margin(depth: int) -> N
     assert margin - 4 <= len(differs) - 1 - same[-1] < margin
 
 
-def test_in_the_blogs_network_every_pixel_sees_all_others() -> None:
-    with pytest.raises(ValueError, match="no part of a picture is as in the whole"):
-        unet.margin(unet.blog(squash=False))
+def test_the_blogs_network_takes_tiles_of_its_one_size() -> None:
+    """In it every pixel sees all others: no part of a picture is as in the whole."""
+    assert blog.tiles(BLOG_SPEC, 2048) == (1, 256, 256, 32)
+
+
+def test_a_width_makes_the_blogs_network_narrower() -> None:
+    model = blog.build(BLOG_SPEC._replace(width=2))
+    channels = [layer.filters for layer in model.layers if layer.name.startswith("down")]
+    assert channels == [2, 4, 8, 16, 16, 16, 16, 16]
+    assert model.output_shape == (None, 256, 256, 1)
+
+
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
+def test_all_architectures_keep_what_they_promise(name: str) -> None:
+    architecture = ARCHITECTURES[name]
+    choices = architecture.DEFAULTS
+    architecture.check(choices)
+    network = NetworkSpec(name, 3 if architecture.COLOUR else 1, choices.depth, 2, choices.squash)
+    assert architecture_of(network) is architecture
+    side = architecture.INPUT_SIZE or 32
+    assert side == choices.crop or architecture.INPUT_SIZE is None
+    given = np.zeros((1, side, side, network.channels), np.float32)
+    found = backend.forward(architecture.folded(network, architecture.build(network)))(given)
+    assert found.shape == (1, side, side, architecture.OUTPUTS)
+    tiles = architecture.tiles(network, 512)
+    assert tiles.longest >= tiles.shortest >= tiles.multiple
+    if architecture.INPUT_SIZE is None:
+        with pytest.raises(ValueError, match="squash"):
+            architecture.check(choices._replace(squash=True))
 
 
 @pytest.mark.parametrize(("channels", "depth"), [(1, 1), (3, 3)])
 def test_the_network_without_its_normalisation_predicts_the_same(channels: int, depth: int) -> None:
-    network = Network("classic", channels, depth, 4)
-    model, generator = unet.build(network), np.random.default_rng(6)
+    network = NetworkSpec("classic", channels, depth, 4)
+    model, generator = classic.build(network), np.random.default_rng(6)
     model.set_weights([w + generator.uniform(-0.2, 0.2, w.shape) * (w.ndim == 1) for w in model.get_weights()])
-    before, plain = model.get_weights(), unet.folded(network, model)
+    before, plain = model.get_weights(), classic.folded(network, model)
     given = generator.normal(size=(2, 24, 40, channels)).astype(np.float32)
     expected, found = backend.forward(model)(given), backend.forward(plain)(given)
     assert np.ptp(expected) > 0.1
@@ -119,13 +147,13 @@ def test_the_network_without_its_normalisation_predicts_the_same(channels: int, 
 
 
 def test_the_blogs_network_keeps_its_normalisation() -> None:
-    model = unet.build(unet.blog(squash=True))
-    assert unet.folded(unet.blog(squash=True), model) is model
+    model = blog.build(BLOG_SPEC)
+    assert blog.folded(BLOG_SPEC, model) is model
 
 
 def test_a_training_step_descends() -> None:
     keras.utils.set_random_seed(1)
-    model = unet.build(Network("classic", 1, 2, 8))
+    model = classic.build(NetworkSpec("classic", 1, 2, 8))
     step = backend.training_step(model, keras.optimizers.Adam(0.005), dice_bce)
     generator = np.random.default_rng(4)
     given = generator.normal(size=(2, 16, 16, 1)).astype(np.float32)

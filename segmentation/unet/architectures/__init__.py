@@ -1,0 +1,16 @@
+"""U-Net architectures, one module each, and the list of their names.
+
+Each provides what the protocol `Architecture` in `segmentation/unet/network.py` asks for. Code for all of them is there.
+"""
+
+from __future__ import annotations
+
+from segmentation.unet.architectures import blog, classic
+from segmentation.unet.network import Architecture, NetworkSpec
+
+ARCHITECTURES: dict[str, Architecture] = {"classic": classic, "blog": blog}
+
+
+def architecture_of(network: NetworkSpec) -> Architecture:
+    """Raises KeyError for an architecture that is not in the list."""
+    return ARCHITECTURES[network.architecture]
