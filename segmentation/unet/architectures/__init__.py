@@ -1,6 +1,7 @@
 """U-Net architectures, one module each, and the list of their names.
 
-Each provides what the protocol `Architecture` in `segmentation/unet/network.py` asks for. Code for all of them is there.
+Each provides what the protocol `Architecture` in `segmentation/unet/network.py` asks for. Code that all of them share
+is there.
 """
 
 from __future__ import annotations

@@ -193,12 +193,12 @@ class FloodFill:
             probability = 1 / (1 + np.exp(-np.float32(self.mask[voxel])))
             self.result.probability[voxel] = int(np.searchsorted(STEPS, probability, side="right"))
         self.happened.add("created")
-        return seed, id, len(own), len(fovs), "created", overlaps
+        return seed, id, len(own), len(fovs), overlaps
 
     def give_up(self, seed: Voxel, why: str, voxels: int, fovs: list[Voxel], overlaps: Any) -> tuple[Any, ...]:
         self.happened.add(why)
         self.exclude(seed, why)
-        return seed, 0, voxels, len(fovs), why, overlaps
+        return seed, 0, voxels, len(fovs), overlaps
 
     def flood(self, seed: Voxel, fovs: list[Voxel]) -> None:
         queue, done = [seed], set()

@@ -96,7 +96,13 @@ class Descent:
 
 def context(folder: Path, events: Events, program: str = "") -> Context:
     job = Job(
-        stage="", params={}, inputs={}, outputs={"model": str(folder / "model")}, state=str(folder), program=program
+        step="this-step",
+        stage="",
+        params={},
+        inputs={},
+        outputs={"model": str(folder / "model")},
+        state=str(folder),
+        program=program,
     )
     return Context(job, events)  # type: ignore[arg-type]
 
