@@ -184,7 +184,6 @@ def infer(
     """Runs the stage; `cut(n, save)` is called in place of the n-th stop point. Returns its messages."""
     job = Job(
         step="this-step",
-        step="this-step",
         stage="ffn-infer",
         params={},
         inputs={k: str(v) for k, v in inputs.items()},

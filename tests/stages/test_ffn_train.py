@@ -29,7 +29,6 @@ def weights(model: Path) -> dict[str, np.ndarray]:
 def context(tissue: dict[str, Path], folder: Path, events: Any) -> Context:
     job = Job(
         step="this-step",
-        step="this-step",
         stage="ffn-train",
         params={},
         inputs={port: str(path) for port, path in tissue.items()},

@@ -283,7 +283,6 @@ def predict(images: Path, model: Path, folder: Path, calls: Calls, program: str 
     (folder / "out").mkdir(parents=True)
     job = Job(
         step="this-step",
-        step="this-step",
         stage="unet-predict",
         params={},
         inputs={"images": str(images), "model": str(model)},

@@ -60,7 +60,6 @@ def training(pictures: list[Picture], tmp_path: Path) -> Path:
 def context(training: Path, folder: Path, events: Any) -> Context:
     job = Job(
         step="this-step",
-        step="this-step",
         stage="unet-train",
         params={},
         inputs={"training": str(training)},

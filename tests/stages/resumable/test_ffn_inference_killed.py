@@ -47,7 +47,6 @@ def job(tmp_path: Path) -> Job:
     volumes.write_volume(tmp_path / "image.h5", "image", image, volumes.Place())
     return Job(
         step="this-step",
-        step="this-step",
         stage="ffn-infer",
         params={"image_mean": 120.0, "image_stddev": 60.0, "min_segment_size": 100},
         inputs={"image": str(tmp_path / "image.h5"), "model": str(tmp_path / "model")},

@@ -177,7 +177,9 @@ def test_a_finished_training_does_not_pretend_to_be_another(tmp_path: Path) -> N
     ):
         train(tmp_path, max_steps=3, rate=0.1, program="this code")
     told = train(tmp_path, max_steps=3, program="other code").messages()[0]
-    assert told == ("the code or a library has changed since step 3; the weights are kept (--force STEP starts over)")
+    assert told == (
+        "the code or a library has changed since step 3; the weights are kept (--force this-step starts over)"
+    )
     assert len(train(tmp_path, max_steps=3, program="this code").messages()) == 1
 
 

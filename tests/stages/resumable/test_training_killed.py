@@ -36,7 +36,6 @@ def start(training: Path, folder: Path) -> subprocess.Popen[bytes]:
     (folder / "partial").mkdir(parents=True, exist_ok=True)
     job = Job(
         step="this-step",
-        step="this-step",
         stage="unet-train",
         params=PARAMS,
         inputs={"training": str(training)},

@@ -80,6 +80,7 @@ def test_a_stage_on_a_full_disk_tells_so_in_one_line(tmp_path: Path) -> None:
     folder.mkdir()
     out = folder / "volume.h5"
     job = {
+        "step": "image",
         "stage": "import-images",
         "params": {},
         "inputs": {"stack": str(tmp_path / "images")},

@@ -8,11 +8,11 @@ from stages.storage import subvolumes
 
 def test_tables_hold_seeds_in_the_stack_overlaps_and_times(tmp_path: Path) -> None:
     attempts = [
-        Attempt((1, 2, 3), 1, 50, 4, "created"),
-        Attempt((1, 2, 4), 0, 0, 1, "weak seed"),
-        Attempt((5, 6, 7), 2, 60, 8, "created", ((1, 9),)),
-        Attempt((6, 6, 7), 0, 3, 2, "too small", ((1, 9), (2, 1))),
-        Attempt((8, 8, 8), 3, 70, 5, "created", ((1, 2), (2, 7))),
+        Attempt((1, 2, 3), 1, 50, 4),
+        Attempt((1, 2, 4), 0, 0, 1),
+        Attempt((5, 6, 7), 2, 60, 8, ((1, 9),)),
+        Attempt((6, 6, 7), 0, 3, 2, ((1, 9), (2, 1))),
+        Attempt((8, 8, 8), 3, 70, 5, ((1, 2), (2, 7))),
     ]
     subvolumes.write_tables(tmp_path, attempts, [0.5, 0.1, 2.25, 0.2, 3.0], (10, 20, 30))
     assert (tmp_path / "objects.csv").read_text().split() == [
