@@ -266,6 +266,7 @@ def killed_half_way(inputs: dict[str, Path], folder: Path, monkeypatch: pytest.M
     monkeypatch.undo()
 
 
+@pytest.mark.parametrize("change", ["parameter", "code", "image", "weights", "deltas"])
 def test_a_state_of_another_segmentation_is_set_aside(
     inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
