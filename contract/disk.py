@@ -30,7 +30,7 @@ def disk_trouble(error: OSError, path: object) -> str | None:
     Args:
       path: the file or folder in use, for errors that do not name theirs (a full disk does not).
     """
-    in_text = (code for code in _ADVICE if f"errno = {code}," in str(error))  # HDF5 puts the code into its text
+    in_text = (code for code in _ADVICE if f"errno = {code}," in str(error))  # HDF5 gives the code only in its message
     code = error.errno if error.errno in _ADVICE else next(in_text, None)
     where = error.filename or path
     if code is None or (code == errno.ENOENT and os.path.isdir(os.path.dirname(os.path.abspath(str(where))))):

@@ -1,4 +1,4 @@
-"""Parameters that several stages for flood-filling networks share. Light: their headers import it."""
+"""Parameters shared by the FFN stages. It loads nothing heavy, because the headers of stages import it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contract.stage import StageParams
 
 def _odd(size: int) -> int:
     if size % 2 == 0:
-        raise ValueError(f"{size} is even; a field of view has a centre: use an odd size")
+        raise ValueError(f"{size} is even; a field of view needs a voxel at its centre: use an odd size")
     return size
 
 

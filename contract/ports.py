@@ -54,6 +54,6 @@ def split_dataset(path: str) -> tuple[str, str | None]:
 
 
 def is_harmless(name: str) -> bool:
-    """Whether a file of this name is hidden or left by a file manager, and so is no data of the user's."""
+    """Whether a file of this name is hidden or left by a file manager, so it is not the user's data."""
     # Windows marks downloaded files with a second stream, which WSL shows as a file of its own.
     return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini") or name.endswith(":Zone.Identifier")

@@ -118,7 +118,7 @@ class Context:
         return next(iter(self.outputs.values())).parent
 
     def spent(self, path: Path) -> None:
-        """Marks a file of the state as no longer needed: the runner removes it after publishing the outputs."""
+        """Marks a file in the state folder as no longer needed: the runner removes it after publishing the outputs."""
         self.emit("spent", path=path.name)
 
     def emit(self, event: str, **fields: Any) -> None:

@@ -157,7 +157,7 @@ def clean(target: str, state: bool, yes: bool) -> None:
             return
         for each in orphans:
             if each.at_work:
-                click.echo(f"{each.step} is still at work in {each.name} of a run that was killed; this stops it")
+                click.echo(f"{each.step} is still running in {each.name}, left by a killed run; clean stops it")
         if not yes:
             if not sys.stdin.isatty():
                 raise UserError(
@@ -196,7 +196,7 @@ def doctor(workdir: str) -> None:
 @click.option("--backend", type=click.Choice(["tensorflow", "jax"]), help="Library that the GPU image computes with.")
 @click.option("--base-image", metavar="NAME", help="Base image to use in place of the pinned Debian 12.")
 @click.option(
-    "--network", type=click.Choice(["default", "host"]), default="default", help="Network of the steps of the build."
+    "--network", type=click.Choice(["default", "host"]), default="default", help="Network that build steps use."
 )
 @click.option("--no-cache", is_flag=True, help="Build every layer again.")
 def build_images(
@@ -339,7 +339,7 @@ def _bug(error: Exception) -> int:
     import tempfile
     import traceback
 
-    text = f"a bug of ours: {type(error).__name__}: {' '.join(str(error).split())}"
+    text = f"a bug in Floodrunner: {type(error).__name__}: {' '.join(str(error).split())}"
     try:
         with tempfile.NamedTemporaryFile("w", prefix="floodrunner-", suffix=".log", delete=False) as file:
             traceback.print_exc(file=file)

@@ -11,7 +11,7 @@ class UserError(Exception):
 
 
 class StepFailed(Exception):
-    """A step was not done. Has its exit code, and one line for the user."""
+    """A step did not finish. Holds the exit code, and one line for the user."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(" ".join(text.split()))

@@ -98,7 +98,7 @@ def file_system(path: Path) -> str:
     path = Path(os.path.abspath(path))
     mounts = [each for each in psutil.disk_partitions(all=True) if path.is_relative_to(each.mountpoint)]
     deepest = max((len(each.mountpoint) for each in mounts), default=0)
-    # Of several mounted at one place the last hides the others.
+    # If several are mounted at one place, the last one hides the others.
     return next((each.fstype for each in reversed(mounts) if len(each.mountpoint) == deepest), "")
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 class StepOptions(BaseModel):
     """A field added here is read from the pipeline file, kept in `run.json` and `step.json`, compared when the runner
-    decides whether the step has to run again, and listed in the reference. `engines.base.Job` hands it to the engine.
+    decides whether the step has to run again, listed in the reference, and handed to the engine with the job.
     """
 
     model_config = ConfigDict(

@@ -55,7 +55,7 @@ def folder(path: str) -> Path:
 
 
 def _by_wslpath(path: str) -> str:
-    """The answer of `wslpath`; "" if it has none, as older ones for `wsl.localhost`."""
+    """What `wslpath` answers; "" if nothing, as old versions do for `wsl.localhost`."""
     try:
         answer = subprocess.run(["wslpath", "-u", path], capture_output=True, timeout=_WSLPATH_TIMEOUT_S, check=True)
     except (OSError, ValueError, subprocess.SubprocessError):

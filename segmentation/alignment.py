@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-_MIN_BOUNDARY = 0.001  # share of outline pixels that a section needs, and of other pixels
+_MIN_BOUNDARY = 0.001  # a section must have at least this share of outline pixels, and of other pixels
 _MIN_SECTIONS = 8
 _SHARE = 0.8
 _FACTOR = 1.4

@@ -60,7 +60,7 @@ def fill(labels: np.ndarray, spacing: Sequence[float], max_distance: float) -> n
         ranks = np.arange(len(ids), dtype=np.uint64)
         ranks[0] = _NONE  # ids[0] is 0: there is a hole
         keys = map_array(labels[outer], ids, ranks)  # type: ignore[no-untyped-call]
-        for axis in np.argsort(halo):  # each axis cuts the surroundings off; the longest comes last
+        for axis in np.argsort(halo):  # each pass drops the surroundings along its axis; the longest axis comes last
             before, size = core[axis].start - outer[axis].start, core[axis].stop - core[axis].start
             keys = _nearest_along(keys, int(axis), before, size, costs[axis])
         best = keys[hole]
@@ -77,7 +77,7 @@ def reach(shape: Sequence[int], spacing: Sequence[float], max_distance: float) -
 
 
 def _nearest_along(keys: np.ndarray, axis: int, before: int, size: int, costs: np.ndarray) -> np.ndarray:
-    """The smallest sum of key and cost of the distance along one axis, for `size` voxels after the first `before`."""
+    """The smallest sum of a key and the cost of its distance along one axis, for `size` voxels from `before` on."""
     keys = np.moveaxis(keys, axis, 0)
     best = keys[before : before + size].copy()
     shifted = np.empty_like(best)

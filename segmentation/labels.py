@@ -61,7 +61,7 @@ class Pieces(NamedTuple):
     Attributes:
       ids: (pieces + 1) uint64, the id of each piece; piece 0 is the background.
       voxels: (pieces + 1) int64, the number of voxels of each piece.
-      numbers: for each slab, (pieces in the slab + 1) the number in the whole volume of each of its pieces.
+      numbers: for each slab, (pieces in the slab + 1) numbers: those of its pieces in the whole volume.
     """
 
     ids: np.ndarray
@@ -109,7 +109,7 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
         starts.append(total)
     one, other = np.concatenate(touching).T
     graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(total + 1, total + 1))
-    count, number = connected_components(graph, directed=False)  # in the order of the first piece of each
+    count, number = connected_components(graph, directed=False)  # numbered in order of first piece
     of_piece, size = np.zeros(count, np.uint64), np.zeros(count, np.int64)
     of_piece[number] = np.concatenate(ids)
     np.add.at(size, number, np.concatenate(voxels))

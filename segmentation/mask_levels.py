@@ -9,7 +9,7 @@ import cc3d
 import numpy as np
 
 _LEAST_SPAN = 100  # an 8-bit mask of 0 and 1 does not survive JPEG; a few ids must not be taken for a blurred mask
-_MOST = 255  # no blurred mask has more: colours and 16-bit ids do
+_MOST = 255  # the highest grey value of a blurred mask; colours and 16-bit ids go higher
 _MANY = 12  # greys; JPEG of quality 95 makes 15 of two
 _NEAR = 1 / 8  # of the span
 _SHARE = 0.75

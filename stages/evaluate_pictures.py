@@ -9,7 +9,7 @@ OUTPUTS = {"metrics": "metrics"}
 
 
 class Params(StageParams):
-    """None. Each segmented picture is scored against the one of the same name. V_rand and V_info are computed only
+    """No parameters. Each segmented picture is scored against its namesake. V_rand and V_info are computed only
     where cells cover at least 0.6 of the truth, as in maps of membranes."""
 
 

@@ -11,7 +11,7 @@ GOOGLE_FEATURES = 32
 
 
 class Params(StageParams):
-    """None. The checkpoint is called `model.ckpt-<steps>`, as google/ffn does."""
+    """No parameters. The checkpoint is named `model.ckpt-<steps>`, as in google/ffn."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -30,6 +30,6 @@ def run(params: Params, context: Context) -> None:
     if network.features != GOOGLE_FEATURES:
         context.message(
             f"this network has {network.features} features; google/ffn's ConvStack3DFFNModel has {GOOGLE_FEATURES}, "
-            "written into its code: change it there, or train one with 32"
+            "fixed in its code: change it there, or train a network with 32"
         )
     context.artifact(folder, f"{prefix.name} for google/ffn")

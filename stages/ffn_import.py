@@ -18,7 +18,7 @@ class Params(FieldOfView):
     name: str | None = Field(None, min_length=1)
     """Which of the folder's checkpoints, such as `model.ckpt-7000000`; by default the one with the most steps."""
     depth: int | None = Field(None, ge=1)
-    """Residual modules, as `model_args` says; another depth than the checkpoint's is refused. By default what the
+    """Residual modules, as `model_args` says; a depth other than the checkpoint's is refused. By default, what the
     checkpoint has."""
 
 
@@ -33,11 +33,11 @@ def run(params: Params, context: Context) -> None:
     try:
         weights, step = checkpoint.read(prefix)
         network = checkpoint.network_of(weights, params.fov_xyz[::-1], params.deltas_xyz[::-1])
-        ffn.set_weights(ffn.build(network), weights)  # are all there, and do they fit each other?
+        ffn.set_weights(ffn.build(network), weights)  # fails if weights are missing or have wrong shapes
     except ValueError as error:
         raise InputError(f"{prefix}: {error}; choose another with name, or another folder") from None
     if params.depth not in (None, network.depth):
-        raise InputError(f"{prefix}: has depth {network.depth}, not {params.depth}; leave depth out, or mend it")
+        raise InputError(f"{prefix}: has depth {network.depth}, not {params.depth}; leave depth out, or correct it")
     if not all(np.isfinite(array).all() for array in weights.values()):
         raise InputError(f"{prefix}: holds weights that are not numbers: its training diverged; choose an earlier one")
     ffn_models.write_model(context.outputs["model"], network, weights, step)
@@ -45,7 +45,7 @@ def run(params: Params, context: Context) -> None:
 
 
 def _choose(folder: Path, name: str | None) -> Path:
-    """What the files of the checkpoint begin with."""
+    """The common beginning of the paths of the checkpoint's files."""
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file; name the folder that holds model.ckpt-... and choose one with name")
     found = sorted((path.stem for path in folder.glob("*.index")), key=_step)

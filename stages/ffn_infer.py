@@ -54,7 +54,7 @@ class Params(StageParams):
     segment_threshold: Probability = 0.6
     """Voxels of this activation or more belong to the object."""
     min_boundary_dist_xyz: tuple[Distance, Distance, Distance] = (1, 1, 1)
-    """Seeds within this distance of an earlier object are skipped, voxels."""
+    """Seeds within this distance of an earlier object, in voxels, are skipped."""
     min_segment_size: int = Field(1000, ge=1)
     """Smallest object, voxels."""
     disco_seed_threshold: float = Field(0.0, allow_inf_nan=False)
@@ -78,7 +78,7 @@ class Params(StageParams):
             raise ValueError("has image_mean and image_stddev, and statistics is connected; remove one or the other")
         if not given and "statistics" not in connected:
             raise ValueError(
-                "how to normalise the image is not said; connect statistics, or give image_mean and image_stddev"
+                "no normalisation of the image was given; connect statistics, or give image_mean and image_stddev"
             )
 
 
@@ -136,10 +136,10 @@ def run(params: Params, context: Context) -> None:
     subvolumes.write_subvolume(context.output_folder, segmentation, canvas.probability[data.box], data.place)
     origin: Triple = tuple(o - b.start for o, b in zip(data.place.offset, data.box, strict=True))  # type: ignore[assignment]
     subvolumes.write_tables(context.output_folder, work.attempts, work.seconds, origin)
-    context.artifact(context.output_folder / "objects.csv", "each object: seed, voxels, fields of view")
+    context.artifact(context.output_folder / "objects.csv", "the seed, voxels and fields of view of each object")
     context.metric("objects", canvas.max_id)
     context.metric("segmented", round(float((segmentation > 0).mean()), 4))
-    context.spent(context.state / STATE_FILE)  # the result contains all of it
+    context.spent(context.state / STATE_FILE)  # no longer needed: the outputs hold everything in it
 
 
 def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
@@ -190,6 +190,6 @@ def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Tr
     if any(s + n > end for s, n, end in zip(start, size, shape, strict=True)):
         raise InputError(
             f"box_xyz: start {list(box.start)}, size {list(box.size)} does not lie inside {path}, which has "
-            f"{words.voxels(shape)}; start + size must not pass that"
+            f"{words.voxels(shape)}; start + size must not exceed that"
         )
     return start, size

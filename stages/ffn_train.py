@@ -37,7 +37,7 @@ class Params(FieldOfView):
     deltas_xyz: tuple[Distance, Distance, Distance] = (8, 8, 4)
     """How far the field of view moves along each axis, voxels; about a quarter of it."""
     batch_size: int = Field(4, ge=1)
-    """Fields of view in each step, every one from another example."""
+    """Fields of view in each step, each from a different example."""
     learning_rate: float = Field(0.001, gt=0, allow_inf_nan=False)
     """Learning rate of the Adam optimiser."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -47,7 +47,7 @@ class Params(FieldOfView):
     seed: int = Field(1, ge=0, lt=2**32)
     """Seed of the random initial weights and of the order of the examples."""
     checkpoint_steps: int = Field(10_000, ge=1)
-    """Number of steps after which the weights are saved to `state/checkpoints/`, again and again."""
+    """Save the weights to `state/checkpoints/` each time this many steps are done."""
 
 
 class _Data(NamedTuple):

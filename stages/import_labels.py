@@ -22,7 +22,7 @@ OUTPUTS = {"volume": "labels"}
 
 Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-_NAMED = 5  # ids in a message
+_NAMED = 5  # ids named in a message, at most
 _SAMPLED = 8  # consecutive sections in a sample for the check of their order
 _WINDOW = 1024  # pixels: side of the square in the middle of a section that is checked
 
@@ -131,7 +131,7 @@ def _check_numbers(stack: Stack, image: h5py.Dataset) -> None:
     first = next(k for k, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
     raise InputError(
         f"{stack.path}: labels and images do not match: section {first} is {stack.files[first]} in the labels and "
-        f"{names[first]} in the images; give the same sections of both, or set check_order: false if only names differ"
+        f"{names[first]} in the images; give the same sections for both, or set check_order: false if only names differ"
     )
 
 
@@ -180,5 +180,5 @@ def _check_shift(stack: Stack, labels: h5py.Dataset, context: Context) -> None:
     raise InputError(
         f"{stack.path}: the labels are shifted by one section: their outlines fit the image section "
         f"{'after' if shift > 0 else 'before'} better (contrast {there:.2f}, on their own {here:.2f}); "
-        "give the same sections of both, or set check_order: false if they are right"
+        "give the same sections for both, or set check_order: false if they are right"
     )

@@ -49,7 +49,7 @@ def run(params: Params, context: Context) -> None:
         context.metric(f"{port}_cells", sum(_cells(picture) for picture in chosen))
     preview = context.output_folder / "preview.png"
     write_preview(preview, sets["training"])
-    context.artifact(preview, "pictures, and below them the cells of their masks")
+    context.artifact(preview, "some pictures, each above the cells in its mask")
 
 
 def _read(params: Params, context: Context) -> list[Picture]:

@@ -59,4 +59,4 @@ def run(params: Params, context: Context) -> None:
         context.metric(f"{port}_cells", sum(cells[part]))
     preview = context.output_folder / "preview.png"
     write_preview(preview, made[: params.pictures])
-    context.artifact(preview, "some of the pictures to train on, and below them their cells")
+    context.artifact(preview, "some training pictures, each above its cells")

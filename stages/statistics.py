@@ -44,7 +44,7 @@ def run(params: Params, context: Context) -> None:
             raise InputError(f"{path}: {error}; make the volume again without them") from None
     if found.stddev == 0:
         raise InputError(
-            f"{path}: every voxel is {found.minimum:g}; check the sections, no network can be trained on them"
+            f"{path}: every voxel is {found.minimum:g}; check the sections: no network can be trained on them"
         )
     context.metric("mean", found.mean)
     context.metric("stddev", found.stddev)

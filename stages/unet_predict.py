@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 INPUTS = {"images": "image-set|pictures", "model": "unet-model"}
 OUTPUTS = {"predicted": "image-set", "labels": "sections"}
 
-_MOST = 2**16 - 1  # cells that 16 bits number
+_MOST = 2**16 - 1  # the most cells that 16-bit ids can number
 
 
 class Params(StageParams):
@@ -54,7 +54,7 @@ def run(params: Params, context: Context) -> None:
     compiled = backend.forward(architecture_of(network).folded(network, model))
     context.message(f"predicting on {backend.device()} ({backend.name()})")
     identity = {
-        "params": params.model_dump(mode="json", exclude={"opacity"}),  # the overlay is drawn again
+        "params": params.model_dump(mode="json", exclude={"opacity"}),  # overlays are redrawn
         "network": list(network),
         "weights": state.fingerprint(*model.get_weights()),
     }
@@ -62,7 +62,7 @@ def run(params: Params, context: Context) -> None:
     listed: list[tuple[str, Cell]] = []
 
     def forward(given: np.ndarray) -> np.ndarray:
-        context.stop_point(lambda: None)  # what is done is kept already
+        context.stop_point(lambda: None)  # nothing to save: finished pictures are already on disk
         return compiled(given)
 
     def predicted() -> Iterator[Picture]:
@@ -86,7 +86,7 @@ def run(params: Params, context: Context) -> None:
     context.artifact(context.output_folder / "overlay", "each picture with its cells in colour")
     if not listed:
         context.message(
-            f"no cell was found; look at probability/, and lower threshold, {params.threshold:g}, if it helps"
+            f"no cell was found; if probability/ shows cells, set threshold lower than {params.threshold:g}"
         )
     finished.spent()
 
@@ -135,7 +135,7 @@ def _write_files(picture: Picture, params: Params, context: Context) -> None:
     if (count := picture.labels.max()) > _MOST:
         file = context.output_folder / "labels" / f"{picture.name}.tif"
         files.write(file, picture.labels.astype(np.uint32))
-        context.message(f"{picture.name}: {count} cells do not fit the 16 bits of a PNG; labels/{file.name} has 32")
+        context.message(f"{picture.name}: {count} cells are too many for a 16-bit PNG; labels/{file.name} has 32 bits")
         del shown["labels"]
     for name, pixels in shown.items():
         files.write(context.output_folder / name / f"{picture.name}.png", pixels, compress_level=3)

@@ -36,14 +36,14 @@ class Augmentation(BaseModel):
     """Turn crops by 0, 90, 180 or 270 degrees and reflect them, all equally often."""
     warped: float = Field(0.5, ge=0, le=1)
     """Share of the crops that are also bent, rotated and stretched. This blurs them slightly, and the pictures that the
-    network is used on are not blurred; so, not all."""
+    network is used on are not blurred, so some crops should stay unwarped."""
     bend: float = Field(6.0, ge=0, le=100)
     """Smooth random displacement: its standard deviation, pixels in a crop of 256, in proportion in others; 0 is
     off."""
     rotation: float = Field(15.0, ge=0, le=180)
     """Largest rotation either way, degrees; 0 is off."""
     stretch: float = Field(0.25, ge=0, le=2)
-    """Largest change of scale, as a natural logarithm: 0.25 is by a factor of 0.78 to 1.28; height and width differ by
+    """Largest change of scale, as a natural logarithm: 0.25 means a factor of 0.78 to 1.28; height and width differ by
     up to 0.4 of it on top; 0 is off."""
     gamma: float = Field(0.2, ge=0, le=2)
     """Grey values are raised to a power whose natural logarithm is at most this, either way; 0 is off."""
@@ -62,20 +62,20 @@ class Params(StageParams):
     """classic: two convolutions a level, for pictures of any size. blog: the network of the blog post, with its own
     batch size, loss and squashing unless they are set here."""
     depth: int | None = Field(None, ge=1, le=7)
-    """How often the network halves the picture. Left out: 4; the blog's network has its own."""
+    """How many times the network halves the picture. By default 4; fixed in the blog's network."""
     width: int | None = Field(None, ge=1)
-    """Channels of the first level; each further level has twice as many. Left out: 16; the blog's network has its
+    """Channels of the first level; each further level has twice as many. By default 16; the blog's network has its
     own."""
     crop: int | None = Field(None, ge=16)
-    """Side of the crops to train on, pixels; a multiple of 2 to the power of depth. Left out: 128; 256 for the blog's
+    """Side of the crops to train on, pixels; a multiple of 2 to the power of depth. By default 128; 256 for the blog's
     network, which takes nothing else."""
     squash: bool | None = None
-    """Resize whole pictures to 256 x 256 instead of cutting crops; only for the blog's network. Left out: true
+    """Resize whole pictures to 256 x 256 instead of cutting crops; only for the blog's network. By default true
     there."""
     batch_size: int | None = Field(None, ge=1)
-    """Crops in a step. Left out: 4; 12 for the blog's network."""
+    """Crops in a training step. By default 4; 12 for the blog's network."""
     loss: Literal["dice", "bce", "dice+bce"] | None = None
-    """Dice, binary cross-entropy, or their sum. Left out: the sum; dice for the blog's network."""
+    """Dice, binary cross-entropy, or their sum. By default the sum; dice for the blog's network."""
     augment: bool | Augmentation = True
     """Change the shape and the grey values of crops at random. true: as in the defaults below; false: not at all. Or
     give the settings that differ from the defaults, such as `{rotation: 180, noise: 0}`."""
@@ -95,7 +95,7 @@ class Params(StageParams):
     """Steps from one validation to the next. The model gets the weights with the lowest loss on the validation
     pictures. Batch normalisation needs some 150 steps to settle; validations before that are not meaningful."""
     patience: int = Field(20, ge=1)
-    """Stop after this many validations in a row without better weights."""
+    """Stop after this many validations in a row that found no better weights."""
     seed: int = Field(1, ge=0, lt=2**32)
     """Seed of the random initial weights, of the crops, and of the choice of validation pictures."""
 
@@ -111,7 +111,7 @@ class Params(StageParams):
         """With the defaults of the architecture in place of settings that were left out."""
         defaults = _architecture(self).DEFAULTS._asdict()
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
-        # Equal settings are written in one way, as saved states compare them.
+        # One spelling for equal settings, because saved states compare them.
         augment = True if self.augment == Augmentation() else self.augment
         return self.model_copy(update=missing | {"augment": augment})
 

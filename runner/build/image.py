@@ -55,7 +55,7 @@ def choose(cpu: bool, gpu: bool, backend: str | None) -> tuple[dict[str, dict[st
             gpu = docker_api.gpu_request() is not None
             if not gpu:
                 notes.append(
-                    f"only the CPU image: the engine cannot give this machine's GPU ({machine.gpus()[0]}) to "
+                    f"builds only the CPU image: the engine cannot give this machine's GPU ({machine.gpus()[0]}) to "
                     "containers; floodrunner doctor says what to install, --gpu builds the GPU image anyway"
                 )
     if backend and not gpu:
@@ -141,7 +141,7 @@ def _build(name: str, kind: str, root: Path, args: dict[str, str], base: str, ne
         if _source(root) == labels[images.SOURCE_LABEL]:
             return _named(tag, name)
         print(f"{name}: the source changed during the build; building again", flush=True)
-    raise UserError(f"{root}: its files change during each build; build again when nobody edits them")
+    raise UserError(f"{root}: its files keep changing during the build; build again when nobody is editing them")
 
 
 def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> int:

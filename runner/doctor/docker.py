@@ -56,7 +56,7 @@ def examine(root: Path) -> Iterator[Finding]:
 
 
 def _without_engine() -> str:
-    """What to install under WSL, where that is not simply Docker; "" elsewhere."""
+    """What to install under WSL, where installing Docker is not enough; "" on other systems."""
     if machine.wsl_version() == 1:
         return "Docker needs WSL 2"
     if machine.is_wsl() and not os.environ.get("DOCKER_HOST") and not client.SOCKET.exists():
@@ -76,7 +76,7 @@ def _engine(info: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _owner() -> Finding:
-    """To which user the files belong that a step in a container writes."""
+    """Which user owns the files that a step in a container writes."""
     how = f"steps run as this user ({os.getuid()}:{os.getgid()})"
     if client.has_security("rootless"):
         how = "the engine is rootless, so root in a container is this user outside"

@@ -16,6 +16,7 @@ from runner.engines import docker
 from runner.engines.base import Job
 from runner.engines.docker import client as docker_api
 from runner.engines.docker import images
+from runner.step_options import StepOptions
 
 if TYPE_CHECKING:
     from docker.models.images import Image
@@ -140,7 +141,7 @@ def _trial(image: Image) -> tuple[int, str, str]:
         inputs={},
         outputs={},
         folder=Path("/floodrunner/doctor"),
-        gpu=True,
+        options=StepOptions(gpu=True),
         program="",
         fingerprint="",
     )

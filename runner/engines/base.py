@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from contract import job as contract
 from contract.job import STATE
+from runner.step_options import StepOptions
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class Job:
     inputs: dict[str, str]
     outputs: dict[str, str]
     folder: Path
-    gpu: bool
+    options: StepOptions
     program: str
     fingerprint: str
 
     def described(self, gpu: bool) -> dict[str, Any]:
-        """`job.json`, with the paths as they are here."""
+        """The content of `job.json`, with paths as this machine sees them."""
         described = contract.Job(
             step=self.step,
             stage=self.stage,
@@ -65,10 +66,10 @@ class Running(Protocol):
 
     @property
     def name(self) -> str:
-        """What it runs as, in words: `container floodrunner-ffn-train-1a2b3c`."""
+        """What the stage runs as, for messages: `container floodrunner-ffn-train-1a2b3c`."""
 
     def wait(self, seconds: float) -> Exit | None:
-        """Waits for its end, at most this long; None if it still runs."""
+        """Waits up to this many seconds for the stage to end; None if it is still running."""
 
     def stop(self) -> None:
         """Asks it to save its state and exit."""
@@ -77,7 +78,7 @@ class Running(Protocol):
         """Ends it, and all processes that it started, at once."""
 
     def close(self) -> None:
-        """Ends it if it still runs, and removes everything of it except its folder."""
+        """Ends it if it still runs, and removes everything that belongs to it except its folder."""
 
 
 class Orphan(NamedTuple):
@@ -87,7 +88,7 @@ class Orphan(NamedTuple):
       step: the step that it belongs to.
       name: as `Running.name`.
       at_work: whether it still runs.
-      adopt: takes it over for a job; None if it does something else than this very job.
+      adopt: takes it over for a job; returns None if it is doing a different job.
     """
 
     step: str
@@ -109,13 +110,13 @@ class Engine(Protocol):
         """Facts about the engine for the record of a run (`run.json`), besides its identity."""
 
     def no_gpu(self) -> str:
-        """Why a step that asks for a GPU runs on the CPU, as "no GPU found"; "" if it gets a GPU."""
+        """Why a step that asks for a GPU runs on the CPU, such as "no GPU found"; "" if it gets a GPU."""
 
     def orphans(self, workdir: Path) -> list[Orphan]:
-        """What killed runners left of a run folder's steps and does not end by itself."""
+        """What killed runners left in a run folder's steps that does not end by itself."""
 
     def reclaim(self, folder: Path) -> None:
-        """Ends what a killed runner left at work in a step's folder, or waits for its end; it can save its state.
+        """Stops what a killed runner left running in a step's folder, or waits for it; it can save its state first.
 
         Raises:
           UserError: if it does not end.
@@ -136,7 +137,7 @@ def no_orphans(workdir: Path) -> list[Orphan]:
 
 
 def killed_by(number: int) -> str:
-    """The cause of a death by a signal, in words."""
+    """Describes the signal that killed a process."""
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     often: dict[int, str] = {
         signal.SIGKILL: " (often: out of memory)",

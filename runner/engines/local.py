@@ -91,7 +91,7 @@ def start(job: Job, root: Path) -> Process:
         **keras_settings(job.folder / _KERAS),
     }
     remove(job.folder / _KERAS)  # an earlier Keras wrote its settings there
-    if not job.gpu:
+    if not job.options.gpu:
         # Without JAX_PLATFORMS, JAX for CUDA fails where it finds a driver and no device.
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     with (
@@ -137,7 +137,7 @@ class Process:
         self._signal_group(signal.SIGKILL)
 
     def close(self) -> None:
-        self.kill()  # the stage if it still runs, and processes that it started
+        self.kill()  # ends the stage if it still runs, and the processes that it started
         self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
@@ -158,7 +158,7 @@ def distributions() -> list[str]:
 
 
 def missing() -> list[str]:
-    """Those of `distributions` that are not installed. There are two of TensorFlow, one of which is enough."""
+    """The packages in `distributions` that are not installed. TensorFlow has two packages; one of them is enough."""
     absent = [name for name in distributions() if version(name) is None]
     has_tensorflow = any(name.startswith("tensorflow") and name not in absent for name in distributions())
     return [name for name in absent if not (has_tensorflow and name.startswith("tensorflow"))]

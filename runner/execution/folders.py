@@ -40,7 +40,7 @@ def find(target: str | None) -> tuple[Path, dict[str, Any]]:
         folder = default(spec.load(path).spec.name) if path.is_file() or path.suffix in (".yaml", ".yml") else path
     run = read_json(folder / RUN_FILE)
     if run is None or not isinstance(run.get("steps"), dict):
-        what = "is no run folder" if folder.exists() else "does not exist"
+        what = "is not a run folder" if folder.exists() else "does not exist"
         others = [file.parent.name for file in RUNS.glob(f"*/{RUN_FILE}")]
         there = f"; {suggest(folder.name, others)}" if others else ""
         raise UserError(f"{folder}: {what}; name a run folder, such as runs/<pipeline name>{there}")

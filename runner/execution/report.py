@@ -48,7 +48,7 @@ def at_start(run: Run) -> dict[str, Any]:
 
 
 def close(run: Run, status: str, message: str = "") -> None:
-    """Writes how the run ended, also for a step that did not come to its end (a full disk, a bug of the runner)."""
+    """Writes how the run ended, also for a step that was broken off (a full disk, a bug in the runner)."""
     run.report.update(status=status, ended=records.now())
     for facts in run.report["steps"].values():
         if facts["status"] == "running":

@@ -65,7 +65,7 @@ def run(setting: Setting) -> dict[str, Any]:
                         run.contents.learn(step, _run_or_skip(run, step))
                     _end_orphans(run)
                 except BaseException as error:
-                    with contextlib.suppress(OSError):  # on a full disk; the user hears of it by `error`
+                    with contextlib.suppress(OSError):  # the disk may be full; `error` tells the user
                         close(run, status_of(error), str(error))
                     raise
                 close(run, STATUS[DONE])
@@ -105,7 +105,7 @@ def _run_or_skip(run: Run, step: Step) -> StepRecord:
         return former
     parts = skip.parts(step, run.contents, identity, setting.root)
     job = setting.plan.job(step, parts.program(), parts.fingerprint())
-    _end_orphans(run, but=step.id)  # of steps that are skipped now, or that need what this one makes
+    _end_orphans(run, but=step.id)  # of steps that are now skipped, or that need this step's output
     if not step.again:
         with run.stop.shielded():  # from here on, a request to stop reaches the adopted stage
             if (adopted := _adopt(run, job)) is not None:
@@ -117,7 +117,7 @@ def _run_or_skip(run: Run, step: Step) -> StepRecord:
 
 
 def _end_orphans(run: Run, but: str = "") -> None:
-    """Stops and removes what a killed runner left in the run folder, except for the step `but`."""
+    """Stops and removes what a killed runner left in the run folder, except for what works on the step `but`."""
     for orphan in folders.orphans(run.setting.plan.workdir):
         if orphan.step != but:
             if orphan.at_work:
@@ -127,7 +127,7 @@ def _end_orphans(run: Run, but: str = "") -> None:
 
 @dataclass(frozen=True)
 class _Adopted:
-    """A stage that a killed runner started and that still runs; and where in its events it began."""
+    """A stage started by a killed runner that is still running, and where its events begin in the file."""
 
     running: Running
     begun: Begun
@@ -149,7 +149,7 @@ def _prepare(run: Run, step: Step, job: Job) -> None:
     job.folder.mkdir(exist_ok=True)
     folders.reclaim(job.folder)
     sweep(job.folder)
-    if job.gpu and (reason := run.setting.engine.no_gpu()):
+    if job.options.gpu and (reason := run.setting.engine.no_gpu()):
         run.show.note(f"{reason}: {job.step} will run on the CPU, which is slower (floodrunner doctor says more)")
     if step.again:
         withdraw(job.folder)  # if this try is cut off, the next run continues it
@@ -183,7 +183,7 @@ def _carry_out(
                 remove(job.folder / PARTIAL)
         shown = "done" if done else "stopped" if code == INTERRUPTED else "failed"
         run.show.finished(step.id, shown, time.monotonic() - clock)
-    with contextlib.nullcontext() if done else contextlib.suppress(OSError):  # report the first error, not the next
+    with contextlib.nullcontext() if done else contextlib.suppress(OSError):  # report the first error only
         run.note(step, status=STATUS[code], ended=records.now(), seconds=seconds, message=text)
     if done is None:
         if code == INTERRUPTED:

@@ -36,7 +36,7 @@ class Decision:
 
 @dataclass
 class Contents:
-    """Hashes of the content of ports: the user's inputs, hashed when needed, and outputs of finished steps."""
+    """Hashes of what ports contain: the user's inputs (hashed when needed) and outputs of finished steps."""
 
     plan: Plan
     cache: Cache
@@ -60,7 +60,7 @@ class Contents:
         return any(SUFFIXES[kind] == "" or kind == "pictures" for port in ports for kind in port.kinds)
 
     def learn(self, step: Step, record: StepRecord) -> None:
-        """Takes in the outputs of a finished step."""
+        """Records the hashes of a finished step's outputs."""
         self.known.update({f"{step.id}.{port}": digest for port, digest in record.ports.items()})
 
 
@@ -94,7 +94,7 @@ def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -
         return Decision(True, {FORCED: "--force, from scratch", FROM: "--from"}[step.again])
     if record is None:
         begun = (folder / EVENTS_FILE).exists()
-        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # `clean` keeps it
+        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # `clean` keeps a state
         reason = "not finished last time" if begun else "no result" if kept else "never run"
         return Decision(True, reason + (", continues from its state" if kept else ""))
     reasons = changed_outputs(step, folder, record, contents.cache)
@@ -109,7 +109,7 @@ def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -
 
 
 def unasked(plan: Plan, decisions: dict[str, Decision]) -> list[str]:
-    """A line for each step that runs although --from or --force names only a later one.
+    """A line for each step that also has to run, although --from or --force names only a later step.
 
     This happens, for example, when the user has not repeated a `--set` of the former run.
     """
@@ -165,7 +165,7 @@ def differences(old: Parts, new: Parts, unknown: Collection[str]) -> list[str]:
 
 
 def changed_outputs(step: Step, folder: Path, record: StepRecord, cache: Cache) -> list[str]:
-    """The first output that was deleted, changed or added by hand, as a phrase. A new time alone is no change."""
+    """The first output that was deleted, changed or added by hand, as a phrase. A new time alone does not count."""
     there = content.files(folder, record.names)
     missing = [name for name in record.files if name not in there]
     missing += [name for name in record.names if not (folder / name).exists() and name not in missing]

@@ -58,7 +58,7 @@ def _trouble_with_outputs(job: Job) -> str:
     """Why the outputs of a stage cannot be published; "" if they can."""
     partial = job.folder / PARTIAL
     if partial.is_symlink():  # the files it leads to are not the stage's to publish
-        return f"put a link in the place of {PARTIAL}"
+        return f"replaced {PARTIAL} by a link"
     if missing := [port for port, path in job.outputs.items() if not os.path.exists(path)]:
         return f"did not write {missing[0]}"
     if clashing := sorted(OURS.intersection(os.listdir(partial))):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from contract.ports import is_harmless, split_dataset
 from runner.errors import UserError
 
-_SETTLED_NS = 2_000_000_000  # a younger file may change again without getting another time
+_SETTLED_NS = 2_000_000_000  # a file changed more recently may change again within the same time stamp
 
 
 class File(NamedTuple):
@@ -43,7 +43,7 @@ class Cache:
             loaded = json.loads(file.read_bytes())
             self._known = loaded if isinstance(loaded, dict) else {}
         except (OSError, ValueError):
-            pass  # then all files are read
+            pass  # without the cache, all files are read again
 
     def sha256(self, path: Path) -> str:
         """The hash of a file's content. Raises OSError if the file cannot be read."""

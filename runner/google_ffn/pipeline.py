@@ -35,7 +35,7 @@ _UNSUPPORTED = {
     "self_prediction": "self-prediction",
     "init_segmentation": "continuing another segmentation",
 }
-"""Field -> what it asks for, in words. It is refused, as the result without it would differ."""
+"""Field that is refused, because ignoring it would change the result -> what it asks for, in words."""
 
 _FIELDS = {
     "name": "model_checkpoint_path",

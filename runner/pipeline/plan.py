@@ -82,7 +82,7 @@ class Plan:
             inputs={port: self._path(source) for port, source in step.sources.items()},
             outputs={port: str(folder / PARTIAL / port_file(port, kind)) for port, kind in step.stage.outputs.items()},
             folder=folder,
-            **step.options.model_dump(),
+            options=step.options,
             program=program,
             fingerprint=fingerprint,
         )
@@ -144,7 +144,7 @@ def _is_input(source: str) -> bool:
 
 
 def _stage(id: str, pipeline: Pipeline, registry: Registry, earlier: dict[str, Step]) -> Stage:
-    """The stage of a step. Where several share the name, the kinds of the connected ports tell which one is meant."""
+    """The stage of a step. If several share the name, the kinds of the connected ports decide which one is meant."""
     spec = pipeline.spec.steps[id]
     where = f"{pipeline.document.at(('steps', id, 'stage'))}: step {id}"
     try:
@@ -235,7 +235,7 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
         if name not in known:
             where = _param_place(id, (name,), pipeline, sets)
             if new := stage.params.RENAMED.get(name):
-                raise UserError(f"{where}: {name} is now {new}; write that")
+                raise UserError(f"{where}: {name} was renamed; write {new}")
             instead = f"{name} is written beside params, not in it" if name in _BESIDE else suggest(name, known)
             raise UserError(f"{where}: unknown parameter {name!r} of stage {stage.name}; {instead}")
     texts: dict[YamlPath, str] = {}

@@ -70,11 +70,11 @@ class Registry:
 
     @property
     def shared(self) -> dict[str, tuple[str, ...]]:
-        """Those of `SHARED_NAMES` whose stages are in this folder."""
+        """The entries of `SHARED_NAMES` whose stages are all in this folder."""
         return {name: stages for name, stages in SHARED_NAMES.items() if set(stages) <= self.files.keys()}
 
     def candidates(self, name: str) -> list[Stage]:
-        """The stages that a pipeline may mean by a name: one, or those that share it. Raises UserError as `get`."""
+        """The stages that a name in a pipeline may mean: one, or all that share it. Raises UserError like `get`."""
         return [self.get(each) for each in self.shared.get(name, (name,))]
 
 
@@ -139,7 +139,7 @@ def _load(file: Path, where: str) -> ModuleType:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # where pydantic resolves the names in annotations
+        sys.modules[name] = module  # pydantic looks up the names in annotations there
         spec.loader.exec_module(module)
         return module
     except Exception as error:

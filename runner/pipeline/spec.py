@@ -14,7 +14,7 @@ from runner.pipeline import explain, yamlfile
 from runner.pipeline.yamlfile import Document
 from runner.step_options import StepOptions
 
-_RULES = (  # pattern of a name, and how to say it
+_RULES = (  # what is named, the pattern of its name, and that pattern in words
     ("name", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, '-', '_' and '.', a letter or digit first"),
     ("inputs", r"[a-z][a-z0-9_-]*", "small letters, digits, '-' and '_', a letter first"),
     ("steps", r"[a-z][a-z0-9_-]*", "small letters, digits, '-' and '_', a letter first"),

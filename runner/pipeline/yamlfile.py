@@ -55,7 +55,7 @@ class Document:
     texts: dict[YamlPath, str] = field(default_factory=dict)
 
     def at(self, path: YamlPath) -> str:
-        """`file:line` of the value at `path`; if that is missing, of the innermost value that should contain it."""
+        """`file:line` of the value at `path`; if there is none, of the innermost value that should contain it."""
         while path and path not in self.lines:
             path = path[:-1]
         return f"{self.source}:{self.lines.get(path, 1)}"

@@ -40,7 +40,7 @@ class Line:
     started: float = 0.0
 
     def facts(self) -> list[str]:
-        """`34/70 sections`, `12/s`, `0:03 left`, `loss 0.32`; those that are known."""
+        """`34/70 sections`, `12/s`, `0:03 left`, `loss 0.32`, as far as they are known."""
         progress, found = self.progress, []
         if progress.total:
             found.append(f"{words.number(progress.done)}/{words.number(progress.total)} {progress.unit}".strip())

@@ -58,7 +58,7 @@ def status(workdir: Path, run: dict[str, Any], orphans: Sequence[Orphan] = ()) -
     held = holder(workdir)
     steps: dict[str, dict[str, Any]] = run.get("steps", {})
     lines = [f"{run['pipeline']['name']} in {words.here(workdir)}: {_state(run, held)}"]
-    lines += [f"  {each.step} is still at work in {each.name}; the next run goes on with it" for each in orphans]
+    lines += [f"  {each.step} is still running in {each.name}; the next run takes it over" for each in orphans]
     width = max((len(step) for step in steps), default=0)
     for step, facts in steps.items():
         lines.append(f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}")
@@ -71,7 +71,7 @@ def _state(run: dict[str, Any], held: dict[str, Any] | None) -> str:
         return f"running since {since} (process {held['pid']} on {held['host']})"
     if held is not None:
         return "running"
-    if run["status"] == "running":  # yet nobody holds the lock: it was killed
+    if run["status"] == "running":  # nobody holds the lock, so the run was killed
         return f"was cut off, started {records.local_time(run['started'])}; run it again to go on"
     return f"{run['status']} {records.local_time(run['ended'])}"
 

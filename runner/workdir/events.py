@@ -14,7 +14,7 @@ from runner.workdir.files import open_own
 from runner.workdir.records import Artifact
 
 _WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
-_POINTS = 200  # at most in a window: at two lines a second, weeks would be too many
+_POINTS = 200  # the most points kept in a window; at two lines a second, a run of weeks would have too many
 
 Event = dict[str, Any]
 
@@ -27,7 +27,7 @@ class Tail:
         self._offset = offset
 
     def new(self) -> list[Event]:
-        """Events added since the last call. Lines that are no events (cut off by a crash) are skipped."""
+        """Events added since the last call. Lines that are not events (cut off by a crash) are skipped."""
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._offset)
@@ -74,9 +74,9 @@ class Progress:
 
     Attributes:
       done: amount done, of `total`, in `unit`.
-      latest: metric -> newest value, of training or of the result, the newest last.
+      latest: metric -> its latest value, from training or the result, in order of arrival.
       results: metric -> value, of the result only.
-      spent: files of the state that are no longer needed.
+      spent: files in the state folder that are no longer needed.
       end: the closing event; None until it arrives.
     """
 
@@ -96,11 +96,11 @@ class Progress:
         kind = event["event"]
         if kind == "progress" and _numbers(event, "done", "total", "time"):
             if event.get("unit") != self.unit or event["done"] < self.done:
-                self._history.clear()  # another phase, with a rate of its own
+                self._history.clear()  # a new phase has a rate of its own
             if not self._history:
                 self._begun = event["time"]
             self.done, self.total, self.unit = event["done"], event["total"], str(event.get("unit", ""))
-            # Some work comes in bursts, which are longer in long runs: for hours, half a minute is not typical.
+            # Some work comes in bursts, longer ones in longer runs: after hours, the last half minute is not typical.
             window = min(max(_WINDOW_S, _WINDOW_SHARE * (event["time"] - self._begun)), _WINDOW_MOST_S)
             if len(self._history) > 1 and event["time"] - self._history[-2][0] < window / _POINTS:
                 self._history.pop()

@@ -42,7 +42,7 @@ def lock(workdir: Path, command: str) -> Iterator[None]:
 
 
 def holder(workdir: Path) -> dict[str, Any] | None:
-    """The process that holds a run folder: pid, host, command, since; {} if it is not known which; None if nobody."""
+    """The process that holds a run folder: pid, host, command, since; {} if it is unknown; None if nobody holds it."""
     path = workdir / LOCK_FILE
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -57,7 +57,7 @@ def holder(workdir: Path) -> dict[str, Any] | None:
 def _acquire(path: Path) -> int:
     """The locked descriptor of the lock file. Raises UserError as `lock`."""
     for attempt in range(_TRIES):
-        if attempt:  # `status` holds the lock for an instant; the name in the file may then be that of a dead process
+        if attempt:  # `status` locks for an instant; the file may then name a process that is gone
             time.sleep(_PAUSE_S)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:

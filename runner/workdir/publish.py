@@ -25,7 +25,7 @@ def open_run_folder(workdir: Path, pipeline: str) -> None:
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-    except FileNotFoundError:  # below /proc, for example, whose folders exist and yet cannot hold new ones
+    except FileNotFoundError:  # for example below /proc, where nobody can make a folder
         raise UserError(f"{workdir}: cannot be made there; choose another folder with --workdir") from None
     run = read_json(workdir / RUN_FILE)
     if run is None:
@@ -37,7 +37,7 @@ def open_run_folder(workdir: Path, pipeline: str) -> None:
         ]
         if others:
             raise UserError(
-                f"{workdir}: is no run folder, and holds {others[0]}; choose an empty or new folder with --workdir"
+                f"{workdir}: is not a run folder, but holds {others[0]}; choose an empty or new folder with --workdir"
             )
     elif (name := run.get("pipeline", {}).get("name")) != pipeline:
         raise UserError(
@@ -46,7 +46,7 @@ def open_run_folder(workdir: Path, pipeline: str) -> None:
 
 
 def set_state_aside(folder: Path) -> Path | None:
-    """Moves a step's `state/` to the next free `state.1`, `state.2`, ...; returns that, None without a state."""
+    """Moves a step's `state/` to the next free `state.1`, `state.2`, ...; returns it, or None if there is no state."""
     state = folder / STATE
     if not state.exists():
         return None

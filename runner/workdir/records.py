@@ -44,7 +44,7 @@ class Artifact(BaseModel):
 
 
 class Parts(StepOptions):
-    """Everything that decides the result of a step; its options are among it.
+    """Everything that decides the result of a step, including its options.
 
     Attributes:
       code: path of a source file -> hash.

@@ -70,7 +70,7 @@ class Attempt:
 
 @dataclass
 class _Object:
-    """The object that is growing: its seed, the moves that wait, and the number of fields of view so far."""
+    """The object that is growing: its seed, its queue of moves, and the number of fields of view so far."""
 
     seed: Position
     moves: Moves
@@ -246,7 +246,7 @@ class Canvas:
         return Attempt(seed, self.max_id, voxels, work.fovs, overlapped)
 
     def _counts(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
-        """The part of `box` that lies in the box that counts, relative to `box`."""
+        """The part of `box` inside the box to segment, in coordinates relative to `box`."""
         return tuple(
             slice(max(c.start - b.start, 0), max(c.stop - b.start, 0)) for b, c in zip(box, self._box, strict=True)
         )

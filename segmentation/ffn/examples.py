@@ -104,7 +104,7 @@ class Examples:
             given[i, ..., 0] = (self._view(self._image, example)[box] - self._mean) / self._stddev
             given[i, ..., 1] = example.mask[box]
             target[i, ..., 0] = OUTSIDE
-            if (label := self._labels[example.centre]) != 0:  # at a centre on no object, all targets stay OUTSIDE
+            if (label := self._labels[example.centre]) != 0:  # if the centre is background, all targets stay OUTSIDE
                 target[i, ..., 0][self._view(self._labels, example)[box] == label] = INSIDE
         return given, target
 

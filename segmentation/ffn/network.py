@@ -68,7 +68,7 @@ def set_weights(model: keras.Model, named: dict[str, np.ndarray]) -> None:
     """
     expected = weights(model)
     if odd := sorted(expected.keys() ^ named.keys()):
-        raise ValueError(f"weights {', '.join(odd[:3])}: in one of network and file only; depth does not agree")
+        raise ValueError(f"weights {', '.join(odd[:3])}: only in the network or only in the file; do depths differ?")
     for name, array in expected.items():
         if array.shape != named[name].shape:
             raise ValueError(f"weights {name}: shape {named[name].shape}, expected {array.shape}")

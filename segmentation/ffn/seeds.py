@@ -24,7 +24,7 @@ def peaks(image: np.ndarray) -> np.ndarray:
     edges = ndimage.generic_gradient_magnitude(image, ndimage.sobel)
     inside = edges <= ndimage.gaussian_filter(edges, _SIGMA, mode="reflect")
     del edges  # frees memory: more arrays of the image's size follow
-    # Double precision, as in google/ffn: in single precision the noise would produce other ties.
+    # Double precision, as in google/ffn: in single precision, different voxels would be tied.
     distance = ndimage.distance_transform_edt(inside).astype(np.float32).astype(np.float64)
     del inside
     noise = np.random.RandomState(42).random_sample(distance.shape)

@@ -77,7 +77,7 @@ def stretch(warp: Warp, log_factor: float, generator: np.random.Generator) -> Wa
 
 
 def gamma(image: np.ndarray, log_exponent: float, generator: np.random.Generator) -> np.ndarray:
-    """Raises grey values to a power between exp(-`log_exponent`) and exp(`log_exponent`); negative ones mirrored."""
+    """Raises grey values to a power between exp(-`log_exponent`) and exp(`log_exponent`); signs are kept."""
     exponent = np.exp(generator.uniform(-log_exponent, log_exponent))
     return np.sign(image) * np.abs(image) ** exponent
 
@@ -159,7 +159,7 @@ def sample(picture: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def intensity(image: np.ndarray, ranges: Ranges, generator: np.random.Generator) -> np.ndarray:
-    """Other grey values. Image and result are (y, x, c) float32, normalised to about 0..1."""
+    """Applies the grey-value augmentations. Image and result are (y, x, c) float32, normalised to about 0..1."""
     for name, augment in GREYS.items():
         if most := getattr(ranges, name):
             image = augment(image, most, generator)

@@ -25,7 +25,7 @@ from skimage.segmentation import relabel_sequential, watershed
 
 _OUTLINE = 1.5  # pixels: the outline is one wide, and has no gap at corners
 _MEET = 5  # pixels; a pixel is contact if the square of this side around it touches two cells
-_CORE = 0.5  # least value of interior minus contact; results with 0.5 to 0.7 are alike
+_CORE = 0.5  # least value of interior minus contact; values from 0.5 to 0.7 give similar results
 _SMALLEST_CORE = 4  # pixels; smaller pieces are noise
 _SMOOTH = 1.0  # standard deviation, pixels
 _RISE, _RISE_OF_MASK = 0.4, 0.15  # natural logarithms: a neck is two thirds as wide as the narrower cell, or less

@@ -12,7 +12,7 @@ Loss = Callable[[Any, Any], Any]
 """(target, output) -> scalar."""
 
 _SMOOTH = 1.0
-_NEVER = 1e-6  # probabilities are clipped to this and 1 - this; much closer to 1, float32 has no values left
+_NEVER = 1e-6  # probabilities are clipped to this and 1 - this; float32 cannot hold values much closer to 1
 
 
 def dice(target: Any, output: Any) -> Any:

@@ -85,7 +85,7 @@ def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
 
 
 def overlap(multiple: int, margin: int) -> int:
-    """Pixels by which two neighbouring tiles overlap at least: two margins, the change of weights, and rounding."""
+    """The least overlap of two neighbouring tiles, pixels: two margins, the ramp of the weights, and rounding."""
     return 2 * margin + _RAMP + multiple - 1
 
 

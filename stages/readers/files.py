@@ -5,6 +5,7 @@ PNG and JPEG go through Pillow. TIFF is read and written in `tiff`, which shares
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from contract.stage import InputError
 from stages.readers import png, tiff
 from stages.readers.forms import Form, Section, damaged
-from stages.readers.names import JPEG
+from stages.readers.names import JPEG, PNG, TIFF
 from stages.storage.words import no_permission
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's limit is for pictures from the web; an EM section may be 20,000 x 20,000
@@ -27,11 +28,8 @@ def head(file: Path) -> Section:
     Raises:
       InputError: if it is damaged, is of another format than its suffix says, or is a TIFF of several pages.
     """
-    if file.suffix.lower() == ".png":
-        return png.head(file)
-    if file.suffix.lower() in JPEG:
-        return _jpeg_head(file)
-    return tiff.single_page(file)
+    head_of, _ = _format(file)
+    return head_of(file)
 
 
 def read(file: Path, form: Form) -> np.ndarray:
@@ -43,11 +41,8 @@ def read(file: Path, form: Form) -> np.ndarray:
     Raises:
       InputError: if it is truncated or damaged.
     """
-    if file.suffix.lower() == ".png":
-        return png.as_stored(_decoded(file, "PNG"), form)
-    if file.suffix.lower() in JPEG:
-        return _decoded(file, "JPEG")
-    return tiff.page_pixels(file, form)
+    _, pixels_of = _format(file)
+    return pixels_of(file, form)
 
 
 def write(file: Path, pixels: np.ndarray, compress_level: int = 6) -> None:
@@ -65,6 +60,14 @@ def write(file: Path, pixels: np.ndarray, compress_level: int = 6) -> None:
         tiff.write_page(file, pixels)
         return
     Image.fromarray(pixels).save(file, compress_level=compress_level)
+
+
+def _png_pixels(file: Path, form: Form) -> np.ndarray:
+    return png.as_stored(_decoded(file, "PNG"), form)
+
+
+def _jpeg_pixels(file: Path, form: Form) -> np.ndarray:
+    return _decoded(file, "JPEG")
 
 
 def _jpeg_head(file: Path) -> Section:
@@ -89,3 +92,15 @@ def _decoded(file: Path, container: str) -> np.ndarray:
         raise
     except Exception as error:  # for a damaged file Pillow raises almost any type
         raise damaged(file) from error
+
+
+_FORMATS = (
+    (PNG, png.head, _png_pixels),
+    (TIFF, tiff.single_page, tiff.page_pixels),
+    (JPEG, _jpeg_head, _jpeg_pixels),
+)
+"""Suffixes of a format, and the functions that read the head and the pixels of its files."""
+
+
+def _format(file: Path) -> tuple[Callable[[Path], Section], Callable[[Path, Form], np.ndarray]]:
+    return next((head_of, pixels_of) for suffixes, head_of, pixels_of in _FORMATS if file.suffix.lower() in suffixes)

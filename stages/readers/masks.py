@@ -26,7 +26,7 @@ from stages.readers.pictures import Source, entries, open_pictures, source
 from stages.storage.words import size, some
 
 _MOST_PIECES = 2
-"""Connected pieces of an id, on average; the values of classes and of blurred masks have more."""
+"""Ids of cells have at most this many connected pieces on average; values of class maps and blurred masks have more."""
 
 
 class Mask(NamedTuple):

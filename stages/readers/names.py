@@ -15,11 +15,13 @@ from contract.stage import InputError
 from stages.storage.names import natural_key
 from stages.storage.words import no_permission, some
 
-SUFFIXES = (".png", ".tif", ".tiff")
-"""Of sections."""
+PNG, TIFF = (".png",), (".tif", ".tiff")
 
 JPEG = (".jpg", ".jpeg")
 """Accepted for pictures and masks only, as JPEG changes pixel values."""
+
+SUFFIXES = PNG + TIFF
+"""Suffixes of files that are accepted as sections."""
 
 
 def section_files(folder: Path) -> list[Path]:

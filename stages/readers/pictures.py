@@ -13,7 +13,7 @@ from contract.stage import InputError
 from stages.readers import files as image_files
 from stages.readers import tiff
 from stages.readers.forms import Form, opaque
-from stages.readers.names import JPEG, SUFFIXES, listed
+from stages.readers.names import JPEG, SUFFIXES, TIFF, listed
 from stages.storage.names import natural_key
 from stages.storage.words import some
 
@@ -55,7 +55,7 @@ def open_pictures(path: str) -> Iterator[list[Source]]:
     elif not files:
         what = f"holds only folders ({some(each.name for each in folders)})" if folders else "is empty"
         raise InputError(f"{folder}: {what}, no PNG, TIFF or JPEG pictures; name the folder that holds them")
-    elif len(files) == 1 and files[0].suffix.lower() in SUFFIXES[1:] and tiff.pages(files[0]) > 1:
+    elif len(files) == 1 and files[0].suffix.lower() in TIFF and tiff.pages(files[0]) > 1:
         with _sections_of(str(files[0])) as sources:
             yield sources
     else:

@@ -13,7 +13,7 @@ from contract.stage import InputError
 from segmentation.threads import processors
 from stages.readers import files as image_files
 from stages.readers import forms, tiff
-from stages.readers.names import SUFFIXES, section_files
+from stages.readers.names import SUFFIXES, TIFF, section_files
 from stages.readers.stack import AHEAD_BYTES, Read, Stack, uniform
 from stages.storage.volumes import kept_names, open_volume, read_part
 
@@ -29,7 +29,7 @@ def open_stack(path: str) -> Iterator[Stack]:
     where = Path(path)
     if where.is_dir():
         files = section_files(where)
-        if len(files) == 1 and not _is_png(files[0]) and tiff.pages(files[0]) > 1:
+        if len(files) == 1 and files[0].suffix.lower() in TIFF and tiff.pages(files[0]) > 1:
             with tiff.open_tiff(files[0]) as stack:
                 yield stack
         else:
@@ -38,9 +38,9 @@ def open_stack(path: str) -> Iterator[Stack]:
         with _open_hdf5(path) as stack:
             yield stack
     elif not where.exists() or where.suffix.lower() not in SUFFIXES:
-        what = "is no stack" if where.exists() else "no such file or folder"
+        what = "is not a stack" if where.exists() else "no such file or folder"
         raise InputError(f"{path}: {what}; name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file")
-    elif _is_png(where) or tiff.pages(where) == 1:
+    elif where.suffix.lower() not in TIFF or tiff.pages(where) == 1:
         raise InputError(f"{path}: is one section; to import all sections, name their folder, {where.parent}")
     else:
         with tiff.open_tiff(where) as stack:
@@ -60,10 +60,6 @@ def _folder(path: str, files: list[Path]) -> Stack:
         reads=lambda: (lambda file=file: image_files.read(file, form) for file in files),  # type: ignore[misc]
         threads=min(processors(), 4),
     )
-
-
-def _is_png(file: Path) -> bool:
-    return file.suffix.lower() == ".png"
 
 
 @contextlib.contextmanager

@@ -148,7 +148,7 @@ def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
     lead, letters = _axes(series)
     if len(lead) != 1 or letters == "C":
         raise InputError(
-            f"{file}: holds {' x '.join(str(n) for n in lead)} pictures (axes {letters}); a stack has sections only, "
+            f"{file}: holds {' x '.join(str(n) for n in lead)} pictures (axes {letters}); a stack has no such axes; "
             "save one channel and one time point of it"
         )
     head = _section(file.name, series.keyframe)

@@ -66,7 +66,7 @@ class Inference:
                 self._claimed += attempt.voxels if attempt.id else 0
             self._attempt_begun = time.monotonic()
             self._report()
-        self._save(canvas)  # because writing the result may fail, for example on a full disk
+        self._save(canvas)  # writing the result may fail, for example on a full disk
 
     def _report(self) -> None:
         now = time.monotonic()

@@ -36,7 +36,7 @@ def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> N
     beside = path.with_suffix(".writing")
     with create_hdf5(beside) as file:
         for name, array in arrays.items():
-            # After a stop there are only seconds to write. Labels shrink to a hundredth, masks and weights hardly.
+            # After a stop there are only seconds to write. Labels compress to a hundredth, masks and weights hardly.
             shrinks = array.size > 2**16 and array.dtype.kind in "iu"
             packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if shrinks else {}
             file.create_dataset(name, data=array, **packed)

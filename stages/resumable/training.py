@@ -19,7 +19,7 @@ from stages.resumable import state
 STATE_FILE = "training.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
-_MOST_REPORTS = 5000  # in one run of the stage, so that the log of a training of two weeks can still be opened
+_MOST_REPORTS = 5000  # in one run of the stage, so that the log of two weeks of training can still be opened
 _LOSS_WINDOW = 100
 
 Record = Callable[[str, float], None]
@@ -27,7 +27,7 @@ Record = Callable[[str, float], None]
 
 
 class Schedule(NamedTuple):
-    """How long a training runs, and with which learning rate.
+    """How long to train, and with which learning rate.
 
     Attributes:
       max_steps: steps in total, over all runs of the stage.
@@ -53,7 +53,7 @@ class Schedule(NamedTuple):
 
 @dataclass
 class Progress:
-    """How far a training is: steps done, seconds spent, and the losses of the last steps."""
+    """How far training has got: steps done, seconds spent, and the losses of the last steps."""
 
     step: int = 0
     seconds: float = 0.0
@@ -167,7 +167,7 @@ class Saved:
         state.save(self._path, arrays, values | about | how_far)
 
     def _check(self, step: int, before: dict[str, Any], program: str, max_steps: int) -> None:
-        """Refuses to continue where that would not do what the user expects; reports what changed since the save."""
+        """Refuses to continue if that would not do what the user expects; reports what changed since the save."""
         changed = ", ".join(f"{k} {before[k]} -> {v}" for k, v in self._manner.items() if before[k] != v)
         if step > max_steps:
             raise InputError(

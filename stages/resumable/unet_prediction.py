@@ -40,7 +40,7 @@ class Finished:
             self._context.message(f"the saved state belongs to another prediction: kept in state/{aside.name}")
             return None
         if not self._reused:
-            self._context.message("continuing after the pictures that are finished already")
+            self._context.message("continuing after the pictures that are already finished")
         self._reused = True
         self._files.append(self._file(name))
         return Picture(name, image, arrays["labels"], arrays["probability"])

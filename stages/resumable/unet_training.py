@@ -88,7 +88,7 @@ class UNetTask:
     def restore(self, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
         self.best = [arrays[f"best/{i}"] for i in range(len(self._model.weights)) if f"best/{i}" in arrays]
         self._examples.restore(values["examples"])
-        # Earlier versions called them looks.
+        # Earlier versions saved the validations under the name "looks".
         self.validations = values["validations"] if "validations" in values else values["progress"]["looks"]
 
     def without_gain(self) -> int:

@@ -37,6 +37,6 @@ def read_coordinates(path: str | Path) -> Coordinates:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except KeyError:
-        raise InputError(f"{path}: is no table of training positions; connect the output of ffn-coordinates") from None
+        raise InputError(f"{path}: is not a table of positions; connect the output of ffn-coordinates") from None
     except OSError:
         raise InputError(f"{path}: is not a readable HDF5 file; run ffn-coordinates again") from None

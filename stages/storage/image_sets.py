@@ -62,7 +62,7 @@ def read_set(path: str | Path) -> list[Picture]:
     with open_hdf5(path) as file:
         if not _is_set(file):
             raise InputError(
-                f"{path}: is no set of pictures (it holds {', '.join(file) or 'nothing'}); "
+                f"{path}: is not a set of pictures (it holds {', '.join(file) or 'nothing'}); "
                 "connect the output of import-pairs, phantom-cells or unet-predict"
             )
         names = sorted(file, key=lambda name: (natural_key(name), name))

@@ -1,4 +1,4 @@
-"""Reads label volumes, whole or in parts, and rejects values that are no labels."""
+"""Reads label volumes, whole or in parts, and rejects values that are not labels."""
 
 from __future__ import annotations
 

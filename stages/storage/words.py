@@ -31,4 +31,4 @@ def some(names: Iterable[str], most: int = 3) -> str:
 
 def no_permission(path: str | Path) -> InputError:
     """The error for a file or folder that this user may not read."""
-    return InputError(f"{path}: may not be read by this user; give it the right to read, or copy it")
+    return InputError(f"{path}: this user may not read it; allow reading (chmod), or copy it")

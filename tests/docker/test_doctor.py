@@ -109,7 +109,7 @@ def test_images_of_this_source_and_of_another(root: Path, make_image: Callable[.
     assert cpu.text.startswith(f"image {images.name('cpu')}: {image.id[7:19]}, ")
     assert cpu.text.endswith(" MB, for tensorflow, holds this source")
     assert gpu.level == "note"
-    assert gpu.text.startswith(f"the image {images.name('gpu')} holds another source than {root} (")
+    assert gpu.text.startswith(f"the image {images.name('gpu')} does not match the source in {root} (")
     assert gpu.text.endswith(" MB, for jax)")
     assert gpu.advice == "floodrunner build --gpu brings it up to date, in seconds"
 

@@ -83,9 +83,9 @@ def test_status_and_how_a_run_is_named(done: House) -> None:
     ("arguments", "error"),
     [
         (["status", "runs/deno"], "runs/deno: does not exist; name a run folder, such as runs/<pipeline name>; did you mean 'demo'?"),
-        (["status", "texts"], "texts: is no run folder; name a run folder, such as runs/<pipeline name>; choose 'demo'"),
+        (["status", "texts"], "texts: is not a run folder; name a run folder, such as runs/<pipeline name>; choose 'demo'"),
         (["logs", "tow"], "runs/demo: there is no step 'tow'; did you mean 'two'?"),
-        (["clean", "texts", "--yes"], "texts: is no run folder; name a run folder"),
+        (["clean", "texts", "--yes"], "texts: is not a run folder; name a run folder"),
         (["clean", "runs/demo"], "runs/demo: cannot ask without a terminal; add --yes to remove "),
         (["stages", "copy-txt"], "unknown stage 'copy-txt'; did you mean 'copy-text'?"),
     ],

@@ -242,7 +242,7 @@ def test_run_folder_and_pipeline_by_their_windows_paths(
     assert (code, text.splitlines()[0]) == (0, f"demo in {windows}/runs/demo, engine local (asked for)")
     assert said(capsys, monkeypatch, "status", r"C:\data") == (
         2,
-        f"floodrunner: {windows}/data: is no run folder; name a run folder, such as runs/<pipeline name>\n",
+        f"floodrunner: {windows}/data: is not a run folder; name a run folder, such as runs/<pipeline name>\n",
     )
     code, text = said(capsys, monkeypatch, "plan", r"C:\p.yaml", "--workdir", "C:runs")
     assert code == 2

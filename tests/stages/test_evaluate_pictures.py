@@ -35,7 +35,7 @@ def test_a_volume_is_refused(run_stage, tmp_path: Path, truth: Path) -> None:
             with pytest.raises(InputError) as error:
                 run_stage("evaluate-pictures", inputs)
             assert str(error.value).startswith(
-                f"{volume}: is no set of pictures (it holds labels); connect the output of"
+                f"{volume}: is not a set of pictures (it holds labels); connect the output of"
             )
 
 

@@ -84,7 +84,7 @@ def test_refuses_volume_names_that_train_py_cannot_take(name: str) -> None:
 def test_reading_says_what_is_wrong_with_a_table(path: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.h5: no such file"):
         read_coordinates(tmp_path / "none.h5")
-    with pytest.raises(InputError, match="is no table of training positions; connect the output of ffn-coordinates"):
+    with pytest.raises(InputError, match="is not a table of positions; connect the output of ffn-coordinates"):
         read_coordinates(path)
     data = path.read_bytes()
     (tmp_path / "cut.h5").write_bytes(data[: len(data) // 2])
@@ -92,5 +92,5 @@ def test_reading_says_what_is_wrong_with_a_table(path: Path, tmp_path: Path) -> 
         read_coordinates(tmp_path / "cut.h5")
     with h5py.File(tmp_path / "text.h5", "w") as file:
         file["classes"] = "text"
-    with pytest.raises(InputError, match="is no table of training positions"):
+    with pytest.raises(InputError, match="is not a table of positions"):
         read_coordinates(tmp_path / "text.h5")

@@ -70,7 +70,7 @@ def test_there_and_back_is_the_same(run_stage: Callable[..., Any], folder: Path)
             {"name": "model.ckpt-7"},
             r"theirs: holds no checkpoint model.ckpt-7; it has model.ckpt-1000, model.ckpt-900, ",
         ),
-        ({"depth": 9}, r"model.ckpt-1000: has depth 3, not 9; leave depth out, or mend it"),
+        ({"depth": 9}, r"model.ckpt-1000: has depth 3, not 9; leave depth out, or correct it"),
     ],
 )
 def test_what_is_not_there(run_stage: Callable[..., Any], folder: Path, params: dict[str, Any], words: str) -> None:
@@ -96,7 +96,7 @@ def test_a_checkpoint_that_is_damaged_or_another_models(
         run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)
     del weights["seed_update/conv1_b/biases"]
     checkpoint.write(folder / "model.ckpt-2000", weights, 2000)
-    with pytest.raises(InputError, match=r"model.ckpt-2000: weights seed_update/conv1_b/biases: in one of network and"):
+    with pytest.raises(InputError, match=r"model.ckpt-2000: weights seed_update/conv1_b/biases: only in the network"):
         run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)
 
 

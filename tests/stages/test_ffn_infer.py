@@ -96,7 +96,7 @@ def test_mean_and_standard_deviation_may_be_given(run_stage: Callable[..., Any],
 @pytest.mark.parametrize(
     ("params", "connected", "words"),
     [
-        ({}, set(), "how to normalise the image is not said; connect statistics, or give image_mean and image_stddev"),
+        ({}, set(), "no normalisation of the image was given; connect statistics, or give image_mean and image_stddev"),
         ({"image_mean": 1.0}, {"statistics"}, "image_mean and image_stddev go together; give both, or connect stat"),
         ({"image_mean": 1.0, "image_stddev": 2.0}, {"statistics"}, "statistics is connected; remove one or the other"),
     ],

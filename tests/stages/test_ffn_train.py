@@ -114,7 +114,7 @@ def test_positions_too_near_the_border_are_refused(tissue: dict[str, Path], run_
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"fov_xyz": [8, 7, 5]}, "8 is even; a field of view has a centre: use an odd size"),
+        ({"fov_xyz": [8, 7, 5]}, "8 is even; a field of view needs a voxel at its centre: use an odd size"),
         (
             {"fov_xyz": [9, 9, 5], "deltas_xyz": [5, 2, 1]},
             r"deltas_xyz \[5, 2, 1\] are too large for fov_xyz \[9, 9, 5\]; use about a quarter",
@@ -160,5 +160,5 @@ def test_an_image_of_one_grey_is_refused(tissue: dict[str, Path], run_stage: Cal
 
 def test_what_is_no_table_is_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
     tissue["coordinates"] = tissue["image"]
-    with pytest.raises(InputError, match="is no table of training positions"):
+    with pytest.raises(InputError, match="is not a table of positions"):
         run_stage("ffn-train", tissue, max_steps=1, **SMALL)

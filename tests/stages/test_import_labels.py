@@ -230,7 +230,7 @@ def test_section_numbers_a_step_apart_are_refused(tmp_path: Path, run_stage, ima
     inputs = {"stack": stack, "images": images(IDS.shape)}
     assert refusal(run_stage, inputs) == (
         f"{stack}: labels and images do not match: section 0 is z0001.png in the labels and img_000.png in the "
-        "images; give the same sections of both, or set check_order: false if only names differ"
+        "images; give the same sections for both, or set check_order: false if only names differ"
     )
     run_stage("import-labels", inputs, check_order=False)
 
@@ -258,7 +258,7 @@ def test_outlines_a_section_off_are_refused(tmp_path: Path, run_stage, shift: in
         f"{stack}: the labels are shifted by one section: their outlines fit the image section {where} better "
         "(contrast "
     )
-    assert text.endswith("; give the same sections of both, or set check_order: false if they are right")
+    assert text.endswith("; give the same sections for both, or set check_order: false if they are right")
     run_stage("import-labels", inputs, check_order=False)
 
 

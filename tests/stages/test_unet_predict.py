@@ -166,7 +166,7 @@ def test_the_blogs_network_predicts_pictures_in_their_own_size(
     result = run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": tmp_path / "model"}, threshold=0.999)
     assert [p.probability.shape for p in read_set(result["predicted"])] == [(300, 180), (20, 300)]  # type: ignore[union-attr]
     assert table(result["predicted"].parent) == []
-    assert "no cell was found; look at probability/" in result.reported("message")[-1]["text"]
+    assert "no cell was found; if probability/ shows cells" in result.reported("message")[-1]["text"]
 
 
 def test_small_cells_are_left_out(
@@ -228,7 +228,7 @@ def test_more_cells_than_a_png_can_number_go_into_a_tiff(
     for truth, picture in zip(most, read_set(result["predicted"]), strict=True):
         png, tiff = (result["labels"] / f"{picture.name}.{suffix}" for suffix in ("png", "tif"))
         assert (png.exists(), tiff.exists()) == ((False, True) if truth == max(most) else (True, False))
-        line = f"{picture.name}: {truth} cells do not fit the 16 bits of a PNG; labels/{picture.name}.tif has 32"
+        line = f"{picture.name}: {truth} cells are too many for a 16-bit PNG; labels/{picture.name}.tif has 32 bits"
         assert (line in told) == tiff.exists()
         if tiff.exists():
             assert tifffile.imread(tiff).dtype == np.uint32
@@ -314,7 +314,7 @@ def test_pictures_that_are_done_are_not_predicted_again(
     stopped_at_the_third(images, trained, tmp_path / "stopped", calls)
     told = predict(images, trained, tmp_path / "stopped", calls)
     assert calls.count == 1
-    assert told.messages().count("continuing after the pictures that are finished already") == 1
+    assert told.messages().count("continuing after the pictures that are already finished") == 1
     assert [e["path"] for e in told.lines if e["event"] == "spent"] == [f"{p.name}.h5" for p in pictures]
     files = [file for file in (tmp_path / "straight" / "out").rglob("*") if file.is_file()]
     assert len(files) == 2 + 4 * len(pictures)

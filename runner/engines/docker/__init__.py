@@ -35,7 +35,7 @@ _CUDA_CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 def unavailable(jobs: Sequence[Job], root: Path) -> str:
     try:
         client.connect()
-        for kind in dict.fromkeys(_kind(job.gpu) for job in jobs):
+        for kind in dict.fromkeys(_kind(job.options.gpu) for job in jobs):
             if trouble := images.trouble(kind, root):
                 return trouble
             if trouble := _other_backend(kind):
@@ -61,7 +61,7 @@ def identity(gpu: bool) -> dict[str, str]:
 
 def facts(jobs: Sequence[Job]) -> dict[str, Any]:
     """Address and version of the engine, and the ids of the images."""
-    kinds = sorted({_kind(job.gpu) for job in jobs})
+    kinds = sorted({_kind(job.options.gpu) for job in jobs})
     return {
         "address": client.address(),
         "version": client.info()["ServerVersion"],
@@ -88,7 +88,7 @@ def orphans(workdir: Path) -> list[Orphan]:
 
 
 def _adopt(container: Container, job: Job) -> containers.Running | None:
-    """Takes over a container that does this very job, or has done it with success."""
+    """Takes over a container that does exactly this job, or has finished it successfully."""
     ended_well = container.status == "exited" and container.attrs["State"]["ExitCode"] == DONE
     same = container.labels.get(containers.FINGERPRINT) == job.fingerprint
     return containers.Running(container, job.folder) if same and (container.status == "running" or ended_well) else None
@@ -101,8 +101,8 @@ def reclaim(folder: Path) -> None:
 
 
 def start(job: Job, root: Path) -> containers.Running:
-    kind = _kind(job.gpu)
-    if trouble := images.trouble(kind, root):  # the source was edited since the run began, perhaps days ago
+    kind = _kind(job.options.gpu)
+    if trouble := images.trouble(kind, root):  # the run may have begun days ago; the source was edited since
         images.find.cache_clear()
         if images.trouble(kind, root):
             raise UserError(f"step {job.step}: {trouble}, then run again")
@@ -175,7 +175,7 @@ def _kind(gpu: bool) -> str:
 
 
 def _other_backend(kind: str) -> str:
-    """Why KERAS_BACKEND cannot be followed: the image has one backend. "" if that is the one, or none is set."""
+    """Why KERAS_BACKEND cannot be obeyed: an image has one backend only. "" if the two agree, or it is not set."""
     wanted, there = os.environ.get("KERAS_BACKEND"), images.backend(images.get(kind))
     if not wanted or wanted == there:
         return ""

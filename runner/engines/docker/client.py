@@ -89,7 +89,7 @@ def in_words() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """The reason that the engine gives, or the system's reason about its socket, on one line without Python's words."""
+    """The reason given by the engine, or by the system for its socket, on one line and without Python's wording."""
     system = (each.strerror for each in _causes(error) if isinstance(each, OSError) and each.strerror)
     return " ".join(str(_explanation(error) or next(system, None) or error).split())
 
@@ -129,7 +129,7 @@ class once(Generic[_T]):
 
 @once
 def connect() -> DockerClient:
-    """A client of the engine, which has answered.
+    """A client for the engine, returned once the engine has answered.
 
     Raises:
       UserError: if it does not answer, or this user may not use it.
@@ -205,7 +205,7 @@ def gpu_request() -> DeviceRequest | None:
 
 
 def _has_cdi() -> bool:
-    """Whether CDI files describe the GPUs. Engines list the devices since version 28, before only the folders."""
+    """Whether CDI files describe the GPUs. Since version 28 engines list the devices, before that only the folders."""
     if any(device.get("ID") == _CDI_ALL for device in info().get("DiscoveredDevices") or []):
         return True
     folders = [Path(name) for name in info().get("CDISpecDirs") or []]
@@ -230,7 +230,7 @@ def _of_context() -> tuple[str | None, bool]:
         return None, False
     try:
         context = ContextAPI.get_context(wanted)
-    except Exception:  # the SDK raises Exception itself; the docker command cannot read that context either
+    except Exception:  # the SDK raises a plain Exception; the docker command cannot read such a context either
         context = None
     if context is None:
         raise UserError(

@@ -64,7 +64,7 @@ class Running:
         self._signal(signal.SIGKILL)
 
     def close(self) -> None:
-        if not self._lost:  # with the engine gone it may still be at work, and a later run can take it over
+        if not self._lost:  # if the engine is gone, the container may still run; a later run can take it over
             with _gone_is_fine():
                 self._container.remove(force=True, v=True)
 
@@ -95,7 +95,7 @@ class Running:
             self._exit.set_result(Exit(FAILED, text))
 
     def _wait(self) -> None:
-        """Waits for the container's end, also while the engine restarts: with live-restore containers outlive that.
+        """Waits for the container to end, even if the engine restarts: with live-restore, containers survive that.
 
         Raises:
           RequestException: if the engine is gone and does not come back soon.
@@ -156,7 +156,7 @@ def _exit(state: dict[str, Any]) -> Exit:
 
 
 def run_name(workdir: Path) -> str:
-    """A run folder's one name: absolute, without links."""
+    """The one name under which a run folder is known: its absolute path, with links resolved."""
     return os.path.realpath(workdir)
 
 
@@ -220,7 +220,7 @@ def check_lock(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _gone_is_fine() -> Iterator[None]:
-    """Ignores that a container has ended or was removed, or that the engine is gone; `reclaim` ends what is left."""
+    """Ignores errors when a container has ended or was removed, or the engine is gone; `reclaim` ends what is left."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 

@@ -96,10 +96,10 @@ def trouble(kind: str, root: Path) -> str:
     if built_from is None or ENVIRONMENT_LABEL not in image.labels:
         return f"the image {name(kind)} does not say what it was built from; {build} builds one that does"
     if built_from != source_hash(root):
-        return f"the image {name(kind)} holds another source than {root}; {build} brings it up to date, in seconds"
+        return f"the image {name(kind)} does not match the source in {root}; {build} brings it up to date, in seconds"
     wanted = ingredients(root, kind)
     if wanted and image.labels.get(INGREDIENTS_LABEL) != wanted:
-        return f"the image {name(kind)} holds other packages than {root} asks for; {build} installs them"
+        return f"the image {name(kind)} does not hold the packages that {root} asks for; {build} installs them"
     return ""
 
 

@@ -16,7 +16,7 @@ _TREES = tuple(Path("/", name) for name in _SYSTEM)  # of the image, with everyt
 _HOLDERS = tuple(
     Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib")
 )  # a user's data may be below them
-_MOST_HOPS = 40  # as in the kernel: a longer chain of links is a circle
+_MOST_HOPS = 40  # the kernel's limit: a longer chain of links is taken for a loop
 
 
 def readable(job: Job) -> dict[Path, Path]:
@@ -68,7 +68,7 @@ def _behind_links(path: Path) -> Iterator[tuple[Path, Path]]:
             for _ in range(_MOST_HOPS):
                 try:
                     to = os.readlink(outside)
-                except OSError:  # it is no link, or this user may not read it
+                except OSError:  # it is not a link, or this user may not read it
                     break
                 inside = Path(os.path.abspath(inside.parent / to))
                 outside = Path(os.path.abspath(Path(os.path.realpath(outside.parent), to)))

@@ -21,7 +21,7 @@ OUTPUTS = 3
 COLOUR = True
 INPUT_SIZE = None
 
-_MOMENTUM = 0.98  # of the mean and variance that prediction normalises with: an average over some 50 steps
+_MOMENTUM = 0.98  # prediction normalises with a mean and variance that are averaged over about 50 steps
 
 
 def check(choices: Choices) -> None:
@@ -41,7 +41,7 @@ def check(choices: Choices) -> None:
 
 
 def multiple(network: NetworkSpec) -> int:
-    """The sides of the network's input must be multiples of this, pixels."""
+    """Number of pixels of which the sides of the network's input must be multiples."""
     return int(2**network.depth)
 
 
@@ -56,7 +56,7 @@ def margin(network: NetworkSpec) -> int:
 
 
 def tiles(network: NetworkSpec, longest: int) -> Tiles:
-    """A deep network sees far, so its tiles overlap by much. At least half of a tile's side lies outside the overlap,
+    """A deep network sees far, so its tiles overlap a lot. At least half of a tile's side lies outside the overlap,
     even if the tile becomes longer than `longest`: the network then computes at most some four times the pixels."""
     from segmentation.unet.tiling import Tiles, overlap
 

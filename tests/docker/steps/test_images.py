@@ -16,6 +16,7 @@ from runner.engines import docker as docker_engine
 from runner.engines.base import Job
 from runner.engines.docker import client, images
 from runner.errors import UserError
+from runner.step_options import StepOptions
 from tests.docker.conftest import BUILD, BUILD_S, image_name
 from tests.docker.steps.conftest import Ship
 
@@ -63,7 +64,7 @@ def test_an_image_of_another_source(ship: Ship, own_image: str) -> None:
     stage = ship.house.code / "stages" / "look.py"
     stage.write_text(stage.read_text().replace("json.dumps(seen)", 'json.dumps({**seen, "edited": True})'))
     text = (
-        f"docker: the image {own_image}:cpu holds another source than {ship.house.code}; "
+        f"docker: the image {own_image}:cpu does not match the source in {ship.house.code}; "
         "floodrunner build --cpu brings it up to date, in seconds"
     )
     ended = ship.run()
@@ -92,7 +93,7 @@ def test_a_file_more_or_less_is_another_source(ship: Ship) -> None:
     ship.pipeline(TWO)
     more = ship.house.code / "segmentation" / "more.txt"
     more.write_text("data that a stage may read")
-    assert "holds another source than" in ship.run().error
+    assert "does not match the source in" in ship.run().error
     more.unlink()
     kept = ship.house.code / "stages" / "__pycache__" / "look.pyc"
     kept.parent.mkdir(exist_ok=True)
@@ -123,7 +124,7 @@ def test_an_image_that_is_removed_before_a_step_starts(
     images.find.cache_clear()
     folder = ship.folder("look")
     folder.mkdir(parents=True)
-    job = Job("look", "look", {}, {}, {"seen": str(folder / "partial" / "seen.json")}, folder, False, "", "f")
+    job = Job("look", "look", {}, {}, {"seen": str(folder / "partial" / "seen.json")}, folder, StepOptions(), "", "f")
     try:
         assert docker_engine.unavailable([job], ship.house.code) == ""
         ship.engine.images.remove(f"{own_image}:cpu")

@@ -179,7 +179,7 @@ def test_clean_stops_it(ship: Ship, at_line: Wait, left_behind: LeftBehind, fold
     (ship.work / "link").symlink_to("runs")
     ended = ship.house("clean", folder, "--yes", "--state")
     assert ended.code == 0, ended.err
-    assert f"count is still at work in container {container.name} of a run that was killed; this stops it" in ended.out
+    assert f"count is still running in container {container.name}, left by a killed run; clean stops it" in ended.out
     assert not (ship.work / "runs" / "demo").exists()
     assert left_behind() == []
 
@@ -221,7 +221,7 @@ def test_status_and_logs_tell_of_it(ship: Ship, at_line: Wait) -> None:
     status = ship.house("status", "runs/demo")
     assert status.code == 0, status.err
     assert "was cut off, started " in status.out
-    assert f"  count is still at work in container {container.name}; the next run goes on with it" in status.out
+    assert f"  count is still running in container {container.name}; the next run takes it over" in status.out
     assert "line 5" in ship.house("logs", "count", "runs/demo").out
 
 

@@ -45,7 +45,7 @@ def test_what_a_machine_needs(this_machine: Callable[..., None]) -> None:
     wanted, notes = image.choose(False, False, None)
     assert wanted == {"cpu": {}}
     assert notes == [
-        "only the CPU image: the engine cannot give this machine's GPU (RTX 4090) to containers; "
+        "builds only the CPU image: the engine cannot give this machine's GPU (RTX 4090) to containers; "
         "floodrunner doctor says what to install, --gpu builds the GPU image anyway"
     ]
 

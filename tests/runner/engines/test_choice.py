@@ -15,12 +15,13 @@ from runner import engines
 from runner.engines import local
 from runner.engines.base import Engine, Job
 from runner.errors import UserError
+from runner.step_options import StepOptions
 from runner.workdir import records
 
 if TYPE_CHECKING:
     from conftest import House
 
-JOB = Job("one", "look", {}, {}, {}, Path("/data/runs/demo/one"), False, "", "")
+JOB = Job("one", "look", {}, {}, {}, Path("/data/runs/demo/one"), StepOptions(), "", "")
 NO_ENGINE = "no Docker engine at unix:///nowhere.sock; start Docker"
 
 

@@ -77,7 +77,7 @@ def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: Hou
     )
     ended = house.run()
     assert ended.code == 3
-    assert ended.error.startswith("step x: a bug in stage breaks: put a link in the place of partial; ")
+    assert ended.error.startswith("step x: a bug in stage breaks: replaced partial by a link; ")
     assert (outside / "nothing.json").read_text() == "mine"
     stage.write_text(ends)
     for name in ("log.txt", "events.jsonl"):
@@ -380,7 +380,7 @@ def test_a_bug_of_ours_is_one_line_and_a_file(house: House) -> None:
     (house.work / "runs/demo/run.json").write_text('{"steps": {"x": {}}, "pipeline": {"name": "demo"}}')
     ended = house("status")
     assert ended.code == 3
-    assert ended.error.startswith("a bug of ours: KeyError: ")
+    assert ended.error.startswith("a bug in Floodrunner: KeyError: ")
     log = Path(ended.error.rsplit(" ", 1)[1])
     assert "Traceback" in log.read_text()
     log.unlink()

@@ -385,7 +385,7 @@ def test_workdir(demo: House) -> None:
     ended = demo.run(workdir="mine")
     assert ended.code == 2
     assert ended.error == (
-        f"{demo.work}/mine: is no run folder, and holds thesis.tex; choose an empty or new folder with --workdir"
+        f"{demo.work}/mine: is not a run folder, but holds thesis.tex; choose an empty or new folder with --workdir"
     )
     demo.pipeline(demo.written.replace("name: demo", "name: other"))
     ended = demo.run(workdir="out")

@@ -182,7 +182,7 @@ def test_a_name_that_no_pipeline_may_have() -> None:
         ("checkpoint/model.ckpt-7000000", r"C:\temp\model", r"inference.pbtxt:9: model_checkpoint_path: found 'C:\temp\\model'; a backslash in quotes begins an escape: write two, or slashes"),
         ("image.h5@raw", r"C:\Users\me\image.h5:raw", "inference.pbtxt:3: a backslash in quotes begins an escape; write two of them, or slashes"),
         ("image_mean: 131", "image_mean: nan", "inference.pbtxt:5: image_mean: found nan; write a finite number"),
-        ("33, 33, 17", "33, 32, 17", "inference.pbtxt:11: model_args: 32 is even; a field of view has a centre: use an odd size"),
+        ("33, 33, 17", "33, 32, 17", "inference.pbtxt:11: model_args: 32 is even; a field of view needs a voxel at its centre: use an odd size"),
         (r"\"depth\": 9", r"\"depth\": \"9\"", "inference.pbtxt:11: model_args: found '9' (text); write a whole number (here: 9)"),
         ("x: 1 y: 2", "x: -1 y: 2", "inference.pbtxt:17: min_boundary_dist: found -1; write a number of at least 0"),
         ("init_activation: 0.95", "init_activation: 0.85", "inference.pbtxt:14: init_activation 0.85 is below move_threshold 0.9, so no seed would be started; raise the one or lower the other"),

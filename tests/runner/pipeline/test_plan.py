@@ -250,7 +250,7 @@ def edited(old: str, new: str) -> str:
             edited("max_steps: 5", "max_step: 5"),
             "p.yaml:12: step train: unknown parameter 'max_step' of stage make-labels; did you mean 'max_steps'?",
         ),
-        (edited("max_steps: 5", "count: 5"), "p.yaml:12: step train: count is now max_steps; write that"),
+        (edited("max_steps: 5", "count: 5"), "p.yaml:12: step train: count was renamed; write max_steps"),
         (edited("max_steps: 5", "max_steps: lots"), "p.yaml:12: step train: max_steps: found 'lots' (text); "
          "write a whole number"),
         (edited("max_steps: 5", "max_steps: 1e6"), "p.yaml:12: step train: max_steps: found 1e6; write a whole number "
@@ -327,7 +327,7 @@ def test_refused(stages: Registry, folder: Path, text: str, message: str) -> Non
         ({"sets": ["train.upper=on"]}, "--set train.upper=on: upper: found 'on' (text); write true or false (here: true)"),
         ({"sets": ["train.max_step=1"]}, "--set train.max_step=1: unknown parameter 'max_step' of stage make-labels; "
          "did you mean 'max_steps'?"),
-        ({"sets": ["train.count=1"]}, "--set train.count=1: count is now max_steps; write that"),
+        ({"sets": ["train.count=1"]}, "--set train.count=1: count was renamed; write max_steps"),
         ({"sets": ["tran.max_steps=1"]}, "--set tran.max_steps=1: there is no step 'tran'; did you mean 'train'?"),
         ({"sets": ["train.gpu=true"]}, "--set train.gpu=true: unknown parameter 'gpu' of stage make-labels; gpu is written beside params, not in it"),
         ({"sets": ["max_steps=1"]}, "--set max_steps=1: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000"),

@@ -230,7 +230,7 @@ def test_files_that_may_not_be_read(tmp_path: Path) -> None:
         stack = folder(tmp_path / suffix[1:], GREY, name="z{:04d}" + suffix)
         file = stack / f"z0001{suffix}"
         file.chmod(0)
-        assert refusal(stack) == f"{file}: may not be read by this user; give it the right to read, or copy it"
+        assert refusal(stack) == f"{file}: this user may not read it; allow reading (chmod), or copy it"
 
 
 # What else a path may name
@@ -240,7 +240,7 @@ def test_paths_that_are_no_stack(tmp_path: Path) -> None:
     what = "name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file"
     assert refusal(tmp_path / "nope") == f"{tmp_path / 'nope'}: no such file or folder; {what}"
     (tmp_path / "seg.npz").write_bytes(b"PK")
-    assert refusal(tmp_path / "seg.npz") == f"{tmp_path / 'seg.npz'}: is no stack; {what}"
+    assert refusal(tmp_path / "seg.npz") == f"{tmp_path / 'seg.npz'}: is not a stack; {what}"
     assert refusal(tmp_path / "a.h5") == f"{tmp_path / 'a.h5'}: no such file"
 
 
@@ -372,7 +372,7 @@ def test_channels_and_times_are_no_sections(tmp_path: Path) -> None:
     file = tmp_path / "stack.tif"
     tifffile.imwrite(file, np.zeros((4, 2, 20, 30), np.uint8), imagej=True, metadata={"axes": "ZCYX"})
     assert refusal(file) == (
-        f"{file}: holds 4 x 2 pictures (axes ZC); a stack has sections only, save one channel and one time point of it"
+        f"{file}: holds 4 x 2 pictures (axes ZC); a stack has no such axes; save one channel and one time point of it"
     )
     tifffile.imwrite(file, np.zeros((3, 20, 30), np.uint8), imagej=True, metadata={"axes": "CYX"})
     assert "holds 3 pictures (axes C)" in refusal(file)

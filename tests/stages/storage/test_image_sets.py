@@ -58,7 +58,7 @@ def test_a_volume_is_no_set(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_set(file)
     assert str(caught.value) == (
-        f"{file}: is no set of pictures (it holds raw); connect the output of import-pairs, phantom-cells or "
+        f"{file}: is not a set of pictures (it holds raw); connect the output of import-pairs, phantom-cells or "
         "unet-predict"
     )
 
@@ -67,7 +67,7 @@ def test_an_empty_file_is_no_set(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "empty.h5", "w"):
         pass
     assert not is_set(tmp_path / "empty.h5")
-    with pytest.raises(InputError, match=r"empty\.h5: is no set of pictures \(it holds nothing\)"):
+    with pytest.raises(InputError, match=r"empty\.h5: is not a set of pictures \(it holds nothing\)"):
         read_set(tmp_path / "empty.h5")
 
 

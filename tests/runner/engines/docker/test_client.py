@@ -19,6 +19,7 @@ from runner.engines import docker as docker_engine
 from runner.engines.base import Job
 from runner.engines.docker import client, disk, images
 from runner.errors import UserError
+from runner.step_options import StepOptions
 
 VERSION = {"ApiVersion": "1.41", "Version": "20.10.24", "Os": "linux"}
 HANGS = object()
@@ -145,7 +146,7 @@ def test_steps_are_refused_by_an_engine_in_trouble(engine: Engine, tmp_path: Pat
     assert refusal(images.find, "cpu") == text
     assert refusal(images.trouble, "cpu", tmp_path) == text
     assert refusal(client.has_security, "rootless").startswith(f"the Docker engine at {engine.address} reports an")
-    job = Job("one", "look", {}, {}, {}, tmp_path / "one", False, "", "")
+    job = Job("one", "look", {}, {}, {}, tmp_path / "one", StepOptions(), "", "")
     assert docker_engine.unavailable([job], tmp_path) == text
     engine.answers["/info"] = (500, {"message": "broken"})
     client.info.cache_clear()

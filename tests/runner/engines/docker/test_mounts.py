@@ -10,6 +10,7 @@ import pytest
 from runner.engines.base import Job
 from runner.engines.docker import mounts
 from runner.errors import UserError
+from runner.step_options import StepOptions
 
 
 def job(tmp_path: Path, **inputs: Path | str) -> Job:
@@ -20,7 +21,7 @@ def job(tmp_path: Path, **inputs: Path | str) -> Job:
         inputs={port: str(path) for port, path in inputs.items()},
         outputs={},
         folder=tmp_path / "runs" / "one",
-        gpu=False,
+        options=StepOptions(gpu=False),
         program="",
         fingerprint="",
     )
@@ -178,7 +179,7 @@ def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) 
 @pytest.mark.parametrize("folder", ["/usr/share", "/usr/share/runs/one", "/tmp"])
 def test_a_run_folder_that_is_a_system_folder_is_refused(folder: str) -> None:
     with pytest.raises(UserError, match=f"step one: its folder {folder}: would hide the system's own folder"):
-        mounts.writable(Job("one", "look", {}, {}, {}, Path(folder), False, "", ""))
+        mounts.writable(Job("one", "look", {}, {}, {}, Path(folder), StepOptions(), "", ""))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from runner.engines.base import Job
 from runner.engines.docker import client as docker_api
 from runner.engines.docker import containers, images
 from runner.errors import UserError
+from runner.step_options import StepOptions
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def job(tmp_path: Path) -> Job:
     stack.mkdir()
     folder = tmp_path / "runs" / "demo run" / "one"
     folder.mkdir(parents=True)
-    return Job("one", "look", {}, {"stack": str(stack)}, {}, folder, False, "program", "fingerprint")
+    return Job("one", "look", {}, {"stack": str(stack)}, {}, folder, StepOptions(), "program", "fingerprint")
 
 
 @pytest.fixture
