@@ -109,8 +109,8 @@ def stages(name: str | None, markdown: bool) -> None:
     if markdown:
         click.echo(reference.markdown(known), nl=False)
     else:
-        details = [line for stage in known.candidates(name) for line in reference.detail(stage)] if name else []
-        _print(details or reference.listing(known))
+        details = [reference.detail(stage) for stage in known.candidates(name)] if name else [reference.listing(known)]
+        click.echo("\n\n".join("\n".join(lines) for lines in details))
 
 
 @cli.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import psutil
 
 
 class Gpu(NamedTuple):
-    """An NVIDIA GPU; `capability` is its compute capability, such as (8, 9)."""
+    """An NVIDIA GPU. `capability` is its compute capability, such as (8, 9); (0, 0), and 0 bytes, are unknown."""
 
     name: str
     memory_bytes: int
@@ -49,8 +50,7 @@ def processors() -> int:
 def nvidia() -> Nvidia:
     """Asks NVIDIA's driver, through its library NVML.
 
-    Under WSL that library is in `/usr/lib/wsl/lib`. No path is tried here: CUDA's own library is in the same folder,
-    so where the loader does not search it, nothing could compute on the GPU either.
+    Under WSL that library is in `/usr/lib/wsl/lib`, which the loader searches there.
     """
     import pynvml
 
@@ -58,21 +58,33 @@ def nvidia() -> Nvidia:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         return Nvidia((), "", str(error))
+    found, trouble = [], "the driver has no GPU"
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        found = tuple(
-            Gpu(
-                pynvml.nvmlDeviceGetName(handle),
-                pynvml.nvmlDeviceGetMemoryInfo(handle).total,
-                tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
-            )
-            for handle in handles
-        )
-        return Nvidia(found, pynvml.nvmlSystemGetDriverVersion(), "" if found else "the driver has no GPU")
-    except pynvml.NVMLError as error:
-        return Nvidia((), "", str(error))
+        driver = _asked("", pynvml.nvmlSystemGetDriverVersion)
+        for index in range(_asked(0, pynvml.nvmlDeviceGetCount)):
+            try:
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                name = pynvml.nvmlDeviceGetName(handle)
+            except pynvml.NVMLError as error:  # this GPU is lost; the others may work
+                trouble = str(error)
+                continue
+            # GPUs that share their memory with the processor do not say how much they have.
+            memory = _asked(None, pynvml.nvmlDeviceGetMemoryInfo, handle)
+            major, minor = _asked((0, 0), pynvml.nvmlDeviceGetCudaComputeCapability, handle)
+            found.append(Gpu(name, memory.total if memory else 0, (major, minor)))
     finally:
         pynvml.nvmlShutdown()
+    return Nvidia(tuple(found), driver, "" if found else trouble)
+
+
+def _asked(otherwise: Any, question: Callable[..., Any], *about: Any) -> Any:
+    """The driver's answer; `otherwise` if it has none."""
+    import pynvml
+
+    try:
+        return question(*about)
+    except pynvml.NVMLError:
+        return otherwise
 
 
 def gpus() -> list[str]:

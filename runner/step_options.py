@@ -6,13 +6,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StepOptions(BaseModel):
-    """A field added here is read from the pipeline file, kept in `run.json` and `step.json`, compared when the runner
+    """Options of a step.
+
+    A field added here is read from the pipeline file, kept in `run.json` and `step.json`, compared when the runner
     decides whether the step has to run again, listed in the reference, and handed to the engine with the job.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, populate_by_name=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
     gpu: bool = False
     """whether the step uses a GPU, where the machine has one"""

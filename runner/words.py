@@ -46,9 +46,3 @@ def here(path: Path) -> str:
     """A path relative to the current folder, or absolute if it lies outside."""
     relative = os.path.relpath(path)
     return relative if not relative.startswith("..") else str(path)
-
-
-def short(text: str, length: int) -> str:
-    """A text on one line, cut to `length` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from contract.ffn import FieldOfView
 from contract.job import PARTIAL, STATE
 from contract.ports import SUFFIXES, PortType
 from contract.stage import Context, StageParams
@@ -92,8 +93,17 @@ def test_names_with_axes_end_in_xyz(stage: ModuleType) -> None:
     """There is no third way: three numbers of a user's are x, y, z and say so."""
     for model in models(stage.Params):
         for name, field in model.model_fields.items():
-            if model is stage.Params and get_args(field.annotation) in ((int,) * 3, (float,) * 3):
+            if model is stage.Params and numbers(field.annotation) in ((int,) * 3, (float,) * 3):
                 assert name.endswith("_xyz"), name
+
+
+def numbers(annotation: Any) -> tuple[Any, ...]:
+    """What a tuple holds, without the limits that `Annotated` adds."""
+    return tuple(get_args(each)[0] if hasattr(each, "__metadata__") else each for each in get_args(annotation))
+
+
+def test_three_numbers_with_limits_are_seen_as_three_numbers() -> None:
+    assert numbers(FieldOfView.model_fields["fov_xyz"].annotation) == (int, int, int)
 
 
 def test_run_takes_params_and_context(stage: ModuleType) -> None:

@@ -138,7 +138,8 @@ def _build(name: str, kind: str, root: Path, args: dict[str, str], base: str, ne
                 1,
                 f"{name}: docker build failed with exit code {ended}; its output above shows the step and the reason",
             )
-        if _source(root) == labels[images.SOURCE_LABEL]:
+        now = _labels(root, kind, args, base)
+        if all(now[label] == labels[label] for label in _DECIDES):
             return _named(tag, name)
         print(f"{name}: the source changed during the build; building again", flush=True)
     raise UserError(f"{root}: its files keep changing during the build; build again when nobody is editing them")

@@ -31,7 +31,7 @@ def examine(workdir: Path) -> Iterator[Finding]:
     """All findings, in the order in which a person would look; what takes long comes last."""
     root = registry.scan().root
     with ThreadPoolExecutor(1) as pool:
-        keras = pool.submit(_tensorflow)
+        keras = pool.submit(_keras)
         yield _python(sys.version_info[:2])
         yield from _wsl(machine.wsl_version())
         yield _memory(psutil.virtual_memory().total)
@@ -63,7 +63,7 @@ def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
     yield keras.result()
 
 
-def _tensorflow() -> Finding:
+def _keras() -> Finding:
     """Imports Keras in another process: that takes seconds, and may crash on a processor that it was not built for."""
     code = "import keras; print(keras.backend.backend(), keras.__version__)"
     try:

@@ -154,8 +154,12 @@ def _stage(id: str, pipeline: Pipeline, registry: Registry, earlier: dict[str, S
     if len(candidates) == 1:
         return candidates[0]
     kinds = {port: _kind_of(source, earlier) for port, source in spec.inputs.items()}
-    known = {port: kind for port, kind in kinds.items() if kind and port in candidates[0].inputs}
-    fitting = [stage for stage in candidates if all(kind in stage.inputs[port].kinds for port, kind in known.items())]
+    known = {port: kind for port, kind in kinds.items() if kind and any(port in each.inputs for each in candidates)}
+    fitting = [
+        stage
+        for stage in candidates
+        if all(port in stage.inputs and kind in stage.inputs[port].kinds for port, kind in known.items())
+    ]
     if len(fitting) == 1:
         return fitting[0]
     names = " or ".join(f"stage: {stage.name}" for stage in candidates)

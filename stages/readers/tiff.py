@@ -106,7 +106,7 @@ def page_pixels(file: Path, form: Form) -> np.ndarray:
 
 
 def write_page(file: Path, pixels: np.ndarray) -> None:
-    """Writes (y, x) or (y, x, 3) integers as a TIFF file of one page, in strips that are compressed with zlib.
+    """Writes (y, x) or (y, x, 3) numbers as a TIFF file of one page, in strips that are compressed with zlib.
 
     Python's zlib compresses them: tifffile would use whatever library the installed imagecodecs brings, so the same
     pixels would give different files.
@@ -115,13 +115,15 @@ def write_page(file: Path, pixels: np.ndarray) -> None:
       OSError: if the file cannot be written.
     """
     rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
-    strips = (zlib.compress(pixels[y : y + rows].tobytes(), 6) for y in range(0, len(pixels), rows))
+    stored = np.packbits(pixels, axis=-1) if pixels.dtype == bool else pixels  # TIFF stores eight of these in a byte
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)  # the byte order that tifffile's header names
+    strips = (zlib.compress(stored[y : y + rows].tobytes(), 6) for y in range(0, len(stored), rows))
     colour = "rgb" if pixels.ndim == 3 else "minisblack"
     tifffile.imwrite(
         file,
         strips,
         shape=pixels.shape,
-        dtype=pixels.dtype,
+        dtype=pixels.dtype.newbyteorder("="),
         rowsperstrip=rows,
         photometric=colour,
         compression="zlib",

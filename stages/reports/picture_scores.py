@@ -95,10 +95,17 @@ def score_sets(context: Context) -> None:
         context.metric(name, report[name])
 
 
+def _set(path: str) -> list[Picture]:
+    file, dataset = split_dataset(path)
+    if dataset is not None:
+        raise InputError(f"{path}: names a dataset, but a set of pictures is a whole file; write {file}")
+    return read_set(file)
+
+
 def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
     """Pairs each segmented picture with the truth of the same name."""
     path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
-    segmented, of_truth = (read_set(split_dataset(each)[0]) for each in (path, truth_path))
+    segmented, of_truth = (_set(each) for each in (path, truth_path))
     truths = {picture.name: picture for picture in of_truth}
     strangers = [picture.name for picture in segmented if picture.name not in truths]
     if strangers:

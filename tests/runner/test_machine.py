@@ -65,9 +65,37 @@ def test_a_driver_in_trouble_has_no_gpu(
         raise pynvml.NVMLError(error)
 
     monkeypatch.setattr(pynvml, function, fail)
-    assert machine.nvidia() == ((), "", reason)
+    assert machine.nvidia() == ((), "" if function == "nvmlInit" else "570.86.16", reason)
     assert machine.gpus() == []
     assert driver == ([] if function == "nvmlInit" else ["open", "close"])
+
+
+def test_a_lost_gpu_hides_no_other(driver: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def handle(index: int) -> int:
+        if index == 0:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        return index
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", handle)
+    assert machine.gpus() == ["NVIDIA GeForce RTX 5090"]
+    assert machine.nvidia().trouble == ""
+
+
+@pytest.mark.parametrize("function", ["nvmlDeviceGetMemoryInfo", "nvmlDeviceGetCudaComputeCapability"])
+def test_a_gpu_that_does_not_say_everything_is_a_gpu(
+    driver: list[str], monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """GPUs that share their memory with the processor do not say how much they have."""
+
+    def unsupported(handle: int) -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(pynvml, function, unsupported)
+    assert machine.gpus() == ["NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 5090"]
+    unknown = {gpu.memory_bytes for gpu in machine.nvidia().gpus} if "Memory" in function else set()
+    assert unknown <= {0}
 
 
 def test_a_driver_without_a_gpu(driver: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

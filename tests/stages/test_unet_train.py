@@ -103,6 +103,23 @@ def same_states(a: Path, b: Path) -> None:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
+def test_a_state_of_an_earlier_version_is_continued(training: Path, tmp_path: Path) -> None:
+    """It has other names for the interval of validations, and for the validations themselves."""
+    straight, continued = tmp_path / "straight", tmp_path / "continued"
+    train(training, straight, max_steps=20, schedule="constant")
+    train(training, continued, max_steps=10, schedule="constant")
+    saved = state.load(continued / "state" / STATE_FILE)
+    assert saved is not None
+    arrays, values = saved
+    values["manner"]["validation_steps"] = values["manner"].pop("validation_interval")
+    values["progress"]["looks"] = values.pop("validations")
+    state.save(continued / "state" / STATE_FILE, arrays, values)
+    events = train(training, continued, max_steps=20, schedule="constant")
+    assert any("from step 10 to 20" in text for text in events.messages())
+    assert not any("changed" in text for text in events.messages())
+    same_states(continued, straight)
+
+
 def test_stopped_and_continued_the_classic_network_learns_the_same(training: Path, tmp_path: Path) -> None:
     """Ctrl-C within a validation, then again: the same weights to the last bit."""
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"

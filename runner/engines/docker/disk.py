@@ -11,8 +11,8 @@ import psutil
 
 from runner.engines.docker import client, images
 
-_NEEDED_BYTES = {images.CPU: 4e9, images.GPU: 13e9}
-"""Twice the image: Docker copies the files that a step of the build wrote to make a layer of them."""
+_NEEDED_BYTES = {images.CPU: 4e9, images.GPU: 15e9}
+"""Twice the image (for GPUs, the one for JAX): to make a layer, Docker copies the files that a build step wrote."""
 _CONTAINERD = Path("/var/lib/containerd")
 
 

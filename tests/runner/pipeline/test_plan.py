@@ -137,7 +137,7 @@ def test_jobs(stages: Registry, folder: Path) -> None:
     assert image.outputs == {"volume": str(folder / "runs/demo/image/partial/volume.h5")}
     assert train.inputs == {"image": str(folder / "runs/demo/image/volume.h5")}
     assert train.outputs["report"] == str(folder / "runs/demo/train/partial/report.json")
-    assert (image.gpu, train.gpu) == (False, True)
+    assert (image.options.gpu, train.options.gpu) == (False, True)
     assert train.params == {
         "max_steps": 5,
         "rate": 0.1,

@@ -102,7 +102,6 @@ def test_a_part_is_predicted_as_in_the_whole_but_for_the_margin(depth: int) -> N
 
 
 def test_the_blogs_network_takes_tiles_of_its_one_size() -> None:
-    """In it every pixel sees all others: no part of a picture is as in the whole."""
     assert blog.tiles(BLOG_SPEC, 2048) == (1, 256, 256, 32)
 
 

@@ -52,6 +52,14 @@ def test_a_tiff_has_strips_that_python_compressed(
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif").reshape(shape), array)
 
 
+@pytest.mark.parametrize("dtype", [">u2", "<u2", ">u4", ">f4", "?"])
+def test_a_tiff_holds_the_values_in_whatever_byte_order_they_came(tmp_path: Path, dtype: str) -> None:
+    """HDF5 files of other programs hold all of these."""
+    array = (np.arange(21 * 33).reshape(21, 33) % (2 if dtype == "?" else 300)).astype(dtype)
+    files.write(tmp_path / "a.tif", array)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), array)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize(("shape", "dtype"), [((20, 30), np.uint8), ((20, 30), np.uint16), ((20, 30, 3), np.uint8)])
 def test_head_and_pixels_of_what_was_written(tmp_path: Path, shape: tuple[int, ...], dtype: type, suffix: str) -> None:
