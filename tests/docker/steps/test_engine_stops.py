@@ -55,8 +55,11 @@ class Daemon:
             return False
 
     def end(self, number: int) -> None:
+        containerd = self._process.children()
         self._process.send_signal(number)
         self._process.wait(60)
+        # A new engine that finds this one's containerd still ending would not hear when containers end.
+        psutil.wait_procs(containerd, 30)
         assert not self.answers()
 
     def start(self) -> None:
