@@ -1,4 +1,5 @@
-"""What runner and stages agree on: ports, parameters, the job file, events, exit codes.
+"""What the runner and the stages agree on: ports, parameters, the job file, events and exit codes.
 
-It imports nothing of ours and no numerics. The headers of stages import nothing else of ours.
+This package imports no other package of the project and no numerical library. Of the project's packages, the headers
+of stages import only this one.
 """

@@ -1,4 +1,4 @@
-"""Exit codes, the same for a stage and for the command line."""
+"""Exit codes. A stage and the command line use the same ones."""
 
 from __future__ import annotations
 

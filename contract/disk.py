@@ -1,4 +1,4 @@
-"""Errors of a disk or file system, in words that say what to do."""
+"""Turns errors of a disk or file system into messages that say what to do."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import errno
 import os
 
 _NO_SPACE = "free some space and run again: finished steps are kept"
-_NO_PERMISSION = "give this user permission to use it, or choose another run folder with --workdir"
-_FILE_IN_THE_WAY = "a file is in the way; move it, or choose another folder with --workdir"
+_NO_PERMISSION = "give this user permission to use this path, or choose another run folder with --workdir"
+_FILE_IN_THE_WAY = "a file is in the way; move the file, or choose another run folder with --workdir"
 _ADVICE = {
     errno.ENOSPC: _NO_SPACE,
     errno.EDQUOT: _NO_SPACE,
     errno.EFBIG: _NO_SPACE,
     errno.EACCES: _NO_PERMISSION,
     errno.EPERM: _NO_PERMISSION,
-    errno.EROFS: "choose another folder with --workdir",
+    errno.EROFS: "choose another run folder with --workdir",
     errno.EEXIST: _FILE_IN_THE_WAY,
     errno.ENOTDIR: _FILE_IN_THE_WAY,
-    errno.EISDIR: "a folder is in the way; move it, or choose another folder with --workdir",
-    errno.ENOENT: "its folder was removed or renamed during the run; run again",
-    errno.ENAMETOOLONG: "choose shorter names, or another folder with --workdir",
-    errno.EIO: "the disk reports read or write errors; check it, then run again: finished steps are kept",
+    errno.EISDIR: "a folder is in the way; move the folder, or choose another run folder with --workdir",
+    errno.ENOENT: "the folder that held this file was removed or renamed during the run; run again",
+    errno.ENAMETOOLONG: "choose shorter names, or another run folder with --workdir",
+    errno.EIO: "the disk reports read or write errors; check the disk, then run again: finished steps are kept",
 }
 
 
 def disk_trouble(error: OSError, path: object) -> str | None:
-    """Describes an error that the user can correct, in one line; None if it is more likely a bug of the program.
+    """Describes in one line a disk error that the user can correct; None if the error is more likely a bug.
 
     Args:
-      path: the file or folder in use, for errors that do not name theirs (a full disk does not).
+      path: the file or folder that was in use. The message names it if the error names no file, as on a full disk.
     """
     in_text = (code for code in _ADVICE if f"errno = {code}," in str(error))  # HDF5 gives the code only in its message
     code = error.errno if error.errno in _ADVICE else next(in_text, None)

@@ -1,4 +1,4 @@
-"""Parameters shared by the FFN stages. It loads nothing heavy, because the headers of stages import it."""
+"""Parameters that the FFN stages share. The headers of stages import this module, so it imports nothing slow."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Distance = Annotated[int, Field(ge=0)]
 
 
 class FieldOfView(StageParams):
-    """Base of the `Params` that set the size and the moves of the network's field of view."""
+    """Base class of each `Params` that sets the size and the moves of the network's field of view."""
 
     fov_xyz: tuple[Size, Size, Size]
-    """Field of view, voxels; odd sizes."""
+    """Size of the field of view, voxels; each number is odd."""
     deltas_xyz: tuple[Distance, Distance, Distance]
-    """Distance that the field of view moves along each axis, voxels; about a quarter of its size."""
+    """Distance by which the field of view moves along each axis, voxels; use about a quarter of `fov_xyz`."""
 
     @model_validator(mode="after")
     def _moves_stay_inside(self) -> Self:
         if any(2 * delta >= size for delta, size in zip(self.deltas_xyz, self.fov_xyz, strict=True)):
             raise ValueError(
                 f"deltas_xyz {list(self.deltas_xyz)} are too large for fov_xyz {list(self.fov_xyz)}; "
-                "use about a quarter of it, less than half"
+                "use about a quarter of fov_xyz, and less than half"
             )
         if not any(self.deltas_xyz):
             raise ValueError("deltas_xyz are all 0: the field of view would never move; use about a quarter of fov_xyz")

@@ -1,9 +1,9 @@
-"""Which NVIDIA GPUs need JAX; runner, images and stages all ask here."""
+"""Which NVIDIA GPUs need JAX. The runner, the images and the stages all use this rule."""
 
 from __future__ import annotations
 
 JAX_FROM = (12, 0)
-"""Compute capability of RTX 50 cards. TensorFlow 2.21 has no code for these and for later GPUs."""
+"""Compute capability of RTX 50 cards. TensorFlow 2.21 has no code for these or later GPUs."""
 
 
 def needs_jax(capability: tuple[int, ...]) -> bool:

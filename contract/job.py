@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 JOB_FILE, EVENTS_FILE, LOG_FILE = "job.json", "events.jsonl", "log.txt"
 PARTIAL, STATE = "partial", "state"
-"""Folders in a step's folder: outputs that are not finished yet, and the state that a later try continues from."""
+"""Folders in a step's folder: the first holds outputs that are not finished yet, the second holds the state from which
+a later attempt continues."""
 
 
 class Job(BaseModel):
@@ -17,12 +18,13 @@ class Job(BaseModel):
     Attributes:
       step: id of the step in the pipeline, for messages that name it (`--force train`).
       stage: name of the stage, with dashes.
-      params: all parameters, as `StageParams.parse` takes them.
-      inputs: port -> path; a path of the user's may carry a dataset (`image.h5:raw`).
+      params: all parameters, in the form that `StageParams.parse` reads.
+      inputs: port -> path; a path from the user may also name a dataset (`image.h5:raw`).
       outputs: port -> path to write.
-      state: folder that survives a failure.
-      program: hash of the stage's code and of the library versions. Another program may compute another result.
-      gpu: whether the engine provides a GPU. If the stage then finds none, it must fail, not compute for days on a CPU.
+      state: folder for the stage's state. It is kept if the stage fails.
+      program: hash of the stage's code and of the library versions. If this hash changes, the result may change.
+      gpu: whether the engine provides a GPU. If true, a stage that finds no GPU must fail, and
+        must not compute for days on a CPU.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)

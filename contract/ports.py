@@ -1,4 +1,4 @@
-"""Kinds of port, how a stage's header declares them, and the names of their files."""
+"""The kinds of ports, how a stage's header declares a port, and how the file of a port is named."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ SUFFIXES = {
     "coordinates": ".h5",  # positions to train on
     "statistics": ".json",  # mean and standard deviation of an image
     "metrics": ".json",  # scores of a segmentation
-    "ffn-model": "",  # "": a folder
+    "ffn-model": "",  # the suffix "" means a folder
     "ffn-checkpoint": "",
     "sections": "",
-    "image-set": ".h5",  # pictures of different sizes, with labels where known; not sections of one stack
+    "image-set": ".h5",  # pictures of different sizes, with labels if they are known; not sections of one stack
     "unet-model": "",
 }
-"""Kind of port -> suffix of its file, which is named after the port: `volume` of kind `image` is `volume.h5`."""
+"""Kind of port -> suffix of the port's file; None for data that only users provide.
+
+The file is named after the port: an output port `volume` of kind `image` is the file `volume.h5`.
+"""
 
 VOXELS = tuple[int, int, int]
-"""x, y, z, in voxels."""
+"""A size or position: x, y, z, in voxels."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class PortType:
 
     @classmethod
     def parse(cls, text: str) -> PortType:
-        """Reads the form of a stage's header: `"image|labels"` takes either kind, `"image?"` is optional."""
+        """Reads a port as a stage's header declares it: `"image|labels"` takes either kind, `"image?"` is optional."""
         return cls(tuple(text.rstrip("?").split("|")), text.endswith("?"))
 
 
@@ -54,6 +57,6 @@ def split_dataset(path: str) -> tuple[str, str | None]:
 
 
 def is_harmless(name: str) -> bool:
-    """Whether a file of this name is hidden or left by a file manager, so it is not the user's data."""
-    # Windows marks downloaded files with a second stream, which WSL shows as a file of its own.
+    """Whether a file of this name is not the user's data: it is hidden, or a file manager made it."""
+    # Windows marks downloaded files with a second stream, which WSL shows as a separate file.
     return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini") or name.endswith(":Zone.Identifier")

@@ -1,7 +1,7 @@
-"""What a stage is written against: the base of its parameters, its errors, and the context it runs in.
+"""What the code of a stage uses: the base class of its parameters, its errors, and the context in which it runs.
 
-Light on purpose (standard library and pydantic): the runner imports this, and every stage's header, to check a
-pipeline before anything starts.
+The runner imports this module, and the header of every stage in a pipeline, to check the pipeline before anything
+starts. To stay fast, this module imports only the standard library and pydantic.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _PROGRESS_INTERVAL_S = 0.5
 
 
 class StageParams(BaseModel):
-    """Base of a stage's `Params`: strict and frozen, without unknown keys. The docstring below a field is its help."""
+    """Base class of a stage's `Params`: strict, frozen, no unknown keys. The docstring below a field is its help."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
     RENAMED: ClassVar[dict[str, str]] = {}
-    """Earlier name of a parameter -> its name of today. The earlier one is refused, with a hint to the new one."""
+    """Old name of a parameter -> its current name. The old name is refused, and the message gives the current name."""
 
     @classmethod
     def parse(cls, params: dict[str, Any]) -> Self:
         """Checks parameters that were read from YAML or JSON.
 
-        Through JSON: pydantic's lax mode turns True into 1.0, and its strict mode refuses a list where the field is a
-        tuple, except when it reads JSON.
+        Passes the parameters to pydantic as JSON: pydantic's lax mode would turn True into 1.0, and its strict mode
+        accepts a list for a tuple only in JSON.
 
         Raises:
           ValidationError: if a parameter is unknown, missing, or not of its type.
@@ -42,19 +42,27 @@ class StageParams(BaseModel):
         return cls.model_validate_json(json.dumps(params))
 
     def check_ports(self, connected: Collection[str]) -> None:
-        """Checks parameters against the connected input ports. Overridden where a parameter replaces or needs a port.
+        """Checks that the parameters fit the connected input ports.
+
+        A stage overrides this method if one of its parameters replaces a port, or needs one.
 
         Raises:
-          ValueError: if they do not fit together; says what was found and what to do.
+          ValueError: if parameters and ports do not fit together; the message says what was found and what to do.
         """
 
 
 class InputError(Exception):
-    """The user's input or settings are wrong. One line: where, what was found, what to do. Exit code 2."""
+    """The user's input or settings are wrong. The message is one line: where, what was found, what to do.
+
+    Exit code 2.
+    """
 
 
 class StageError(Exception):
-    """The stage failed for a reason that the user can act on, other than the input. One line. Exit code 1."""
+    """The stage failed, not because of its input, and the user can do something about it.
+
+    The message is one line. Exit code 1.
+    """
 
 
 class Stopped(BaseException):
@@ -66,13 +74,14 @@ class Context:
 
     Attributes:
       step: id of the step in the pipeline, for messages that name it (`--force train`).
-      inputs: port -> path, for the ports that are connected. A path from the user may carry a dataset
+      inputs: port -> path, for the ports that are connected. A path from the user may also name a dataset
         (`image.h5:raw`); all others are plain paths.
       outputs: port -> path to write. The folder that holds them belongs to this step alone. All files in it are
         published together when the stage returns.
-      state: folder for checkpoints that a later try continues from. It survives a failure.
-      program: hash of code and library versions. A stage saves it with its state, and compares it before continuing.
-      stop_requested: whether the stage should save its state and leave.
+      state: folder for checkpoints, from which a later attempt continues. It is kept if the stage fails.
+      program: hash of code and library versions. A stage saves this hash with its state. Before it
+        continues from a state, it compares the saved hash with this one.
+      stop_requested: whether the stage should save its state and end.
     """
 
     def __init__(self, job: Job, events: IO[str]) -> None:
@@ -87,7 +96,10 @@ class Context:
         self._last_progress = float("-inf")
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Reports progress. May be called at any rate; at most two lines a second are written, and always the last."""
+        """Reports progress. A stage may call this at any rate; at most two events a second are written.
+
+        The last event (`done` equals `total`) is always written.
+        """
         now = time.monotonic()
         if done < total and now - self._last_progress < _PROGRESS_INTERVAL_S:
             return
@@ -99,26 +111,27 @@ class Context:
 
         Args:
           name: in snake_case; the terminal shows it with spaces.
-          step: the training step that it belongs to; None for a number about the result, which the step's record keeps.
+          step: the training step that the number belongs to. None for a number about the result: the record of the
+            pipeline step keeps such numbers.
         """
         self.emit("metric", name=name, value=value, **({} if step is None else {"step": step}))
 
     def artifact(self, path: Path, title: str) -> None:
-        """Points the user to a file or folder in the output folder that is worth opening."""
+        """Tells the user that a file or folder in the output folder is worth opening."""
         self.emit("artifact", path=os.path.relpath(path, self.output_folder), title=title)
 
     def message(self, text: str) -> None:
-        """Shows the user one line; it is also kept in the log and the events."""
+        """Shows the user one line, and writes it to the log and to the events."""
         print(text, flush=True)
         self.emit("message", text=text)
 
     @property
     def output_folder(self) -> Path:
-        """The folder of the outputs, also for extra files beside them."""
+        """The folder of the outputs. A stage may write other files there too."""
         return next(iter(self.outputs.values())).parent
 
     def spent(self, path: Path) -> None:
-        """Marks a file in the state folder as no longer needed: the runner removes it after publishing the outputs."""
+        """Marks a file in the state folder as no longer needed. The runner removes it after publishing the outputs."""
         self.emit("spent", path=path.name)
 
     def emit(self, event: str, **fields: Any) -> None:
@@ -133,7 +146,7 @@ class Context:
         """Asks the stage to stop; called from the signal handler.
 
         Raises:
-          Stopped: at once, unless the stage is inside `saves_on_stop` and leaves at its next stop point.
+          Stopped: at once, unless the stage is inside `saves_on_stop` and will end at its next `stop_point`.
         """
         self.stop_requested = True
         if not self._defer_stop:
@@ -141,7 +154,7 @@ class Context:
 
     @contextlib.contextmanager
     def saves_on_stop(self) -> Iterator[None]:
-        """Inside this block, a stop waits for the next `stop_point`. The stage must reach one within a few seconds."""
+        """Inside this block, a stop waits for the next `stop_point`. The stage must reach it within a few seconds."""
         self._defer_stop = True
         try:
             yield
@@ -149,7 +162,7 @@ class Context:
             self._defer_stop = False
 
     def stop_point(self, save: Callable[[], None]) -> None:
-        """Calls `save` and leaves, if a stop was requested. Call it where the state can be saved.
+        """If a stop was requested, calls `save` and ends the stage. Call this where the state can be saved.
 
         Raises:
           Stopped: if a stop was requested.

@@ -1,6 +1,7 @@
 """Reads a pipeline, plans it and runs it, on any engine.
 
-It knows stages by their headers only, and loads no numerics: these belong in `stages/` and `segmentation/`.
+The runner knows only the headers of stages, and imports no numerical library: numerical code belongs in `stages/` and
+`segmentation/`.
 """
 
 __version__ = "0.1.0"

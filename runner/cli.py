@@ -1,4 +1,4 @@
-"""The command line. Commands import what they need themselves, so that `--help` answers at once."""
+"""The command line. Each command imports the modules it needs when it runs, so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -34,20 +34,28 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in reversed(
         (
             click.argument("pipeline", metavar="PIPELINE.yaml"),
-            click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="Path of an input."),
-            click.option("--set", "sets", multiple=True, metavar="STEP.PARAM=VALUE", help="Value of a parameter."),
+            click.option(
+                "--input", "inputs", multiple=True, metavar="NAME=PATH", help="Path of an input. Can be repeated."
+            ),
+            click.option(
+                "--set",
+                "sets",
+                multiple=True,
+                metavar="STEP.PARAM=VALUE",
+                help="Value of a parameter. Can be repeated.",
+            ),
             click.option("--workdir", metavar="FOLDER", help="Run folder; by default runs/<pipeline name>."),
             click.option(
                 "--engine",
                 default="auto",
                 metavar="auto|docker|local",
-                help="How steps run: in containers or as processes.",
+                help="How steps run: in containers (docker) or as processes (local).",
             ),
             click.option(
                 "--from",
                 "start",
                 metavar="STEP",
-                help="Run this step and all after it again; training continues from its saved state.",
+                help="Run this step and all later steps again; training continues from its saved state.",
             ),
             click.option(
                 "--force",
@@ -81,7 +89,7 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
 @cli.command()
 @_pipeline_options
 def plan(pipeline: str, engine: str, **options: Any) -> None:
-    """Show what a run would do with each step, and why. Starts and writes nothing."""
+    """Show what a run would do with each step, and why. Starts no step and writes no file."""
     from runner import words
     from runner.execution import skip
 
@@ -102,7 +110,7 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
 @click.argument("name", required=False)
 @click.option("--markdown", is_flag=True, help="Print the whole reference, as in docs/pipeline-reference.md.")
 def stages(name: str | None, markdown: bool) -> None:
-    """List the stages; with NAME, show the ports and parameters of one."""
+    """List the stages; with NAME, show the ports and parameters of that stage."""
     from runner.pipeline import reference, registry
 
     known = registry.scan()
@@ -131,7 +139,7 @@ def status(target: str | None) -> None:
 @click.argument("target", metavar="[RUN]", required=False)
 @click.option("--follow", "-f", is_flag=True, help="Keep printing new lines until the run ends.")
 def logs(step: str, target: str | None, follow: bool) -> None:
-    """Print the log of a step. RUN as for `status`."""
+    """Print the log of a step. RUN means the same as for `status`."""
     from runner.execution import folders
     from runner.terminal import follow as following
 
@@ -141,10 +149,10 @@ def logs(step: str, target: str | None, follow: bool) -> None:
 
 @cli.command()
 @click.argument("target", metavar="RUN")
-@click.option("--state", is_flag=True, help="Also remove saved state, which training continues from.")
+@click.option("--state", is_flag=True, help="Also remove the saved state from which training continues.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def clean(target: str, state: bool, yes: bool) -> None:
-    """Remove the results of a run. RUN as for `status`."""
+    """Remove the results of a run. RUN means the same as for `status`."""
     from runner import words
     from runner.execution import folders
     from runner.workdir.lock import lock
@@ -157,11 +165,12 @@ def clean(target: str, state: bool, yes: bool) -> None:
             return
         for each in orphans:
             if each.at_work:
-                click.echo(f"{each.step} is still running in {each.name}, left by a killed run; clean stops it")
+                click.echo(f"{each.step} is still running in {each.name}, left by a killed run; clean stops the step")
         if not yes:
             if not sys.stdin.isatty():
                 raise UserError(
-                    f"{workdir}: cannot ask without a terminal; add --yes to remove {len(paths)} files and folders"
+                    f"{workdir}: cannot ask for confirmation without a terminal; add --yes to remove {len(paths)} "
+                    "files and folders"
                 )
             if not click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?"):
                 click.echo(f"{words.here(workdir)}: nothing was removed")
@@ -169,7 +178,7 @@ def clean(target: str, state: bool, yes: bool) -> None:
         for step in {*run["steps"], *(each.step for each in orphans)}:
             folders.reclaim(workdir / step)
         folders.clean(workdir, folders.removable(workdir, state))
-    kept = f"; saved state is kept in {words.here(workdir)}, --state removes it" if workdir.exists() else ""
+    kept = f"; saved state is kept in {words.here(workdir)}; --state removes it" if workdir.exists() else ""
     click.echo(f"{words.here(workdir)}: removed the results of its steps{kept}")
 
 
@@ -191,7 +200,7 @@ def doctor(workdir: str) -> None:
 @click.option(
     "--gpu",
     is_flag=True,
-    help="Build the image for steps with a GPU. Without --cpu and --gpu, builds what this machine needs.",
+    help="Build the image for steps with a GPU. Without --cpu and --gpu, the images that this machine needs are built.",
 )
 @click.option("--backend", type=click.Choice(["tensorflow", "jax"]), help="Library that the GPU image computes with.")
 @click.option("--base-image", metavar="NAME", help="Base image to use in place of the pinned Debian 12.")
@@ -232,7 +241,7 @@ def import_ffn(request: str, bounding_box: str | None, output: str | None) -> No
     path = Path(wsl.here(request))
     read = importing.read(path, bounding_box)
     target = Path(wsl.here(output)) if output else Path(f"{importing.name_for(path.stem)}.yaml")
-    # Named after the file: pipelines for several boxes of one request need run folders of their own.
+    # The pipeline is named after its own file: pipelines for several boxes of one request need several run folders.
     text = importing.pipeline(read, importing.name_for(target.stem), path.name).encode(errors="replace")
     try:
         with open(target, "xb") as file:
@@ -243,7 +252,7 @@ def import_ffn(request: str, bounding_box: str | None, output: str | None) -> No
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"{target}: cannot be written: {reason}; name another file with --output") from None
     if read.ignored:
-        click.echo(f"ignored, as the result does not depend on them: {', '.join(read.ignored)}")
+        click.echo(f"ignored, because the result does not depend on them: {', '.join(read.ignored)}")
     click.echo(f"{target} is written. Next: floodrunner run {shlex.quote(str(target))}")
 
 
@@ -292,7 +301,7 @@ def _print(lines: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 a stage failed, 2 the input or the spec is wrong, 3 a bug of ours, 130 interrupted."""
+    """Exit codes: 0 done, 1 a stage failed, 2 the input is wrong, 3 a bug in Floodrunner, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -310,8 +319,8 @@ def reported(command: Callable[[], object]) -> int:
     except UserError as error:
         return _say(str(error), BAD_INPUT)
     except Interrupted:
-        return _say("interrupted; run again to go on", INTERRUPTED)
-    except (KeyboardInterrupt, click.Abort):  # not during a run, so there is nothing to continue
+        return _say("interrupted; run again to continue", INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort):  # no run was in progress, so there is nothing to continue
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `floodrunner status | head`
         from runner.terminal.display import hush

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """The request cannot be carried out as it is. One line, without the leading `floodrunner: `. Exit code 2."""
+    """The request cannot be carried out as it is. The message is one line, without `floodrunner: `. Exit code 2."""
 
 
 class StepFailed(Exception):
@@ -23,7 +23,7 @@ class Interrupted(BaseException):
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Advice for an unknown word: the most similar of `known`, or all of them if none is similar."""
+    """Advice for an unknown word: the most similar word of `known`, or all of `known` if no word is similar."""
     known = list(known)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if near:

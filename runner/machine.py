@@ -13,7 +13,7 @@ import psutil
 
 
 class Gpu(NamedTuple):
-    """An NVIDIA GPU. `capability` is its compute capability, such as (8, 9); (0, 0), and 0 bytes, are unknown."""
+    """An NVIDIA GPU. `capability` is its compute capability, such as (8, 9). (0, 0) and 0 bytes mean unknown."""
 
     name: str
     memory_bytes: int
@@ -21,7 +21,7 @@ class Gpu(NamedTuple):
 
 
 class Nvidia(NamedTuple):
-    """What NVIDIA's driver reports: the GPUs, its own version, and in `trouble` why there are none."""
+    """What NVIDIA's driver reports: the GPUs, its own version, and in `trouble` why there are no GPUs."""
 
     gpus: tuple[Gpu, ...]
     driver: str
@@ -29,7 +29,7 @@ class Nvidia(NamedTuple):
 
 
 def describe() -> dict[str, Any]:
-    """For records: host, system, processor, memory, GPUs."""
+    """Describes this machine for records: host, system, processor, memory, GPUs."""
     return {
         "name": platform.node(),
         "system": platform.platform(),
@@ -50,7 +50,7 @@ def processors() -> int:
 def nvidia() -> Nvidia:
     """Asks NVIDIA's driver, through its library NVML.
 
-    Under WSL that library is in `/usr/lib/wsl/lib`, which the loader searches there.
+    Under WSL that library is in `/usr/lib/wsl/lib`, and the loader searches this folder.
     """
     import pynvml
 
@@ -58,7 +58,7 @@ def nvidia() -> Nvidia:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         return Nvidia((), "", str(error))
-    found, trouble = [], "the driver has no GPU"
+    found, trouble = [], "the driver finds no GPU"
     try:
         driver = _asked("", pynvml.nvmlSystemGetDriverVersion)
         for index in range(_asked(0, pynvml.nvmlDeviceGetCount)):
@@ -78,7 +78,7 @@ def nvidia() -> Nvidia:
 
 
 def _asked(otherwise: Any, question: Callable[..., Any], *about: Any) -> Any:
-    """The driver's answer; `otherwise` if it has none."""
+    """The driver's answer; `otherwise` if it gives no answer."""
     import pynvml
 
     try:
@@ -99,14 +99,14 @@ def is_wsl() -> bool:
 
 
 def wsl_version() -> int:
-    """1 (emulates Linux, without Docker and GPUs), 2 (a virtual machine), or 0 outside of WSL."""
+    """The version of WSL: 1 (emulates Linux, without Docker and GPUs), 2 (a virtual machine), or 0 outside of WSL."""
     if not is_wsl():
         return 0
-    return 1 if platform.release().endswith("-Microsoft") else 2  # 4.4.0-22621-Microsoft
+    return 1 if platform.release().endswith("-Microsoft") else 2  # such as 4.4.0-22621-Microsoft
 
 
 def file_system(path: Path) -> str:
-    """Type of the file system that a path is or would be on: `ext4`, `9p`, `nfs4`; "" where that is not known."""
+    """Type of the file system that a path is or would be on: `ext4`, `9p`, `nfs4`; "" if the type is not known."""
     path = Path(os.path.abspath(path))
     mounts = [each for each in psutil.disk_partitions(all=True) if path.is_relative_to(each.mountpoint)]
     deepest = max((len(each.mountpoint) for each in mounts), default=0)

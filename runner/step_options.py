@@ -1,4 +1,4 @@
-"""The options of a step: what a pipeline file says about it besides its stage, ports and parameters."""
+"""The options of a step: what a pipeline file says about a step besides its stage, ports and parameters."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ class StepOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
     gpu: bool = False
-    """whether the step uses a GPU, where the machine has one"""
+    """whether the step uses a GPU, if the machine has one"""

@@ -1,4 +1,4 @@
-"""Stopping by Ctrl-C, SIGTERM or a closed terminal: at once between stages, with time to save inside a stage."""
+"""Stops a run on Ctrl-C, SIGTERM or a closed terminal: at once between stages; a running stage has time to save."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Stop:
     """Counts requests to stop. A request raises Interrupted at once, except inside `shielded`.
 
     Attributes:
-      count: requests so far. The first asks the stage to save its state and leave, the second kills it.
+      count: number of requests so far. The first asks the stage to save its state and exit, the second kills the stage.
     """
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3:05 min`, `2:03:05 h`."""
+    """A duration in words: `0.4 s`, `12 s`, `3:05 min`, `2:03:05 h`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -30,7 +30,7 @@ def number(value: float | None) -> str:
 
 
 def metrics(values: Mapping[str, float | None]) -> list[str]:
-    """`adapted rand error 0.1842` for each metric."""
+    """A phrase for each metric: `adapted rand error 0.1842`."""
     return [f"{name.replace('_', ' ')} {number(value)}" for name, value in values.items()]
 
 
@@ -43,6 +43,6 @@ def size(count: float) -> str:
 
 
 def here(path: Path) -> str:
-    """A path relative to the current folder, or absolute if it lies outside."""
+    """A path relative to the current folder, or absolute if the path is outside the current folder."""
     relative = os.path.relpath(path)
     return relative if not relative.startswith("..") else str(path)

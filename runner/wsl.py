@@ -17,18 +17,18 @@ _WSLPATH_TIMEOUT_S = 10
 
 
 def is_windows(path: str) -> bool:
-    r"""Whether it starts as `C:\`, `C:/` or `\\server\` do."""
+    r"""Whether a path starts with a drive or a server, like `C:\`, `C:/` or `\\server\`."""
     return bool(_DRIVE.match(path) or _SHARE.match(path))
 
 
 def here(path: str) -> str:
-    r"""The name of a path in this system.
+    r"""Translates a path to this system.
 
-    Under WSL `wslpath` translates a Windows path, because it knows where drives are mounted; without that program the
-    usual places are assumed. A path that exists as written, and every path outside of WSL, is returned as it is.
+    Under WSL `wslpath` translates a Windows path, because it knows where drives are mounted. Without that program,
+    the usual places are assumed. A path that exists as written, and every path outside of WSL, is returned as it is.
 
     Raises:
-      UserError: if it cannot be reached from here, or the shell has removed its backslashes.
+      UserError: if the path cannot be reached from here, or the shell has removed its backslashes.
     """
     if not machine.is_wsl() or os.path.lexists(path):
         return path
@@ -46,7 +46,7 @@ def folder(path: str) -> Path:
     r"""A folder that the user named and that need not exist; `~` is the home folder.
 
     Raises:
-      UserError: as `here`; and outside of WSL for a Windows path, which would make a folder called `C:\runs`.
+      UserError: like `here`; and outside of WSL for a Windows path, which would make a folder called `C:\runs`.
     """
     found = here(path)
     if found == path and is_windows(path) and not os.path.lexists(path):
@@ -55,7 +55,7 @@ def folder(path: str) -> Path:
 
 
 def _by_wslpath(path: str) -> str:
-    """What `wslpath` answers; "" if nothing, as old versions do for `wsl.localhost`."""
+    """The answer of `wslpath`; "" if it gives none, as old versions give none for `wsl.localhost`."""
     try:
         answer = subprocess.run(["wslpath", "-u", path], capture_output=True, timeout=_WSLPATH_TIMEOUT_S, check=True)
     except (OSError, ValueError, subprocess.SubprocessError):
@@ -77,7 +77,7 @@ def _by_convention(path: str) -> str:
     ours = os.environ.get("WSL_DISTRO_NAME") or name
     if name.lower() != ours.lower():
         raise UserError(
-            f"{path} is in the WSL distribution {name}, this is {ours}; run Floodrunner there, or copy the files to "
-            "this one or to a Windows drive"
+            f"{path} is in the WSL distribution {name}, but this is {ours}; run Floodrunner there, or copy the "
+            "files to this distribution or to a Windows drive"
         )
     return rest.replace("\\", "/") or "/"

@@ -1,4 +1,4 @@
-"""Builds the images that the docker engine runs steps in.
+"""Builds the images in which the docker engine runs steps.
 
-Finding and choosing an image is in `runner/engines/docker/images.py`.
+The code that finds and chooses an image is in `runner/engines/docker/images.py`.
 """

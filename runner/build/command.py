@@ -1,4 +1,4 @@
-"""The command lines that build images, as tuples: which builder the docker command has, and its arguments."""
+"""Makes the command lines that build images: finds the docker command's builder, and lists its arguments."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import NamedTuple
 from runner.errors import UserError
 
 _BUILDKIT_INSIDE_BEFORE = 23
-"""Since this version the docker command builds with BuildKit only by its plugin buildx."""
+"""First version of the docker command that uses BuildKit only through its plugin buildx."""
 
 
 class Builder(NamedTuple):
     """A way to build images.
 
     Attributes:
-      name: for people.
-      command: the docker command up to the options that all builders share.
+      name: what messages call this builder.
+      command: the first words of the command line, before the options that all builders share.
       environment: variables that select this builder.
     """
 
@@ -29,10 +29,10 @@ class Builder(NamedTuple):
 
 
 def docker() -> str:
-    """The docker command.
+    """The path of the docker command.
 
     Raises:
-      UserError: if it is not installed.
+      UserError: if the docker command is not installed.
     """
     found = shutil.which("docker")
     if found is None:
@@ -41,7 +41,7 @@ def docker() -> str:
 
 
 def builder() -> Builder:
-    """The best builder of the docker command: its plugin buildx, else BuildKit inside it, else the classic builder.
+    """The best builder of the docker command: its plugin buildx, else its own BuildKit, else the classic builder.
 
     Raises:
       UserError: if there is no docker command.
@@ -70,11 +70,11 @@ def arguments(
     """The whole command line of a build.
 
     Args:
-      root: the build context.
+      root: folder of the build context.
       dockerfile: path of the Dockerfile.
       args: the Dockerfile's build arguments.
-      network: `default` or `host`, for the build's own steps.
-      cache: whether layers of former builds may be used.
+      network: the network that the commands in the Dockerfile use, `default` or `host`.
+      cache: whether layers of previous builds may be used.
     """
     options = ["--file", dockerfile, "--tag", tag, "--network", network]
     for name, value in sorted(args.items()):

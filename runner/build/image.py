@@ -1,4 +1,4 @@
-"""Builds the images that steps run in from this source. Docker itself shows how a build proceeds and where it fails."""
+"""Builds from this source the images in which steps run. Docker's own output shows the progress and the errors."""
 
 from __future__ import annotations
 
@@ -30,17 +30,21 @@ if TYPE_CHECKING:
     from docker.models.images import Image
 
 NAME_LABEL = "org.floodrunner.image"
-"""Name the image was built under; finds our untagged images that a newer build replaced."""
+"""Label with the name under which an image was built. It identifies those images of Floodrunner that lost their tag
+when a newer build replaced them."""
 _VERSION_LABEL = "org.opencontainers.image.version"
 _DECIDES = (images.SOURCE_LABEL, images.INGREDIENTS_LABEL, images.ENVIRONMENT_LABEL, _VERSION_LABEL)
-"""Labels that together say what an image was built from: if they still hold, it need not be built again."""
+"""Labels that together say what an image was built from: if they have not changed, the image is not built
+again."""
 
 _TRIES = 3
-_LEAVE_S = 2.0  # docker 20.10 ignores SIGINT; once it is killed, the engine ends the build
+# Time to end that the docker command gets after SIGINT. Docker 20.10 ignores SIGINT; when it is killed, the engine ends
+# the build.
+_LEAVE_S = 2.0
 
 
 def choose(cpu: bool, gpu: bool, backend: str | None) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Which images to build: those that the user named, else those that steps on this machine run in.
+    """Chooses the images to build: the images that the user named, or else the images that this machine needs.
 
     Returns:
       Kind of image -> build arguments; and lines for the user that explain the choice.
@@ -59,7 +63,9 @@ def choose(cpu: bool, gpu: bool, backend: str | None) -> tuple[dict[str, dict[st
                     "containers; floodrunner doctor says what to install, --gpu builds the GPU image anyway"
                 )
     if backend and not gpu:
-        raise UserError(f"--backend {backend}: only the GPU image has a choice of backend; add --gpu, or omit it")
+        raise UserError(
+            f"--backend {backend}: only the GPU image has a choice of backend; add --gpu, or omit --backend"
+        )
     wanted: dict[str, dict[str, str]] = {images.CPU: {}} if cpu else {}
     if gpu:
         backend, note = (backend, "") if backend else _default_backend()
@@ -74,11 +80,11 @@ def _default_backend() -> tuple[str, str]:
     if needs_jax(newest):
         return "jax", (
             f"the GPU image is for JAX: TensorFlow fails on GPUs of compute capability {_dotted(JAX_FROM)} and above, "
-            f"and this machine's has {_dotted(newest)}"
+            f"and this machine's GPU has {_dotted(newest)}"
         )
     present = docker_api.image(images.name(images.GPU))
     if present is not None and images.backend(present) == "jax":
-        return "jax", "the GPU image is for JAX, as the present one is; --backend tensorflow changes that"
+        return "jax", "the GPU image is for JAX, like the present one; --backend tensorflow changes that"
     return "tensorflow", ""
 
 
@@ -87,24 +93,24 @@ def _dotted(capability: tuple[int, ...]) -> str:
 
 
 def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool) -> None:
-    """Builds one image under its name, and removes the one that it replaces unless something uses that.
+    """Builds one image under its name, and removes the image that it replaces unless a container uses the old image.
 
     Args:
       root: the folder that holds `contract/`, `stages/`, `segmentation/` and `Dockerfile.<kind>`.
       args: the Dockerfile's build arguments.
-      network: `default` or `host`, for the build's own steps.
-      cache: whether layers of former builds may be used.
+      network: the network that the commands in the Dockerfile use, `default` or `host`.
+      cache: whether layers of previous builds may be used.
 
     Raises:
       UserError: if the Dockerfile, the docker command, the engine, the base image or disk space is missing.
       StepFailed: if the build fails.
-      Interrupted: on Ctrl-C; the build has ended and its container is gone.
+      Interrupted: on Ctrl-C, after the build has ended and its container is gone.
     """
     name, dockerfile = images.name(kind), root / f"Dockerfile.{kind}"
     if not dockerfile.is_file():
         raise UserError(
-            f"{dockerfile}: there is no such file; images are built in a checkout of Floodrunner, by its "
-            ".venv/bin/floodrunner, not by an installed package"
+            f"{dockerfile}: there is no such file; images are built in a checkout of Floodrunner, with its "
+            ".venv/bin/floodrunner; an installed package cannot build them"
         )
     client, before = docker_api.connect(), docker_api.image(name)
     base = args.get("BASE_IMAGE") or _pinned_base(dockerfile)
@@ -123,8 +129,8 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
 
 
 def _build(name: str, kind: str, root: Path, args: dict[str, str], base: str, network: str, cache: bool) -> Image:
-    """Builds until the source stays as it is during a build, so that the image holds what its label says."""
-    builder, tag = command.builder(), f"{name}-{os.getpid()}"  # so that two builds at a time do not mix
+    """Repeats the build until the source does not change during it, so that the image holds what its labels say."""
+    builder, tag = command.builder(), f"{name}-{os.getpid()}"  # two builds at a time need two tags
     dockerfile = root / f"Dockerfile.{kind}"
     print(f"{name}: building from {words.here(dockerfile)} with {builder.name}", flush=True)
     for _ in range(_TRIES):
@@ -148,14 +154,14 @@ def _build(name: str, kind: str, root: Path, args: dict[str, str], base: str, ne
 def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> int:
     """Runs a docker command whose output goes to the terminal, and returns its exit code.
 
-    On Ctrl-C it asks the command to leave, and kills it if it stays.
+    On Ctrl-C it asks the command to end, and kills a command that does not end.
     """
     sys.stdout.flush()
     process = subprocess.Popen(
         arguments,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **environment, "DOCKER_HOST": docker_api.address()},
-        start_new_session=True,  # Ctrl-C does not reach it directly, so that there is one way to end it
+        start_new_session=True,  # Ctrl-C does not reach the command; only the code below ends it
     )
     try:
         return process.wait()
@@ -170,16 +176,16 @@ def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> int:
 
 
 def _pull(base: str, dockerfile: Path) -> None:
-    """Pulls the base image unless it is here. Raises UserError if that fails."""
+    """Pulls the base image unless the engine has it. Raises UserError if the pull fails."""
     if docker_api.image(base) is None and _run((command.docker(), "pull", base), {}):
         raise UserError(
-            f"{words.here(dockerfile)}: the base image {base} is not here and cannot be pulled, as Docker's output "
-            "above says; --base-image NAME builds on another"
+            f"{words.here(dockerfile)}: the base image {base} is missing and cannot be pulled; Docker's output above "
+            "says why; --base-image NAME chooses another base image"
         )
 
 
 def _labels(root: Path, kind: str, args: dict[str, str], base: str) -> dict[str, str]:
-    """What an image says about itself: its source, what else is in it, and when it was made from which commit."""
+    """The labels of an image: hashes of its source and of its other contents, its name, its time and its commit."""
     ingredients = images.ingredients(root, kind)
     found = {
         images.SOURCE_LABEL: _source(root),
@@ -189,7 +195,7 @@ def _labels(root: Path, kind: str, args: dict[str, str], base: str) -> dict[str,
         _VERSION_LABEL: __version__,
         "org.opencontainers.image.created": records.now(),
     }
-    with contextlib.suppress(OSError, subprocess.SubprocessError):  # there is no git, or no checkout
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # git is not installed, or this is not a checkout
         git = ("git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
         answer = subprocess.run(git, capture_output=True, text=True, timeout=15, check=True)
         found["org.opencontainers.image.revision"] = answer.stdout.strip()
@@ -197,7 +203,7 @@ def _labels(root: Path, kind: str, args: dict[str, str], base: str) -> dict[str,
 
 
 def _source(root: Path) -> str:
-    """The hash of the source. Raises UserError if a file of it cannot be read."""
+    """The hash of the source. Raises UserError if a source file cannot be read."""
     try:
         return images.source_hash(root)
     except OSError as error:
@@ -210,9 +216,10 @@ def _pinned_base(dockerfile: Path) -> str:
 
 
 def _environment(ingredients: str, args: dict[str, str], base: str) -> str:
-    """A hash of everything in an image besides our source: its ingredients, the backend, the base image.
+    """A hash of everything in an image except this project's source: its ingredients, the backend, the base image.
 
-    A base image that is pinned by its digest is the same everywhere. For another one its id on this engine counts.
+    A base image that is pinned by its digest is the same everywhere, so its name is enough. For any other base image,
+    the hash uses its id on this engine.
     """
     image = None if "@sha256:" in base else docker_api.image(base)
     others = {key: value for key, value in args.items() if key != "BASE_IMAGE"}
@@ -231,10 +238,10 @@ def _check_room(name: str, kind: str) -> None:
 
 
 def _named(tag: str, name: str) -> Image:
-    """Gives the image that was built its name, in place of the tag of the build. Raises StepFailed if it is gone."""
+    """Replaces the temporary tag of a new image by the image's name. Raises StepFailed if the image is gone."""
     built = docker_api.image(tag)
     if built is None:
-        raise StepFailed(1, f"{name}: docker build succeeded, but the engine has no image of it; build again")
+        raise StepFailed(1, f"{name}: docker build succeeded, but the engine does not have the new image; build again")
     with docker_api.in_words():
         built.tag(*name.split(":"))
         built.client.images.remove(tag)
@@ -242,9 +249,10 @@ def _named(tag: str, name: str) -> Image:
 
 
 def _tidy(client: DockerClient, name: str) -> None:
-    """Removes untagged images that newer builds under this name replaced, unless a container uses them.
+    """Removes images without a tag that newer builds of this name have replaced, unless a container uses them.
 
-    While a run is on, they stay: its later steps may start in them. The next build removes them.
+    While a run is in progress, no image is removed, because later steps of the run may need one. The next build then
+    removes the images.
     """
     from docker.errors import APIError
 
@@ -253,17 +261,17 @@ def _tidy(client: DockerClient, name: str) -> None:
             for tag in image.get("RepoTags") or []:
                 pid = tag.removeprefix(f"{name}-")
                 if pid.isdecimal() and not psutil.pid_exists(int(pid)):  # the runner was killed during that build
-                    with contextlib.suppress(APIError):  # a container uses it
+                    with contextlib.suppress(APIError):  # a container uses the image
                         client.images.remove(tag)
         if _has_run(client, name):
             return
         for image in client.api.images(filters={"dangling": True, "label": f"{NAME_LABEL}={name}"}):
-            with contextlib.suppress(APIError):  # a container uses it
+            with contextlib.suppress(APIError):  # a container uses the image
                 client.api.remove_image(image["Id"])
 
 
 def _has_run(client: DockerClient, name: str) -> bool:
-    """Whether a container of a run uses an image of this repository; a container has the labels of its image."""
+    """Whether a container of a run uses an image of this repository. (A container has the labels of its image.)"""
     repository = name.rpartition(":")[0]
     found = client.api.containers(all=True, filters={"label": [containers.RUN, NAME_LABEL]})
     return any(each["Labels"][NAME_LABEL].rpartition(":")[0] == repository for each in found)

@@ -1,6 +1,6 @@
-"""Checks this machine for what would stop a run, and says what to do about it.
+"""Checks this machine for problems that would stop a run, and says what to do about them.
 
-It changes nothing. What a single step must check is checked where the step starts.
+These checks change nothing. Conditions of a single step are checked when that step starts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IMPORT_TIMEOUT_S = 120
 
 
 def examine(workdir: Path) -> Iterator[Finding]:
-    """All findings, in the order in which a person would look; what takes long comes last."""
+    """Yields all findings, in the order in which a person would look; slow checks come last."""
     root = registry.scan().root
     with ThreadPoolExecutor(1) as pool:
         keras = pool.submit(_keras)
@@ -53,7 +53,7 @@ def _python(version: tuple[int, ...]) -> Finding:
 
 
 def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
-    """Which of the packages that stages use are installed, and whether Keras with its backend loads."""
+    """Checks whether the packages that stages use are installed, and whether Keras and its backend can be imported."""
     there = [f"{name} {version}" for name in local.distributions() if (version := local.version(name)) is not None]
     if missing := local.missing():
         yield Finding("trouble", f"not installed: {', '.join(missing)}", "run 'make test' or 'make demo' once")
@@ -64,7 +64,7 @@ def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
 
 
 def _keras() -> Finding:
-    """Imports Keras in another process: that takes seconds, and may crash on a processor that it was not built for."""
+    """Imports Keras in another process, because the import takes seconds, and may crash on a processor without AVX."""
     code = "import keras; print(keras.backend.backend(), keras.__version__)"
     try:
         with tempfile.TemporaryDirectory() as home:
@@ -99,7 +99,7 @@ def _wsl(version: int) -> Iterator[Finding]:
     elif version == 1:
         name = os.environ.get("WSL_DISTRO_NAME") or "<this distribution>"
         advice = f"in Windows' PowerShell: wsl --set-version {name} 2"
-        yield Finding("note", "WSL 1: slow with many files, and without Docker and GPUs", advice)
+        yield Finding("note", "WSL 1 is slow with many files, and has neither Docker nor GPUs", advice)
 
 
 def _memory(total: float) -> Finding:
@@ -120,10 +120,10 @@ def _folder(workdir: Path) -> list[Finding]:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        advice = "give this user permission to write there, or choose another folder with --workdir"
+        advice = "give this user permission to write there, or choose another run folder with --workdir"
         return [Finding("trouble", f"{text}; cannot write: {os.strerror(error.errno or 0).lower()}", advice)]
     if free < _LITTLE_DISK:
-        found.append(Finding("note", text, "free some space, or choose another folder with --workdir"))
+        found.append(Finding("note", text, "free some space, or choose another run folder with --workdir"))
     if machine.is_wsl() and kind in _SLOW_WINDOWS:
         text = f"{text}: a Windows drive, ten to a hundred times slower than Linux's own file system"
         found.append(Finding("note", text, "keep the run folder and the data below ~, not below /mnt"))

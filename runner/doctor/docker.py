@@ -19,7 +19,7 @@ _LITTLE_MEMORY = 4e9
 
 
 def usable(root: Path) -> bool:
-    """Whether steps can run in the CPU image. Then this machine needs none of the packages that stages use."""
+    """Whether steps can run in the CPU image. If so, the packages that stages use need not be installed here."""
     try:
         return not images.trouble(images.CPU, root)
     except UserError:
@@ -27,7 +27,7 @@ def usable(root: Path) -> bool:
 
 
 def examine(root: Path) -> Iterator[Finding]:
-    """All findings, in the order in which a person would look. Only the last may take longer than a second.
+    """Yields all findings, in the order in which a person would look. Only the last may take longer than a second.
 
     Args:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
@@ -49,14 +49,14 @@ def examine(root: Path) -> Iterator[Finding]:
     except UserError as error:
         text, _, advice = str(error).rpartition("; ")
         yield Finding(
-            "note", text, f"{_without_engine() or advice}; without Docker steps run as processes (--engine local)"
+            "note", text, f"{_without_engine() or advice}; without Docker, steps run as processes (--engine local)"
         )
     except (DockerException, RequestException) as error:
         yield Finding("note", f"the Docker engine stopped answering: {client.reason(error)}", "restart Docker")
 
 
 def _without_engine() -> str:
-    """What to install under WSL, where installing Docker is not enough; "" on other systems."""
+    """Advice for a machine with WSL, where the usual advice to install Docker is not enough; "" on other machines."""
     if machine.wsl_version() == 1:
         return "Docker needs WSL 2"
     if machine.is_wsl() and not os.environ.get("DOCKER_HOST") and not client.SOCKET.exists():
@@ -84,18 +84,18 @@ def _owner() -> Finding:
         how += ", without the engine's userns-remap"
     if client.has_security("selinux"):
         how += ", without SELinux labels, which would hide mounted files"
-    return Finding("ok", f"containers: {how}; the files that they write belong to this user")
+    return Finding("ok", f"containers: {how}; the files that steps write belong to this user")
 
 
 def _size(info: dict[str, Any]) -> Finding:
-    """Processors and memory of the engine, which may run in a virtual machine with less than this one has."""
+    """Processors and memory of the engine, which may run in a virtual machine that has less than this machine."""
     processors, memory = int(info.get("NCPU") or 0), float(info.get("MemTotal") or 0)
     text = f"containers have {processors} processors, {words.size(memory)} of memory"
     total = psutil.virtual_memory().total
     where = "memory= and processors= in .wslconfig" if machine.is_wsl() else "Docker Desktop's Settings, Resources"
     if memory < total / 2 or processors < (os.cpu_count() or 1) / 2:
         of = f"{os.cpu_count()} processors, {words.size(total)}"
-        return Finding("note", f"{text}, less than half of this machine's ({of})", f"give them more: {where}")
+        return Finding("note", f"{text}, less than half of this machine's ({of})", f"give containers more: {where}")
     if memory < _LITTLE_MEMORY:
         return Finding("note", text, "process a small box_xyz, or use a machine with more memory")
     return Finding("ok", text)
@@ -112,11 +112,11 @@ def _image(kind: str, root: Path) -> Iterator[Finding]:
     if trouble:
         yield Finding("note", f"{reason} ({facts})", advice)
     else:
-        yield Finding("ok", f"image {images.name(kind)}: {facts}, holds this source")
+        yield Finding("ok", f"image {images.name(kind)}: {facts}, contains this source")
 
 
 def _room() -> Iterator[Finding]:
-    """Whether the engine's disk can hold the images that this machine still lacks; nothing if it cannot be seen."""
+    """Checks whether the engine's disk has room for the missing images; yields nothing if the disk cannot be seen."""
     room = disk.room([images.CPU, *([images.GPU] if machine.gpus() else [])])
     if room is None:
         return
@@ -124,7 +124,7 @@ def _room() -> Iterator[Finding]:
     if room.needed:
         text += f", building the missing images takes about {words.size(room.needed)}"
     if room.free < room.needed:
-        advice = "free some space: docker image prune and docker builder prune remove what is unused"
+        advice = "free some space: docker image prune and docker builder prune remove unused data"
         yield Finding("note", text, advice)
     else:
         yield Finding("ok", text)

@@ -1,4 +1,4 @@
-"""Examines the GPU: whether this machine has one, whether containers can use it, and whether it computes there."""
+"""Examines the GPU: whether this machine has one, whether containers can use it, and whether it computes in them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docker.models.images import Image
 
 LABEL = "org.floodrunner.doctor"
-"""Label of the container that tries the GPU. A doctor that was killed may leave one, which the next doctor removes."""
+"""Label of the container that tests the GPU. If `doctor` is killed, the next `doctor` removes the container."""
 
 _OLDEST_DRIVER, _OLDEST_DRIVER_WINDOWS = "525.60.13", "528.33"
 """Oldest drivers that run all of CUDA 12.
@@ -33,9 +33,9 @@ _TRIAL_TIMEOUT_S = 120
 
 
 def of_machine() -> Finding:
-    """The GPUs and NVIDIA's driver."""
+    """Reports the GPUs of this machine and NVIDIA's driver."""
     gpus, driver, trouble = machine.nvidia()
-    where = "in Windows (not in Linux)" if machine.is_wsl() else "of the system"
+    where = "in Windows (not in Linux)" if machine.is_wsl() else "of this system"
     if not gpus:
         advice = (
             "everything runs on the CPU, where training a large network takes days; if there is an NVIDIA card, "
@@ -51,7 +51,7 @@ def of_machine() -> Finding:
 
 
 def in_containers(root: Path) -> Iterator[Finding]:
-    """Whether containers can use the GPU. If there is an image of this source, tries it in one, which takes long.
+    """Checks whether containers can use the GPU. If the GPU image is usable, tests the GPU in a container.
 
     Raises:
       UserError: if the engine does not answer.
@@ -65,7 +65,7 @@ def in_containers(root: Path) -> Iterator[Finding]:
     means = "CDI" if request["Driver"] == "cdi" else "the NVIDIA runtime"
     image = images.find(images.GPU)
     if image is None or images.trouble(images.GPU, root):
-        yield Finding("ok", f"containers get the GPU by {means}; not tried, because there is no usable image")
+        yield Finding("ok", f"containers get the GPU through {means}; not tested, because there is no usable GPU image")
         return
     newest = max((gpu.capability for gpu in machine.nvidia().gpus), default=(0, 0))
     if images.backend(image) == "tensorflow" and needs_jax(newest):
@@ -83,11 +83,11 @@ def _toolkit() -> str:
     )
     if not machine.is_wsl():
         return toolkit
-    return f"use Docker Desktop, or {toolkit} (in this distribution; the driver in Windows only)"
+    return f"use Docker Desktop, or {toolkit} (the toolkit in this distribution, the driver only in Windows)"
 
 
 def _tried(image: Image) -> Finding:
-    """Computes something on the GPU in a container. If that fails, steps that ask for a GPU fail too."""
+    """Tests the GPU in a container. If the test fails, steps that ask for a GPU fail too."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -101,11 +101,11 @@ def _tried(image: Image) -> Finding:
         if "timed out" not in str(error):
             raise
         text = f"the GPU did not answer from a container within {_TRIAL_TIMEOUT_S} s"
-        return Finding("trouble", text, "nvidia-smi shows what keeps it busy; end that, or restart the machine")
+        return Finding("trouble", text, "nvidia-smi shows what keeps the GPU busy; end it, or restart the machine")
     lines = [line for line in out.splitlines() if line.startswith("{")]
     if code not in (0, 1) or not lines:
         last = (err.strip().splitlines() or ["no output"])[-1]
-        text = f"trying the GPU in a container ended with exit code {code}: {last}"
+        text = f"testing the GPU in a container ended with exit code {code}: {last}"
         return Finding("trouble", text, "update the NVIDIA driver, and build the image again (floodrunner build --gpu)")
     report = json.loads(lines[-1])
     if not report["right"]:
@@ -118,11 +118,13 @@ def _tried(image: Image) -> Finding:
         [f"driver {report['driver']}"] * bool(report["driver"]) + [f"{k} {v}" for k, v in report["cuda"].items()]
     )
     errors = ", ".join(f"{operation} differs by {error:.0e}" for operation, error in report["errors"].items())
-    return Finding("ok", f"the GPU computes in containers: {', '.join(devices)}; {built}; {errors} from the CPU's")
+    return Finding("ok", f"the GPU computes in containers: {', '.join(devices)}; {built}; {errors} from the CPU")
 
 
 def _trial(image: Image) -> tuple[int, str, str]:
-    """Runs `python -m stages._gpu` in a container like a step's, but without its folders, and removes the container.
+    """Runs `python -m stages._gpu` in a container, and removes the container.
+
+    The container has the options of a step's container, but none of a step's folders.
 
     Returns:
       Exit code, standard output, standard error.
@@ -130,7 +132,7 @@ def _trial(image: Image) -> tuple[int, str, str]:
     from docker.errors import NotFound
 
     client = docker_api.connect()
-    ended = {"label": LABEL, "status": ["created", "exited", "dead"]}  # a running one may be another doctor's
+    ended = {"label": LABEL, "status": ["created", "exited", "dead"]}  # one that runs may belong to another doctor
     for orphan in client.containers.list(all=True, ignore_removed=True, filters=ended):
         with contextlib.suppress(NotFound):
             orphan.remove(v=True)
@@ -146,7 +148,7 @@ def _trial(image: Image) -> tuple[int, str, str]:
         fingerprint="",
     )
     settings = docker.settings(job, gpu=True)
-    settings["environment"] |= {"TF_CPP_MIN_LOG_LEVEL": "1"}  # shows which libraries it did not find
+    settings["environment"] |= {"TF_CPP_MIN_LOG_LEVEL": "1"}  # makes TensorFlow name the libraries that it did not find
     settings |= {"labels": {LABEL: images.name(images.GPU)}, "mounts": [], "working_dir": "/"}
     entrypoint = [*image.attrs["Config"]["Entrypoint"][:-1], "stages._gpu"]
     container = client.containers.create(image.id, entrypoint=entrypoint, **settings)
@@ -160,5 +162,5 @@ def _trial(image: Image) -> tuple[int, str, str]:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """`550.54.15` -> (550, 54, 15); () if the text is no version."""
+    """`550.54.15` -> (550, 54, 15); () if the text is not a version."""
     return tuple(map(int, text.split("."))) if re.fullmatch(r"\d+(\.\d+)+", text) else ()

@@ -1,6 +1,6 @@
-"""Where steps run: each module listed in `NAMES` is an engine and provides the functions of `Engine`.
+"""The engines, which run steps: each module listed in `NAMES` is an engine and provides the functions of `Engine`.
 
-An engine runs one job. Which steps run, and in which order, is decided in `runner/execution/`.
+An engine only runs a job. The code in `runner/execution/` decides which steps run, and in which order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runner.engines.base import Engine, Job
 from runner.errors import UserError
 
 NAMES = ("docker", "local")
-"""Engines, the one that `auto` prefers first."""
+"""Names of the engines, in the order in which `auto` tries them."""
 
 
 def load(name: str) -> Engine:
@@ -23,20 +23,20 @@ def load(name: str) -> Engine:
 
 
 def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tuple[str, Engine, str]:
-    """The engine called `name`. For `auto`: the engine that ran the run folder's steps, else the first that can run
-    these jobs.
+    """Chooses the engine called `name`. For `auto`, chooses the engine that ran the steps of the run folder;
+    without such an engine, chooses the first engine that can run these jobs.
 
-    Another engine would run all steps again, even a training of weeks: only the user decides that.
+    A different engine would run all steps again, even weeks of training, so only the user may change the engine.
 
     Args:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
-      former: the engine that ran the run folder's steps; "" if none did.
+      former: the engine that ran the steps of the run folder; "" if no step has run.
 
     Returns:
-      Its name, the engine, and why it was chosen.
+      The name of the engine, the engine, and why it was chosen.
 
     Raises:
-      UserError: if the engine that the user named, or the run folder's, cannot run these jobs.
+      UserError: if the engine that the user named, or the engine of the run folder, cannot run these jobs.
     """
     if name == "auto" and former in NAMES:
         engine = load(former)
@@ -44,15 +44,16 @@ def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tupl
             others = " or ".join(f"--engine {each}" for each in NAMES if each != former)
             workdir = words.here(jobs[0].folder.parent)
             raise UserError(
-                f"{workdir}: its steps ran with the engine {former}: {reason}; {others} runs them all again"
+                f"{workdir}: its steps ran with the engine {former}, which cannot be used now: {reason}; {others} runs "
+                "all steps again"
             )
-        return former, engine, "as this run folder's steps"
+        return former, engine, "used before in this run folder"
     reasons: list[str] = []
     for candidate in NAMES if name == "auto" else (name,):
         engine = load(candidate)
         reason = engine.unavailable(jobs, root)
         if not reason:
-            why = "; ".join(reasons) if name == "auto" else "asked for"
+            why = "; ".join(reasons) if name == "auto" else "chosen by --engine"
             return candidate, engine, why
         reasons.append(f"{candidate}: {reason}")
     raise UserError(f"--engine {name}: {'; '.join(reasons).removeprefix(f'{name}: ')}")

@@ -1,6 +1,6 @@
-"""The protocol of an engine, the job that it gets, what it gives back, and functions that engines share.
+"""The protocol of an engine, the job that an engine runs, the result that it returns, and functions that engines share.
 
-An engine is a module. Where it does as others do, it assigns a function of this module by name:
+An engine is a module. It may use a function of this module as one of its own by an assignment:
 `orphans = base.no_orphans`.
 """
 
@@ -19,13 +19,13 @@ from runner.step_options import StepOptions
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a stage, as the host sees it; the engine decides the paths that go into `job.json`.
+    """One run of a stage, with paths as this machine sees them. The engine decides which paths it writes to `job.json`.
 
     Attributes:
-      inputs: port -> absolute path; a user's path may end in `:dataset`.
+      inputs: port -> absolute path; a path from the user may end in `:dataset`.
       outputs: port -> absolute path to write, inside `folder`.
-      program: hash of the code and the versions that run it.
-      fingerprint: hash of everything that decides the result; two jobs with the same fingerprint do the same.
+      program: hash of the stage's code and of the library versions.
+      fingerprint: hash of everything that decides the result; two jobs with the same fingerprint have the same result.
       folder: the step's folder, which holds `job.json`, `events.jsonl`, `log.txt`, `state/`.
     """
 
@@ -62,33 +62,33 @@ class Exit(NamedTuple):
 
 
 class Running(Protocol):
-    """A stage at work."""
+    """A running stage."""
 
     @property
     def name(self) -> str:
-        """What the stage runs as, for messages: `container floodrunner-ffn-train-1a2b3c`."""
+        """The process or container of the stage, for messages: `container floodrunner-ffn-train-1a2b3c`."""
 
     def wait(self, seconds: float) -> Exit | None:
-        """Waits up to this many seconds for the stage to end; None if it is still running."""
+        """Waits up to this many seconds for the stage to end; returns None if it is still running."""
 
     def stop(self) -> None:
-        """Asks it to save its state and exit."""
+        """Asks the stage to save its state and exit."""
 
     def kill(self) -> None:
-        """Ends it, and all processes that it started, at once."""
+        """Ends the stage, and all processes that it started, at once."""
 
     def close(self) -> None:
-        """Ends it if it still runs, and removes everything that belongs to it except its folder."""
+        """Ends the stage if it still runs, and removes everything that belongs to it except the step's folder."""
 
 
 class Orphan(NamedTuple):
-    """What a runner that was killed left in the engine.
+    """A stage, running or ended, that a killed runner left behind.
 
     Attributes:
-      step: the step that it belongs to.
-      name: as `Running.name`.
-      at_work: whether it still runs.
-      adopt: takes it over for a job; returns None if it is doing a different job.
+      step: the step that the stage belongs to.
+      name: the same as `Running.name`.
+      at_work: whether the stage is still running.
+      adopt: takes the stage over for a job; returns None if the stage is doing a different job.
     """
 
     step: str
@@ -98,10 +98,10 @@ class Orphan(NamedTuple):
 
 
 class Engine(Protocol):
-    """What a module of this folder provides. `root` holds `contract/`, `stages/` and `segmentation/`."""
+    """The functions that an engine provides. `root` is the folder with `contract/`, `stages/` and `segmentation/`."""
 
     def unavailable(self, jobs: Sequence[Job], root: Path) -> str:
-        """Why these jobs cannot run here, and what to do; "" if they can."""
+        """Why this engine cannot run these jobs, and what to do; "" if it can."""
 
     def identity(self, gpu: bool) -> dict[str, str]:
         """What decides the result of a step besides its code: versions, or the hash of an image's contents."""
@@ -113,26 +113,28 @@ class Engine(Protocol):
         """Why a step that asks for a GPU runs on the CPU, such as "no GPU found"; "" if it gets a GPU."""
 
     def orphans(self, workdir: Path) -> list[Orphan]:
-        """What killed runners left in a run folder's steps that does not end by itself."""
+        """The stages that killed runners left in a run folder, and that do not end and disappear by themselves."""
 
     def reclaim(self, folder: Path) -> None:
-        """Stops what a killed runner left running in a step's folder, or waits for it; it can save its state first.
+        """Stops a stage that a killed runner left running in a step's folder, or waits for its end.
+
+        The stage can save its state first.
 
         Raises:
-          UserError: if it does not end.
+          UserError: if the stage does not end.
         """
 
     def start(self, job: Job, root: Path) -> Running:
-        """Writes `job.json` and starts the stage; what it prints is appended to `log.txt`."""
+        """Writes `job.json` and starts the stage. The output of the stage is appended to `log.txt`."""
 
 
 def no_facts(jobs: Sequence[Job]) -> dict[str, Any]:
-    """For an engine whose identity says everything."""
+    """`Engine.facts` of an engine whose identity says everything."""
     return {}
 
 
 def no_orphans(workdir: Path) -> list[Orphan]:
-    """For an engine whose stages end when their runner is gone."""
+    """`Engine.orphans` of an engine whose stages end when their runner is gone."""
     return []
 
 

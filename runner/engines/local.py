@@ -1,4 +1,4 @@
-"""Runs a stage as a process of this machine, with the Python that runs this."""
+"""Runs a stage as a process on this machine, with the same Python as the runner."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def unavailable(jobs: Sequence[Job], root: Path) -> str:
 
 
 def identity(gpu: bool) -> dict[str, str]:
-    """The version of Python, and those of the packages that stages use, read from their metadata without importing."""
+    """The versions of Python and of the packages that stages use. No package is imported for this."""
     found = {"engine": "local", "python": ".".join(platform.python_version_tuple()[:2])}
     found["backend"] = keras_settings(Path())["KERAS_BACKEND"]
     names = distributions() + (["jax", "jaxlib"] if found["backend"] == "jax" else [])
@@ -50,10 +50,11 @@ def identity(gpu: bool) -> dict[str, str]:
 def keras_settings(home: Path) -> dict[str, str]:
     """Environment variables that make Keras use the backend that `identity` names.
 
-    Without them Keras reads `~/.keras/keras.json`, which may set another backend, float type and order of axes.
+    Without these variables, Keras reads `~/.keras/keras.json`, which may set another backend, float type and order of
+    axes.
 
     Args:
-      home: a folder without such a file; it need not exist.
+      home: a folder without a file `keras.json`; the folder need not exist.
     """
     return {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow", "KERAS_HOME": str(home)}
 
@@ -63,7 +64,7 @@ def no_gpu() -> str:
 
 
 def reclaim(folder: Path) -> None:
-    """Waits: a stage whose runner was killed ends by itself, and holds a lock on its folder until then."""
+    """Waits for the stage of a killed runner: it ends by itself, and holds a lock on the step's folder until then."""
     deadline = time.monotonic() + _ORPHAN_ENDS_S
     while folder.is_dir():
         with open_own(folder / _RUNNING, "a+b") as file:
@@ -75,8 +76,8 @@ def reclaim(folder: Path) -> None:
                 pid = file.read().decode().strip() or "unknown"
         if time.monotonic() > deadline:
             raise UserError(
-                f"step {folder.name}: process {pid} of a run that was killed is still at work in {folder}; "
-                f"end it (kill {pid}) and run again"
+                f"step {folder.name}: process {pid} of a run that was killed is still running in {folder}; "
+                f"end the process (kill {pid}) and run again"
             )
         time.sleep(0.2)
 
@@ -90,15 +91,16 @@ def start(job: Job, root: Path) -> Process:
         "FLOODRUNNER_STDIN_IS_LIFELINE": "1",
         **keras_settings(job.folder / _KERAS),
     }
-    remove(job.folder / _KERAS)  # an earlier Keras wrote its settings there
+    remove(job.folder / _KERAS)  # Keras may have written its settings there in an earlier attempt
     if not job.options.gpu:
-        # Without JAX_PLATFORMS, JAX for CUDA fails where it finds a driver and no device.
+        # Without JAX_PLATFORMS, JAX for CUDA fails if it finds a driver but no device.
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     with (
         open_own(job.folder / LOG_FILE, "ab") as log,
         open_own(job.folder / _RUNNING, "wb") as running,
     ):
-        fcntl.flock(running, fcntl.LOCK_EX)  # the stage's processes inherit it: held until the last of them ends
+        # All processes of the stage inherit this lock, so it is held until the last process ends.
+        fcntl.flock(running, fcntl.LOCK_EX)
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "stages", str(job.folder)],
             stdin=subprocess.PIPE,
@@ -114,7 +116,7 @@ def start(job: Job, root: Path) -> Process:
 
 
 class Process:
-    """A stage at work. It leads its own process group, so Ctrl-C in the terminal does not reach it directly."""
+    """A running stage. It leads its own process group, so Ctrl-C in the terminal does not reach the stage directly."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -148,7 +150,7 @@ class Process:
 
 
 def distributions() -> list[str]:
-    """Names of the packages in our extra `stages`, installed or not."""
+    """Names of the packages in Floodrunner's extra `stages`, installed or not."""
     try:
         requirements = importlib.metadata.requires("floodrunner") or []
     except importlib.metadata.PackageNotFoundError:
@@ -158,7 +160,7 @@ def distributions() -> list[str]:
 
 
 def missing() -> list[str]:
-    """The packages in `distributions` that are not installed. TensorFlow has two packages; one of them is enough."""
+    """The packages in `distributions` that are not installed. TensorFlow has two packages; either package is enough."""
     absent = [name for name in distributions() if version(name) is None]
     has_tensorflow = any(name.startswith("tensorflow") and name not in absent for name in distributions())
     return [name for name in absent if not (has_tensorflow and name.startswith("tensorflow"))]

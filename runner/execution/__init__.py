@@ -1,4 +1,4 @@
-"""What happens: carries out a plan, step by step.
+"""Carries out a plan, step by step.
 
-How a process or a container is started belongs in `runner/engines/`.
+Code that starts a process or a container belongs in `runner/engines/`.
 """

@@ -1,4 +1,4 @@
-"""Finds the run folder that a user means, and removes what is in it."""
+"""Finds the run folder that a user means, and removes the results in a run folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUNS = Path("runs")
 
 
 def default(pipeline: str) -> Path:
-    """`runs/<pipeline name>`."""
+    """The default run folder of a pipeline: `runs/<pipeline name>`."""
     return RUNS / pipeline
 
 
@@ -25,7 +25,7 @@ def find(target: str | None) -> tuple[Path, dict[str, Any]]:
     """The run folder that a user means, and the content of its `run.json`.
 
     Args:
-      target: a run folder; or a pipeline file, which stands for its default run folder; None: the newest in `runs/`.
+      target: a run folder, or a pipeline file, which stands for its default run folder. None: the newest in `runs/`.
 
     Raises:
       UserError: if there is no such run folder.
@@ -60,10 +60,10 @@ def orphans(workdir: Path) -> list[Orphan]:
 
 
 def reclaim(folder: Path) -> None:
-    """Makes sure that no stage of a killed runner works in a step's folder: waits for it, or stops it.
+    """Makes sure that no stage of a killed runner runs in a step's folder: waits for such a stage, or stops it.
 
     Raises:
-      UserError: if it does not end.
+      UserError: if the stage does not end.
     """
     for name in engines.NAMES:
         engines.load(name).reclaim(folder)
@@ -88,7 +88,7 @@ def removable(workdir: Path, with_state: bool) -> list[Path]:
 
 
 def clean(workdir: Path, paths: list[Path]) -> None:
-    """Removes files and folders, and then the run folder if it is empty. Call it while holding the lock."""
+    """Removes files and folders, and then the run folder if it is empty. Call this while holding the lock."""
     for path in paths:
         remove(path)
     if {path.name for path in workdir.iterdir()} <= {LOCK_FILE}:

@@ -13,7 +13,7 @@ from runner.workdir import records
 
 
 def at_start(run: Run) -> dict[str, Any]:
-    """The content of `run.json` before the first step. It is enough to run the same again."""
+    """The content of `run.json` before the first step. It holds all that is needed to repeat the run."""
     setting, plan, document = run.setting, run.setting.plan, run.setting.pipeline.document
     return {
         "floodrunner": __version__,
@@ -48,7 +48,7 @@ def at_start(run: Run) -> dict[str, Any]:
 
 
 def close(run: Run, status: str, message: str = "") -> None:
-    """Writes how the run ended, also for a step that was broken off (a full disk, a bug in the runner)."""
+    """Writes how the run ended. A step that was still running (a full disk, a bug) gets the same status."""
     run.report.update(status=status, ended=records.now())
     for facts in run.report["steps"].values():
         if facts["status"] == "running":

@@ -1,4 +1,4 @@
-"""The result of a step: moved from `partial/` to its place, and described by a record."""
+"""Moves the result of a step from `partial/` to its place, and writes the step's record."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from runner.workdir.records import Artifact, Parts, StepRecord
 
 
 def publish_result(run: Run, step: Step, parts: Parts, progress: Progress, started: str, seconds: float) -> StepRecord:
-    """Publishes what a step wrote, and removes the state that it no longer needs; returns its record.
+    """Publishes what a step wrote, and removes the state that the step no longer needs; returns the record.
 
     Args:
-      started: when the step started, as `records.now` writes it.
+      started: when the step started, in the form of `records.now`.
     """
     folder = run.setting.plan.folder(step.id)
     names = sorted(os.listdir(folder / PARTIAL))
@@ -49,9 +49,9 @@ def publish_result(run: Run, step: Step, parts: Parts, progress: Progress, start
 
 
 def _from_step_folder(artifact: Artifact) -> Artifact:
-    """An artifact with its path from the step's folder, where its file is after publishing.
+    """The artifact with its path relative to the step's folder, where the file is after publishing.
 
-    The stage gives the path from `partial/`; it may also lead to the state beside that.
+    The stage gives the path relative to `partial/`. The path may also lead out of `partial/`, to the state.
     """
     path = os.path.relpath(os.path.join(PARTIAL, artifact.path), PARTIAL)
     if path.startswith(os.pardir):

@@ -1,4 +1,4 @@
-"""Runs a plan step by step. A step whose result would be the same as the recorded one is skipped."""
+"""Runs a plan step by step. A step is skipped if its result would be the same as its recorded result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run(setting: Setting) -> dict[str, Any]:
       The content of `run.json`, when all steps are done.
 
     Raises:
-      UserError: if the run folder is in use or holds something else.
+      UserError: if the run folder is in use, or holds anything but a run of this pipeline.
       StepFailed: if a step failed.
       Interrupted: if the user stopped the run; the stage has saved its state.
       OSError: if a disk is full or cannot be written; finished steps are kept.
@@ -74,7 +74,7 @@ def run(setting: Setting) -> dict[str, Any]:
 
 def _read_inputs(run: Run) -> None:
     """Hashes the user's inputs before anything starts."""
-    timer = threading.Timer(_SAY_READING_AFTER_S, run.show.note, ["reading the inputs, to notice when they change"])
+    timer = threading.Timer(_SAY_READING_AFTER_S, run.show.note, ["reading the inputs, to detect changes in them"])
     timer.daemon = True
     timer.start()
     try:
@@ -86,7 +86,7 @@ def _read_inputs(run: Run) -> None:
 
 
 def _unasked(run: Run) -> list[str]:
-    """A line for each step that runs although --from or --force name only later ones."""
+    """A line for each step that runs although --from or --force name only later steps."""
     setting = run.setting
     if not any(step.again for step in setting.plan.steps):
         return []
@@ -105,7 +105,7 @@ def _run_or_skip(run: Run, step: Step) -> StepRecord:
         return former
     parts = skip.parts(step, run.contents, identity, setting.root)
     job = setting.plan.job(step, parts.program(), parts.fingerprint())
-    _end_orphans(run, but=step.id)  # of steps that are now skipped, or that need this step's output
+    _end_orphans(run, but=step.id)  # the stages of steps that are now skipped, or that need this step's output
     if not step.again:
         with run.stop.shielded():  # from here on, a request to stop reaches the adopted stage
             if (adopted := _adopt(run, job)) is not None:
@@ -117,7 +117,7 @@ def _run_or_skip(run: Run, step: Step) -> StepRecord:
 
 
 def _end_orphans(run: Run, but: str = "") -> None:
-    """Stops and removes what a killed runner left in the run folder, except for what works on the step `but`."""
+    """Stops and removes the stages that a killed runner left in the run folder, except a stage of the step `but`."""
     for orphan in folders.orphans(run.setting.plan.workdir):
         if orphan.step != but:
             if orphan.at_work:
@@ -127,14 +127,14 @@ def _end_orphans(run: Run, but: str = "") -> None:
 
 @dataclass(frozen=True)
 class _Adopted:
-    """A stage started by a killed runner that is still running, and where its events begin in the file."""
+    """A stage that a killed runner started and this runner takes over, and where its events begin in the file."""
 
     running: Running
     begun: Begun
 
 
 def _adopt(run: Run, job: Job) -> _Adopted | None:
-    """The stage of a killed runner that does exactly this job; None if there is none."""
+    """Takes over the stage of a killed runner that does exactly this job; None if there is no such stage."""
     begun = events.last_begun(job.folder / EVENTS_FILE)
     if begun is None or not (job.folder / PARTIAL).is_dir():
         return None
@@ -145,18 +145,20 @@ def _adopt(run: Run, job: Job) -> _Adopted | None:
 
 
 def _prepare(run: Run, step: Step, job: Job) -> None:
-    """Makes the step's folder ready: removes unfinished outputs of an earlier try, keeps its state."""
+    """Makes the step's folder ready: removes unfinished outputs of an earlier attempt, and keeps its state."""
     job.folder.mkdir(exist_ok=True)
     folders.reclaim(job.folder)
     sweep(job.folder)
     if job.options.gpu and (reason := run.setting.engine.no_gpu()):
         run.show.note(f"{reason}: {job.step} will run on the CPU, which is slower (floodrunner doctor says more)")
     if step.again:
-        withdraw(job.folder)  # if this try is cut off, the next run continues it
+        withdraw(job.folder)  # if this attempt is killed, the next run continues it
     if step.again == FORCED and (aside := set_state_aside(job.folder)):
-        run.show.note(f"{step.id}: its former state is kept in {words.here(aside)}")
+        run.show.note(f"{step.id}: its previous state is kept in {words.here(aside)}")
     if (job.folder / STATE).is_symlink():
-        raise UserError(f"{job.folder / STATE}: is a link, not a folder of floodrunner; remove it and run again")
+        raise UserError(
+            f"{job.folder / STATE}: is a link, not a folder that Floodrunner made; remove the link and run again"
+        )
     remove(job.folder / PARTIAL)
     (job.folder / PARTIAL).mkdir()
     (job.folder / STATE).mkdir(exist_ok=True)
@@ -178,7 +180,7 @@ def _carry_out(
         if code == DONE:
             done = publish_result(run, step, parts, progress, started, seconds)
     finally:
-        if done is None:  # its outputs may be what filled the disk
+        if done is None:  # these outputs may have filled the disk
             with contextlib.suppress(OSError):
                 remove(job.folder / PARTIAL)
         shown = "done" if done else "stopped" if code == INTERRUPTED else "failed"
@@ -195,7 +197,7 @@ def _carry_out(
 def _attempt(run: Run, job: Job, title: str, adopted: _Adopted | None) -> tuple[Progress, Exit]:
     """Starts the stage, unless one was adopted, and waits for its end.
 
-    Meanwhile it shows what the stage reports, and passes the user's requests to stop on to it.
+    Meanwhile it shows what the stage reports, and passes on the user's requests to stop.
     """
     reported = job.folder / EVENTS_FILE
     if adopted is None:
@@ -214,7 +216,7 @@ def _attempt(run: Run, job: Job, title: str, adopted: _Adopted | None) -> tuple[
             if exit is None and run.stop.count > asked:
                 asked = run.stop.count
                 if asked == 1:
-                    run.show.note(f"{job.step}: stopping, saving its state; Ctrl-C again kills it")
+                    run.show.note(f"{job.step}: stopping: the step saves its state (Ctrl-C again kills the step)")
                     running.stop()
                 else:
                     running.kill()

@@ -21,9 +21,9 @@ class Setting:
     """A plan, and where to carry it out.
 
     Attributes:
-      engine_reason: why this engine was chosen, for people; may be "".
+      engine_reason: why this engine was chosen, for messages; may be "".
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
-      command: the command line, for the record.
+      command: the command line, for `run.json`.
     """
 
     pipeline: Pipeline
@@ -36,7 +36,7 @@ class Setting:
 
     @property
     def engine_line(self) -> str:
-        """`engine local (docker: no Docker engine at ...)`."""
+        """The engine and the reason, as a run shows them: `engine local (docker: no Docker engine at ...)`."""
         return f"engine {self.engine_name}" + (f" ({self.engine_reason})" if self.engine_reason else "")
 
 
@@ -64,6 +64,6 @@ class Run:
         write_json(self.setting.plan.workdir / RUN_FILE, self.report)
 
     def save_hashes(self) -> None:
-        """Writes the hashes of the inputs, if there are new ones."""
+        """Writes the hashes of the inputs, if there are new hashes."""
         if (entries := self.contents.cache.entries()) is not None:
             write_json(self.setting.plan.workdir / HASHES_FILE, entries)

@@ -1,4 +1,4 @@
-"""Decides whether a step has to run, and why: compares what decides its result with its record."""
+"""Decides whether a step has to run, and why: compares all that decides the step's result with its record."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Decision:
     """Whether a step runs, and why.
 
     Attributes:
-      runs: None if that depends on the output of an earlier step which is still to run.
+      runs: None if the answer depends on the output of an earlier step that has yet to run.
     """
 
     runs: bool | None
@@ -36,14 +36,14 @@ class Decision:
 
 @dataclass
 class Contents:
-    """Hashes of what ports contain: the user's inputs (hashed when needed) and outputs of finished steps."""
+    """Hashes of the contents of ports: the user's inputs (hashed when needed) and outputs of finished steps."""
 
     plan: Plan
     cache: Cache
     known: dict[str, str] = field(default_factory=dict)
 
     def of(self, source: str) -> str | None:
-        """The hash of `inputs.<name>` or `<step>.<port>`; None for a step that is still to run."""
+        """The hash of `inputs.<name>` or `<step>.<port>`; None for a step that has yet to run."""
         owner, name = source.split(".")
         if owner == "inputs" and source not in self.known:
             self.known[source] = content.of_input(self.plan.inputs[name], self.cache, self._is_deep(source))
@@ -65,7 +65,7 @@ class Contents:
 
 
 def decisions(plan: Plan, engine: Engine, root: Path, contents: Contents | None = None) -> dict[str, Decision]:
-    """What a run would do now, for each step. Changes nothing on disk.
+    """Decides, for each step, what a run would do now. Changes nothing on disk.
 
     Args:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
@@ -82,7 +82,7 @@ def decisions(plan: Plan, engine: Engine, root: Path, contents: Contents | None 
 
 
 def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -> Decision:
-    """Decides about one step. Hashes the user's inputs only if there is a record to compare with.
+    """Decides whether one step has to run. Hashes the user's inputs only if there is a record to compare with.
 
     Args:
       engine: what decides the result besides the code, as `Engine.identity` gives it.
@@ -94,7 +94,7 @@ def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -
         return Decision(True, {FORCED: "--force, from scratch", FROM: "--from"}[step.again])
     if record is None:
         begun = (folder / EVENTS_FILE).exists()
-        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # `clean` keeps a state
+        kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # `clean` keeps the state
         reason = "not finished last time" if begun else "no result" if kept else "never run"
         return Decision(True, reason + (", continues from its state" if kept else ""))
     reasons = changed_outputs(step, folder, record, contents.cache)
@@ -111,7 +111,7 @@ def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -
 def unasked(plan: Plan, decisions: dict[str, Decision]) -> list[str]:
     """A line for each step that also has to run, although --from or --force names only a later step.
 
-    This happens, for example, when the user has not repeated a `--set` of the former run.
+    This happens, for example, when the user has not repeated a `--set` of the previous run.
     """
     lines, named = [], ""
     for step in reversed(plan.steps):
@@ -135,7 +135,7 @@ def parts(step: Step, contents: Contents, engine: dict[str, str], root: Path) ->
 
 
 def differences(old: Parts, new: Parts, unknown: Collection[str]) -> list[str]:
-    """What changed from `old` to `new`, one phrase each. The content of ports in `unknown` is not compared."""
+    """The changes from `old` to `new`, one phrase for each. The content of ports in `unknown` is not compared."""
     if old.stage != new.stage:
         return [f"stage {old.stage} -> {new.stage}"]
     found = [
@@ -165,7 +165,7 @@ def differences(old: Parts, new: Parts, unknown: Collection[str]) -> list[str]:
 
 
 def changed_outputs(step: Step, folder: Path, record: StepRecord, cache: Cache) -> list[str]:
-    """The first output that was deleted, changed or added by hand, as a phrase. A new time alone does not count."""
+    """Describes the first output that was deleted, changed or added by hand. A new time alone is not a change."""
     there = content.files(folder, record.names)
     missing = [name for name in record.files if name not in there]
     missing += [name for name in record.names if not (folder / name).exists() and name not in missing]

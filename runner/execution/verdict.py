@@ -19,9 +19,9 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
     """How a stage ended.
 
     Args:
-      exit: the end of its process.
-      progress: its events; without an `end` event the stage has crashed.
-      stopped: whether it was asked to stop.
+      exit: how the process or container of the stage ended.
+      progress: the events of the stage; without an `end` event the stage has crashed.
+      stopped: whether the stage was asked to stop.
 
     Returns:
       Exit code, and one line for the user, which is "" for a step that is done.
@@ -38,12 +38,12 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
     elif code == FAILED:
         text = f"{text}; its output is in {log}"
     elif code == INTERRUPTED and not stopped:
-        text = "stopped by a signal from outside; run again to go on"
+        text = "stopped by a signal from outside; run again to continue"
     return code, text
 
 
 def _crash(exit: Exit, stopped: bool, log: Path) -> tuple[int, str]:
-    """The stage has written no `end` event: it crashed, or the disk was too full for the event."""
+    """Judges a stage that has written no `end` event: it crashed, or the disk was too full for the event."""
     if stopped:
         return INTERRUPTED, "stopped"
     if exit.cause:
@@ -57,17 +57,17 @@ def _crash(exit: Exit, stopped: bool, log: Path) -> tuple[int, str]:
 def _trouble_with_outputs(job: Job) -> str:
     """Why the outputs of a stage cannot be published; "" if they can."""
     partial = job.folder / PARTIAL
-    if partial.is_symlink():  # the files it leads to are not the stage's to publish
-        return f"replaced {PARTIAL} by a link"
+    if partial.is_symlink():  # a stage may publish only files in its own folder
+        return f"the stage replaced {PARTIAL} by a link"
     if missing := [port for port, path in job.outputs.items() if not os.path.exists(path)]:
-        return f"did not write {missing[0]}"
+        return f"the stage did not write its output {missing[0]}"
     if clashing := sorted(OURS.intersection(os.listdir(partial))):
-        return f"wrote {clashing[0]}, a name that the runner uses"
+        return f"the stage wrote {clashing[0]}, a name that the runner uses"
     return ""
 
 
 def _last_line(log: Path) -> str:
-    """The last line of a log that is not empty. Raises FileNotFoundError if the step's folder is gone."""
+    """The last non-empty line of a log. Raises FileNotFoundError if the step's folder is gone."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4000))

@@ -1,4 +1,4 @@
-"""Hashes of the source that a stage's result depends on: its module, and all modules of this project it imports."""
+"""Hashes of the source that decides a stage's result: its module, and the modules of this project that it imports."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ALWAYS = ("stages", "stages.__main__")
 def hashes(stage: str, root: Path) -> dict[str, str]:
     """Hashes of the modules that a stage consists of.
 
-    Follows imports through all of `PACKAGES`, also those inside functions and `try`. Comments, docstrings and
-    formatting do not count: a better comment is no reason to repeat a training.
+    Follows imports through all of `PACKAGES`, also imports inside functions and `try`. Comments, docstrings and
+    formatting do not count: a better comment is not a reason to train again.
 
     Args:
       stage: name of the stage, with dashes.
@@ -42,9 +42,9 @@ def hashes(stage: str, root: Path) -> dict[str, str]:
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Absolute names that a module may import. `from x import y` gives both x and x.y, as y may be a module.
+    """Absolute names that a module may import. `from x import y` gives both x and x.y, because y may be a module.
 
-    Text that looks like a module of this project counts too: `importlib.import_module("segmentation.backend")`.
+    A string that looks like a module of this project counts too: `importlib.import_module("segmentation.backend")`.
 
     Args:
       package: the package of the module, which relative imports start from.
@@ -74,7 +74,7 @@ def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...]]:
 
 
 class _Bare(ast.NodeTransformer):
-    """Removes strings that stand alone: docstrings, also those of fields."""
+    """Removes strings that stand alone: docstrings, also the docstrings of fields."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)

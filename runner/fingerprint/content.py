@@ -1,4 +1,4 @@
-"""The content of a file or folder as one hash. Where it lies does not count."""
+"""Makes one hash from the content of a file or folder. The location does not count."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from typing import NamedTuple
 from contract.ports import is_harmless, split_dataset
 from runner.errors import UserError
 
-_SETTLED_NS = 2_000_000_000  # a file changed more recently may change again within the same time stamp
+# A file that changed less than this before may change again without a new time stamp, so its hash is not kept.
+_SETTLED_NS = 2_000_000_000
 
 
 class File(NamedTuple):
@@ -32,7 +33,7 @@ class Cache:
     A file counts as unchanged if path, size, times and inode are the same.
 
     Args:
-      file: where `entries` were written by an earlier run; may be missing.
+      file: the file to which an earlier run wrote `entries`; may be missing.
     """
 
     def __init__(self, file: Path) -> None:
@@ -63,22 +64,22 @@ class Cache:
         return digest
 
     def entries(self) -> dict[str, list[str | int]] | None:
-        """Entries to save, without vanished files; None if unchanged."""
+        """The entries to save, without files that no longer exist; None if nothing has changed."""
         kept = {path: entry for path, entry in self._known.items() if path in self._seen or os.path.exists(path)}
         entries = {**kept, **self._seen}
         return None if entries == self._known else entries
 
 
 def files(folder: Path, names: list[str]) -> dict[str, Path]:
-    """All files below some files and folders.
+    """Lists all files in the given files and folders.
 
-    Links to folders are not followed, as they may lead in a circle. They count as files, and reading them fails.
+    Links to folders are not followed, because they may form a loop. Such links count as files, and reading them fails.
 
     Args:
       names: files or folders in `folder`.
 
     Returns:
-      Path from `folder` -> path, sorted.
+      Path relative to `folder` -> path, sorted.
 
     Raises:
       OSError: if a folder cannot be read.
@@ -102,7 +103,7 @@ def files(folder: Path, names: list[str]) -> dict[str, Path]:
 
 
 def measure(paths: dict[str, Path], cache: Cache) -> dict[str, File]:
-    """Sizes, times and hashes of files, reading several at a time. Raises OSError if one cannot be read."""
+    """Sizes, times and hashes of files, reading several at a time. Raises OSError if a file cannot be read."""
 
     def one(path: Path) -> File:
         info = path.stat()
@@ -126,10 +127,10 @@ def of_input(path: str, cache: Cache, deep: bool = True) -> str:
 
     Args:
       path: a file, which may carry a dataset (`image.h5:raw`), or a folder.
-      deep: whether everything below the folder counts; otherwise only the files in it, as stages read sections.
+      deep: whether files in sub-folders count too; stages that read sections do not look into sub-folders.
 
     Raises:
-      UserError: if it cannot be read.
+      UserError: if the input cannot be read.
     """
     name, dataset = split_dataset(path)
     top = Path(name)
@@ -151,8 +152,8 @@ def of_port(name: str, published: dict[str, File]) -> str:
     """The hash of a published file or folder.
 
     Args:
-      name: of the file or folder, in the step's folder.
-      published: path from the step's folder -> file.
+      name: name of the file or folder in the step's folder.
+      published: path relative to the step's folder -> file.
     """
     if name in published:
         return published[name].sha256

@@ -1,4 +1,4 @@
 """Turns requests written for google/ffn into pipelines.
 
-The stage `ffn-import` reads its checkpoints.
+The stage `ffn-import` reads google/ffn's checkpoints.
 """

@@ -1,4 +1,4 @@
-"""Turns google/ffn's request for inference into a pipeline that gives the same result."""
+"""Turns a request for google/ffn's inference into a pipeline that gives the same result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _UNSUPPORTED = {
     "self_prediction": "self-prediction",
     "init_segmentation": "continuing another segmentation",
 }
-"""Field that is refused, because ignoring it would change the result -> what it asks for, in words."""
+"""Field that is refused -> what the field asks for, in words. Ignoring such a field would change the result."""
 
 _FIELDS = {
     "name": "model_checkpoint_path",
@@ -49,10 +49,10 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class Request:
-    """A request that was checked, as the parameters of a pipeline.
+    """A checked request, as inputs and parameters of a pipeline.
 
     Attributes:
-      image: `file:dataset` as written.
+      image: `file:dataset`, as the request gives it.
       folder: the folder of the checkpoints.
       model: parameters of `ffn-import`.
       segment: parameters of `ffn-infer`.
@@ -73,7 +73,7 @@ def read(path: Path, bounding_box: str | None) -> Request:
       bounding_box: the box to segment, in the form of `run_inference.py` (`start { x:0 ... } size { ... }`).
 
     Raises:
-      UserError: if the request cannot be read, asks for something unsupported, or is incomplete; says where.
+      UserError: if the request cannot be read, asks for something unsupported, or is incomplete. It says where.
     """
     text = _text(path)
     request = inference_request.parse(text, "InferenceRequest", str(path))
@@ -85,7 +85,7 @@ def read(path: Path, bounding_box: str | None) -> Request:
     for field in sorted(fields & set(_UNSUPPORTED), key=lambda name: line_of(text, name)):
         raise refuse(field, f"{field}: asks for {_UNSUPPORTED[field]}, which is not supported; {_DIFFERS}")
     if request.alignment_options.type == 0 and "type" in given(request.alignment_options):
-        raise refuse("alignment_options", "alignment_options: only NO_ALIGNMENT is known, as in google/ffn")
+        raise refuse("alignment_options", "alignment_options: only NO_ALIGNMENT is supported, like in google/ffn")
     if "volinfo" in given(request.image) or not split_dataset(request.image.hdf5)[1]:
         found = f"found {request.image.hdf5!r}; " if request.image.hdf5 else ""
         raise refuse("image", f'image: {found}write image {{ hdf5: "file.h5:dataset" }}')
@@ -103,12 +103,14 @@ def read(path: Path, bounding_box: str | None) -> Request:
     if not checkpoint:
         raise refuse(
             "model_checkpoint_path",
-            "model_checkpoint_path: names no file; write its path, such as models/model.ckpt-7000",
+            "model_checkpoint_path: does not name a file; write the path of a checkpoint, such as "
+            "models/model.ckpt-7000",
         )
     for field, value in (("hdf5", request.image.hdf5), ("model_checkpoint_path", request.model_checkpoint_path)):
         if not value.isprintable():
             raise refuse(
-                field, f"{field}: found {value!r}; a backslash in quotes begins an escape: write two, or slashes"
+                field,
+                f"{field}: found {value!r}; a backslash in quotes begins an escape: write two backslashes, or slashes",
             )
     if not {"image_mean", "image_stddev"} <= fields:
         raise refuse("image_stddev", "image_mean and image_stddev are needed; write both")
@@ -133,11 +135,11 @@ def _text(path: Path) -> str:
         reason = (error.strerror or str(error)).lower()
     except UnicodeDecodeError:
         reason = "it is not UTF-8 text"
-    raise UserError(f"{path}: cannot be read: {reason}; give a request for google/ffn, a .pbtxt file")
+    raise UserError(f"{path}: cannot be read: {reason}; give a request for google/ffn (a .pbtxt file)")
 
 
 def _check(stage: str, params: dict[str, Any], refuse: Any) -> None:
-    """Checks parameters as the stage will, so that only a valid pipeline is written."""
+    """Checks parameters like the stage, so that only a valid pipeline is written."""
     model = registry.scan().get(stage).params
     try:
         model.parse(params)
@@ -154,15 +156,15 @@ def _model(text: str, refuse: Any) -> dict[str, Any]:
         if not isinstance(arguments, dict):
             raise ValueError("it is not a JSON object")
     except ValueError as error:
-        raise refuse(
-            f"model_args: is not JSON ({error}); write depth, fov_size and deltas as google/ffn does"
-        ) from None
+        raise refuse(f"model_args: is not JSON ({error}); write depth, fov_size and deltas like google/ffn") from None
     known = {"depth": "depth", "fov_size": "fov_xyz", "deltas": "deltas_xyz"}
     for name in arguments.keys() - known.keys() - {"batch_size"}:
         raise refuse(f"model_args: {name!r} is not supported; {suggest(name, known)}")
     for name in ("fov_size", "deltas"):
         if name not in arguments:
-            raise refuse(f"model_args: {name} is missing, and the checkpoint does not contain it; write it as x, y, z")
+            raise refuse(
+                f"model_args: {name} is missing, and the checkpoint does not contain it; write it as a list [x, y, z]"
+            )
     return {"depth": 9} | {known[name]: arguments[name] for name in known if name in arguments}
 
 
@@ -171,7 +173,8 @@ def _options(options: Any, refuse: Any) -> dict[str, Any]:
     for name in ("init_activation", "pad_value", "move_threshold", "segment_threshold"):
         if name not in fields:
             raise refuse(
-                "inference_options", f"inference_options: {name} is missing, which google/ffn reads as 0; write it"
+                "inference_options",
+                f"inference_options: {name} is missing, and google/ffn would use 0; write its value",
             )
     if options.consistency_threshold > 0:
         raise refuse("consistency_threshold", "consistency_threshold: is not supported; remove it")
@@ -182,7 +185,7 @@ def _options(options: Any, refuse: Any) -> dict[str, Any]:
         "move_threshold": options.move_threshold,
         "segment_threshold": options.segment_threshold,
         "min_boundary_dist_xyz": [distance.x, distance.y, distance.z],
-        "min_segment_size": max(options.min_segment_size, 1),  # google/ffn's 0 gives ids to objects without voxels
+        "min_segment_size": max(options.min_segment_size, 1),  # with 0, google/ffn gives ids to objects without voxels
         "disco_seed_threshold": options.disco_seed_threshold,
     }
 
@@ -192,13 +195,14 @@ def _box(text: str) -> dict[str, list[int]]:
     start, size = [box.start.x, box.start.y, box.start.z], [box.size.x, box.size.y, box.size.z]
     if min(start) < 0 or min(size) < 1:
         raise UserError(
-            f"--bounding-box: start {start}, size {size}; write 'start {{ x:0 y:0 z:0 }} size {{ x:512 y:512 z:70 }}'"
+            f"--bounding-box: found start {start}, size {size}; write "
+            f"'start {{ x:0 y:0 z:0 }} size {{ x:512 y:512 z:70 }}'"
         )
     return {"start": start, "size": size}
 
 
 def name_for(stem: str) -> str:
-    """A valid name for a pipeline, from the name of a file."""
+    """Makes a valid name of a pipeline from the name of a file."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).lstrip("_.-") or "inference"
 
 
@@ -206,15 +210,15 @@ def pipeline(request: Request, name: str, source: str) -> str:
     """A pipeline as YAML, with the paths of the request.
 
     Args:
-      source: name of the request's file, for a comment.
+      source: name of the request's file, for a comment in the pipeline.
     """
     notes = {
-        "mode": "as google/ffn, object for object",
-        "reflect_border": "as google/ffn; true also finds objects at the border",
+        "mode": "like google/ffn, object for object",
+        "reflect_border": "like google/ffn; true also finds objects at the border",
     }
     checkpoint = f"the folder that holds {request.model['name']}.index"
     return f"""\
-# The request {_quoted(source)} for google/ffn, with the same result.
+# Made from the request {_quoted(source)} for google/ffn; it gives the same result.
 name: {name}
 inputs:
   image: {{path: {_quoted(request.image)}, help: "the sections as an HDF5 dataset, z, y, x"}}

@@ -51,7 +51,7 @@ def parse(text: str, kind: str, source: str) -> Any:
       source: the file or option that holds the text, for messages.
 
     Raises:
-      UserError: if the text is not such a message; names source and line, what was found and what to write.
+      UserError: if the text is not such a message; the error names source and line, what was found and what to write.
     """
     message = message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{kind}"))()
     try:
@@ -67,7 +67,7 @@ def given(message: Message) -> set[str]:
 
 
 def line_of(text: str, field: str) -> int:
-    """The first line with a field, from 1; 1 if there is none."""
+    """The number of the first line with a field, counted from 1; 1 if there is no such line."""
     plain = re.sub(r"#[^\n]*|\"(\\.|[^\"\\\n])*\"|'(\\.|[^'\\\n])*'", lambda found: " " * len(found[0]), text)
     found = re.search(rf"\b{field}\b", plain)
     return text[: found.start()].count("\n") + 1 if found else 1
@@ -76,13 +76,13 @@ def line_of(text: str, field: str) -> int:
 def _words(error: text_format.ParseError) -> str:
     text = re.sub(r"^\d+:\d+ : ", "", str(error).replace(f"{_PACKAGE}.", ""))
     if "codec" in text:
-        return "a backslash in quotes begins an escape; write two of them, or slashes"
+        return "a backslash in quotes begins an escape; write two backslashes, or slashes"
     unknown = re.search(r'Message type "(\w+)" has no field named "(\w+)"', text)
     if unknown and unknown[1] in _MESSAGES:
         kind, name = unknown.groups()
         known = [field.partition(":")[0] for field in _MESSAGES[kind].split()]
         return f"google/ffn's {kind} has no field {name!r}; {suggest(name, known)}"
-    return f"{' '.join(text.split())}; write it as google/ffn's text format has it"
+    return f"{' '.join(text.split())}; write the request in google/ffn's text format"
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What is asked: reads a pipeline file, checks it against the stages, and plans it.
+"""Reads a pipeline file, checks it against the stages, and plans a run.
 
 Nothing here starts a step or writes a file.
 """

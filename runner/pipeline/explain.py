@@ -51,13 +51,13 @@ def problem(
 
     Args:
       value: the refused value.
-      texts: path within `value` -> the text of a plain scalar (`1e6`), where it is known.
+      texts: path within `value` -> the text of a plain scalar (`1e6`), if it is known.
 
     Returns:
       The path of the mistake within `value`, and one line for the user: what was found, what to write.
     """
     details = [(_path(each["loc"], value), each) for each in error.errors(include_url=False)]
-    # A misspelt key is also missing under its right name; the misspelling is the better hint.
+    # A misspelt key gives two errors: an unknown key and a missing key. The unknown key is the better hint.
     details.sort(key=lambda pair: pair[1]["type"] != "extra_forbidden")
     path, first = details[0]
     kind = first["type"]
@@ -88,7 +88,7 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 def _path(location: YamlPath, value: Any) -> YamlPath:
-    """The part of pydantic's location that exists in `value`. Locations also have union members and missing keys."""
+    """The part of pydantic's location that exists in `value`. A location also names union members and missing keys."""
     path: list[str | int] = []
     for part in location:
         if part in (value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)):
@@ -126,7 +126,7 @@ def _wanted(detail: ErrorDetails) -> str:
 
 
 def _hint(value: Any, wants: list[str]) -> str:
-    """What the user probably meant, as ` (here: 90)`, or ""."""
+    """What the user probably meant, such as ` (here: 90)`, or ""."""
     if isinstance(value, float) and "a whole number" in wants and value.is_integer():
         return f" (here: {int(value)})"
     if "text" in wants and isinstance(value, bool | int | float):
@@ -145,7 +145,7 @@ def _hint(value: Any, wants: list[str]) -> str:
 
 
 def _meant(text: str) -> int | float | None:
-    """The number meant by `1_000`, `010`, `1:30` (base 60), `1,5`, `40 nm` or `"3"`; None if the text is no number."""
+    """The number meant by `1_000`, `010`, `1:30` (base 60), `1,5`, `40 nm` or `"3"`; None for other text."""
     if re.fullmatch(r"\d+(:[0-5]?\d)+", text):
         number = 0
         for part in text.split(":"):
@@ -176,7 +176,7 @@ def _keys(schema: dict[str, Any], path: YamlPath) -> list[str]:
 
 
 def _members(node: dict[str, Any], definitions: dict[str, Any]) -> list[dict[str, Any]]:
-    """A schema node; or, for a reference or a union, the nodes it stands for."""
+    """The nodes that a schema node stands for: members of a union, the target of a reference, or the node itself."""
     if "$ref" in node:
         return _members(definitions[node["$ref"].rsplit("/", 1)[-1]], definitions)
     unions = [member for key in ("anyOf", "oneOf", "allOf") for member in node.get(key, [])]

@@ -15,17 +15,17 @@ from runner.pipeline.spec import Pipeline
 _ESCAPES = dict(
     zip("\0\a\b\t\n\v\f\r\x1b\x85\xa0\u2028\u2029", re.findall(r"\\.", r"\0\a\b\t\n\v\f\r\e\N\_\L\P"), strict=True)
 )
-"""Character -> the escape, a backslash and a letter, that YAML reads as it in double quotes."""
+"""Character -> its escape in YAML's double quotes, which is a backslash and a second character."""
 
 
 def input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path) -> str:
-    """The absolute path of an input, with its dataset if it names one (`/data/image.h5:raw`).
+    """The absolute path of an input, with the dataset if the user named one (`/data/image.h5:raw`).
 
     Args:
-      given: the path from `--input`, which comes before the one in the pipeline file.
+      given: the path from `--input`, which is used instead of the path in the pipeline file.
 
     Raises:
-      UserError: if there is no path, or it does not exist, is empty, or holds the run folder.
+      UserError: if no path is given, or the path does not exist, is empty, or holds the run folder.
     """
     spec = pipeline.spec.inputs[name]
     written = given or spec.path
@@ -47,7 +47,7 @@ def input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path) 
         if found != file:
             looked = f" (looked for {path})"
         elif drive := re.match(r"([A-Za-z]):[\\/]", file):
-            hint = f"a Windows path; under WSL write /mnt/{drive[1].lower()}{file[2:]}".replace("\\", "/")
+            hint = f"this is a Windows path; under WSL write /mnt/{drive[1].lower()}{file[2:]}".replace("\\", "/")
         raise UserError(f"{where}{help}: {file} does not exist{looked}; {hint}")
     if path.is_dir():
         if not any(path.iterdir()):
@@ -55,16 +55,18 @@ def input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path) 
                 f"{where}{help}: the folder {file} is empty; put the files there, or use --input {name}=PATH"
             )
         if workdir.absolute().is_relative_to(path):
-            raise UserError(f"{where}: the folder {file} holds the run folder {workdir}; choose another with --workdir")
+            raise UserError(
+                f"{where}: the folder {file} holds the run folder {workdir}; choose another run folder with --workdir"
+            )
     elif path.is_file() and path.stat().st_size == 0:
         raise UserError(f"{where}{help}: the file {file} is empty; copy it again from its source")
     elif not path.is_file():
-        raise UserError(f"{where}{help}: {file} is neither a file nor a folder; name one of these")
+        raise UserError(f"{where}{help}: {file} is neither a file nor a folder; name a file or a folder")
     return str(path) if dataset is None else f"{path}:{dataset}"
 
 
 def _file_here(file: str, where: str, quoted: bool) -> str:
-    """The path as this system writes it (a Windows path, under WSL).
+    """The path in the form of this system: under WSL, a Windows path is translated.
 
     Args:
       quoted: whether the path comes from the pipeline file, where it may have been in double quotes.

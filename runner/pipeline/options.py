@@ -20,7 +20,7 @@ class Options:
       inputs: `images=PATH`.
       sets: `train.max_steps=1000`.
       force: steps to run again from scratch.
-      start: the first step to run again, with all after it.
+      start: the first step to run again; all later steps run again too.
     """
 
     inputs: Sequence[str] = ()
@@ -30,7 +30,7 @@ class Options:
 
 
 def settings(options: Options, steps: dict[str, StepSpec]) -> dict[str, dict[str, Document]]:
-    """The values of `--set`: step -> parameter -> value. Raises UserError if one cannot be read."""
+    """The values of `--set`: step -> parameter -> value. Raises UserError if a value cannot be read."""
     found: dict[str, dict[str, Document]] = {}
     for text in options.sets:
         target, equals, value = text.partition("=")

@@ -27,7 +27,7 @@ from runner.step_options import StepOptions
 
 FORCED, FROM = "forced", "from"
 _BESIDE = ("stage", "in", *StepOptions.model_fields)
-"""Keys of a step that stand beside `params`; users write them into it by mistake."""
+"""Keys of a step that stand beside `params`; users may write such a key inside `params` by mistake."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Step:
     Attributes:
       params: all parameters of the stage, defaults filled in, in the types of JSON.
       sources: port -> `inputs.<name>` or `<step>.<port>`, for the ports that are connected.
-      again: why it runs even if nothing has changed: FORCED, FROM or "".
+      again: why the step runs even if nothing has changed: FORCED, FROM or "".
     """
 
     id: str
@@ -71,8 +71,8 @@ class Plan:
         """The job of a step. Its outputs go to `partial/`; the runner publishes them from there.
 
         Args:
-          program: hash of code and engine, as `Parts.program`.
-          fingerprint: hash of everything that decides the result, as `Parts.fingerprint`.
+          program: hash of code and engine, from `Parts.program`.
+          fingerprint: hash of everything that decides the result, from `Parts.fingerprint`.
         """
         folder = self.folder(step.id)
         return Job(
@@ -98,13 +98,13 @@ class Plan:
 def make(pipeline: Pipeline, registry: Registry, workdir: Path, options: Options | None = None) -> Plan:
     """Plans a run, and checks everything that can be checked before a step starts.
 
-    Reads only the stages' headers, and whether the inputs exist.
+    Reads only the stages' headers, and checks whether the inputs exist.
 
     Args:
       workdir: the run folder.
 
     Raises:
-      UserError: names file and line, or the option; what was found; what to write instead.
+      UserError: if anything is wrong. The message names file and line, or the option; what was found; what to write.
     """
     options = options or Options()
     steps = pipeline.spec.steps
@@ -167,8 +167,8 @@ def _stage(id: str, pipeline: Pipeline, registry: Registry, earlier: dict[str, S
         found = " and ".join(f"{spec.inputs[port]} of kind {kind!r}" for port, kind in known.items())
         raise UserError(f"{where}: no stage {spec.stage} takes {found}; connect ports that fit {names}")
     if known or all(source.startswith("inputs.") for source in spec.inputs.values()):
-        raise UserError(f"{where}: the connected ports do not tell which {spec.stage} is meant; write {names}")
-    return fitting[0]  # a mistake in `in`, which is refused where the ports are checked
+        raise UserError(f"{where}: the connected ports do not tell which stage {spec.stage} means; write {names}")
+    return fitting[0]  # `in` has a mistake, which `_sources` refuses
 
 
 def _kind_of(source: str, earlier: dict[str, Step]) -> str | None:
@@ -213,14 +213,14 @@ def _check_source(
         return
     if owner not in earlier:
         if owner in steps:
-            raise UserError(f"{where}: step {owner!r} comes later; move it up, steps run in the order written")
+            raise UserError(f"{where}: step {owner!r} comes later; move that step up: steps run in the order written")
         raise UserError(f"{where}: there is no step {owner!r}; {suggest(owner, [*earlier, 'inputs'])}")
     outputs = earlier[owner].stage.outputs
     if port not in outputs:
         raise UserError(f"{where}: step {owner!r} has no output {port!r}; {suggest(port, outputs)}")
     if outputs[port] not in kinds:
         fitting = _fitting(kinds, earlier)
-        instead = f"connect {' or '.join(fitting)}" if fitting else "no earlier step makes that: add one"
+        instead = f"connect {' or '.join(fitting)}" if fitting else "no earlier step makes that kind: add such a step"
         raise UserError(
             f"{where}: {source} is of kind {outputs[port]!r}, the port takes {' or '.join(map(repr, kinds))}; {instead}"
         )
@@ -240,7 +240,7 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
             where = _param_place(id, (name,), pipeline, sets)
             if new := stage.params.RENAMED.get(name):
                 raise UserError(f"{where}: {name} was renamed; write {new}")
-            instead = f"{name} is written beside params, not in it" if name in _BESIDE else suggest(name, known)
+            instead = f"{name} is written beside params, not inside" if name in _BESIDE else suggest(name, known)
             raise UserError(f"{where}: unknown parameter {name!r} of stage {stage.name}; {instead}")
     texts: dict[YamlPath, str] = {}
     for path, text in pipeline.document.texts.items():
@@ -254,8 +254,8 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
         path, text = explain.problem(error, params, stage.params, texts)
         where = _param_place(id, path, pipeline, sets)
         raise UserError(f"{where}: {f'{explain.dotted(path)}: ' if path else ''}{text}") from None
-    except ValueError as error:  # json.dumps: text that is not Unicode
-        raise UserError(f"{_param_place(id, (), pipeline, sets)}: {error}; write plain text") from None
+    except ValueError as error:  # json.dumps refuses text that is not Unicode
+        raise UserError(f"{_param_place(id, (), pipeline, sets)}: {error}; write plain Unicode text") from None
 
 
 def _param_place(id: str, path: YamlPath, pipeline: Pipeline, sets: dict[str, Document]) -> str:

@@ -38,7 +38,7 @@ A step has `stage`, `in` (port: `inputs.<name>` or `<earlier step>.<port>`), `pa
 Relative paths start from the folder in which `floodrunner` is run. `--input images=PATH` and
 `--set step.parameter=value` replace what the file says. Parameters that end in `_xyz` are in x, y, z.
 """
-_SHARED = "Stands for {} in a pipeline: the one that fits the connected ports"
+_SHARED = "In a pipeline, this name stands for {}, whichever fits the connected ports"
 
 _BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="), ("min_length", "at least"), ("max_length", "at most"))
 _NAMES = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}
@@ -91,7 +91,7 @@ def markdown(registry: Registry) -> str:
 
 
 def _rows(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str, str, str]]:
-    """Name, type, default and help of each field; the fields of a nested model follow it."""
+    """Name, type, default and help of each field. The fields of a nested model follow the field that holds it."""
     rows = []
     for name, info in model.model_fields.items():
         key = f"{prefix}{info.alias or name}"

@@ -1,4 +1,4 @@
-"""The known stages: the modules of the folder `stages/`. Their headers are read by importing them."""
+"""The known stages: the modules of the folder `stages/`. A header is read by importing its module."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runner.workdir.names import OURS
 _OWN = Path(str(contract.__file__)).parents[1] / "stages"
 
 SHARED_NAMES = {"evaluate": ("evaluate-volume", "evaluate-pictures")}
-"""A name that a pipeline may write for any of several stages. The plan takes the one whose ports fit."""
+"""Name that a pipeline may write for several stages -> these stages. The plan takes the stage whose ports fit."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Stage:
       file: path of its module, absolute.
       summary: the first line of its docstring.
       inputs: port -> the kinds that it takes.
-      outputs: port -> its kind.
+      outputs: port -> the kind of the port.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Stage:
 
     @property
     def module(self) -> str:
-        """`stages/fill.py`, for messages."""
+        """The file of the module, for messages: `stages/fill.py`."""
         return f"{self.file.parent.name}/{self.file.name}"
 
 
@@ -82,7 +82,7 @@ def scan(folder: Path | None = None) -> Registry:
     """Lists the stages in a folder, without reading them.
 
     Args:
-      folder: by default that of the package `stages`.
+      folder: by default the folder of the package `stages`.
     """
     folder = (folder or _OWN).resolve()
     files = {p.stem.replace("_", "-"): p for p in sorted(folder.glob("*.py")) if not p.name.startswith("_")}
@@ -106,19 +106,19 @@ def _header(name: str, file: Path) -> Stage:
     for port, kind in module.OUTPUTS.items():
         if SUFFIXES[kind] is None:
             raise UserError(
-                f"{where}: output {port!r} is of kind {kind!r}, which only users bring; choose another kind"
+                f"{where}: output {port!r} is of kind {kind!r}, which only users provide; choose another kind"
             )
     for port in [*inputs, *module.OUTPUTS]:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", port):
-            raise UserError(f"{where}: a port cannot be named {port!r}; use small letters, digits and '_'")
+            raise UserError(f"{where}: a port cannot be named {port!r}; use lower-case letters, digits and '_'")
     for port, kind in module.OUTPUTS.items():
         if (taken := port_file(port, kind)) in OURS:
             raise UserError(
                 f"{where}: an output of kind {kind!r} cannot be named {port!r}: {taken} is a name that the runner "
-                "uses; rename it"
+                "uses; rename the output"
             )
     if not module.OUTPUTS:
-        raise UserError(f"{where}: OUTPUTS is empty; a stage writes at least one thing")
+        raise UserError(f"{where}: OUTPUTS is empty; a stage writes at least one output")
     params = getattr(module, "Params", None)
     if not (isinstance(params, type) and issubclass(params, StageParams)):
         raise UserError(f"{where}: has no class Params(StageParams); write one, empty if there are no parameters")
@@ -129,7 +129,7 @@ def _header(name: str, file: Path) -> Stage:
 
 
 def _load(file: Path, where: str) -> ModuleType:
-    # Modules of the package `stages` keep their names; those of another folder get one that cannot clash with them.
+    # Modules of the package `stages` keep their names; modules of another folder get a name that cannot clash.
     own = file.parent == _OWN.resolve()
     name = f"stages.{file.stem}" if own else f"stages_in_{file.parent.parent.name}_{file.stem}"
     try:
@@ -139,10 +139,12 @@ def _load(file: Path, where: str) -> ModuleType:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # pydantic looks up the names in annotations there
+        sys.modules[name] = module  # pydantic looks up names of annotations in it
         spec.loader.exec_module(module)
         return module
     except Exception as error:
         line = getattr(error, "lineno", None)
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise UserError(f"{where}{f':{line}' if line else ''}: its header is wrong: {text}; correct it") from error
+        raise UserError(
+            f"{where}{f':{line}' if line else ''}: its header is wrong: {text}; correct the header"
+        ) from error

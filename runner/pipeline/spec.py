@@ -15,9 +15,9 @@ from runner.pipeline.yamlfile import Document
 from runner.step_options import StepOptions
 
 _RULES = (  # what is named, the pattern of its name, and that pattern in words
-    ("name", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, '-', '_' and '.', a letter or digit first"),
-    ("inputs", r"[a-z][a-z0-9_-]*", "small letters, digits, '-' and '_', a letter first"),
-    ("steps", r"[a-z][a-z0-9_-]*", "small letters, digits, '-' and '_', a letter first"),
+    ("name", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, '-', '_' and '.', starting with a letter or digit"),
+    ("inputs", r"[a-z][a-z0-9_-]*", "lower-case letters, digits, '-' and '_', starting with a letter"),
+    ("steps", r"[a-z][a-z0-9_-]*", "lower-case letters, digits, '-' and '_', starting with a letter"),
 )
 _Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -41,7 +41,7 @@ class StepSpec(StepOptions):
     params: dict[str, Any] = Field(default={})
 
     def options(self) -> StepOptions:
-        """Its options, without stage, ports and parameters."""
+        """The options of the step, without stage, ports and parameters."""
         return StepOptions(**{name: getattr(self, name) for name in StepOptions.model_fields})
 
 
@@ -53,7 +53,7 @@ class PipelineSpec(_Strict):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline as written, with the line of each part."""
+    """A pipeline as its file gives it, with the line of each part."""
 
     spec: PipelineSpec
     document: Document
@@ -63,17 +63,18 @@ def load(path: Path) -> Pipeline:
     """Reads a pipeline file.
 
     Raises:
-      UserError: if it is not YAML or not of this form; names file, line, what was found and what to write.
+      UserError: if the file is not YAML or not of this form. The message names file, line, what was found and what to
+        write.
     """
     return read(yamlfile.load(path))
 
 
 def read(document: Document) -> Pipeline:
-    """Checks the form of a pipeline that was read from YAML. Raises UserError as `load`."""
+    """Checks the form of a pipeline that was read from YAML. Raises UserError like `load`."""
     if not isinstance(document.value, dict):
         raise UserError(f"{document.source}:1: a pipeline is a mapping; write name: ..., inputs: ... and steps: ...")
     try:
-        # Not through JSON, which cannot hold a path that is not UTF-8; the path's own check explains that better.
+        # JSON is not used here: it cannot hold a path that is not UTF-8, and `input_path` explains such a path better.
         spec = PipelineSpec.model_validate(document.value)
     except ValidationError as error:
         path, text = explain.problem(error, document.value, PipelineSpec, document.texts)
@@ -92,13 +93,14 @@ def read(document: Document) -> Pipeline:
     if "inputs" in spec.steps:
         where = document.at(("steps", "inputs"))
         raise UserError(
-            f"{where}: a step cannot be named 'inputs', as inputs.<name> is the pipeline's input; rename it"
+            f"{where}: a step cannot be named 'inputs', because inputs.<name> means the pipeline's input; rename the "
+            "step"
         )
     return Pipeline(spec, document)
 
 
 def _where(path: yamlfile.YamlPath) -> str:
-    """`step train: params`, `input images: path`."""
+    """A path in words: `step train: params`, `input images: path`."""
     if len(path) >= 2 and path[0] in ("steps", "inputs"):
         kind = "step" if path[0] == "steps" else "input"
         rest = explain.dotted(path[2:])

@@ -42,7 +42,7 @@ class Document:
     """A YAML value, with the line of each part.
 
     Attributes:
-      source: the file, or the option, that it was read from.
+      source: the file or the option that the value was read from.
       text: the whole text.
       lines: path of a value (keys and indices) -> line of its key, from 1.
       texts: path of a plain number, true, false or null -> its text.
@@ -65,7 +65,7 @@ def load(path: Path) -> Document:
     """Reads a file with one YAML document.
 
     Raises:
-      UserError: if it cannot be read, is not YAML, or holds one of the refused constructs.
+      UserError: if the file cannot be read, is not YAML, or holds one of the refused constructs.
     """
     try:
         data = path.read_bytes()
@@ -79,15 +79,15 @@ def load(path: Path) -> Document:
 
 
 def parse_value(text: str, source: str) -> Document:
-    """Reads the value of an option (`--set train.max_steps=1000`) by the same rules. Raises UserError as `load`."""
+    """Reads the value of an option (`--set train.max_steps=1000`) by the same rules. Raises UserError like `load`."""
     if not text.strip():
-        raise UserError(f"{source}: has no value; write one after the =, or null for none")
+        raise UserError(f"{source}: has no value; write a value after the =, or null for no value")
     document = parse(text.encode("utf-8", "surrogateescape"), source)
     return Document(source, text, document.value, {}, document.texts)
 
 
 def parse(data: bytes, source: str) -> Document:
-    """Reads one YAML document from bytes. Raises UserError as `load`."""
+    """Reads one YAML document from bytes. Raises UserError like `load`."""
     document = Document(source, "", None)
     try:
         events = _events(data, source)
@@ -100,7 +100,9 @@ def parse(data: bytes, source: str) -> Document:
         next(events)  # end of document
         following = next(events)
         if not isinstance(following, yaml.StreamEndEvent):
-            raise UserError(f"{_place(source, following)}: a second document starts here; a file holds only one")
+            raise UserError(
+                f"{_place(source, following)}: a second document starts here; a file holds only one document"
+            )
     except yaml.reader.ReaderError as error:
         where = f"at byte {error.position}" if isinstance(error.position, int) else ""
         raise UserError(f"{source}: is not plain UTF-8 text {where}".rstrip() + "; save it as UTF-8") from None
@@ -140,7 +142,7 @@ def _read(event: yaml.Event, events: Iterator[yaml.Event], document: Document, p
     where = _place(document.source, event)
     document.lines.setdefault(path, _line(event))
     if len(path) > _DEEPEST:
-        raise UserError(f"{where}: brackets or indentation are more than {_DEEPEST} levels deep; flatten them")
+        raise UserError(f"{where}: brackets or indentation are more than {_DEEPEST} levels deep; use fewer levels")
     if isinstance(event, yaml.ScalarEvent):
         value = plain_scalar(event.value) if event.implicit[0] else event.value
         if isinstance(value, float) and math.isinf(value):
@@ -192,7 +194,7 @@ def _place(source: str, event: yaml.Event) -> str:
 
 
 def _at_line(source: str, line: int) -> str:
-    """`file:line`; only the source if it is an option, which has no lines."""
+    """`file:line`; only the source if this is an option, which has no lines."""
     return source if source.startswith("--") else f"{source}:{line}"
 
 

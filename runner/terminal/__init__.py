@@ -1,4 +1,4 @@
-"""What a run says, on a terminal or into a file.
+"""Shows what a run does, in a terminal or in a file.
 
 Commands and their options are in `runner/cli.py`.
 """

@@ -1,4 +1,4 @@
-"""Shows a run in progress: in a terminal one line per step, with a bar; elsewhere plain lines."""
+"""Shows a run in progress: in a terminal as one line per step with a bar, elsewhere as plain lines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COLOURS = {
 
 @dataclass
 class Line:
-    """The state of one step, as shown."""
+    """The state of one step, as the display shows it."""
 
     step: str
     status: str = "waiting"
@@ -40,7 +40,7 @@ class Line:
     started: float = 0.0
 
     def facts(self) -> list[str]:
-        """`34/70 sections`, `12/s`, `0:03 left`, `loss 0.32`, as far as they are known."""
+        """Facts about the progress: `34/70 sections`, `12/s`, `0:03 left`, `loss 0.32`, as far as they are known."""
         progress, found = self.progress, []
         if progress.total:
             found.append(f"{words.number(progress.done)}/{words.number(progress.total)} {progress.unit}".strip())
@@ -53,12 +53,12 @@ class Line:
         return found + self.metrics()
 
     def metrics(self) -> list[str]:
-        """The newest metrics, `loss 0.32`."""
+        """The newest metrics, such as `loss 0.32`."""
         return words.metrics(self.progress.latest)[-_METRICS_SHOWN:]
 
 
 class Display:
-    """Plain lines; also the base of the live view. If the output cannot be written, the run goes on without it."""
+    """Shows plain lines; also the base class of the live view. If the output cannot be written, the run continues."""
 
     def __init__(self, steps: Sequence[str], stream: TextIO | None = None) -> None:
         self.lines = {step: Line(step) for step in steps}
@@ -115,7 +115,7 @@ class Display:
 
 
 class LiveDisplay(Display):
-    """One line per step, redrawn as it changes."""
+    """Shows one line per step, and draws the line again when it changes."""
 
     def __init__(self, steps: Sequence[str]) -> None:
         super().__init__(steps)
@@ -144,7 +144,7 @@ class LiveDisplay(Display):
             hush(sys.stdout)
 
     def say(self, text: str) -> None:
-        """Nothing: the table shows it."""
+        """Prints nothing, because the table shows the same."""
 
     def _table(self) -> RenderableType:
         from rich.progress_bar import ProgressBar

@@ -27,7 +27,7 @@ def print_log(workdir: Path, folder: Path, follow: bool) -> None:
     while not log.exists():
         if not (follow and holder(workdir) is not None):
             raise UserError(
-                f"{log}: there is no log, as step {folder.name} has not run; see floodrunner status {workdir}"
+                f"{log}: there is no log, because step {folder.name} has not run; see floodrunner status {workdir}"
             )
         time.sleep(_POLL_S)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a block may end inside a character

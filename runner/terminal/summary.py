@@ -50,7 +50,7 @@ def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> l
 
 
 def status(workdir: Path, run: dict[str, Any], orphans: Sequence[Orphan] = ()) -> list[str]:
-    """Lines for `floodrunner status`: the process that works here, the state of each step, the results.
+    """Lines for `floodrunner status`: the process that runs the pipeline, the state of each step, the results.
 
     Args:
       orphans: stages of a killed runner that still run.
@@ -72,7 +72,7 @@ def _state(run: dict[str, Any], held: dict[str, Any] | None) -> str:
     if held is not None:
         return "running"
     if run["status"] == "running":  # nobody holds the lock, so the run was killed
-        return f"was cut off, started {records.local_time(run['started'])}; run it again to go on"
+        return f"was killed (started {records.local_time(run['started'])}); run again to continue"
     return f"{run['status']} {records.local_time(run['ended'])}"
 
 
@@ -81,11 +81,11 @@ def _step(folder: Path, facts: dict[str, Any], held: bool) -> str:
     if last == "running" and held:
         return ", ".join(["running", *_progress(folder)])
     if last == "running":
-        return f"was cut off, started {records.local_time(facts['started'])}"
+        return f"was killed (started {records.local_time(facts['started'])})"
     if last in ("failed", "bad-input", "bug"):
         return f"failed {records.local_time(facts['ended'])}: {facts['message']} (log: {words.here(folder / LOG_FILE)})"
     if last == "interrupted":
-        return f"stopped {records.local_time(facts['ended'])}; run again to go on"
+        return f"stopped {records.local_time(facts['ended'])}; run again to continue"
     if done is not None:
         return f"done {records.local_time(done.ended)} in {words.duration(done.seconds)}"
     return "waiting" if held else "not run"

@@ -1,4 +1,4 @@
-"""What is kept: the files of a run folder, and how they are written, locked and read.
+"""Writes, locks and reads the files of a run folder.
 
 Nothing here decides whether a step runs.
 """

@@ -1,4 +1,4 @@
-"""`events.jsonl`, which a stage writes while it runs: read as it grows, and summed up as progress."""
+"""Reads `events.jsonl` while a stage writes it, and sums up the events as progress."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from runner.workdir.files import open_own
 from runner.workdir.records import Artifact
 
 _WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
-_POINTS = 200  # the most points kept in a window; at two lines a second, a run of weeks would have too many
+_POINTS = 200  # most points kept in a window; without a limit, a run of weeks would keep millions
 
 Event = dict[str, Any]
 
 
 class Tail:
-    """Reads the lines added to a file since the last call. A line that is not complete yet waits for its end."""
+    """Reads the lines added to a file since the last call. A line that is not complete yet is read later."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self._path = path
         self._offset = offset
 
     def new(self) -> list[Event]:
-        """Events added since the last call. Lines that are not events (cut off by a crash) are skipped."""
+        """Events added since the last call. Lines that a crash has cut off are skipped."""
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._offset)
@@ -40,7 +40,7 @@ class Tail:
 
 
 def begin(path: Path, text: str) -> int:
-    """Appends a `start` event, which separates this try from earlier ones; returns the offset after it."""
+    """Appends a `start` event, which separates this attempt from earlier ones. Returns the offset after the event."""
     with open_own(path, "ab") as file:
         if file.tell() and not _ends_line(path):
             file.write(b"\n")
@@ -50,14 +50,14 @@ def begin(path: Path, text: str) -> int:
 
 @dataclass(frozen=True)
 class Begun:
-    """The beginning of a try: its offset in `events.jsonl`, and its time, as `time.time` gives it."""
+    """The beginning of an attempt: its offset in `events.jsonl`, and its time in seconds, like `time.time`."""
 
     offset: int
     time: float
 
 
 def last_begun(path: Path) -> Begun | None:
-    """The newest try in a file of events; None if there is none."""
+    """The beginning of the newest attempt in a file of events; None if there is no attempt."""
     found, offset = None, 0
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         for line in file:
@@ -96,11 +96,11 @@ class Progress:
         kind = event["event"]
         if kind == "progress" and _numbers(event, "done", "total", "time"):
             if event.get("unit") != self.unit or event["done"] < self.done:
-                self._history.clear()  # a new phase has a rate of its own
+                self._history.clear()  # a new phase starts, with a new rate
             if not self._history:
                 self._begun = event["time"]
             self.done, self.total, self.unit = event["done"], event["total"], str(event.get("unit", ""))
-            # Some work comes in bursts, longer ones in longer runs: after hours, the last half minute is not typical.
+            # Some stages work in bursts, longer ones in longer runs: after hours, the last half minute is not typical.
             window = min(max(_WINDOW_S, _WINDOW_SHARE * (event["time"] - self._begun)), _WINDOW_MOST_S)
             if len(self._history) > 1 and event["time"] - self._history[-2][0] < window / _POINTS:
                 self._history.pop()
@@ -123,7 +123,7 @@ class Progress:
 
     @property
     def rate(self) -> float | None:
-        """Units per second, over the last quarter of this try (30 s to an hour); None if it is not known yet."""
+        """Units per second, over the last quarter of this attempt (30 s to an hour); None if not known yet."""
         if len(self._history) < 2:
             return None
         (t0, first), (t1, last) = self._history[0], self._history[-1]

@@ -1,4 +1,4 @@
-"""Reads and writes the runner's own files: whole or not at all, and never through a link."""
+"""Reads and writes the runner's own files. Files are written completely or not at all, and never through a link."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNFINISHED = re.compile(r"\..+\.json\.\d+")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes to a file beside `path`, flushes it to the disk, and renames it: a reader never sees half of it."""
+    """Writes to a file beside `path`, flushes it to the disk, and renames it. A reader never sees half a file."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(beside, "w", encoding="utf-8") as file:
@@ -41,7 +41,7 @@ def is_unfinished(name: str) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what a killed `write_json` left. Call it while holding the lock, so that nobody is writing."""
+    """Removes files that a killed `write_json` left. Call this while holding the lock, so that nobody is writing."""
     for name in filter(is_unfinished, os.listdir(folder)):
         remove(folder / name)
 
@@ -56,19 +56,19 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def open_own(path: Path, mode: str) -> IO[bytes]:
-    """Opens a file of the runner's in a step's folder.
+    """Opens one of the runner's own files in a step's folder.
 
-    The stage can write there too, and could have put a link to one of the user's files in its place.
+    The stage can write in this folder too, and could have put a link to one of the user's files in place of the file.
 
     Raises:
-      UserError: if it is a link.
+      UserError: if the file is a link.
     """
     try:
         return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        raise UserError(f"{path}: is a link, not a file of floodrunner; remove it and run again") from None
+        raise UserError(f"{path}: is a link, not a file that Floodrunner made; remove the link and run again") from None
 
 
 def remove(path: Path) -> None:

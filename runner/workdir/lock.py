@@ -1,4 +1,4 @@
-"""The lock of a run folder: one process at a time works in it."""
+"""The lock of a run folder: only one process at a time works in a run folder."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TRIES, _PAUSE_S = 10, 0.05
 
 @contextlib.contextmanager
 def lock(workdir: Path, command: str) -> Iterator[None]:
-    """Holds the run folder for this process. If the process dies, however it dies, the kernel releases the lock.
+    """Locks the run folder for this process. If the process dies, however it dies, the kernel releases the lock.
 
     Raises:
-      UserError: if another process holds it; names that process.
+      UserError: if another process has locked the folder; the message names that process.
     """
     path = workdir / LOCK_FILE
     descriptor = _acquire(path)
@@ -42,7 +42,10 @@ def lock(workdir: Path, command: str) -> Iterator[None]:
 
 
 def holder(workdir: Path) -> dict[str, Any] | None:
-    """The process that holds a run folder: pid, host, command, since; {} if it is unknown; None if nobody holds it."""
+    """The process that has locked a run folder: pid, host, command, since.
+
+    {} if that process is unknown; None if the folder is not locked.
+    """
     path = workdir / LOCK_FILE
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -55,9 +58,9 @@ def holder(workdir: Path) -> dict[str, Any] | None:
 
 
 def _acquire(path: Path) -> int:
-    """The locked descriptor of the lock file. Raises UserError as `lock`."""
+    """The locked descriptor of the lock file. Raises UserError like `lock`."""
     for attempt in range(_TRIES):
-        if attempt:  # `status` locks for an instant; the file may then name a process that is gone
+        if attempt:  # `status` locks for an instant; then the file may name an old process
             time.sleep(_PAUSE_S)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -68,11 +71,13 @@ def _acquire(path: Path) -> int:
             raise
         os.close(descriptor)
     if not (held := read_json(path)):
-        raise UserError(f"{path.parent}: is in use by another process; wait for it, or choose another with --workdir")
+        raise UserError(
+            f"{path.parent}: is in use by another process; wait for it, or choose another run folder with --workdir"
+        )
     who = f"process {held.get('pid')} on {held.get('host')} since {local_time(held['since'])}"
     raise UserError(
         f"{path.parent}: is in use by {who}: {held.get('command')}; wait for it, stop it, or choose another "
-        "folder with --workdir"
+        "run folder with --workdir"
     )
 
 
@@ -84,7 +89,9 @@ def _flock(descriptor: int, path: Path, how: int) -> bool:
         return False
     except OSError as error:
         if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
-            raise UserError(f"{path.parent}: its file system has no locks; choose another with --workdir") from None
+            raise UserError(
+                f"{path.parent}: its file system has no locks; choose another run folder with --workdir"
+            ) from None
         raise
     return True
 

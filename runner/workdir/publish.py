@@ -21,12 +21,12 @@ def open_run_folder(workdir: Path, pipeline: str) -> None:
 
     Raises:
       UserError: if the folder holds something else.
-      OSError: if it cannot be made.
+      OSError: if the folder cannot be made.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except FileNotFoundError:  # for example below /proc, where nobody can make a folder
-        raise UserError(f"{workdir}: cannot be made there; choose another folder with --workdir") from None
+        raise UserError(f"{workdir}: this folder cannot be made; choose another run folder with --workdir") from None
     run = read_json(workdir / RUN_FILE)
     if run is None:
         ours = {LOCK_FILE, HASHES_FILE, RUN_FILE}
@@ -41,12 +41,17 @@ def open_run_folder(workdir: Path, pipeline: str) -> None:
             )
     elif (name := run.get("pipeline", {}).get("name")) != pipeline:
         raise UserError(
-            f"{workdir}: holds a run of the pipeline {name!r}, not of {pipeline!r}; choose another with --workdir"
+            f"{workdir}: holds a run of the pipeline {name!r}, not of {pipeline!r}; choose another run folder with "
+            "--workdir"
         )
 
 
 def set_state_aside(folder: Path) -> Path | None:
-    """Moves a step's `state/` to the next free `state.1`, `state.2`, ...; returns it, or None if there is no state."""
+    """Moves a step's `state/` to the next free `state.1`, `state.2`, ...
+
+    Returns:
+      The new folder; None if the step has no state.
+    """
     state = folder / STATE
     if not state.exists():
         return None
@@ -60,8 +65,8 @@ def set_state_aside(folder: Path) -> Path | None:
 def publish(folder: Path, done: StepRecord) -> None:
     """Moves the result of a step from `partial/` to its place, and removes the files of an earlier result.
 
-    Everything that needs space on the disk is written before the earlier result is touched. In between, the step
-    counts as not run.
+    Everything that needs space on the disk is written before the earlier result is touched. While the files move, the
+    step counts as not run.
     """
     write_json(folder / NEXT_FILE, done.model_dump(mode="json"))
     for name in withdraw(folder, done.names):
@@ -76,8 +81,8 @@ def publish(folder: Path, done: StepRecord) -> None:
 def withdraw(folder: Path, more: Sequence[str] = ()) -> set[str]:
     """Removes a step's record, so that the step counts as not run. Its files stay.
 
-    The names of the files are kept in a file of their own: the next result may not contain all of them, and then the
-    others have to be removed when it is published.
+    The names of the files are kept in a separate file. The next result may not contain all of these files; the others
+    are removed when the next result is published.
 
     Args:
       more: names that are about to be published.

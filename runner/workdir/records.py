@@ -25,7 +25,7 @@ def now() -> str:
 
 
 def stamp(seconds: float) -> str:
-    """A time in seconds, as `time.time` gives it, in the form of `now`."""
+    """Converts a time in seconds, such as that of `time.time`, to the form of `now`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
@@ -53,7 +53,7 @@ class Parts(StepOptions):
       inputs: port -> hash of its content.
     """
 
-    model_config = ConfigDict(extra="ignore")  # an option that only another version knows
+    model_config = ConfigDict(extra="ignore")  # a record may hold an option that only another version knows
 
     stage: str
     code: dict[str, str]
@@ -62,7 +62,7 @@ class Parts(StepOptions):
     inputs: dict[str, str]
 
     def program(self) -> str:
-        """The hash of code and engine. A stage compares this before continuing a saved state."""
+        """The hash of code and engine. A stage compares this hash before it continues from a saved state."""
         return hashlib.sha256(json.dumps([self.code, self.engine], sort_keys=True).encode()).hexdigest()
 
     def fingerprint(self) -> str:
@@ -75,7 +75,7 @@ class StepRecord(BaseModel):
 
     Attributes:
       names: the published files and folders in the step's folder.
-      files: path of a published file, from the step's folder -> size, time of change, hash.
+      files: path of a published file, relative to the step's folder -> size, time of change, hash.
       ports: output port -> hash of its content.
       metrics: name -> value; None if it was not a number.
     """
@@ -106,10 +106,10 @@ def read_step(folder: Path) -> StepRecord | None:
 
 
 def former_engine(workdir: Path, steps: Sequence[str]) -> str:
-    """The engine that the steps in a run folder have run in.
+    """The engine that ran the steps of a run folder.
 
-    If they differ, the engine whose steps took longest. If no step is done, but one has a saved state, the engine of
-    the run that made it. "" if there is nothing that another engine would have to compute again.
+    If several engines ran steps, the engine whose steps took longest. If no step is done but a step has a saved state,
+    the engine of the last run. "" if another engine would not have to compute anything again.
     """
     seconds: dict[str, float] = {}
     for step in steps:

@@ -315,8 +315,8 @@ def test_no_base_image(yard: House) -> None:
     ended = yard("build", "--cpu", "--base-image", missing)
     assert ended.code == 2
     assert ended.err.splitlines()[-1] == (
-        f"floodrunner: {yard.code}/Dockerfile.cpu: the base image {missing} is not here and cannot be pulled, as "
-        "Docker's output above says; --base-image NAME builds on another"
+        f"floodrunner: {yard.code}/Dockerfile.cpu: the base image {missing} is missing and cannot be pulled; "
+        "Docker's output above says why; --base-image NAME chooses another base image"
     )
     assert "localhost:9" in ended.err.splitlines()[0]
 
@@ -343,6 +343,6 @@ def test_ctrl_c(
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
-    assert err.splitlines()[-1] == "floodrunner: interrupted; run again to go on"
+    assert err.splitlines()[-1] == "floodrunner: interrupted; run again to continue"
     wait_for(lambda: not containers(engine, yard))
     wait_for(lambda: not at_work(mark))

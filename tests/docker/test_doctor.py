@@ -107,7 +107,7 @@ def test_images_of_this_source_and_of_another(root: Path, make_image: Callable[.
     image = images.get("cpu")
     assert cpu.level == "ok"
     assert cpu.text.startswith(f"image {images.name('cpu')}: {image.id[7:19]}, ")
-    assert cpu.text.endswith(" MB, for tensorflow, holds this source")
+    assert cpu.text.endswith(" MB, for tensorflow, contains this source")
     assert gpu.level == "note"
     assert gpu.text.startswith(f"the image {images.name('gpu')} does not match the source in {root} (")
     assert gpu.text.endswith(" MB, for jax)")
@@ -118,9 +118,9 @@ def test_images_of_this_source_and_of_another(root: Path, make_image: Callable[.
 @pytest.mark.parametrize(
     ("script", "finding"),
     [
-        (f"echo a line of a library; echo '{json.dumps(REPORT)}'", Finding("ok", "the GPU computes in containers: NVIDIA H100 (compute capability 9.0); driver 550.54.15, cuda 12.5.1, cudnn 9; a 3D convolution differs by 3e-04 from the CPU's")),
+        (f"echo a line of a library; echo '{json.dumps(REPORT)}'", Finding("ok", "the GPU computes in containers: NVIDIA H100 (compute capability 9.0); driver 550.54.15, cuda 12.5.1, cudnn 9; a 3D convolution differs by 3e-04 from the CPU")),
         ("echo '{\"right\": false, \"reason\": \"tensorflow sees none; build it\"}'; echo W0000 Cannot dlopen some GPU libraries >&2; exit 1", Finding("trouble", "GPU in a container: tensorflow sees none (W0000 Cannot dlopen some GPU libraries)", "build it")),
-        ("echo first >&2; echo F0000 Check failed >&2; kill -ABRT $$", Finding("trouble", "trying the GPU in a container ended with exit code 134: F0000 Check failed", "update the NVIDIA driver, and build the image again (floodrunner build --gpu)")),
+        ("echo first >&2; echo F0000 Check failed >&2; kill -ABRT $$", Finding("trouble", "testing the GPU in a container ended with exit code 134: F0000 Check failed", "update the NVIDIA driver, and build the image again (floodrunner build --gpu)")),
     ],
 )  # fmt: skip
 def test_the_gpu_is_tried_in_a_container(

@@ -40,7 +40,7 @@ def test_plan(done: House) -> None:
     ended = done("plan", "p.yaml", "--set", "two.suffix=x", "--force", "one")
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "demo in runs/demo, engine local (as this run folder's steps)",
+        "demo in runs/demo, engine local (used before in this run folder)",
         "  one    run      --force, from scratch",
         '  two    run      parameter suffix: "!" -> "x"',
         "  three  may run  waits for two",
@@ -86,7 +86,7 @@ def test_status_and_how_a_run_is_named(done: House) -> None:
         (["status", "texts"], "texts: is not a run folder; name a run folder, such as runs/<pipeline name>; choose 'demo'"),
         (["logs", "tow"], "runs/demo: there is no step 'tow'; did you mean 'two'?"),
         (["clean", "texts", "--yes"], "texts: is not a run folder; name a run folder"),
-        (["clean", "runs/demo"], "runs/demo: cannot ask without a terminal; add --yes to remove "),
+        (["clean", "runs/demo"], "runs/demo: cannot ask for confirmation without a terminal; add --yes to remove "),
         (["stages", "copy-txt"], "unknown stage 'copy-txt'; did you mean 'copy-text'?"),
     ],
 )  # fmt: skip
@@ -118,7 +118,7 @@ def test_clean_keeps_training_state_unless_told(done: House) -> None:
     ended = done("clean", "runs/demo", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == (
-        "runs/demo: removed the results of its steps; saved state is kept in runs/demo, --state removes it\n"
+        "runs/demo: removed the results of its steps; saved state is kept in runs/demo; --state removes it\n"
     )
     left = {p.relative_to(done.work / "runs/demo").as_posix() for p in (done.work / "runs/demo").rglob("*")}
     assert left - {".lock", ".hashes.json"} == {

@@ -100,7 +100,7 @@ def test_a_gpu_that_does_not_say_everything_is_a_gpu(
 
 def test_a_driver_without_a_gpu(driver: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 0)
-    assert machine.nvidia() == ((), "570.86.16", "the driver has no GPU")
+    assert machine.nvidia() == ((), "570.86.16", "the driver finds no GPU")
 
 
 def test_this_machine_without_a_driver() -> None:

@@ -139,7 +139,7 @@ def test_a_relative_path_with_backslashes(windows: Path) -> None:
         ),
         (
             r"\\wsl.localhost\Ubuntu\home\u",
-            r"\\wsl.localhost\Ubuntu\home\u is in the WSL distribution Ubuntu, this is Debian; run Floodrunner there",
+            r"\\wsl.localhost\Ubuntu\home\u is in the WSL distribution Ubuntu, but this is Debian; run Floodrunner there",
         ),
         (
             r"C:\data\none",
@@ -196,7 +196,7 @@ def test_outside_of_wsl_a_windows_path_is_said_to_be_one(windows: Path, monkeypa
     monkeypatch.setattr(machine, "is_wsl", lambda: False)
     text = refused(PIPELINE, r"images=C:\data\images")
     assert text.startswith(r"--input images=C:\data\images (sections): C:\data\images does not exist (seen from the ")
-    assert text.endswith("; a Windows path; under WSL write /mnt/c/data/images")
+    assert text.endswith("; this is a Windows path; under WSL write /mnt/c/data/images")
     assert wsl.here(r"a\b") == r"a\b"
 
 
@@ -239,7 +239,7 @@ def test_run_folder_and_pipeline_by_their_windows_paths(
     (windows / "p.yaml").write_text(PIPELINE.replace("PATH", r"C:\data\images"))
     given = ("plan", r"C:\p.yaml", "--engine", "local", "--workdir", r"C:\runs\demo")
     code, text = said(capsys, monkeypatch, *given)
-    assert (code, text.splitlines()[0]) == (0, f"demo in {windows}/runs/demo, engine local (asked for)")
+    assert (code, text.splitlines()[0]) == (0, f"demo in {windows}/runs/demo, engine local (chosen by --engine)")
     assert said(capsys, monkeypatch, "status", r"C:\data") == (
         2,
         f"floodrunner: {windows}/data: is not a run folder; name a run folder, such as runs/<pipeline name>\n",
@@ -273,7 +273,7 @@ def test_a_pipeline_file_with_windows_line_ends(
     Path("p.yaml").write_bytes(start + text.replace("\n", "\r\n").encode())
     assert said(capsys, monkeypatch, "plan", "p.yaml", "--engine", "local") == (
         0,
-        "demo in runs/demo, engine local (asked for)\n  image  run      never run\n",
+        "demo in runs/demo, engine local (chosen by --engine)\n  image  run      never run\n",
     )
     wrong = text.replace("import-images", "import-imagos")
     Path("p.yaml").write_bytes(start + wrong.replace("\n", "\r\n").encode())

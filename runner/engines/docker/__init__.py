@@ -1,4 +1,4 @@
-"""Runs a stage in a container of the Docker engine, with the caller's rights and no more than it needs.
+"""Runs a stage in a container of the Docker engine, with the user id of the caller and only the rights that it needs.
 
 Images are found and chosen here; they are built in `runner/build/`.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 _HOME = "/tmp"
-_WHOLE_LOG = {"max-size": "1t"}  # a runner that takes over a container copies its log from the first line
+_WHOLE_LOG = {"max-size": "1t"}  # nothing is dropped: a runner that takes over a container copies its whole log
 _BACKENDS = ("tensorflow", "jax")
 _CUDA_CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
@@ -49,7 +49,7 @@ def unavailable(jobs: Sequence[Job], root: Path) -> str:
 
 
 def identity(gpu: bool) -> dict[str, str]:
-    """What is in the image (system, Python, packages) except our source, which is hashed stage by stage."""
+    """What identifies the image's contents (system, Python, packages). The source is hashed for each stage."""
     kind = _kind(gpu)
     image = images.get(kind)
     return {
@@ -88,7 +88,7 @@ def orphans(workdir: Path) -> list[Orphan]:
 
 
 def _adopt(container: Container, job: Job) -> containers.Running | None:
-    """Takes over a container that does exactly this job, or has finished it successfully."""
+    """Takes over a container that is doing exactly this job, or has finished it successfully; None for any other."""
     ended_well = container.status == "exited" and container.attrs["State"]["ExitCode"] == DONE
     same = container.labels.get(containers.FINGERPRINT) == job.fingerprint
     return containers.Running(container, job.folder) if same and (container.status == "running" or ended_well) else None
@@ -102,11 +102,13 @@ def reclaim(folder: Path) -> None:
 
 def start(job: Job, root: Path) -> containers.Running:
     kind = _kind(job.options.gpu)
-    if trouble := images.trouble(kind, root):  # the run may have begun days ago; the source was edited since
+    if trouble := images.trouble(kind, root):  # the source may have changed since the run began
         images.find.cache_clear()
         if images.trouble(kind, root):
             raise UserError(f"step {job.step}: {trouble}, then run again")
-        raise UserError(f"step {job.step}: {images.name(kind)} was built again since this run began; run again")
+        raise UserError(
+            f"step {job.step}: the image {images.name(kind)} was built again since this run began; run again"
+        )
     write_json(job.folder / JOB_FILE, job.described(gpu=kind == images.GPU))
     image = images.get(kind)
     with _in_words(job, images.name(kind)):
@@ -114,7 +116,7 @@ def start(job: Job, root: Path) -> containers.Running:
         try:
             container.start()
         except BaseException:
-            with contextlib.suppress(Exception):  # the first error is the one to report
+            with contextlib.suppress(Exception):  # report the first error, not this one
                 container.remove(force=True, v=True)
             raise
     return containers.Running(container, job.folder)
@@ -123,8 +125,8 @@ def start(job: Job, root: Path) -> containers.Running:
 def settings(job: Job, gpu: bool) -> dict[str, Any]:
     """The options of a step's container, as arguments of the SDK's `containers.create`.
 
-    The step runs as its caller's user and groups, without capabilities and network; it can write to its folder and to
-    a `/tmp` in memory only. Under a rootless engine, root in the container is the caller outside.
+    The step runs as its caller's user and groups, without capabilities and without a network. It can write only to its
+    folder and to a `/tmp` in memory. Under a rootless engine, root in the container is the caller outside.
     """
     from docker.types import LogConfig, Mount
 
@@ -165,7 +167,7 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
         "security_opt": security,
         "network_mode": "none",
         "device_requests": [request] if request else None,
-        "init": True,  # passes on signals from the first moment, and reaps processes that the stage started
+        "init": True,  # an init process passes on signals from the first moment, and reaps the stage's processes
         "log_config": LogConfig(type=LogConfig.types.JSON, config=_WHOLE_LOG),
     }
 
@@ -175,13 +177,16 @@ def _kind(gpu: bool) -> str:
 
 
 def _other_backend(kind: str) -> str:
-    """Why KERAS_BACKEND cannot be obeyed: an image has one backend only. "" if the two agree, or it is not set."""
+    """Why KERAS_BACKEND cannot be obeyed: an image has only one backend. "" if it can be obeyed, or is not set."""
     wanted, there = os.environ.get("KERAS_BACKEND"), images.backend(images.get(kind))
     if not wanted or wanted == there:
         return ""
-    instead = f", or floodrunner build --gpu --backend {wanted}" if kind == images.GPU and wanted in _BACKENDS else ""
+    instead = (
+        f", or run floodrunner build --gpu --backend {wanted}" if kind == images.GPU and wanted in _BACKENDS else ""
+    )
     return (
-        f"KERAS_BACKEND is {wanted}, the image {images.name(kind)} was built for {there}; unset KERAS_BACKEND{instead}"
+        f"KERAS_BACKEND is {wanted}, but the image {images.name(kind)} was built for {there}; "
+        f"unset KERAS_BACKEND{instead}"
     )
 
 
@@ -202,12 +207,12 @@ def _in_words(job: Job, image: str) -> Iterator[None]:
             raise UserError(f"{where} does not see this machine's files: {text}; use --engine local") from None
         if "device driver" in text or "nvidia" in text or "CDI" in text:
             raise UserError(
-                f"{where} cannot give it a GPU: {text}; floodrunner doctor says what to install; "
-                "gpu: false in the pipeline runs it on the CPU"
+                f"{where} cannot give the step a GPU: {text}; floodrunner doctor says what to install; "
+                "with gpu: false in the pipeline, the step runs on the CPU"
             ) from None
         if "no space left" in text:
-            raise UserError(f"{where} has a full disk; docker system df says what fills it; {text}") from None
-        raise UserError(f"{where} could not start it: {text}; floodrunner doctor says more") from None
+            raise UserError(f"{where} has a full disk; docker system df shows what fills it; {text}") from None
+        raise UserError(f"{where} could not start a container: {text}; floodrunner doctor says more") from None
 
 
 def _size(path: Path) -> int:
@@ -217,5 +222,5 @@ def _size(path: Path) -> int:
 def _user_name() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a uid without a name, as in some clusters
+    except KeyError:  # the user id has no name, as on some clusters
         return "user"

@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 def address() -> str:
     """Address of the engine that the docker command would use, such as `unix:///var/run/docker.sock`.
 
-    That is DOCKER_HOST, else the docker command's context, else the usual socket, else that of a rootless engine.
+    This is DOCKER_HOST, else the docker command's context, else the usual socket, else a rootless engine's socket.
 
     Raises:
       UserError: if there is no engine, or it is on another machine, or it requires TLS.
@@ -48,7 +48,7 @@ def address() -> str:
     try:
         parts = urlsplit(found)
         scheme, host, _ = parts.scheme, parts.hostname, parts.port
-    except ValueError:  # a bracket is missing, a port is too large
+    except ValueError:  # for example, a bracket is missing or a port is too large
         raise UserError(f"DOCKER_HOST is not a valid address ({found}); correct or unset it") from None
     if scheme == "unix":
         return found
@@ -72,7 +72,8 @@ def in_words() -> Iterator[None]:
     """Turns any error of the SDK into one line that says what is wrong with the engine.
 
     Raises:
-      UserError: for any of the SDK's errors. Catch inside what has a meaning of its own, such as ImageNotFound.
+      UserError: for any error of the SDK. If an error such as ImageNotFound needs other treatment, code inside the
+        block must catch it.
     """
     from docker.errors import DockerException
     from requests.exceptions import RequestException, Timeout
@@ -89,7 +90,7 @@ def in_words() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """The reason given by the engine, or by the system for its socket, on one line and without Python's wording."""
+    """The reason for an error, on one line: what the engine says, or what the system says about the engine's socket."""
     system = (each.strerror for each in _causes(error) if isinstance(each, OSError) and each.strerror)
     return " ".join(str(_explanation(error) or next(system, None) or error).split())
 
@@ -105,7 +106,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class once(Generic[_T]):
-    """Like functools.cache, but also keeps a UserError: an engine that hangs costs its time-out once per process."""
+    """Like functools.cache, but also keeps a UserError, so that a process waits only once for an engine that hangs."""
 
     def __init__(self, function: Callable[..., _T]) -> None:
         self._function = function
@@ -132,17 +133,17 @@ def connect() -> DockerClient:
     """A client for the engine, returned once the engine has answered.
 
     Raises:
-      UserError: if it does not answer, or this user may not use it.
+      UserError: if the engine does not answer, or this user may not use it.
     """
     import docker
 
-    # With the SDK's own time-out: making a container takes longer than the answer to a question.
+    # This client has the SDK's own time-out, because making a container takes longer than answering a question.
     return docker.DockerClient(base_url=address(), version=quick().api.api_version)
 
 
 @once
 def quick() -> DockerClient:
-    """A client with a short time-out, for questions that the engine answers at once. Raises UserError as `connect`."""
+    """A client with a short time-out, for questions with a quick answer. Raises UserError like `connect`."""
     where = address()
     path = urlsplit(where).path
     if where.startswith("unix:"):
@@ -151,7 +152,7 @@ def quick() -> DockerClient:
         if not os.access(path, os.R_OK | os.W_OK):
             raise UserError(
                 f"this user may not use the Docker engine at {where}; "
-                f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again"
+                f"run sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again"
             )
     import docker
 
@@ -161,14 +162,14 @@ def quick() -> DockerClient:
 
 @once
 def info() -> dict[str, Any]:
-    """The engine's description of itself (`docker info`). Raises UserError as `connect`."""
+    """The engine's description of itself (`docker info`). Raises UserError like `connect`."""
     with in_words():
         found: dict[str, Any] = quick().info()
     return found
 
 
 def image(name: str) -> Image | None:
-    """An image as the engine has it now; None if there is none of that name. Raises UserError as `connect`."""
+    """The engine's present image of this name; None if there is no such image. Raises UserError like `connect`."""
     from docker.errors import NotFound
 
     client = quick()
@@ -180,20 +181,20 @@ def image(name: str) -> Image | None:
 
 
 def has_security(name: str) -> bool:
-    """Whether the engine runs with `rootless`, `userns`, `selinux`, ... Raises UserError as `connect`."""
+    """Whether the engine runs with `rootless`, `userns`, `selinux`, ... Raises UserError like `connect`."""
     return any(f"name={name}" in option.split(",") for option in info().get("SecurityOptions") or [])
 
 
 def gpu_request() -> DeviceRequest | None:
-    """The request that gives a container this machine's GPUs; None if there are none, they are hidden, or the engine
-    cannot pass them on.
+    """The request that gives a container this machine's GPUs. None if there are no GPUs, if CUDA_VISIBLE_DEVICES hides
+    them, or if the engine cannot pass them on.
 
-    The NVIDIA container toolkit extends the engine by a runtime, or describes the devices in CDI files. Docker Desktop
-    has that runtime with or without a GPU. The container gets all GPUs, and CUDA selects those in CUDA_VISIBLE_DEVICES:
-    the toolkit may number them in another order.
+    The NVIDIA container toolkit adds a runtime to the engine, or describes the devices in CDI files. Docker Desktop has
+    that runtime with or without a GPU. The container gets all GPUs, and CUDA in it selects the GPUs that
+    CUDA_VISIBLE_DEVICES names. (The toolkit cannot select them, because it may number the GPUs in another order.)
 
     Raises:
-      UserError: as `connect`.
+      UserError: like `connect`.
     """
     if not machine.gpus():
         return None
@@ -205,7 +206,7 @@ def gpu_request() -> DeviceRequest | None:
 
 
 def _has_cdi() -> bool:
-    """Whether CDI files describe the GPUs. Since version 28 engines list the devices, before that only the folders."""
+    """Whether CDI files describe the GPUs. Since version 28, engines list devices; earlier ones list only folders."""
     if any(device.get("ID") == _CDI_ALL for device in info().get("DiscoveredDevices") or []):
         return True
     folders = [Path(name) for name in info().get("CDISpecDirs") or []]
@@ -213,15 +214,15 @@ def _has_cdi() -> bool:
 
 
 def _of_context() -> tuple[str | None, bool]:
-    """The address of the docker command's current context, None for the default context; and whether it requires TLS.
+    """The address of the docker command's current context (None for the default context), and whether it uses TLS.
 
     Raises:
-      UserError: if there is no such context.
+      UserError: if the context does not exist.
     """
     wanted = os.environ.get("DOCKER_CONTEXT")
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     if not wanted and not config.exists():
-        return None, False  # loading the SDK takes time
+        return None, False  # return before importing the SDK, which takes time
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
 
@@ -234,7 +235,7 @@ def _of_context() -> tuple[str | None, bool]:
         context = None
     if context is None:
         raise UserError(
-            f"there is no docker context {wanted!r}; docker context ls lists them, docker context use default and "
-            "unset DOCKER_CONTEXT choose this machine's"
+            f"there is no docker context {wanted!r}; run docker context ls to see all contexts, or run docker context "
+            "use default and unset DOCKER_CONTEXT to choose this machine's engine"
         )
     return context.Host, context.TLSConfig is not None

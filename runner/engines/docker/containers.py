@@ -1,4 +1,4 @@
-"""The containers that steps run in: following one to its end, and finding those that a killed runner left."""
+"""The containers in which steps run: follows a container to its end, and finds containers that a killed runner left."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 RUN, STEP, FINGERPRINT, LOG_START = (f"org.floodrunner.{name}" for name in ("run", "step", "fingerprint", "log-start"))
-"""Labels of a container; `docker ps --filter label=org.floodrunner.run` lists ours."""
+"""Labels of a container; `docker ps --filter label=org.floodrunner.run` lists Floodrunner's."""
 
 LOCK_FILE = ".container"
-"""In a step's folder. A stage in a container holds a lock on it, which the kernel releases however the stage ends."""
+"""File in a step's folder. A stage in a container locks it; the kernel releases the lock however the stage ends."""
 
 AT_WORK = ("running", "paused", "restarting")
 _TIME_TO_SAVE_S = 60
@@ -37,7 +37,7 @@ _ENGINE_COMES_BACK_S = 10
 
 
 class Running:
-    """A container at work. Its own threads wait for its end, and copy what it prints to `log.txt`."""
+    """A running container. Two threads wait for its end, and copy its output to `log.txt`."""
 
     def __init__(self, container: Container, folder: Path) -> None:
         self._container = container
@@ -73,7 +73,7 @@ class Running:
             self._container.kill(signal=number.name)
 
     def _follow(self) -> None:
-        """Sets an `Exit` whatever happens, because the runner waits for it."""
+        """Follows the container to its end. Sets `_exit` even after an error, because the runner waits for `_exit`."""
         from docker.errors import NotFound
         from requests.exceptions import RequestException
 
@@ -88,14 +88,14 @@ class Running:
             self._exit.set_result(_REMOVED)
         except RequestException:
             self._lost = True
-            text = f"the Docker engine at {self._where} is gone; start it and run again"
+            text = f"the Docker engine at {self._where} is gone; start the engine and run again"
             self._exit.set_result(Exit(FAILED, text))
         except Exception as error:
             text = f"the Docker engine at {self._where} reports an error: {client.reason(error)}"
             self._exit.set_result(Exit(FAILED, text))
 
     def _wait(self) -> None:
-        """Waits for the container to end, even if the engine restarts: with live-restore, containers survive that.
+        """Waits for the container to end, even if the engine restarts: with live-restore, containers survive a restart.
 
         Raises:
           RequestException: if the engine is gone and does not come back soon.
@@ -119,15 +119,15 @@ class Running:
                 time.sleep(0.5)
 
     def _let_finish(self, copying: Thread) -> None:
-        """Waits for the log copier while the log keeps growing."""
+        """Waits for the thread that copies the log, as long as the log keeps growing."""
         size = -1
         while copying.is_alive() and size != (size := self._log.stat().st_size if self._log.exists() else 0):
             copying.join(_LAST_WORDS_S)
 
     def _copy_log(self) -> None:
-        """Copies what the container prints, from its first line, over what a killed runner had copied before."""
+        """Copies the container's whole output, in place of the part that a killed runner has copied already."""
         with (
-            contextlib.suppress(OSError, UserError),  # a full disk, which the stage reports
+            contextlib.suppress(OSError, UserError),  # the disk may be full, which the stage reports
             _gone_is_fine(),
             open_own(self._log, "r+b") as file,
         ):
@@ -146,9 +146,9 @@ def _exit(state: dict[str, Any]) -> Exit:
     if state.get("Status") in ("removing", "dead"):
         return _REMOVED
     if state.get("OOMKilled"):
-        return Exit(code, "out of memory (the container was killed for it)")
+        return Exit(code, "out of memory (so the container was killed)")
     if state.get("Error"):
-        return Exit(code, f"the Docker engine could not run it: {state['Error']}")
+        return Exit(code, f"the Docker engine could not run the container: {state['Error']}")
     if code == 128 + signal.SIGKILL:
         return Exit(code, "killed from outside (docker kill, docker stop, or no memory left); run again")
     signalled = code > 128 and code != INTERRUPTED
@@ -156,12 +156,12 @@ def _exit(state: dict[str, Any]) -> Exit:
 
 
 def run_name(workdir: Path) -> str:
-    """The one name under which a run folder is known: its absolute path, with links resolved."""
+    """The name of a run folder in labels: its absolute path, with links resolved."""
     return os.path.realpath(workdir)
 
 
 def of_run(workdir: Path, step: str | None = None) -> list[Container]:
-    """The containers of a run folder's steps, or of one step; none if no engine answers."""
+    """The containers of a run folder's steps, or of one step; an empty list if no engine answers."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -177,7 +177,7 @@ def end(container: Container) -> None:
     """Stops a container, with time to save its state, and removes it.
 
     Raises:
-      UserError: if it does not end. It is not killed, so that it does not lose what it has not saved yet.
+      UserError: if the container does not end. It is not killed, because it would lose its unsaved state.
     """
     from docker.errors import DockerException, NotFound
     from requests.exceptions import RequestException
@@ -200,19 +200,20 @@ def end(container: Container) -> None:
 
 
 def check_lock(folder: Path) -> None:
-    """Looks for a container at work in a step's folder that the engine does not list under this run folder: its engine
-    was killed, or is another one, or the run folder was renamed.
+    """Checks that no container runs in a step's folder that the engine does not list under this run folder.
+
+    That can happen if its engine was killed, if it belongs to a different engine, or if the run folder was renamed.
 
     Raises:
-      UserError: if there is one.
+      UserError: if such a container runs.
     """
     try:
         with open(folder / LOCK_FILE, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UserError(
-            f"{folder}: a container still runs there. If its engine is down, start it; else find it with "
-            f"docker ps --filter label={STEP}={folder.name}, run docker stop -t 600 NAME, and run again"
+            f"{folder}: a container still runs there. If its engine is down, start the engine; else find the container "
+            f"with docker ps --filter label={STEP}={folder.name}, run docker stop -t 600 NAME, and run again"
         ) from None
     except OSError:  # there is no such file, or the file system has no locks
         pass
@@ -220,7 +221,10 @@ def check_lock(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _gone_is_fine() -> Iterator[None]:
-    """Ignores errors when a container has ended or was removed, or the engine is gone; `reclaim` ends what is left."""
+    """Ignores errors of a container that has ended or was removed, and of an engine that is gone.
+
+    The next run ends the container with `reclaim`, if it is still there.
+    """
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 

@@ -1,4 +1,4 @@
-"""The disk on which the engine keeps images: whether it can be seen from here, and whether it has room for them."""
+"""The disk on which the engine keeps images: whether it can be seen from here, and whether new images fit on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import psutil
 from runner.engines.docker import client, images
 
 _NEEDED_BYTES = {images.CPU: 4e9, images.GPU: 15e9}
-"""Twice the image (for GPUs, the one for JAX): to make a layer, Docker copies the files that a build step wrote."""
+"""Kind of image -> bytes that its build needs: twice the size of the image (for GPUs, of the image for JAX).
+
+To make a layer, Docker copies the files that a build step wrote.
+"""
 _CONTAINERD = Path("/var/lib/containerd")
 
 
@@ -25,12 +28,12 @@ class Room(NamedTuple):
 
 
 def room(kinds: Iterable[str]) -> Room | None:
-    """How much the engine's disk has free, and how much the build of these kinds of image takes.
+    """The free space on the engine's disk, and the space that the build of these kinds of images needs.
 
-    An image that is there counts as nothing: building it again uses its layers.
+    A present image needs no space, because building it again uses its layers.
 
     Returns:
-      None where the engine is in another (virtual) machine, whose disk cannot be seen from here.
+      None if the engine is in another (virtual) machine, whose disk cannot be seen from here.
 
     Raises:
       UserError: if the engine does not answer.

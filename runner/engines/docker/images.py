@@ -1,4 +1,4 @@
-"""The images that steps run in: their names, and whether they hold this source."""
+"""The images in which steps run: their names, and whether they hold the present source."""
 
 from __future__ import annotations
 
@@ -20,29 +20,33 @@ CPU, GPU = "cpu", "gpu"
 SOURCE_LABEL = "org.floodrunner.source"
 INGREDIENTS_LABEL = "org.floodrunner.ingredients"
 ENVIRONMENT_LABEL = "org.floodrunner.environment"
-"""Labels that `floodrunner build` sets: a hash of our source in the image; of the files that define the rest of it
-(Dockerfile, lock files); and of that rest as it was built, with base image and backend."""
+"""Labels that `floodrunner build` sets. Each holds a hash.
+
+SOURCE_LABEL: of this project's source in the image. INGREDIENTS_LABEL: of the files that define everything else in the
+image (Dockerfile, lock files). ENVIRONMENT_LABEL: of everything else as it was built, with base image and backend.
+"""
 
 _NAME = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
 _COMMENT = re.compile(r"\s*#(?!\s*(syntax|escape|check)\s*=)")
 
 
 def name(kind: str) -> str:
-    """`floodrunner:cpu`. FLOODRUNNER_IMAGE changes the part before the colon, for two checkouts on one machine.
+    """`floodrunner:cpu`. FLOODRUNNER_IMAGE changes the part before the colon, so that two checkouts can use one engine.
 
     Raises:
-      UserError: if that cannot be an image's name.
+      UserError: if the value of FLOODRUNNER_IMAGE cannot be an image's name.
     """
     repository = os.environ.get("FLOODRUNNER_IMAGE") or "floodrunner"
     if not _NAME.fullmatch(repository):
         raise UserError(
-            f"FLOODRUNNER_IMAGE: {repository!r} cannot be an image's name; use small letters, digits and '-', no tag"
+            f"FLOODRUNNER_IMAGE: {repository!r} cannot be an image's name; use lower-case letters, digits and '-', "
+            "without a tag"
         )
     return f"{repository}:{kind}"
 
 
 def source_hash(root: Path) -> str:
-    """A hash of all files of our source that an image holds.
+    """A hash of all source files of this project that an image holds.
 
     Args:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
@@ -57,10 +61,10 @@ def source_hash(root: Path) -> str:
 
 
 def ingredients(root: Path, kind: str) -> str:
-    """A hash of the files that define an image besides our source: its Dockerfile, and the files that this copies.
+    """A hash of the files that define an image, except this project's source: the Dockerfile and the files it copies.
 
-    Comments in the Dockerfile do not count: changing one must not run a training again. "" if there is no Dockerfile,
-    as in an installed package.
+    Comments in the Dockerfile do not count, so that a changed comment does not repeat a long training run. "" if there
+    is no Dockerfile, as in an installed package.
     """
     dockerfile = root / f"Dockerfile.{kind}"
     if not dockerfile.exists():
@@ -79,7 +83,9 @@ def _ignored(name: str) -> bool:
 
 @client.once
 def find(kind: str) -> Image | None:
-    """The image of a kind, as the engine has it now. Later calls return the same, so that a run keeps to one image.
+    """The engine's present image of a kind; None if there is none.
+
+    Later calls return the same image, so that a run does not change its image.
 
     Raises:
       UserError: if the engine does not answer.
@@ -88,7 +94,7 @@ def find(kind: str) -> Image | None:
 
 
 def trouble(kind: str, root: Path) -> str:
-    """Why an image cannot be used, and what to do; "" if it can. Raises UserError as `find`."""
+    """Why an image cannot be used, and what to do; "" if it can. Raises UserError like `find`."""
     image, build = find(kind), f"floodrunner build --{kind}"
     if image is None:
         return f"there is no image {name(kind)}; {build} builds it"
@@ -112,16 +118,16 @@ def get(kind: str) -> Image:
 
 
 def environment(image: Image) -> str:
-    """A hash of everything in an image besides our source, which is hashed stage by stage.
+    """A hash of everything in an image, except this project's source, which is hashed for each stage.
 
-    It is not the image's id, by which an edit of any stage would run all steps again, nor a hash of its layers, by
-    which a build of the same packages on another machine would.
+    The image's id is not used: it changes when any stage is edited, and then all steps would run again. A hash of the
+    image's layers is not used either: two builds of the same packages have different layers.
     """
     return str(image.labels[ENVIRONMENT_LABEL])
 
 
 def backend(image: Image) -> str:
-    """What an image computes with: `tensorflow` or `jax`."""
+    """The library that an image computes with: `tensorflow` or `jax`."""
     variables: list[str] = image.attrs["Config"].get("Env") or []
     pairs = (text.partition("=") for text in variables)
     return next((value for name, _, value in pairs if name == "KERAS_BACKEND"), "tensorflow")

@@ -98,7 +98,7 @@ def test_the_engine_is_stopped_in_the_middle_of_a_step(ship: Ship, daemon: Daemo
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (
         130,
-        "floodrunner: step count: stopped by a signal from outside; run again to go on\n",
+        "floodrunner: step count: stopped by a signal from outside; run again to continue\n",
     )
     saved = int((ship.folder("count") / "state" / "count").read_text())
     ended = ship.run()
@@ -119,12 +119,13 @@ def test_the_engine_is_killed_in_the_middle_of_a_step(ship: Ship, daemon: Daemon
     where = daemon.address
     assert process.returncode == 1
     assert err == (
-        f"floodrunner: step count: crashed: the Docker engine at {where} is gone; start it and run again; "
+        f"floodrunner: step count: crashed: the Docker engine at {where} is gone; start the engine and run again; "
         "its output is in runs/demo/count/log.txt\n"
     )
     at_work = (
-        f"{ship.folder('count')}: a container still runs there. If its engine is down, start it; else find it with "
-        "docker ps --filter label=org.floodrunner.step=count, run docker stop -t 600 NAME, and run again"
+        f"{ship.folder('count')}: a container still runs there. If its engine is down, start the engine; "
+        "else find the container with docker ps --filter label=org.floodrunner.step=count, "
+        "run docker stop -t 600 NAME, and run again"
     )
     for engine in ("local", "auto"):
         ended = ship.run(engine=engine)

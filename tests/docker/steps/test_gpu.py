@@ -54,10 +54,10 @@ def test_a_gpu_that_the_engine_cannot_give(
     ship.pipeline(GPU)
     ended = ship.run()
     assert ended.code == 2
-    assert ended.error.startswith(f"step train: the Docker engine at {client.address()} cannot give it a GPU: ")
+    assert ended.error.startswith(f"step train: the Docker engine at {client.address()} cannot give the step a GPU: ")
     assert "could not select device driver" in ended.error
     assert ended.error.endswith(
-        "; floodrunner doctor says what to install; gpu: false in the pipeline runs it on the CPU"
+        "; floodrunner doctor says what to install; with gpu: false in the pipeline, the step runs on the CPU"
     )
     assert left_behind() == []
     assert ship.report["steps"]["first"]["status"] == "done"

@@ -64,20 +64,21 @@ def test_an_image_of_another_source(ship: Ship, own_image: str) -> None:
     stage = ship.house.code / "stages" / "look.py"
     stage.write_text(stage.read_text().replace("json.dumps(seen)", 'json.dumps({**seen, "edited": True})'))
     text = (
-        f"docker: the image {own_image}:cpu does not match the source in {ship.house.code}; "
+        f"the image {own_image}:cpu does not match the source in {ship.house.code}; "
         "floodrunner build --cpu brings it up to date, in seconds"
     )
     ended = ship.run()
-    assert (ended.code, ended.error) == (2, f"--engine {text}")
+    assert (ended.code, ended.error) == (2, f"--engine docker: {text}")
     for command in ("plan", "run"):  # with `auto`: what has run in containers is not run again without
         ended = ship.house(command, "p.yaml")
         assert (ended.code, ended.error) == (
             2,
-            f"runs/demo: its steps ran with the engine {text}; --engine local runs them all again",
+            f"runs/demo: its steps ran with the engine docker, which cannot be used now: {text}; --engine local runs "
+            "all steps again",
         )
     planned = ship.house("plan", "p.yaml", "--workdir", "new")
     assert planned.code == 0, planned.err
-    assert f"engine local ({text})" in planned.out
+    assert f"engine local (docker: {text})" in planned.out
     built = ship.house(*BUILD, seconds=BUILD_S)
     assert built.code == 0, built.err
     ended = ship.run()
@@ -110,7 +111,7 @@ def test_another_backend_than_the_image_has(ship: Ship) -> None:
     ended = ship.run()
     assert (ended.code, ended.error) == (
         2,
-        f"--engine docker: KERAS_BACKEND is jax, the image {name} was built for tensorflow; unset KERAS_BACKEND",
+        f"--engine docker: KERAS_BACKEND is jax, but the image {name} was built for tensorflow; unset KERAS_BACKEND",
     )
     ship.house.environment["KERAS_BACKEND"] = "tensorflow"
     assert ship.run().code == 0

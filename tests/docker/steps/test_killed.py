@@ -97,7 +97,7 @@ def test_one_that_was_taken_over_can_be_stopped_and_killed_again(
     assert [each.id for each in ship.containers()] == [container.id]
     third.terminate()
     _, err = third.communicate(timeout=30)
-    assert (third.returncode, err) == (130, "floodrunner: interrupted; run again to go on\n")
+    assert (third.returncode, err) == (130, "floodrunner: interrupted; run again to continue\n")
     assert left_behind() == []
     saved = int((ship.folder("count") / "state" / "count").read_text())
     # On another stream than the lines, so it may come before the last of them.
@@ -179,7 +179,9 @@ def test_clean_stops_it(ship: Ship, at_line: Wait, left_behind: LeftBehind, fold
     (ship.work / "link").symlink_to("runs")
     ended = ship.house("clean", folder, "--yes", "--state")
     assert ended.code == 0, ended.err
-    assert f"count is still running in container {container.name}, left by a killed run; clean stops it" in ended.out
+    assert (
+        f"count is still running in container {container.name}, left by a killed run; clean stops the step" in ended.out
+    )
     assert not (ship.work / "runs" / "demo").exists()
     assert left_behind() == []
 
@@ -220,7 +222,7 @@ def test_status_and_logs_tell_of_it(ship: Ship, at_line: Wait) -> None:
     assert json.loads((ship.work / "runs/demo/run.json").read_text())["status"] == "running"
     status = ship.house("status", "runs/demo")
     assert status.code == 0, status.err
-    assert "was cut off, started " in status.out
+    assert "was killed (started " in status.out
     assert f"  count is still running in container {container.name}; the next run takes it over" in status.out
     assert "line 5" in ship.house("logs", "count", "runs/demo").out
 
@@ -281,8 +283,9 @@ def test_one_whose_run_folder_was_renamed_is_not_joined_by_another(ship: Ship, a
     ended = ship.run("--workdir", "runs/moved")
     assert (ended.code, ended.error) == (
         2,
-        f"{moved / 'count'}: a container still runs there. If its engine is down, start it; else find it with "
-        "docker ps --filter label=org.floodrunner.step=count, run docker stop -t 600 NAME, and run again",
+        f"{moved / 'count'}: a container still runs there. If its engine is down, start the engine; "
+        "else find the container with docker ps --filter label=org.floodrunner.step=count, "
+        "run docker stop -t 600 NAME, and run again",
     )
     assert [each.id for each in ship.containers()] == [container.id]
     container.stop()
@@ -327,7 +330,7 @@ def test_ctrl_c_while_it_is_taken_over(
     )
     ship.house.environment["PYTHONPATH"] = f"{ship.house.code}{os.pathsep}{patch}"
     ended = ship.run()
-    assert (ended.code, ended.err) == (130, "floodrunner: interrupted; run again to go on\n")
+    assert (ended.code, ended.err) == (130, "floodrunner: interrupted; run again to continue\n")
     assert left_behind() == []
     saved = int((ship.folder("count") / "state" / "count").read_text())
     assert saved >= 5

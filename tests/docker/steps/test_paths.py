@@ -124,8 +124,8 @@ def test_folders_of_the_system_are_refused(ship: Ship) -> None:
     ended = ship.run("--input", "stack=/usr/share")
     assert (ended.code, ended.error) == (
         2,
-        "--engine docker: step look: input stack /usr/share: would hide the system's own folder in the "
-        "container; move the data to a folder of its own, or use --engine local",
+        "--engine docker: step look: input stack /usr/share: mounting it would hide a system folder of the "
+        "container; move the data to a separate folder, or use --engine local",
     )
 
 

@@ -107,7 +107,7 @@ def test_a_training_that_was_stopped_twice_ends_with_the_same_model(
         wait_for(lambda kind=of, seen=before: events(folder, kind) > seen, 60)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (130, "floodrunner: interrupted; run again to go on\n"), out
+        assert (process.returncode, err) == (130, "floodrunner: interrupted; run again to continue\n"), out
         assert real.containers() == []
         more, of = (), "message"  # as soon as it starts: by the next progress, 2 s on, it may be over
     ended = real.house(*arguments, seconds=200)

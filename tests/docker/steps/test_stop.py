@@ -48,7 +48,7 @@ KILLED = "killed from outside (docker kill, docker stop, or no memory left); run
             1,
             f"step broken: crashed: {KILLED}; its output is in ",
         ),
-        ("term", 130, "step broken: stopped by a signal from outside; run again to go on"),
+        ("term", 130, "step broken: stopped by a signal from outside; run again to continue"),
     ],
 )
 def test_nothing_is_left_after_trouble(ship: Ship, left_behind: LeftBehind, how: str, code: int, words: str) -> None:
@@ -72,8 +72,8 @@ def test_a_signal_saves_the_state_and_the_next_run_goes_on(
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err == "floodrunner: interrupted; run again to go on\n"
-    assert "count: stopping, saving its state; Ctrl-C again kills it" in out
+    assert err == "floodrunner: interrupted; run again to continue\n"
+    assert "count: stopping: the step saves its state (Ctrl-C again kills the step)" in out
     assert left_behind() == []
     saved = int((ship.folder("count") / "state" / "count").read_text())
     assert 5 <= saved < 400
@@ -100,7 +100,7 @@ def test_a_second_ctrl_c_kills_at_once(ship: Ship, left_behind: LeftBehind, wait
     _, err = process.communicate(timeout=30)
     assert time.monotonic() - asked < 10  # not the minute that the stage would have gone on
     assert process.returncode == 130
-    assert err == "floodrunner: interrupted; run again to go on\n"
+    assert err == "floodrunner: interrupted; run again to continue\n"
     assert not (ship.folder("slow") / "state" / "count").exists()
     assert left_behind() == []
 
@@ -116,7 +116,7 @@ def test_ctrl_c_while_a_container_is_being_made(
         time.sleep(pause)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-        assert (process.returncode, err) == (130, "floodrunner: interrupted; run again to go on\n")
+        assert (process.returncode, err) == (130, "floodrunner: interrupted; run again to continue\n")
         assert left_behind() == []
         (ship.folder("count") / "job.json").unlink()
     done = ship.folder("count") / "state" / "count"

@@ -57,7 +57,7 @@ def test_new_gpus_get_jax(this_machine: Callable[..., None]) -> None:
     assert wanted["gpu"] == {"BACKEND": "jax"}
     assert notes == [
         "the GPU image is for JAX: TensorFlow fails on GPUs of compute capability 12.0 and above, "
-        "and this machine's has 12.0"
+        "and this machine's GPU has 12.0"
     ]
     assert image.choose(False, True, "tensorflow") == ({"gpu": {"BACKEND": "tensorflow"}}, [])
     this_machine(["?"], given=True)
@@ -72,20 +72,20 @@ def test_backend_of_the_present_image_stays(this_machine: Callable[..., None], m
     monkeypatch.setattr(client, "image", lambda name: Present if name == "floodrunner:gpu" else None)
     wanted, notes = image.choose(False, True, None)
     assert wanted == {"gpu": {"BACKEND": "jax"}}
-    assert notes == ["the GPU image is for JAX, as the present one is; --backend tensorflow changes that"]
+    assert notes == ["the GPU image is for JAX, like the present one; --backend tensorflow changes that"]
 
 
 def test_refused_before_anything_is_sent(house: House) -> None:
     ended = house("build", "--cpu", "--backend", "jax")
     assert (ended.code, ended.error) == (
         2,
-        "--backend jax: only the GPU image has a choice of backend; add --gpu, or omit it",
+        "--backend jax: only the GPU image has a choice of backend; add --gpu, or omit --backend",
     )
     ended = house("build", "--cpu")
     assert ended.code == 2
     assert ended.error == (
-        f"{house.code}/Dockerfile.cpu: there is no such file; images are built in a checkout of Floodrunner, by its "
-        ".venv/bin/floodrunner, not by an installed package"
+        f"{house.code}/Dockerfile.cpu: there is no such file; images are built in a checkout of Floodrunner, with "
+        "its .venv/bin/floodrunner; an installed package cannot build them"
     )
     (house.code / "Dockerfile.cpu").write_text("FROM scratch\n")
     ended = house("build", "--cpu")
@@ -94,7 +94,7 @@ def test_refused_before_anything_is_sent(house: House) -> None:
     house.environment["FLOODRUNNER_IMAGE"] = "Two Words"
     ended = house("build", "--cpu")
     assert ended.code == 2
-    assert ended.error.startswith("FLOODRUNNER_IMAGE: 'Two Words' cannot be an image's name; use small letters")
+    assert ended.error.startswith("FLOODRUNNER_IMAGE: 'Two Words' cannot be an image's name; use lower-case letters")
 
 
 def test_environment_is_what_goes_into_an_image_besides_the_source(

@@ -59,7 +59,7 @@ def test_no_docker_is_no_trouble(root: Path, tmp_path: Path, monkeypatch: pytest
     assert only(docker.examine(root)) == Finding(
         "note",
         f"no Docker engine at unix://{tmp_path}/none.sock",
-        "start Docker; without Docker steps run as processes (--engine local)",
+        "start Docker; without Docker, steps run as processes (--engine local)",
     )
     assert docker.usable(root) is False
 
@@ -72,7 +72,7 @@ def test_an_engine_that_is_gone(root: Path, tmp_path: Path, monkeypatch: pytest.
         finding = only(docker.examine(root))
     assert finding.level == "note"
     assert finding.text.startswith(f"the Docker engine at unix://{tmp_path}/s does not answer: ")
-    assert finding.advice == "start Docker; without Docker steps run as processes (--engine local)"
+    assert finding.advice == "start Docker; without Docker, steps run as processes (--engine local)"
 
 
 def test_another_machines_engine(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,11 +85,11 @@ def test_another_machines_engine(root: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("release", "version", "advice"),
     [
-        ("4.4.0-22621-Microsoft", 1, "Docker needs WSL 2; without Docker steps run as processes (--engine local)"),
+        ("4.4.0-22621-Microsoft", 1, "Docker needs WSL 2; without Docker, steps run as processes (--engine local)"),
         (
             "5.15.167.4-microsoft-standard-WSL2",
             2,
-            "install Docker Desktop in Windows and switch on its WSL integration for this distribution (Settings, Resources), or install Docker in this distribution; without Docker steps run as processes (--engine local)",
+            "install Docker Desktop in Windows and switch on its WSL integration for this distribution (Settings, Resources), or install Docker in this distribution; without Docker, steps run as processes (--engine local)",
         ),
     ],
 )
@@ -130,7 +130,7 @@ def test_a_plain_engine(root: Path, info: dict[str, Any], monkeypatch: pytest.Mo
     assert engine == Finding("ok", "Docker 28.1.1 at unix:///var/run/docker.sock (Debian GNU/Linux 12)")
     assert owner == Finding(
         "ok",
-        f"containers: steps run as this user ({os.getuid()}:{os.getgid()}); the files that they write belong to this user",
+        f"containers: steps run as this user ({os.getuid()}:{os.getgid()}); the files that steps write belong to this user",
     )
     assert size.level == "ok"
     assert image == Finding("note", "there is no image floodrunner:cpu", "floodrunner build --cpu builds it")
@@ -142,15 +142,15 @@ def test_a_plain_engine(root: Path, info: dict[str, Any], monkeypatch: pytest.Mo
     [
         (
             ["name=rootless"],
-            "containers: the engine is rootless, so root in a container is this user outside; the files that they write belong to this user",
+            "containers: the engine is rootless, so root in a container is this user outside; the files that steps write belong to this user",
         ),
         (
             ["name=userns"],
-            f"containers: steps run as this user ({os.getuid()}:{os.getgid()}), without the engine's userns-remap; the files that they write belong to this user",
+            f"containers: steps run as this user ({os.getuid()}:{os.getgid()}), without the engine's userns-remap; the files that steps write belong to this user",
         ),
         (
             ["name=selinux"],
-            f"containers: steps run as this user ({os.getuid()}:{os.getgid()}), without SELinux labels, which would hide mounted files; the files that they write belong to this user",
+            f"containers: steps run as this user ({os.getuid()}:{os.getgid()}), without SELinux labels, which would hide mounted files; the files that steps write belong to this user",
         ),
     ],
 )
@@ -170,9 +170,9 @@ def test_a_virtual_machine_with_less_than_this_one(info: dict[str, Any], monkeyp
     finding = docker._size(info)
     assert finding.level == "note"
     assert "less than half of this machine's" in finding.text
-    assert finding.advice == "give them more: Docker Desktop's Settings, Resources"
+    assert finding.advice == "give containers more: Docker Desktop's Settings, Resources"
     monkeypatch.setattr(machine, "is_wsl", lambda: True)
-    assert docker._size(info).advice == "give them more: memory= and processors= in .wslconfig"
+    assert docker._size(info).advice == "give containers more: memory= and processors= in .wslconfig"
     info["MemTotal"], info["NCPU"] = psutil.virtual_memory().total, 0
     assert docker._size(info).level == "note"
 
@@ -242,7 +242,9 @@ def test_a_gpu_that_containers_are_given(
     monkeypatch.setattr(machine, "gpus", lambda: ["NVIDIA H100"])
     info.update(answer)
     found = only(gpu.in_containers(root))
-    assert found == Finding("ok", f"containers get the GPU by {means}; not tried, because there is no usable image")
+    assert found == Finding(
+        "ok", f"containers get the GPU through {means}; not tested, because there is no usable GPU image"
+    )
     assert "floodrunner build --gpu builds it" in [finding.advice for finding in docker.examine(root)]
 
 
@@ -255,7 +257,7 @@ def test_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(doctor._wsl(0)) == []
     assert only(doctor._wsl(1)) == Finding(
         "note",
-        "WSL 1: slow with many files, and without Docker and GPUs",
+        "WSL 1 is slow with many files, and has neither Docker nor GPUs",
         "in Windows' PowerShell: wsl --set-version Debian 2",
     )
     assert only(doctor._wsl(2)).level == "ok"
@@ -277,8 +279,8 @@ def test_the_file_system_of_the_run_folder(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("driver", "is_wsl", "advice"),
     [
-        ("525.60.11", False, "update the NVIDIA driver of the system: CUDA 12 needs 525.60.13 or later"),
-        ("470.256.02", False, "update the NVIDIA driver of the system: CUDA 12 needs 525.60.13 or later"),
+        ("525.60.11", False, "update the NVIDIA driver of this system: CUDA 12 needs 525.60.13 or later"),
+        ("470.256.02", False, "update the NVIDIA driver of this system: CUDA 12 needs 525.60.13 or later"),
         ("516.94", True, "update the NVIDIA driver in Windows (not in Linux): CUDA 12 needs 528.33 or later"),
         ("525.60.13", False, ""),
         ("1000.1", False, ""),
@@ -298,7 +300,7 @@ def test_the_driver(monkeypatch: pytest.MonkeyPatch, driver: str, is_wsl: bool, 
 def test_no_gpu_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = gpu.of_machine()
     assert (finding.level, finding.text) == ("note", "no NVIDIA GPU found (NVML Shared Library Not Found)")
-    assert finding.advice.endswith("install the driver of the system again, or restart the machine")
+    assert finding.advice.endswith("install the driver of this system again, or restart the machine")
     monkeypatch.setattr(machine, "is_wsl", lambda: True)
     assert "install the driver in Windows (not in Linux) again" in gpu.of_machine().advice
 

@@ -58,24 +58,27 @@ def test_a_new_run_folder_gets_the_first_that_can(in_the_way: dict[str, str]) ->
 
 def test_a_run_folder_keeps_to_its_engine(in_the_way: dict[str, str]) -> None:
     """Neither an image that was built, nor one that got stale, is a reason to run trainings again."""
-    assert chosen("auto", "local") == ("local", "as this run folder's steps")
-    assert chosen("auto", "docker") == ("docker", "as this run folder's steps")
+    assert chosen("auto", "local") == ("local", "used before in this run folder")
+    assert chosen("auto", "docker") == ("docker", "used before in this run folder")
     in_the_way["docker"] = "the image is stale; build it"
     with pytest.raises(UserError) as caught:
         chosen("auto", "docker")
     assert str(caught.value) == (
-        "/data/runs/demo: its steps ran with the engine docker: the image is stale; build it; "
-        "--engine local runs them all again"
+        "/data/runs/demo: its steps ran with the engine docker, which cannot be used now: the image is stale; build "
+        "it; --engine local runs all steps again"
     )
-    assert chosen("auto", "local") == ("local", "as this run folder's steps")
+    assert chosen("auto", "local") == ("local", "used before in this run folder")
     in_the_way["local"] = "numpy is missing; install it"
-    with pytest.raises(UserError, match="engine local: numpy is missing; install it; --engine docker runs them all"):
+    with pytest.raises(
+        UserError,
+        match="engine local, which cannot be used now: numpy is missing; install it; --engine docker runs all",
+    ):
         chosen("auto", "local")
 
 
 def test_a_user_may_change_it(in_the_way: dict[str, str]) -> None:
-    assert chosen("local", "docker") == ("local", "asked for")
-    assert chosen("docker", "local") == ("docker", "asked for")
+    assert chosen("local", "docker") == ("local", "chosen by --engine")
+    assert chosen("docker", "local") == ("docker", "chosen by --engine")
     in_the_way["docker"] = "the image is stale; build it"
     with pytest.raises(UserError, match="--engine docker: the image is stale; build it"):
         chosen("docker", "local")
@@ -84,9 +87,9 @@ def test_a_user_may_change_it(in_the_way: dict[str, str]) -> None:
 def test_of_a_run_folder(done: House) -> None:
     again = done("run", "p.yaml")
     assert again.code == 0, again.err
-    assert "engine local (as this run folder's steps)" in done("plan", "p.yaml").out
+    assert "engine local (used before in this run folder)" in done("plan", "p.yaml").out
     engine = json.loads((done.work / "runs" / "demo" / "run.json").read_text())["engine"]
-    assert (engine["name"], engine["reason"]) == ("local", "as this run folder's steps")
+    assert (engine["name"], engine["reason"]) == ("local", "used before in this run folder")
     for step in ("one", "two", "three"):
         file = done.work / "runs" / "demo" / step / "step.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), "engine": "docker"}))
@@ -94,7 +97,8 @@ def test_of_a_run_folder(done: House) -> None:
         ended = done(command, "p.yaml")
         assert (ended.code, ended.error) == (
             2,
-            f"runs/demo: its steps ran with the engine docker: {NO_ENGINE}; --engine local runs them all again",
+            f"runs/demo: its steps ran with the engine docker, which cannot be used now: {NO_ENGINE}; "
+            "--engine local runs all steps again",
         )
     new = done("plan", "p.yaml", "--workdir", "another")
     assert new.out.startswith(f"demo in another, engine local (docker: {NO_ENGINE})")

@@ -37,7 +37,7 @@ def run_breaking(house: House, how: str, **options: Any) -> Ended:
     [
         ("exit", 1, f"step x: crashed with exit code 5: about to break; its output is in {LOG}"),
         ("kill", 1, f"step x: crashed: killed by SIGKILL (often: out of memory); its output is in {LOG}"),
-        ("term", 130, "step x: stopped by a signal from outside; run again to go on"),
+        ("term", 130, "step x: stopped by a signal from outside; run again to continue"),
         ("bug", 3, f"step x: a bug in stage breaks: KeyError: 'lost'; the full traceback is in {LOG}"),
         ("input", 2, "step x: section 3: is a text; remove it, or --force x"),
         ("fail", 1, f"step x: the network diverged; lower the learning rate; its output is in {LOG}"),
@@ -50,7 +50,7 @@ def run_breaking(house: House, how: str, **options: Any) -> Ended:
         (
             "clash",
             3,
-            f"step x: a bug in stage breaks: wrote log.txt, a name that the runner uses; the full traceback is in {LOG}",
+            f"step x: a bug in stage breaks: the stage wrote log.txt, a name that the runner uses; the full traceback is in {LOG}",
         ),
     ],
 )
@@ -77,7 +77,7 @@ def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: Hou
     )
     ended = house.run()
     assert ended.code == 3
-    assert ended.error.startswith("step x: a bug in stage breaks: replaced partial by a link; ")
+    assert ended.error.startswith("step x: a bug in stage breaks: the stage replaced partial by a link; ")
     assert (outside / "nothing.json").read_text() == "mine"
     stage.write_text(ends)
     for name in ("log.txt", "events.jsonl"):
@@ -86,7 +86,7 @@ def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: Hou
         ours.symlink_to(outside / "nothing.json")
         ended = house("run", "p.yaml", "--force", "x")
         assert ended.code == 2
-        assert ended.error == f"{ours}: is a link, not a file of floodrunner; remove it and run again"
+        assert ended.error == f"{ours}: is a link, not a file that Floodrunner made; remove the link and run again"
         assert (outside / "nothing.json").read_text() == "mine"
         ours.unlink()
     assert house.run().code == 0
@@ -152,7 +152,7 @@ def test_a_file_in_the_way_of_the_run_folder(house: House) -> None:
     ended = run_breaking(house, "not")
     assert ended.code == 2
     assert ended.error == (
-        f"{house.work}/runs/demo: not a directory; a file is in the way; move it, or choose another folder with --workdir"
+        f"{house.work}/runs/demo: not a directory; a file is in the way; move the file, or choose another run folder with --workdir"
     )
 
 
@@ -163,7 +163,7 @@ def test_a_file_in_the_way_of_a_step(house: House) -> None:
     ended = house.run()
     assert ended.code == 2
     assert "runs/demo/x" in ended.error
-    assert "a file is in the way; move it, or choose another folder with --workdir" in ended.error
+    assert "a file is in the way; move the file, or choose another run folder with --workdir" in ended.error
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_a_folder_that_may_not_be_written(house: House, small_disk: Path) -> Non
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     ended = run_breaking(house, "not", workdir="small/run")
     assert ended.code == 2
-    assert ended.error == f"{small_disk}/run: read-only file system; choose another folder with --workdir"
+    assert ended.error == f"{small_disk}/run: read-only file system; choose another run folder with --workdir"
 
 
 def test_a_disk_that_gets_full_while_a_stage_writes(house: House, small_disk: Path) -> None:
@@ -282,16 +282,16 @@ def test_a_run_folder_that_is_removed_meanwhile(house: House) -> None:
     ended = run_breaking(house, "not")
     assert ended.code == 2
     assert ended.error.endswith(
-        "no such file or directory; its folder was removed or renamed during the run; run again"
+        "no such file or directory; the folder that held this file was removed or renamed during the run; run again"
     )
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (PermissionError(13, "x", "/in/a.png"), "/in/a.png: permission denied; give this user permission to use it, or choose another run folder with --workdir"),
+        (PermissionError(13, "x", "/in/a.png"), "/in/a.png: permission denied; give this user permission to use this path, or choose another run folder with --workdir"),
         (OSError("Can't write (file write failed: errno = 28, error message = 'x')"), "/out: no space left on device; free some space and run again: finished steps are kept"),
-        (FileNotFoundError(2, "x", "/nowhere/at/all"), "/nowhere/at/all: no such file or directory; its folder was removed or renamed during the run; run again"),
+        (FileNotFoundError(2, "x", "/nowhere/at/all"), "/nowhere/at/all: no such file or directory; the folder that held this file was removed or renamed during the run; run again"),
         (FileNotFoundError(2, "x", "/etc/no-such-file"), None),  # its folder is there: who looks for it is wrong
         (OSError("strange"), None),
     ],
@@ -341,7 +341,7 @@ def test_a_folder_of_another_user(house: House) -> None:
     ended = run_breaking(house, "not")
     assert ended.code == 2
     assert ended.error.endswith(
-        "permission denied; give this user permission to use it, or choose another run folder with --workdir"
+        "permission denied; give this user permission to use this path, or choose another run folder with --workdir"
     )
 
 
@@ -398,4 +398,7 @@ def test_steps_outlive_a_lost_run_json(done: House, damage: str) -> None:
 
 def test_a_run_folder_where_none_can_be_made(demo: House) -> None:
     ended = demo.run(workdir="/proc/x")
-    assert (ended.code, ended.error) == (2, "/proc/x: cannot be made there; choose another folder with --workdir")
+    assert (ended.code, ended.error) == (
+        2,
+        "/proc/x: this folder cannot be made; choose another run folder with --workdir",
+    )

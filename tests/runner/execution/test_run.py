@@ -72,7 +72,7 @@ def test_again_does_nothing_says_why_and_names_the_pictures(done: House) -> None
     assert time.monotonic() - started < 10  # a hang, not a measurement
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "engine local (as this run folder's steps)",
+        "engine local (used before in this run folder)",
         "one: skipped (nothing changed)",
         "two: skipped (nothing changed)",
         "three: skipped (nothing changed)",
@@ -265,7 +265,7 @@ def test_force_sets_the_state_aside(done: House) -> None:
     assert planned(done, force=["three"]) == {"one": SKIPPED, "two": SKIPPED, "three": "run --force, from scratch"}
     for number in (1, 2):
         ended = done.run(force=["three"])
-        assert f"three: its former state is kept in runs/demo/three/state.{number}" in ended.out
+        assert f"three: its previous state is kept in runs/demo/three/state.{number}" in ended.out
         assert (folder / f"state.{number}/count").read_text() == "10"
     assert (folder / "log.txt").read_text().count("from 0\n") == 3
 
@@ -390,7 +390,7 @@ def test_workdir(demo: House) -> None:
     )
     demo.pipeline(demo.written.replace("name: demo", "name: other"))
     ended = demo.run(workdir="out")
-    assert "holds a run of the pipeline 'demo', not of 'other'; choose another with --workdir" in ended.error
+    assert "holds a run of the pipeline 'demo', not of 'other'; choose another run folder with --workdir" in ended.error
 
 
 def test_the_folder_of_the_pipeline_file_does_not_matter(demo: House) -> None:

@@ -60,8 +60,8 @@ def test_a_signal_saves_the_state_and_the_next_run_goes_on(house: House, wait_fo
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err == "floodrunner: interrupted; run again to go on\n"
-    assert "slow: stopping, saving its state; Ctrl-C again kills it" in out
+    assert err == "floodrunner: interrupted; run again to continue\n"
+    assert "slow: stopping: the step saves its state (Ctrl-C again kills the step)" in out
     assert "slow: stopped after " in out
     assert gone(stage)
     saved = count(house)
@@ -106,8 +106,8 @@ def test_ctrl_c_in_a_terminal(house: House, wait_for: Wait) -> None:
     assert "/4000 steps" in text
     assert "loss 0." in text
     assert "left" in text
-    assert "stopping, saving its state; Ctrl-C again kills it" in text
-    assert "interrupted; run again to go on" in text
+    assert "stopping: the step saves its state (Ctrl-C again kills the step)" in text
+    assert "interrupted; run again to continue" in text
     assert "\x1b[?25h" in text  # the cursor is shown again
 
 
@@ -120,7 +120,7 @@ def test_a_second_ctrl_c_kills(house: House, wait_for: Wait) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert err == "floodrunner: interrupted; run again to go on\n"
+    assert err == "floodrunner: interrupted; run again to continue\n"
     assert gone(stage)
 
 
@@ -142,7 +142,7 @@ def test_kill_9_of_the_runner_leaves_no_orphan(house: House, wait_for: Wait, ign
     assert count(house) >= 3
     status = house("status", "runs/demo")
     if not ignore:
-        assert "was cut off, started " in status.out
+        assert "was killed (started " in status.out
         ended = house("run", "p.yaml", "--set", f"slow.steps={count(house)}")
         assert "slow: runs (not finished last time, continues from its state)" in ended.out
         assert ended.code == 0
@@ -162,7 +162,7 @@ def test_a_signal_to_the_stage_alone_is_no_crash(house: House, wait_for: Wait) -
     os.kill(stage, signal.SIGTERM)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err == "floodrunner: step slow: stopped by a signal from outside; run again to go on\n"
+    assert err == "floodrunner: step slow: stopped by a signal from outside; run again to continue\n"
 
 
 def test_the_second_run_is_refused_by_name_of_the_first(house: House, wait_for: Wait) -> None:
@@ -173,7 +173,7 @@ def test_the_second_run_is_refused_by_name_of_the_first(house: House, wait_for: 
     assert holder["pid"] == process.pid
     assert f"runs/demo: is in use by process {process.pid} on {os.uname().nodename} since 20" in ended.error
     assert ended.error.endswith(
-        ": floodrunner run p.yaml; wait for it, stop it, or choose another folder with --workdir"
+        ": floodrunner run p.yaml; wait for it, stop it, or choose another run folder with --workdir"
     )
     ended = house("clean", "runs/demo", "--yes")
     assert ended.code == 2

@@ -59,7 +59,7 @@ def planned(path: str = "inference.yaml") -> plan.Plan:
 def test_the_pipeline_is_one_that_runs_and_asks_for_the_same(folder: Path) -> None:
     assert import_ffn(REQUEST) == (
         0,
-        "ignored, as the result does not depend on them: checkpoint_interval, segmentation_output_dir\n"
+        "ignored, because the result does not depend on them: checkpoint_interval, segmentation_output_dir\n"
         "inference.yaml is written. Next: floodrunner run inference.yaml\n",
     )
     made = planned()
@@ -160,27 +160,27 @@ def test_a_name_that_no_pipeline_may_have() -> None:
         ("image_mean: 131", "image_mean: 131\nmasks { invert: true }", r"inference.pbtxt:6: masks: asks for masks of voxels that must not be segmented, which is not supported; without it, the result would differ"),
         ("image_mean: 131", "image_mean: 131\nshift_mask_threshold: 3", "inference.pbtxt:6: shift_mask_threshold: asks for shift masks, which is not supported; without it, the result would differ"),
         ("image_mean: 131", 'image_mean: 131\ninit_segmentation { hdf5: "s.h5:s" }', "inference.pbtxt:6: init_segmentation: asks for continuing another segmentation, which is not supported; without it, the result would differ"),
-        ("image_mean: 131", "image_mean: 131\nalignment_options { type: UNKNOWN_ALIGNMENT }", "inference.pbtxt:6: alignment_options: only NO_ALIGNMENT is known, as in google/ffn"),
+        ("image_mean: 131", "image_mean: 131\nalignment_options { type: UNKNOWN_ALIGNMENT }", "inference.pbtxt:6: alignment_options: only NO_ALIGNMENT is supported, like in google/ffn"),
         ("image_mean: 131", "imagemean: 131", "inference.pbtxt:5: google/ffn's InferenceRequest has no field 'imagemean'; did you mean 'image_mean'?"),
         ("pad_value: 0.05", "padvalue: 0.05", "inference.pbtxt:15: google/ffn's InferenceOptions has no field 'padvalue'; did you mean 'pad_value'?"),
-        ("image_mean: 131", "image_mean: many", "inference.pbtxt:5: 'image_mean: many': Couldn't parse float: many; write it as google/ffn's text format has it"),
+        ("image_mean: 131", "image_mean: many", "inference.pbtxt:5: 'image_mean: many': Couldn't parse float: many; write the request in google/ffn's text format"),
         ("image_mean: 131", "", "inference.pbtxt:6: image_mean and image_stddev are needed; write both"),
         ("image_stddev: 62", "image_stddev: 0", "inference.pbtxt:6: image_stddev: found 0.0; write a number greater than 0.0"),
         ("PolicyPeaks", "PolicyGrid3d", "inference.pbtxt:8: seed_policy: found 'PolicyGrid3d'; only PolicyPeaks is supported"),
         ("image_mean: 131", "image_mean: 131\nseed_policy_args: '{\"step\": 8}'", "inference.pbtxt:6: seed_policy_args: is not supported; without it, the result would differ"),
         ("convstack_3d.ConvStack3DFFNModel", "my.Model", "inference.pbtxt:10: model_name: found 'my.Model'; only ConvStack3DFFNModel is supported"),
         (r"\"deltas\"", r"\"delta\"", "inference.pbtxt:11: model_args: 'delta' is not supported; did you mean 'deltas'?"),
-        (r", \"deltas\": [8, 8, 4]", "", "inference.pbtxt:11: model_args: deltas is missing, and the checkpoint does not contain it; write it as x, y, z"),
-        (r"[8, 8, 4]}", "[8, 8, 4]", "inference.pbtxt:11: model_args: is not JSON (Expecting ',' delimiter: line 1 column 59 (char 58)); write depth, fov_size and deltas as google/ffn does"),
-        ("  init_activation: 0.95\n", "", "inference.pbtxt:13: inference_options: init_activation is missing, which google/ffn reads as 0; write it"),
+        (r", \"deltas\": [8, 8, 4]", "", "inference.pbtxt:11: model_args: deltas is missing, and the checkpoint does not contain it; write it as a list [x, y, z]"),
+        (r"[8, 8, 4]}", "[8, 8, 4]", "inference.pbtxt:11: model_args: is not JSON (Expecting ',' delimiter: line 1 column 59 (char 58)); write depth, fov_size and deltas like google/ffn"),
+        ("  init_activation: 0.95\n", "", "inference.pbtxt:13: inference_options: init_activation is missing, and google/ffn would use 0; write its value"),
         ("  init_activation: 0.95\n", "  init_activation: 0.95\n  consistency_threshold: 0.1\n", "inference.pbtxt:15: consistency_threshold: is not supported; remove it"),
         ('hdf5: "image.h5@raw"', 'volinfo: "v"', 'inference.pbtxt:2: image: write image { hdf5: "file.h5:dataset" }'),
-        ('model_checkpoint_path: "checkpoint/model.ckpt-7000000"', "", "inference.pbtxt:1: model_checkpoint_path: names no file; write its path, such as models/model.ckpt-7000"),
+        ('model_checkpoint_path: "checkpoint/model.ckpt-7000000"', "", "inference.pbtxt:1: model_checkpoint_path: does not name a file; write the path of a checkpoint, such as models/model.ckpt-7000"),
         ("image.h5@raw", "image:raw", "inference.pbtxt:2: image: found 'image:raw'; write image { hdf5: \"file.h5:dataset\" }"),
         ('hdf5: "image.h5@raw"', 'hdf5: "image.h5@raw" decorator_specs: "[]"', "inference.pbtxt:3: decorator_specs: is not supported; without it, the result would differ"),
-        ("checkpoint/model.ckpt-7000000", "checkpoint/", "inference.pbtxt:9: model_checkpoint_path: names no file; write its path, such as models/model.ckpt-7000"),
-        ("checkpoint/model.ckpt-7000000", r"C:\temp\model", r"inference.pbtxt:9: model_checkpoint_path: found 'C:\temp\\model'; a backslash in quotes begins an escape: write two, or slashes"),
-        ("image.h5@raw", r"C:\Users\me\image.h5:raw", "inference.pbtxt:3: a backslash in quotes begins an escape; write two of them, or slashes"),
+        ("checkpoint/model.ckpt-7000000", "checkpoint/", "inference.pbtxt:9: model_checkpoint_path: does not name a file; write the path of a checkpoint, such as models/model.ckpt-7000"),
+        ("checkpoint/model.ckpt-7000000", r"C:\temp\model", r"inference.pbtxt:9: model_checkpoint_path: found 'C:\temp\\model'; a backslash in quotes begins an escape: write two backslashes, or slashes"),
+        ("image.h5@raw", r"C:\Users\me\image.h5:raw", "inference.pbtxt:3: a backslash in quotes begins an escape; write two backslashes, or slashes"),
         ("image_mean: 131", "image_mean: nan", "inference.pbtxt:5: image_mean: found nan; write a finite number"),
         ("33, 33, 17", "33, 32, 17", "inference.pbtxt:11: model_args: 32 is even; a field of view needs a voxel at its centre: use an odd size"),
         (r"\"depth\": 9", r"\"depth\": \"9\"", "inference.pbtxt:11: model_args: found '9' (text); write a whole number (here: 9)"),
@@ -232,7 +232,7 @@ def test_a_folder_that_is_not_there() -> None:
 def test_a_box_that_is_none() -> None:
     assert import_ffn(REQUEST, "--bounding-box", "start { x:0 y:0 z:0 }") == (
         2,
-        "--bounding-box: start [0, 0, 0], size [0, 0, 0]; write 'start { x:0 y:0 z:0 } size { x:512 y:512 z:70 }'",
+        "--bounding-box: found start [0, 0, 0], size [0, 0, 0]; write 'start { x:0 y:0 z:0 } size { x:512 y:512 z:70 }'",
     )
     code, told = import_ffn(REQUEST, "--bounding-box", "start { x:0 y:0 z:0")
     assert code == 2
@@ -243,4 +243,6 @@ def test_a_file_that_is_no_request() -> None:
     Path("x.pbtxt").write_bytes(b"\xff\xfe\x00")
     for name, words in (("x.pbtxt", "it is not UTF-8 text"), ("none.pbtxt", "no such file or directory")):
         result = CliRunner().invoke(cli.cli, ["import-ffn", name], standalone_mode=False)
-        assert str(result.exception) == f"{name}: cannot be read: {words}; give a request for google/ffn, a .pbtxt file"
+        assert (
+            str(result.exception) == f"{name}: cannot be read: {words}; give a request for google/ffn (a .pbtxt file)"
+        )

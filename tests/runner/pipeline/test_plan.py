@@ -186,15 +186,15 @@ def edited(old: str, new: str) -> str:
         (edited("name: demo", "name: 2024"), "p.yaml:1: name: found 2024; write text, in quotes"),
         (
             edited("name: demo", "name: ../x"),
-            "p.yaml:1: the pipeline cannot be named '../x'; use letters, digits, '-', '_' and '.', a letter or digit first",
+            "p.yaml:1: the pipeline cannot be named '../x'; use letters, digits, '-', '_' and '.', starting with a letter or digit",
         ),
         (
             edited("  train:", "  Train:"),
-            "p.yaml:7: a step cannot be named 'Train'; use small letters, digits, '-' and '_', a letter first",
+            "p.yaml:7: a step cannot be named 'Train'; use lower-case letters, digits, '-' and '_', starting with a letter",
         ),
         (
             edited("  train:", "  inputs:"),
-            "p.yaml:7: a step cannot be named 'inputs', as inputs.<name> is the pipeline's input; rename it",
+            "p.yaml:7: a step cannot be named 'inputs', because inputs.<name> means the pipeline's input; rename the step",
         ),
         (edited("path: images", "paht: images"), "p.yaml:3: input images: paht: unknown key 'paht'; did you mean 'path'?"),
         (edited("{path: images, help: the sections}", "data/images"), "p.yaml:3: input images: found 'data/images' (text); write {path: data/images}"),
@@ -230,7 +230,7 @@ def edited(old: str, new: str) -> str:
         ),
         (
             edited("{stack: inputs.images}", "{stack: train.report}"),
-            "p.yaml:6: step image: in.stack: step 'train' comes later; move it up, steps run in the order written",
+            "p.yaml:6: step image: in.stack: step 'train' comes later; move that step up: steps run in the order written",
         ),
         (
             edited("{stack: inputs.images}", "{stack: image.volume}"),
@@ -239,7 +239,7 @@ def edited(old: str, new: str) -> str:
         (
             edited("{image: image.volume}", "{image: image.volume, mask: image.volume}"),
             "p.yaml:10: step train: in.mask: image.volume is of kind 'image', the port takes 'labels' or 'partitions'; "
-            "no earlier step makes that: add one",
+            "no earlier step makes that kind: add such a step",
         ),
         (
             PIPELINE + "  more: {stage: make-labels, in: {image: train.volume}}\n",
@@ -304,9 +304,9 @@ def edited(old: str, new: str) -> str:
         (edited("path: images", "path: nothing.h5"), "p.yaml:3: input images (the sections): the file nothing.h5 is "
          "empty; copy it again from its source"),
         (edited("path: images", "path: C:\\data\\images"), "C:\\data\\images does not exist (seen from the current "
-         "folder, {work}); a Windows path; under WSL write /mnt/c/data/images"),
+         "folder, {work}); this is a Windows path; under WSL write /mnt/c/data/images"),
         (edited("path: images", "path: ."), "p.yaml:3: input images: the folder . holds the run folder runs/demo; "
-         "choose another with --workdir"),
+         "choose another run folder with --workdir"),
     ],
 )  # fmt: skip
 def test_refused(stages: Registry, folder: Path, text: str, message: str) -> None:
@@ -329,10 +329,10 @@ def test_refused(stages: Registry, folder: Path, text: str, message: str) -> Non
          "did you mean 'max_steps'?"),
         ({"sets": ["train.count=1"]}, "--set train.count=1: count was renamed; write max_steps"),
         ({"sets": ["tran.max_steps=1"]}, "--set tran.max_steps=1: there is no step 'tran'; did you mean 'train'?"),
-        ({"sets": ["train.gpu=true"]}, "--set train.gpu=true: unknown parameter 'gpu' of stage make-labels; gpu is written beside params, not in it"),
+        ({"sets": ["train.gpu=true"]}, "--set train.gpu=true: unknown parameter 'gpu' of stage make-labels; gpu is written beside params, not inside"),
         ({"sets": ["max_steps=1"]}, "--set max_steps=1: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000"),
         ({"sets": ["train.max_steps"]}, "--set train.max_steps: write --set STEP.PARAMETER=VALUE"),
-        ({"sets": ["train.max_steps="]}, "--set train.max_steps=: has no value; write one after the =, or null for none"),
+        ({"sets": ["train.max_steps="]}, "--set train.max_steps=: has no value; write a value after the =, or null for no value"),
         ({"sets": ["train.rate=1", "train.rate=2"]}, "--set train.rate=2: train.rate is set twice; remove one"),
         ({"sets": ["train.box_xyz.start=[0, 0, 0]"]}, "--set train.box_xyz.start=[0, 0, 0]: set 'box_xyz' as a whole: "
          "--set 'train.box_xyz={key: value, ...}'"),
@@ -344,7 +344,7 @@ def test_refused(stages: Registry, folder: Path, text: str, message: str) -> Non
         ({"inputs": ["images=a", "images=b"]}, "--input images=b: images is given twice; remove one"),
         ({"inputs": ["images=nowhere"]}, "--input images=nowhere (the sections): nowhere does not exist"),
         ({"inputs": ["images=/nowhere"]}, "--input images=/nowhere (the sections): /nowhere does not exist; say where"),
-        ({"inputs": ["images=/dev/null"]}, "/dev/null is neither a file nor a folder; name one of these"),
+        ({"inputs": ["images=/dev/null"]}, "/dev/null is neither a file nor a folder; name a file or a folder"),
         ({"force": ["trian"]}, "--force trian: there is no step 'trian'; did you mean 'train'?"),
         ({"start": "trian"}, "--from trian: there is no step 'trian'; did you mean 'train'?"),
     ],
@@ -407,8 +407,8 @@ EITHER = "stage: evaluate-volume or stage: evaluate-pictures"
 @pytest.mark.parametrize(
     ("connected", "message"),
     [
-        ("{segmentation: inputs.found, labels: inputs.truth}", f"the connected ports do not tell which evaluate is meant; write {EITHER}"),
-        ("{}", f"the connected ports do not tell which evaluate is meant; write {EITHER}"),
+        ("{segmentation: inputs.found, labels: inputs.truth}", f"the connected ports do not tell which stage evaluate means; write {EITHER}"),
+        ("{}", f"the connected ports do not tell which stage evaluate means; write {EITHER}"),
         (
             "{segmentation: volume.labels, labels: cells.test}",
             "no stage evaluate takes volume.labels of kind 'labels' and cells.test of kind 'image-set'; "
@@ -453,31 +453,31 @@ RUN = "def run(params, context):\n    pass\n"
         ("def", "stages/broken.py:1: its header is wrong: SyntaxError: "),
         (
             "import no_such_module",
-            "its header is wrong: ModuleNotFoundError: No module named 'no_such_module'; correct it",
+            "its header is wrong: ModuleNotFoundError: No module named 'no_such_module'; correct the header",
         ),
         ("X = 1", "stages/broken.py: has no docstring; write one whose first line says what the stage does"),
         ('"""Do."""', "stages/broken.py: has no dictionary INPUTS; write INPUTS = {port: kind}"),
         (HEADER.replace("metrics", "metrcs") + PARAMS + RUN, "unknown kind of port 'metrcs'; did you mean 'metrics'?"),
         (
             HEADER.replace('"metrics"', '"stack"') + PARAMS + RUN,
-            "output 'a' is of kind 'stack', which only users bring",
+            "output 'a' is of kind 'stack', which only users provide",
         ),
-        (HEADER.replace('"a"', '"A b"') + PARAMS + RUN, "a port cannot be named 'A b'; use small letters"),
+        (HEADER.replace('"a"', '"A b"') + PARAMS + RUN, "a port cannot be named 'A b'; use lower-case letters"),
         (
             HEADER.replace('"a": "metrics"', '"state": "ffn-model"') + PARAMS + RUN,
-            "an output of kind 'ffn-model' cannot be named 'state': state is a name that the runner uses; rename it",
+            "an output of kind 'ffn-model' cannot be named 'state': state is a name that the runner uses; rename the output",
         ),
         (
             HEADER.replace('"a"', '"job"') + PARAMS + RUN,
-            "an output of kind 'metrics' cannot be named 'job': job.json is a name that the runner uses; rename it",
+            "an output of kind 'metrics' cannot be named 'job': job.json is a name that the runner uses; rename the output",
         ),
         (
             HEADER.replace('"a"', '"step"') + PARAMS + RUN,
-            "cannot be named 'step': step.json is a name that the runner uses; rename it",
+            "cannot be named 'step': step.json is a name that the runner uses; rename the output",
         ),
         (
             HEADER.replace('{"a": "metrics"}', "{}") + PARAMS + RUN,
-            "OUTPUTS is empty; a stage writes at least one thing",
+            "OUTPUTS is empty; a stage writes at least one output",
         ),
         (HEADER + RUN, "has no class Params(StageParams); write one, empty if there are no parameters"),
         (HEADER + PARAMS, "has no function run(params, context); write one"),

@@ -63,11 +63,16 @@ def text(tmp_path: Path) -> str:
 
 def test_a_name_that_stages_share_is_explained() -> None:
     known = registry.scan()
-    words = "Stands for evaluate-volume or evaluate-pictures in a pipeline: the one that fits the connected ports."
+    words = (
+        "In a pipeline, this name stands for evaluate-volume or evaluate-pictures, whichever fits the connected ports."
+    )
     assert [line for line in reference.listing(known) if line.startswith("evaluate ")] == [
         f"evaluate           {words}"
     ]
-    assert "\n## evaluate\n\nStands for [evaluate-volume](#evaluate-volume) or " in reference.markdown(known)
+    assert (
+        "\n## evaluate\n\nIn a pipeline, this name stands for [evaluate-volume](#evaluate-volume) or "
+        in reference.markdown(known)
+    )
 
 
 def test_both_stages_are_shown_for_the_name_that_they_share() -> None:

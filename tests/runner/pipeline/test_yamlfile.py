@@ -80,7 +80,7 @@ def test_every_number_that_python_writes_is_read_back(number: float) -> None:
         ("a:\n  <<: {b: 1}\n", "p.yaml:2: found the merge key '<<'; write the values themselves"),
         ("a: !!int '3'\n", "p.yaml:1: found the tag '!!int'; remove it: the type follows from the value"),
         ("a: !x 3\n", "p.yaml:1: found the tag '!x'; remove it: the type follows from the value"),
-        ("a: 1\n---\nb: 2\n", "p.yaml:2: a second document starts here; a file holds only one"),
+        ("a: 1\n---\nb: 2\n", "p.yaml:2: a second document starts here; a file holds only one document"),
         ("? [a]\n: 1\n", "p.yaml:1: found a list or mapping as a key; a key is a word"),
         ("'': 1\n", "p.yaml:1: found an empty key; write a word before the colon"),
         ("a: 1e999\n", "p.yaml:1: the number 1e999 is too large; write a smaller one"),
@@ -97,7 +97,7 @@ def test_every_number_that_python_writes_is_read_back(number: float) -> None:
         ("a: x\nfoo\nb: 1\n", "could not find expected ':'; write key: value, with a space after the colon"),
         ("", "p.yaml: is empty; a pipeline has a name and steps"),
         ("# nothing\n", "p.yaml: is empty; a pipeline has a name and steps"),
-        ("[" * 3000, "p.yaml:1: brackets or indentation are more than 50 levels deep; flatten them"),
+        ("[" * 3000, "p.yaml:1: brackets or indentation are more than 50 levels deep; use fewer levels"),
     ],
 )
 def test_refused(text: str, message: str) -> None:
@@ -131,7 +131,9 @@ def test_value_of_an_option() -> None:
         "start": [0, 0, 0],
         "size": [64, 64, 32],
     }
-    with pytest.raises(UserError, match=r"^--set a\.b=: has no value; write one after the =, or null for none$"):
+    with pytest.raises(
+        UserError, match=r"^--set a\.b=: has no value; write a value after the =, or null for no value$"
+    ):
         yamlfile.parse_value("", "--set a.b=")
     with pytest.raises(UserError, match=r"^--set a\.b=\*x: found the alias '\*x'; write the value itself$"):
         yamlfile.parse_value("*x", "--set a.b=*x")

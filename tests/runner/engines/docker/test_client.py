@@ -260,8 +260,8 @@ def test_a_context_that_is_not_there(
     context: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (
-        "there is no docker context 'gone'; docker context ls lists them, docker context use default and unset "
-        "DOCKER_CONTEXT choose this machine's"
+        "there is no docker context 'gone'; run docker context ls to see all contexts, or run docker "
+        "context use default and unset DOCKER_CONTEXT to choose this machine's engine"
     )
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")
     assert refusal(client.address) == text

@@ -113,8 +113,8 @@ def test_what_would_hide_a_part_of_the_image_is_refused(tmp_path: Path, path: st
     with pytest.raises(UserError) as caught:
         mounts.readable(job(tmp_path, images=path))
     assert str(caught.value) == (
-        f"step one: input images {path}: would hide the system's own folder in the container; move the data to a "
-        "folder of its own, or use --engine local"
+        f"step one: input images {path}: mounting it would hide a system folder of the container; move the data to a "
+        "separate folder, or use --engine local"
     )
 
 
@@ -138,8 +138,8 @@ def test_a_link_to_what_lies_in_a_folder_that_cannot_be_mounted_is_refused(
     with pytest.raises(UserError) as caught:
         mounts.readable(job(tmp_path, images=stack))
     assert str(caught.value) == (
-        f"step one: a link in input images leads to {tmp_path}/holder: would hide the system's own folder in the "
-        "container; move the data to a folder of its own, or use --engine local"
+        f"step one: a link in input images leads to {tmp_path}/holder: mounting it would hide a system folder of "
+        "the container; move the data to a separate folder, or use --engine local"
     )
 
 
@@ -165,8 +165,8 @@ def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) 
     with pytest.raises(UserError) as caught:
         mounts.readable(job(tmp_path, text=made))
     assert str(caught.value) == (
-        f"step one: input text {made}: the step that wrote it made a link out of its folder, which is not "
-        "followed; remove the link, and correct that stage"
+        f"step one: input text {made}: the step that wrote it made a link that leads out of its folder, and such "
+        "links are not followed; remove the link, and correct the stage of that step"
     )
     (tmp_path / "runs" / "moved").symlink_to(put(tmp_path / "disk" / "moved" / "text.json").parent)
     moved = tmp_path / "runs" / "moved" / "text.json"
@@ -178,7 +178,7 @@ def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) 
 
 @pytest.mark.parametrize("folder", ["/usr/share", "/usr/share/runs/one", "/tmp"])
 def test_a_run_folder_that_is_a_system_folder_is_refused(folder: str) -> None:
-    with pytest.raises(UserError, match=f"step one: its folder {folder}: would hide the system's own folder"):
+    with pytest.raises(UserError, match=f"step one: its folder {folder}: mounting it would hide a system folder"):
         mounts.writable(Job("one", "look", {}, {}, {}, Path(folder), StepOptions(), "", ""))
 
 

@@ -183,9 +183,13 @@ KILLED = "killed from outside (docker kill, docker stop, or no memory left); run
             137,
             "killed from outside (docker kill, docker stop, or no memory left); run again",
         ),
-        ({"ExitCode": 137, "OOMKilled": True}, 137, "out of memory (the container was killed for it)"),
+        ({"ExitCode": 137, "OOMKilled": True}, 137, "out of memory (so the container was killed)"),
         ({"ExitCode": 139}, 139, "killed by SIGSEGV (a fault in a library)"),
-        ({"ExitCode": 127, "Error": "no such file"}, 127, "the Docker engine could not run it: no such file"),
+        (
+            {"ExitCode": 127, "Error": "no such file"},
+            127,
+            "the Docker engine could not run the container: no such file",
+        ),
     ],
 )
 def test_how_a_container_can_end(state: dict[str, Any], code: int, cause: str) -> None:
@@ -224,7 +228,7 @@ def test_an_engine_whose_socket_is_gone_ends_the_wait(
 
     monkeypatch.setattr(docker_api, "address", nowhere)
     ended = running.wait(20)
-    assert ended == (1, "the Docker engine at unix:///was/here is gone; start it and run again")
+    assert ended == (1, "the Docker engine at unix:///was/here is gone; start the engine and run again")
     running.close()
     assert not gone.removed  # it may still be at work
     assert "Traceback" not in capfd.readouterr().err
