@@ -42,7 +42,7 @@ def describe() -> dict[str, Any]:
 
 def processors() -> int:
     """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS has no such function
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
@@ -102,7 +102,7 @@ def wsl_version() -> int:
     """The version of WSL: 1 (emulates Linux, without Docker and GPUs), 2 (a virtual machine), or 0 outside of WSL."""
     if not is_wsl():
         return 0
-    return 1 if platform.release().endswith("-Microsoft") else 2  # such as 4.4.0-22621-Microsoft
+    return 1 if platform.release().endswith("-Microsoft") else 2  # WSL 1: 4.4.0-22621-Microsoft
 
 
 def file_system(path: Path) -> str:

@@ -22,7 +22,7 @@ _MODEL, _SEEDS, _MOVES = "ConvStack3DFFNModel", "PolicyPeaks", "FaceMaxMovementP
 _IGNORED = {"segmentation_output_dir", "checkpoint_interval", "batch_size", "concurrent_requests"}
 """Fields that change how the work is done, but not its result."""
 
-_DIFFERS = "without it, the result would differ"
+_DIFFERS = "ignoring this field would change the result"
 _UNSUPPORTED = {
     "reference_histogram": "histogram matching",
     "histogram_masks": "histogram matching",

@@ -157,9 +157,9 @@ def test_a_name_that_no_pipeline_may_have() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("image_mean: 131", "image_mean: 131\nmasks { invert: true }", r"inference.pbtxt:6: masks: asks for masks of voxels that must not be segmented, which is not supported; without it, the result would differ"),
-        ("image_mean: 131", "image_mean: 131\nshift_mask_threshold: 3", "inference.pbtxt:6: shift_mask_threshold: asks for shift masks, which is not supported; without it, the result would differ"),
-        ("image_mean: 131", 'image_mean: 131\ninit_segmentation { hdf5: "s.h5:s" }', "inference.pbtxt:6: init_segmentation: asks for continuing another segmentation, which is not supported; without it, the result would differ"),
+        ("image_mean: 131", "image_mean: 131\nmasks { invert: true }", r"inference.pbtxt:6: masks: asks for masks of voxels that must not be segmented, which is not supported; ignoring this field would change the result"),
+        ("image_mean: 131", "image_mean: 131\nshift_mask_threshold: 3", "inference.pbtxt:6: shift_mask_threshold: asks for shift masks, which is not supported; ignoring this field would change the result"),
+        ("image_mean: 131", 'image_mean: 131\ninit_segmentation { hdf5: "s.h5:s" }', "inference.pbtxt:6: init_segmentation: asks for continuing another segmentation, which is not supported; ignoring this field would change the result"),
         ("image_mean: 131", "image_mean: 131\nalignment_options { type: UNKNOWN_ALIGNMENT }", "inference.pbtxt:6: alignment_options: only NO_ALIGNMENT is supported, like in google/ffn"),
         ("image_mean: 131", "imagemean: 131", "inference.pbtxt:5: google/ffn's InferenceRequest has no field 'imagemean'; did you mean 'image_mean'?"),
         ("pad_value: 0.05", "padvalue: 0.05", "inference.pbtxt:15: google/ffn's InferenceOptions has no field 'padvalue'; did you mean 'pad_value'?"),
@@ -167,7 +167,7 @@ def test_a_name_that_no_pipeline_may_have() -> None:
         ("image_mean: 131", "", "inference.pbtxt:6: image_mean and image_stddev are needed; write both"),
         ("image_stddev: 62", "image_stddev: 0", "inference.pbtxt:6: image_stddev: found 0.0; write a number greater than 0.0"),
         ("PolicyPeaks", "PolicyGrid3d", "inference.pbtxt:8: seed_policy: found 'PolicyGrid3d'; only PolicyPeaks is supported"),
-        ("image_mean: 131", "image_mean: 131\nseed_policy_args: '{\"step\": 8}'", "inference.pbtxt:6: seed_policy_args: is not supported; without it, the result would differ"),
+        ("image_mean: 131", "image_mean: 131\nseed_policy_args: '{\"step\": 8}'", "inference.pbtxt:6: seed_policy_args: is not supported; ignoring this field would change the result"),
         ("convstack_3d.ConvStack3DFFNModel", "my.Model", "inference.pbtxt:10: model_name: found 'my.Model'; only ConvStack3DFFNModel is supported"),
         (r"\"deltas\"", r"\"delta\"", "inference.pbtxt:11: model_args: 'delta' is not supported; did you mean 'deltas'?"),
         (r", \"deltas\": [8, 8, 4]", "", "inference.pbtxt:11: model_args: deltas is missing, and the checkpoint does not contain it; write it as a list [x, y, z]"),
@@ -177,7 +177,7 @@ def test_a_name_that_no_pipeline_may_have() -> None:
         ('hdf5: "image.h5@raw"', 'volinfo: "v"', 'inference.pbtxt:2: image: write image { hdf5: "file.h5:dataset" }'),
         ('model_checkpoint_path: "checkpoint/model.ckpt-7000000"', "", "inference.pbtxt:1: model_checkpoint_path: does not name a file; write the path of a checkpoint, such as models/model.ckpt-7000"),
         ("image.h5@raw", "image:raw", "inference.pbtxt:2: image: found 'image:raw'; write image { hdf5: \"file.h5:dataset\" }"),
-        ('hdf5: "image.h5@raw"', 'hdf5: "image.h5@raw" decorator_specs: "[]"', "inference.pbtxt:3: decorator_specs: is not supported; without it, the result would differ"),
+        ('hdf5: "image.h5@raw"', 'hdf5: "image.h5@raw" decorator_specs: "[]"', "inference.pbtxt:3: decorator_specs: is not supported; ignoring this field would change the result"),
         ("checkpoint/model.ckpt-7000000", "checkpoint/", "inference.pbtxt:9: model_checkpoint_path: does not name a file; write the path of a checkpoint, such as models/model.ckpt-7000"),
         ("checkpoint/model.ckpt-7000000", r"C:\temp\model", r"inference.pbtxt:9: model_checkpoint_path: found 'C:\temp\\model'; a backslash in quotes begins an escape: write two backslashes, or slashes"),
         ("image.h5@raw", r"C:\Users\me\image.h5:raw", "inference.pbtxt:3: a backslash in quotes begins an escape; write two backslashes, or slashes"),
@@ -186,7 +186,7 @@ def test_a_name_that_no_pipeline_may_have() -> None:
         (r"\"depth\": 9", r"\"depth\": \"9\"", "inference.pbtxt:11: model_args: found '9' (text); write a whole number (here: 9)"),
         ("x: 1 y: 2", "x: -1 y: 2", "inference.pbtxt:17: min_boundary_dist: found -1; write a number of at least 0"),
         ("init_activation: 0.95", "init_activation: 0.85", "inference.pbtxt:14: init_activation 0.85 is below move_threshold 0.9, so no seed would be started; raise the one or lower the other"),
-        ("inference_results\"", "masks\"\nmasks { invert: true }", "inference.pbtxt:13: masks: asks for masks of voxels that must not be segmented, which is not supported; without it, the result would differ"),
+        ("inference_results\"", "masks\"\nmasks { invert: true }", "inference.pbtxt:13: masks: asks for masks of voxels that must not be segmented, which is not supported; ignoring this field would change the result"),
     ],
 )  # fmt: skip
 def test_what_would_give_another_result_is_refused(old: str, new: str, message: str) -> None:
