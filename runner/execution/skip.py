@@ -155,9 +155,11 @@ def differences(old: Parts, new: Parts, unknown: Collection[str]) -> list[str]:
             found.append(f"input {port} is no longer connected")
         elif old.inputs[port] != new.inputs[port]:
             found.append(f"input {port} changed")
-    for file in sorted({*old.code, *new.code}):
-        if old.code.get(file) != new.code.get(file):
-            found.append(f"{file} {_change(file, old.code, new.code)}")
+    files = [file for file in sorted({*old.code, *new.code}) if old.code.get(file) != new.code.get(file)]
+    if len(files) > _MOST_REASONS:  # an update of floodrunner
+        found.append(f"{len(files)} source files of the stage changed")
+    else:
+        found += [f"{file} {_change(file, old.code, new.code)}" for file in files]
     for name in sorted({*old.engine, *new.engine}):
         if old.engine.get(name) != new.engine.get(name):
             found.append(f"{name} {old.engine.get(name, 'none')} -> {new.engine.get(name, 'none')}")
@@ -186,7 +188,7 @@ def changed_outputs(step: Step, folder: Path, record: StepRecord, cache: Cache) 
 def _change(file: str, old: dict[str, str], new: dict[str, str]) -> str:
     if file in old and file in new:
         return "changed"
-    return "is imported now" if file in new else "is no longer imported"
+    return "is now imported by the stage" if file in new else "is no longer imported by the stage"
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The scores of a set of segmented pictures, for each picture and overall, against a set with ground truth."""
+"""Scores a set of segmented pictures against a set with ground truth, for each picture and overall."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from stages.storage.image_sets import Picture, read_set
 from stages.storage.words import size, some
 
 _MEMBRANES = 0.6
-"""The truth counts as a map of membranes where cells cover at least this share of all pixels. In the ISBI 2012 sections
-they cover 0.73 to 0.81; in the nuclei of the Data Science Bowl 2018, 0.13 on average and 0.38 at most."""
+"""The truth counts as a map of membranes if cells cover at least this share of all pixels. Cells cover 0.73 to 0.81 of
+the ISBI 2012 sections; in the nuclei of the Data Science Bowl 2018, 0.13 on average and 0.38 at most."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class _Scores:
 
     Attributes:
       precision: average precision at each of `detection.IOU_THRESHOLDS`.
-      cells: number of cells in the segmentation; truth_cells: in the truth.
-      v: V_rand and V_info at each of `isbi2012.THRESHOLDS`; None without cells in the truth, or where the whole set
-        has none.
+      cells, truth_cells: number of cells in the segmentation, and in the truth.
+      v: V_rand and V_info at each of `isbi2012.THRESHOLDS`; None if they are not computed for the whole set, or if the
+        picture has no probability, or no cells in the truth.
     """
 
     name: str
@@ -49,7 +49,7 @@ class _Scores:
 
 @dataclass(frozen=True)
 class _Best:
-    """The best mean over the pictures, and its index in `isbi2012.THRESHOLDS`."""
+    """The mean of a score over the pictures at the best threshold, whose index in `isbi2012.THRESHOLDS` is `at`."""
 
     value: float
     at: int
@@ -62,12 +62,12 @@ def score_sets(context: Context) -> None:
     pictures are reported separately. The pooled count error is the sum of |found - truth| over all pictures, divided
     by the number of cells in the truth.
 
-    V_rand and V_info are made for maps of membranes: they thin the borders between cells to lines and ignore what is
-    found there, so they say little about nuclei. They are null unless cells cover at least 0.6 of the truth (over all
-    pictures) and the segmentation has a probability.
+    V_rand and V_info are made for maps of membranes: they thin the borders between cells to lines, and ignore pixels
+    where the truth has no cell, so they say little about nuclei. They are null unless cells cover at
+    least 0.6 of the truth (over all pictures) and the segmentation has a probability.
 
     Raises:
-      InputError: if a file is no set of pictures, the sets do not belong together, or one of them has no labels.
+      InputError: if a file is not a set of pictures, the sets do not belong together, or a picture has no labels.
     """
     pairs = _pairs(context)
     covered = _covered([truth.labels for _, truth in pairs if truth.labels is not None])
@@ -97,9 +97,10 @@ def score_sets(context: Context) -> None:
 
 def _set(path: str) -> list[Picture]:
     file, dataset = split_dataset(path)
+    pictures = read_set(file)
     if dataset is not None:
         raise InputError(f"{path}: names a dataset, but a set of pictures is a whole file; write {file}")
-    return read_set(file)
+    return pictures
 
 
 def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
@@ -120,20 +121,20 @@ def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
                 raise InputError(f"{where}: {one.name} has no labels; connect a set of pictures with labels")
         if picture.image.shape[:2] != truth.image.shape[:2]:
             raise InputError(
-                f"{path}: {picture.name} is {size(picture.image.shape[:2])} pixels, in {truth_path} it is "
+                f"{path}: {picture.name} is {size(picture.image.shape[:2])} pixels, but in {truth_path} it is "
                 f"{size(truth.image.shape[:2])}; "
                 "connect the set whose pictures were segmented"
             )
     if truths:
         context.message(
             f"{len(truths)} of {len(truths) + len(pairs)} pictures with ground truth are not in the segmentation "
-            f"and do not count: {some(truths)}"
+            f"and are not scored: {some(truths)}"
         )
     return pairs
 
 
 def _covered(labels: Sequence[np.ndarray]) -> float:
-    """The share of all pixels that belong to a cell."""
+    """Returns the share of all pixels that belong to a cell."""
     return sum(int(np.count_nonzero(each)) for each in labels) / sum(each.size for each in labels)
 
 
@@ -155,7 +156,7 @@ def _score(segmented: Picture, truth: Picture, with_v: bool) -> _Scores:
 
 
 def _best(scores: Sequence[_Scores]) -> dict[str, _Best]:
-    """V_rand and V_info at the threshold that is best for the set as a whole, as in the challenge."""
+    """Returns mean V_rand and V_info at the threshold that is best for the whole set, as the challenge defines them."""
     each = np.array([one.v for one in scores if one.v is not None])  # (pictures, thresholds, 2)
     if not len(each):
         return {}
@@ -196,7 +197,7 @@ def _names() -> list[str]:
 def _write_table(path: Path, scores: Sequence[_Scores], best: dict[str, _Best]) -> None:
     """Writes a row for each picture, with V scores at the thresholds that are best for the whole set.
 
-    A cell is empty where a picture has no such score.
+    The field of a score that a picture does not have is empty.
     """
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -229,7 +230,7 @@ def _summary(report: dict[str, Any], covered: float) -> str:
     if covered < _MEMBRANES:
         lines.append(
             f"no V_rand and V_info: they are for maps of membranes, where cells cover at least {_MEMBRANES:.0%}; here "
-            f"they cover {covered:.0%}"
+            f"cells cover {covered:.0%}"
         )
     elif report["v_rand"] is None:
         lines.append("no V_rand and V_info: no probability was predicted")

@@ -39,6 +39,11 @@ def test_a_volume_is_refused(run_stage, tmp_path: Path, truth: Path) -> None:
             )
 
 
+def test_a_dataset_of_a_set_is_refused(run_stage, truth: Path) -> None:
+    with pytest.raises(InputError, match=r"names a dataset, but a set of pictures is a whole file; write .*\.h5$"):
+        run_stage("evaluate-pictures", {"segmentation": f"{truth}:x", "labels": truth})
+
+
 def test_a_missing_file(run_stage, tmp_path: Path, truth: Path) -> None:
     with pytest.raises(InputError) as error:
         run_stage("evaluate-pictures", {"segmentation": tmp_path / "no.h5", "labels": truth})

@@ -247,6 +247,28 @@ def test_more_than_three_reasons(done: House) -> None:
     )
 
 
+def test_an_update_of_many_files_is_one_reason(done: House) -> None:
+    file = done.work / "runs/demo/one/step.json"
+    step = json.loads(file.read_text())
+    for changed in ("contract/stage.py", "stages/copy_text.py", "segmentation/helper.py"):
+        step["parts"]["code"][changed] = "another hash"
+    file.write_text(json.dumps(step))
+    names = "contract/stage.py changed; segmentation/helper.py changed; stages/copy_text.py changed"
+    assert planned(done)["one"] == f"run {names}"
+    step["parts"]["code"]["stages/gone.py"] = "a hash"
+    file.write_text(json.dumps(step))
+    assert planned(done)["one"] == "run 4 source files of the stage changed"
+    del step["parts"]["code"]["stages/copy_text.py"]
+    for restored in ("contract/stage.py", "segmentation/helper.py"):
+        step["parts"]["code"][restored] = json.loads((done.work / "runs/demo/two/step.json").read_text())["parts"][
+            "code"
+        ][restored]
+    file.write_text(json.dumps(step))
+    assert planned(done)["one"] == (
+        "run stages/copy_text.py is now imported by the stage; stages/gone.py is no longer imported by the stage"
+    )
+
+
 def test_another_engine_version(done: House) -> None:
     file = done.work / "runs/demo/one/step.json"
     step = json.loads(file.read_text())
