@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-_MIN_BOUNDARY = 0.001  # a section must have at least this share of outline pixels, and of other pixels
+_MIN_BOUNDARY = 0.001  # smallest share of a section that outlines cover, and that other pixels cover
 _MIN_SECTIONS = 8
 _SHARE = 0.8
 _FACTOR = 1.4
@@ -26,22 +26,22 @@ def boundaries(labels: np.ndarray) -> np.ndarray:
 def shift_of_sections(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[int, float, float] | None:
     """Finds out whether labels fit the image section before or after better than their own.
 
-    Outlines of labels lie on membranes. So in the right section they are darker (or brighter, depending on the stain)
-    than the rest, and less so in its neighbours. This contrast, in standard deviations of the section, is measured for
-    each section of labels in its own image section, the one before and the one after.
+    Outlines of labels lie on membranes. So in the right section, outlines are darker (or brighter, depending on the
+    stain) than the rest; in the neighbouring sections they differ less from it. This contrast, in standard deviations
+    of the section, is measured for each section of labels in its own image section, the one before and the one after.
 
     Args:
       blocks: pairs (image, labels), both (z, y, x): consecutive sections of a volume, at least 3.
 
     Returns:
       (shift, contrast there, contrast in their own sections): labels of section z belong to image section z + shift;
-      shift is -1, 0 or 1. It is only -1 or 1 if at least 8 sections have outlines, 4 in 5 of them agree, the contrast
-      is at least 1.4 times that in their own sections, and the contrast on the other side is not larger than in their
-      own. None if no section has outlines and contrast.
+      shift is -1, 0 or 1. The shift is -1 or 1 only if at least 8 sections have outlines, 4 in 5 of them agree, the
+      contrast there is at least 1.4 times the contrast in their own sections, and the contrast on the other side is not
+      larger than in their own sections. None if no section has outlines and contrast.
 
     The limits are chosen so that correct labels never show a shift. In a test on 320 crops of SNEMI3D and ISBI 2012
-    with 14 sections none did; of shifted labels, 6 in 10 were found in crops of 128 x 128 pixels, 9 in 10 in crops of
-    256 x 256.
+    with 14 sections, no correct labels showed a shift. Shifted labels were found in 6 of 10 crops of 128 x 128 pixels,
+    and in 9 of 10 crops of 256 x 256.
     """
     contrasts = []
     for image, labels in blocks:

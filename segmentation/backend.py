@@ -1,7 +1,8 @@
-"""Everything that differs between TensorFlow and JAX under Keras 3. No other module of ours depends on which runs.
+"""Everything that differs between TensorFlow and JAX under Keras 3. No other module depends on which of them is used.
 
-Keras chooses the back end by the variable `KERAS_BACKEND`; the default is TensorFlow. On a CPU TensorFlow compiles
-nothing with XLA, whose 3D convolution is ten times slower there than oneDNN's; on a GPU it compiles everything.
+The environment variable `KERAS_BACKEND` tells Keras which back end to use; the default is TensorFlow. On a CPU
+TensorFlow compiles nothing with XLA, whose 3D convolution is ten times slower there than oneDNN's; on a GPU it compiles
+everything.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ def name() -> str:
 
 
 def gpus() -> list[dict[str, str]]:
-    """Lists the GPUs that the back end sees: `name` and `compute_capability` (such as `9.0`; "" if unknown)."""
+    """Lists the GPUs that the back end sees, with `name` and `compute_capability` (such as `9.0`; "" if unknown)."""
     if name() == "jax":
         import jax
 
         try:
             seen = [each for each in jax.devices() if each.platform == "gpu"]
-        except RuntimeError as error:  # raised by JAX for CUDA where there is no GPU
+        except RuntimeError as error:  # JAX for CUDA raises this if there is no GPU
             warnings.warn(str(error), stacklevel=2)
             seen = []
         return [
@@ -60,7 +61,7 @@ def gpus() -> list[dict[str, str]]:
 
 
 def device() -> str:
-    """Names the device that computes, for a log: `GPU: ...` or `CPU`."""
+    """Returns the name of the device that computes, for messages: `GPU: ...` or `CPU`."""
     found = gpus()
     return f"GPU: {found[0]['name']}" if found else "CPU"
 
@@ -77,7 +78,7 @@ def cuda() -> dict[str, str]:
 
 
 def compute(function: Callable[..., Any], *arrays: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Compiles a function written in `keras.ops`, as networks are compiled, and runs it once.
+    """Compiles a function written in `keras.ops`, in the same way as a network, and runs it once.
 
     Returns:
       The result, and whether it was computed on a GPU.
@@ -125,11 +126,11 @@ def training_step(
     """Compiles one step of gradient descent.
 
     Args:
-      model: its trainable variables are changed in place, as are the optimizer's.
+      model: each step changes its trainable variables in place, and also the optimizer's variables.
       loss: (target, output) -> scalar, in `keras.ops`.
 
     Returns:
-      (input, target) -> (loss, output), both from before the step.
+      (input, target) -> (loss, output), both computed with the weights from before the step.
     """
     optimizer.build(model.trainable_variables)
     return (_jax_step if name() == "jax" else _tensorflow_step)(model, optimizer, loss)

@@ -38,7 +38,7 @@ def colours(labels: np.ndarray) -> np.ndarray:
     """Colours the labels of a section, with a darker outline inside each object.
 
     Args:
-      labels: (y, x) integers, 0 = none: shown black.
+      labels: (y, x) integers, 0 = none, which is shown black.
 
     Returns:
       (y, x, 3) uint8.
@@ -52,7 +52,7 @@ def overlay(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray
     Args:
       image: (y, x) uint8.
       labels: (y, x) integers, 0 = none.
-      opacity: of the colours, 0 to 1; outlines have twice this opacity, 1 at most.
+      opacity: opacity of the colours, 0 to 1; outlines have twice this opacity, 1 at most.
 
     Returns:
       (y, x, 3) uint8.
@@ -65,7 +65,7 @@ def overlay(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray
 
 
 def _painted(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The coloured labels, (y, x, 3) uint8, and a mask of the outlines, (y, x) bool."""
+    """Returns the coloured labels, (y, x, 3) uint8, and a mask of the outlines, (y, x) bool."""
     largest = int(labels.max())
     if largest < labels.size:
         painted = palette(np.arange(largest + 1))[labels]

@@ -1,4 +1,4 @@
-"""Grey values: 16 bits to 8 bits, colours to grey, and local contrast."""
+"""Converts grey values from 16 to 8 bits and colours to grey, and equalises local contrast."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 LUMINANCE = (0.299, 0.587, 0.114)
 """Shares of R, G and B in the luminance (ITU-R BT.601)."""
 
-_LUMA = np.rint(np.multiply(LUMINANCE, 2**16)).astype(np.uint32)  # they sum to 2^16
+_LUMA = np.rint(np.multiply(LUMINANCE, 2**16)).astype(np.uint32)  # the three numbers sum to 2^16
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
-    """Grey value of colours, rounded: 0.299 R + 0.587 G + 0.114 B.
+    """Converts colours to grey values, rounded: 0.299 R + 0.587 G + 0.114 B.
 
     Args:
       rgb: (..., 3) uint8 or uint16.
 
     Returns:
-      (...) of the same type; where R = G = B, that value.
+      (...) of the same type; for R = G = B the result is the same value.
 
     Source: ITU-R BT.601.
     """
@@ -31,10 +31,11 @@ def percentile_range(sections: Iterable[np.ndarray], low: float = 0.1, high: flo
 
     Args:
       sections: uint16 arrays of any shape; each is used once.
-      low, high: per cent.
+      low, high: the two percentiles, in per cent.
 
     Returns:
-      Two values that occur: the smallest ones with at least `low` and `high` per cent of all pixels at or below them.
+      Two grey values that occur: the smallest value with at least `low` per cent of all pixels at or below it, and the
+      same for `high`.
     """
     counts = np.zeros(2**16, np.int64)
     for section in sections:
@@ -60,7 +61,7 @@ def to_8_bit(section: np.ndarray, low: int = 0, high: int = 2**16 - 1) -> np.nda
 
 
 def clahe(section: np.ndarray, block: int = 127, max_slope: float = 1.5) -> np.ndarray:
-    """Contrast-limited adaptive histogram equalisation of one section.
+    """Applies contrast-limited adaptive histogram equalisation to one section.
 
     Args:
       section: (y, x) uint8.
@@ -75,10 +76,10 @@ def clahe(section: np.ndarray, block: int = 127, max_slope: float = 1.5) -> np.n
     """
     from skimage.exposure import equalize_adapthist
 
-    if section.min() == section.max():  # scikit-image would make it white
+    if section.min() == section.max():  # scikit-image would make such a section white
         return section
     bins = 256
-    # scikit-image's limit is the share of the block in one bin; a flat histogram, slope 1, has 1 / bins.
+    # scikit-image limits the share of a block that is in one bin. In a flat histogram (slope 1) that share is 1 / bins.
     return np.rint(equalize_adapthist(section, block, max_slope / bins, bins) * 255).astype(np.uint8)
 
 

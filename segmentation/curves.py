@@ -1,4 +1,4 @@
-"""Draws curves over the steps of a training."""
+"""Draws curves over training steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draw(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> np.ndar
     """Draws curves in common axes that start at 0.
 
     Args:
-      steps: ascending, above 0.
+      steps: step numbers, ascending, above 0.
       curves: name -> a value, 0 or more, for each step; values that are not finite are not drawn.
 
     Returns:
@@ -29,7 +29,7 @@ def draw(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> np.ndar
     """
     if not steps or any(len(values) != len(steps) for values in curves.values()):
         counts = {name: len(values) for name, values in curves.items()}
-        raise ValueError(f"{len(steps)} steps, values: {counts}; there must be at least one, and as many of each")
+        raise ValueError(f"{len(steps)} steps, values: {counts}; there must be at least one step, and a value for each")
     picture = Image.new("RGB", (_WIDTH, _HEIGHT), (255, 255, 255))
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
     finite = [value for values in curves.values() for value in values if np.isfinite(value)]
@@ -62,6 +62,6 @@ def draw(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> np.ndar
 
 
 def _tick(highest: float) -> float:
-    """The distance between grid lines, 1, 2 or 5 times a power of ten, so that there are at most six of them."""
+    """Returns a distance between grid lines, 1, 2 or 5 times a power of ten, with which there are at most six lines."""
     power = 10.0 ** np.floor(np.log10(highest / _LINES))
     return float(next(power * factor for factor in (1, 2, 5, 10) if power * factor * _LINES >= highest))

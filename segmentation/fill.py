@@ -1,4 +1,4 @@
-"""Gives unsegmented voxels to the nearest segment."""
+"""Gives unsegmented voxels the id of the nearest segment."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from skimage.util import map_array
 from segmentation.threads import on_blocks
 
 _BLOCK = (32, 128, 256)
-"""Voxels in a block; with its surroundings it takes about 50 MB per thread at usual distances."""
+"""Size of a block, z, y, x, voxels. At usual distances, a thread needs about 50 MB for a block and its surroundings."""
 _RANK_BITS = 32
 _RANK = np.uint64(2**_RANK_BITS - 1)
 _UNIT_BITS = 30
 _NONE = np.uint64(1 << (_UNIT_BITS + 1 + _RANK_BITS))
-"""A key above any limit; with one more term added it still fits 64 bits."""
+"""A key larger than any limit, which still fits into 64 bits when costs are added to it."""
 
 
 def fill(labels: np.ndarray, spacing: Sequence[float], max_distance: float) -> np.ndarray:
     """Gives each voxel with label 0 the id of the nearest segment, if that is at most `max_distance` away.
 
-    If several segments are equally near, the smallest id wins. So filling a part of a volume gives the same result as
-    filling the whole, for voxels at least `reach` inside the part. The volume is filled block by block, in threads;
-    each thread needs memory for a block and its surroundings.
+    If several segments are equally near, the smallest id is taken. So filling a part of a volume gives the same result
+    as filling the whole volume, for voxels at least `reach` inside the part. The volume is filled block by block, in
+    threads; each thread needs memory for a block and its surroundings.
 
-    For each voxel p, the smallest |s (p - q)|^2 over all labelled voxels q, s being the spacing, is found along one
-    axis after the other, as the square is a sum over axes (Felzenszwalb & Huttenlocher, Theory of Computing 8 (2012)).
-    The square, rounded to 2^-30 of the squared limit, and the rank of the id are the upper and lower bits of one
-    integer, so the smallest integer has the smallest distance and then the smallest id.
+    For each voxel p, the smallest squared distance |s (p - q)|^2 to a labelled voxel q is found along one axis after
+    the other; s is the spacing. This is possible because the square is a sum over the axes (Felzenszwalb &
+    Huttenlocher, Theory of Computing 8 (2012)). The upper bits of one integer (a key) hold the squared distance, in
+    units of about 2^-30 of the squared limit; the lower bits hold the rank of the id. So the smallest key has the
+    smallest distance and, among equal distances, the smallest id.
 
     Args:
       labels: (z, y, x) integers, 0 = unsegmented.
       spacing: distance between neighbouring voxels along z, y, x, nm.
-      max_distance: nm, above 0.
+      max_distance: largest distance, nm, above 0.
 
     Returns:
       (z, y, x), of the type of `labels`.
@@ -46,7 +47,7 @@ def fill(labels: np.ndarray, spacing: Sequence[float], max_distance: float) -> n
         np.round((np.arange(h + 1) * s) ** 2 * unit).astype(np.uint64) << np.uint64(_RANK_BITS)
         for h, s in zip(halo, spacing, strict=True)
     ]
-    ticks = round(max_distance**2 * unit) + 2  # three rounded squares may sum to two ticks above the limit
+    ticks = round(max_distance**2 * unit) + 2  # the sum of three rounded squares may exceed the limit by 2
     limit = (np.uint64(ticks) << np.uint64(_RANK_BITS)) | _RANK
 
     def fill_block(core: tuple[slice, ...]) -> None:
@@ -58,7 +59,7 @@ def fill(labels: np.ndarray, spacing: Sequence[float], max_distance: float) -> n
         if len(ids) == 1:
             return
         ranks = np.arange(len(ids), dtype=np.uint64)
-        ranks[0] = _NONE  # ids[0] is 0: there is a hole
+        ranks[0] = _NONE  # ids[0] is 0, because the block has a hole
         keys = map_array(labels[outer], ids, ranks)  # type: ignore[no-untyped-call]
         for axis in np.argsort(halo):  # each pass drops the surroundings along its axis; the longest axis comes last
             before, size = core[axis].start - outer[axis].start, core[axis].stop - core[axis].start
@@ -71,13 +72,13 @@ def fill(labels: np.ndarray, spacing: Sequence[float], max_distance: float) -> n
 
 
 def reach(shape: Sequence[int], spacing: Sequence[float], max_distance: float) -> tuple[int, ...]:
-    """The number of voxels along z, y, x within `max_distance` (nm), at most those of a volume of `shape`."""
-    # 1e-9 because 0.3 / 0.1 is 2.9999999999999996.
+    """Returns how many voxels `max_distance` (nm) spans along z, y, x, limited to the size of a volume of `shape`."""
+    # 1e-9 is added because, for example, 0.3 / 0.1 is 2.9999999999999996.
     return tuple(min(int(max_distance / s + 1e-9), n - 1) for s, n in zip(spacing, shape, strict=True))
 
 
 def _nearest_along(keys: np.ndarray, axis: int, before: int, size: int, costs: np.ndarray) -> np.ndarray:
-    """The smallest sum of a key and the cost of its distance along one axis, for `size` voxels from `before` on."""
+    """Finds the smallest sum of a key and the cost of its distance along one axis, for `size` voxels from `before`."""
     keys = np.moveaxis(keys, axis, 0)
     best = keys[before : before + size].copy()
     shifted = np.empty_like(best)

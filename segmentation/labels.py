@@ -1,4 +1,4 @@
-"""Label volumes: ids encoded as colours, and the connected pieces of ids."""
+"""Encodes ids of labels as colours and greys, and finds the connected pieces of a label volume."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ oblique neurite may touch only at a corner."""
 
 
 def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:
-    """Decodes ids from colours as VAST exports them: id = R << 16 | G << 8 | B.
+    """Decodes ids from the colours that VAST exports: id = R << 16 | G << 8 | B.
 
     Args:
       rgb: (..., 3) uint8.
@@ -61,7 +61,7 @@ class Pieces(NamedTuple):
     Attributes:
       ids: (pieces + 1) uint64, the id of each piece; piece 0 is the background.
       voxels: (pieces + 1) int64, the number of voxels of each piece.
-      numbers: for each slab, (pieces in the slab + 1) numbers: those of its pieces in the whole volume.
+      numbers: for each slab, (pieces in the slab + 1): the number that each piece of the slab has in the whole volume.
     """
 
     ids: np.ndarray
@@ -69,7 +69,7 @@ class Pieces(NamedTuple):
     numbers: list[np.ndarray]
 
     def of_ids(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The ids that occur, ascending, without 0; the number of pieces of each; the number of voxels of each."""
+        """Returns the ids that occur, ascending, without 0; and the numbers of pieces and of voxels of each id."""
         ids, inverse, pieces = np.unique(self.ids[1:], return_inverse=True, return_counts=True)
         voxels = np.zeros(len(ids), np.int64)
         np.add.at(voxels, inverse, self.voxels[1:])
@@ -109,7 +109,7 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
         starts.append(total)
     one, other = np.concatenate(touching).T
     graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(total + 1, total + 1))
-    count, number = connected_components(graph, directed=False)  # numbered in order of first piece
+    count, number = connected_components(graph, directed=False)  # components, in the order of their first pieces
     of_piece, size = np.zeros(count, np.uint64), np.zeros(count, np.int64)
     of_piece[number] = np.concatenate(ids)
     np.add.at(size, number, np.concatenate(voxels))
@@ -118,10 +118,10 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
 
 
 def number_pieces(slabs: Iterable[np.ndarray], pieces: Pieces) -> Iterator[np.ndarray]:
-    """Yields each slab with the number of its piece at each voxel, int64.
+    """Yields, for each slab, the number of the piece that each voxel belongs to, int64.
 
     Args:
-      slabs: the same as were given to `connected_pieces`.
+      slabs: the same slabs that were given to `connected_pieces`.
       pieces: the result of `connected_pieces`.
     """
     import cc3d
@@ -131,7 +131,7 @@ def number_pieces(slabs: Iterable[np.ndarray], pieces: Pieces) -> Iterator[np.nd
 
 
 def _touching(ids_above: np.ndarray, above: np.ndarray, ids_below: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Finds pieces of the same id in two neighbouring sections that touch by a face, an edge or a corner: (n, 2)."""
+    """Finds pieces of the same id in two neighbouring sections that touch by face, edge or corner: (n, 2) numbers."""
     pairs = []
     height, width = above.shape
     for dy in (-1, 0, 1):

@@ -1,4 +1,4 @@
-"""Whether the grey values of masks are two levels, exact or blurred, or ids; and the connected pieces of masks."""
+"""Finds out whether grey values of masks are two levels (exact or blurred) or ids; finds connected pieces of masks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 import cc3d
 import numpy as np
 
-_LEAST_SPAN = 100  # an 8-bit mask of 0 and 1 does not survive JPEG; a few ids must not be taken for a blurred mask
-_MOST = 255  # the highest grey value of a blurred mask; colours and 16-bit ids go higher
-_MANY = 12  # greys; JPEG of quality 95 makes 15 of two
-_NEAR = 1 / 8  # of the span
+_LEAST_SPAN = 100  # smallest range of the greys of a blurred mask; a smaller range may be a few ids
+_MOST = 255  # highest grey value of a blurred mask; colours and 16-bit ids go higher
+_MANY = 12  # smallest number of greys in a blurred mask; JPEG of quality 95 turns two greys into 15
+_NEAR = 1 / 8  # share of the range of greys that counts as near its end
 _SHARE = 0.75
-_SPECK = 3  # pixels
+_SPECK = 3  # largest number of pixels of a speck
 
 
 class Levels(NamedTuple):
@@ -37,9 +37,9 @@ def mask_levels(values: np.ndarray, counts: np.ndarray, known: bool = False) -> 
     """Finds the two levels of masks, either exact or blurred by JPEG or by resizing.
 
     Levels count as blurred if at least three quarters of the pixels in the lower half of the range of values are in
-    its lowest eighth, and at least three quarters of those in the upper half are in its highest eighth. A cut in the
-    middle then moves outlines only. Ids may be distributed like that too (1, 3 and 240), so a blurred mask must also
-    have at least a dozen values, none of them above 255.
+    its lowest eighth, and at least three quarters of the pixels in the upper half are in its highest eighth. A cut in
+    the middle then moves outlines only. Ids may be distributed like that too (1, 3 and 240), so a blurred mask must
+    also have at least a dozen values, none of them above 255.
 
     Args:
       values: (n) ascending integers that occur in the masks, at least two.
@@ -73,9 +73,10 @@ def value_counts(masks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def differ_in_white(masks: Sequence[np.ndarray]) -> bool:
-    """Whether masks are binary, but with several values for white, such as 1 in some of them and 255 in the rest.
+    """Returns whether masks are binary, but with several values for white, such as 1 in some masks and 255 in others.
 
-    True if each mask holds only 0 and one other value (or just one), and all together hold more than two values.
+    This is true if each mask holds only 0 and one other value (or a single value), and all masks together hold more
+    than two values.
     """
     each = [_counted(mask)[0] for mask in masks]
     binary = all(len(values) == 1 or (len(values) == 2 and values[0] == 0) for values in each)
@@ -96,12 +97,12 @@ def pieces(mask: np.ndarray, neighbours: Literal[4, 8]) -> np.ndarray:
 
 
 def piece_sizes(masks: Sequence[np.ndarray]) -> np.ndarray:
-    """The number of pixels of each connected piece (8 neighbours) in all masks: (n) integers."""
+    """Returns the number of pixels of each connected piece (8 neighbours) in all masks: (n) integers."""
     return np.concatenate([np.bincount(pieces(mask.astype(np.uint32), 8).ravel())[1:] for mask in masks])
 
 
 def are_specks(sizes: np.ndarray) -> bool:
-    """Whether pieces of these sizes, in pixels, are the greys along blurred outlines rather than cells.
+    """Returns whether pieces of these sizes, in pixels, are greys along blurred outlines, and not cells.
 
     In a blurred mask at least half of the single-grey pieces have 1 or 2 pixels; real cells have a dozen or more.
     """
@@ -111,6 +112,6 @@ def are_specks(sizes: np.ndarray) -> bool:
 def _counted(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if mask.max() >= 2**16:
         return np.unique(mask, return_counts=True)
-    counts = np.bincount(mask.ravel().astype(np.uint16))  # many times as fast as sorting
+    counts = np.bincount(mask.ravel().astype(np.uint16))  # much faster than sorting
     values = np.flatnonzero(counts)
     return values, counts[values]

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of volumes that need not fit in memory."""
+"""Computes mean and standard deviation of volumes that need not fit in memory."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def moments(parts: Iterable[np.ndarray]) -> Moments:
     """Computes mean, standard deviation, minimum and maximum of a volume that is given in parts.
 
     Integers of 8 or 16 bits are counted by value, so their sums are exact for any number of voxels. Other types are
-    summed in float64: each part around its own mean, then the parts are joined.
+    summed in float64: each part around its own mean, and then the results of the parts are joined.
 
     Args:
       parts: non-empty arrays of any shape, all of one type. They are read once, one at a time.
 
     Raises:
-      ValueError: if there are no parts, or if voxels are NaN or infinite (with their number).
+      ValueError: if there are no parts, or if voxels are NaN or infinite; the message gives their number.
 
     Source: for joining parts, Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
     sample variances" (1979), equation 2.1.
@@ -58,7 +58,7 @@ def moments(parts: Iterable[np.ndarray]) -> Moments:
     if exact and counts:
         voxels = sum(counts.values())
         total = sum(value * count for value, count in counts.items())
-        # n * (sum of squares) - (sum)^2 in Python integers: no digits are lost by cancellation.
+        # This is n * (sum of squares) - (sum)^2 in Python integers, so no digits are lost by cancellation.
         spread = voxels * sum(value**2 * count for value, count in counts.items()) - total**2
         return Moments(total / voxels, math.sqrt(spread) / voxels, min(counts), max(counts), voxels)
     if not voxels:

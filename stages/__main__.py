@@ -1,4 +1,4 @@
-"""Runs one stage: `python -m stages FOLDER`. FOLDER holds `job.json`; `events.jsonl` is written beside it."""
+"""Runs one stage: `python -m stages FOLDER`. FOLDER holds `job.json`; the stage writes `events.jsonl` there."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def main(folder: Path) -> int:
             context = Context(job, events)
             code, text = _run(job, context)
             context.emit("end", status=STATUS[code], message=text)
-    except OSError as error:  # a full disk; closing the file may be the first to notice it
+    except OSError as error:  # for example a full disk, which may show only when the file is closed
         if code == DONE:
             code, text = _disk_trouble(error, folder)
     if text:
-        with contextlib.suppress(OSError):  # the log is on the same disk; the exit code still reports the error
+        with contextlib.suppress(OSError):  # the log may be on the same full disk; the exit code is enough
             print(text, file=sys.stderr)
     return code
 
@@ -49,7 +49,8 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
         context.output_folder.mkdir(parents=True, exist_ok=True)
         context.state.mkdir(parents=True, exist_ok=True)
         if job.gpu:
-            # By a name that the runner does not read as an import: this module does not influence results.
+            # `_gpu` does not influence results, so it must not be part of the stage's fingerprint. The runner follows
+            # the imports that it finds in the source, and does not recognise this one.
             importlib.import_module(f"{__package__}._gpu").require()
         stage.run(params, context)
         missing = [port for port, path in context.outputs.items() if not path.exists()]
@@ -64,7 +65,7 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
     except MemoryError:
         return (
             FAILED,
-            f"{job.stage}: out of memory; try a smaller box_xyz or fewer sections, or a machine with more",
+            f"{job.stage}: out of memory; try a smaller box_xyz or fewer sections, or a machine with more memory",
         )
     except OSError as error:
         return _disk_trouble(error, context.output_folder)
@@ -93,7 +94,7 @@ def _disk_trouble(error: OSError, folder: Path) -> tuple[int, str]:
 
 
 def _listen_for_stop(context: Context) -> None:
-    """Makes SIGTERM and Ctrl-C ask the stage to stop, and also the end of standard input.
+    """Makes SIGTERM, Ctrl-C and the end of standard input ask the stage to stop.
 
     The runner holds standard input open. If the runner is killed, it cannot send a signal, but the pipe closes.
     """
@@ -108,7 +109,7 @@ def _listen_for_stop(context: Context) -> None:
 
 
 def _hold_lock() -> IO[bytes] | None:
-    """In a container: locks the step's folder, so that a later run notices this stage even without its engine."""
+    """Locks the step's folder, if this is a container, so that a later run notices that the stage is still running."""
     path = os.environ.get("FLOODRUNNER_LOCK")
     if not path:
         return None
@@ -117,14 +118,14 @@ def _hold_lock() -> IO[bytes] | None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{path}: another container is at work there; stop it, and run again", file=sys.stderr)
+            print(f"{path}: another container is running this step; stop it, and run again", file=sys.stderr)
             sys.exit(BAD_INPUT)
         return file
     return None
 
 
 def _leave_with_parent() -> None:
-    """Waits until the runner closes standard input, then asks the stage to stop, and ends it after a grace time."""
+    """Waits until the runner closes standard input, asks the stage to stop, and ends it if it still runs after 20 s."""
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

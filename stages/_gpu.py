@@ -1,6 +1,6 @@
-"""Checks whether a GPU computes here, and correctly: `python -m stages._gpu` prints one line of JSON.
+"""Checks whether a GPU of this machine computes correctly: `python -m stages._gpu` prints one line of JSON.
 
-Exit code 0 if it does; else 1, and `reason` says why not and what to do.
+The exit code is 0 if it does. Otherwise it is 1, and `reason` in the JSON says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 _TOLERANCE = 1e-2
-"""Largest difference allowed, relative to the largest value. A GPU may round factors to 10 bits (TF32), which changes
-a sum by about 1e-3; a GPU that computes wrongly is off by as much as the values themselves."""
+"""Largest allowed difference from NumPy's result, relative to the largest value. A GPU may round factors to 10 bits
+(TF32), which changes a sum by about 1e-3; a GPU that computes wrongly is off by as much as the values themselves."""
 
 _BOX, _FEATURES = (9, 17, 17), 32
 _DRIVER = Path("/proc/driver/nvidia/version")
 _DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
-"""Devices that NVIDIA's driver makes, on Linux and under WSL."""
+"""Device files that NVIDIA's driver creates: the first on Linux, the second under WSL."""
 
 
 def require() -> None:
-    """Called at the start of a step that was promised a GPU; computes nothing.
+    """Checks that the backend sees a GPU, when a step starts that was promised one. Computes nothing.
 
     Raises:
-      StageError: if the backend sees no GPU; one line that says why.
+      StageError: if the backend sees no GPU; the message is one line that says why.
     """
     from segmentation import backend
 
@@ -45,8 +45,9 @@ def check() -> dict[str, Any]:
     """Lets a GPU compute what the FFN computes most, and compares the results with NumPy's.
 
     Returns:
-      The content of the line: `backend`, `cuda` {library: version}, `driver`, `devices` [{name, compute_capability}],
-      `errors` {operation: largest difference by largest value}, `right`, and `reason` where that is False.
+      The content of the JSON line: `backend`, `cuda` {library: version}, `driver`, `devices` [{name,
+      compute_capability}], `errors` {operation: largest difference divided by largest value}, `right` (whether all
+      results are correct), and `reason`, which is empty if `right` is True.
     """
     from segmentation import backend
 
@@ -57,19 +58,22 @@ def check() -> dict[str, Any]:
     for operation, (function, arrays, expected) in _operations().items():
         try:
             result, on_gpu = backend.compute(function, *arrays)
-        except Exception as error:  # the backends' errors have no common class
+        except Exception as error:  # the errors of TensorFlow and JAX have no common class
             return report | {"reason": f"{operation} fails on the GPU: {_words(error)}; {_advice(report, error)}"}
         difference = float(abs(result - expected).max() / abs(expected).max())
         report["errors"][operation] = difference if difference == difference else None
         if not on_gpu:
             return report | {"reason": f"{operation} was computed on the CPU; {_advice(report)}"}
-        if not difference <= _TOLERANCE:  # NaN too
+        if not difference <= _TOLERANCE:  # also true for NaN
             return report | {"reason": f"{operation} on the GPU is off by {difference:.2g}; {_advice(report)}"}
     return report | {"right": True}
 
 
 def _operations() -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...], np.ndarray]]:
-    """Name -> function in `keras.ops`, its arrays, and its result, computed by NumPy in double precision."""
+    """Maps the name of each operation to a function in `keras.ops`, its arrays, and its result.
+
+    NumPy computes the result in double precision.
+    """
     import keras
     import numpy as np
 
@@ -95,23 +99,23 @@ def _operations() -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...],
 
 
 def _why_none() -> str:
-    """Why the backend probably sees no GPU, and what to do."""
+    """Says why the backend probably sees no GPU, and what to do."""
     from segmentation import backend
 
-    sees_none = f"{backend.name()} sees none"
+    sees_none = f"{backend.name()} sees no GPU"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden in ("", "-1"):
-        return f"{sees_none}: CUDA_VISIBLE_DEVICES={hidden} hides it; unset that"
+        return f"{sees_none}: CUDA_VISIBLE_DEVICES={hidden} hides it; unset this variable"
     if not backend.cuda():
         return f"{sees_none}: it was installed for the CPU alone; use the GPU image: floodrunner build --gpu"
     if not any(path.exists() for path in _DEVICES):
         return (
-            f"{sees_none}: there is no device of NVIDIA's driver; install the driver, and for containers the NVIDIA "
-            "container toolkit (floodrunner doctor says more)"
+            f"{sees_none}: NVIDIA's driver was not found; install it, and for containers also the NVIDIA container "
+            "toolkit (floodrunner doctor says more)"
         )
     return (
-        f"{sees_none}, though there is a driver{f' ({_driver()})' if _driver() else ''}: it could not load the driver "
-        "or its CUDA libraries; update the driver, or build the image again: "
+        f"{sees_none}, although NVIDIA's driver{f' ({_driver()})' if _driver() else ''} is installed: it could not "
+        "load the driver or the CUDA libraries; update the driver, or build the image again: "
         "floodrunner build --gpu"
     )
 
@@ -119,7 +123,10 @@ def _why_none() -> str:
 def _advice(report: dict[str, Any], error: Exception | None = None) -> str:
     capability = report["devices"][0]["compute_capability"]
     if report["backend"] == "tensorflow" and capability and needs_jax(tuple(map(int, capability.split(".")))):
-        return f"tensorflow has no code for compute capability {capability}: floodrunner build --gpu --backend jax"
+        return (
+            f"tensorflow has no code for compute capability {capability}, so build for JAX: "
+            "floodrunner build --gpu --backend jax"
+        )
     if re.search("out of memory|OOM|RESOURCE_EXHAUSTED", str(error)):
         return "other programs use the GPU's memory (nvidia-smi lists them): end them, and try again"
     return "update the NVIDIA driver, restart the machine, and try again"
@@ -130,7 +137,7 @@ def _words(error: Exception) -> str:
 
 
 def _driver() -> str:
-    """Version of the driver, such as `550.54.15`; "" where the system does not say it, as under WSL."""
+    """Returns the version of the driver, such as `550.54.15`; "" if the system does not give it, as under WSL."""
     text = _DRIVER.read_text(errors="replace") if _DRIVER.exists() else ""
     match = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", text)
     return match[0] if match else ""

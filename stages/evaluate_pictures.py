@@ -9,8 +9,8 @@ OUTPUTS = {"metrics": "metrics"}
 
 
 class Params(StageParams):
-    """No parameters. Each segmented picture is scored against its namesake. V_rand and V_info are computed only
-    where cells cover at least 0.6 of the truth, as in maps of membranes."""
+    """No parameters. Each segmented picture is scored against the picture with the same name in `labels`. V_rand and
+    V_info are computed only if cells cover at least 0.6 of all pixels in `labels`, as they do in maps of membranes."""
 
 
 def run(params: Params, context: Context) -> None:

@@ -9,7 +9,7 @@ OUTPUTS = {"metrics": "metrics"}
 
 
 class Params(StageParams):
-    """No parameters. The truth is cut to the box of the segmentation; voxels where the truth is 0 do not count."""
+    """No parameters. The ground truth is cropped to the box of the segmentation. Voxels with label 0 do not count."""
 
 
 def run(params: Params, context: Context) -> None:

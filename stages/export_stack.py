@@ -1,4 +1,4 @@
-"""Write a volume as PNG or TIFF sections: images unchanged, labels as ids, greys, colours, or over the image."""
+"""Write a volume as PNG or TIFF sections: images unchanged; labels as ids, greys, colours or an overlay."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 INPUTS = {"volume": "image|labels", "image": "image?"}
 OUTPUTS = {"sections": "sections"}
 
-_OVERVIEW_LEAST, _OVERVIEW_MOST = 512, 2048  # pixels, longest side of a section in the overview
+_OVERVIEW_LEAST, _OVERVIEW_MOST = 512, 2048  # pixels: smallest and largest length of the longest side of a section
 _GAP = 8
-_FAST = 3  # compression level of PNG sections: writing them takes longer than making them
+_FAST = 3  # compression level of PNG sections; low, because compressing takes longer than colouring
 
 
 class Params(StageParams):
     format: Literal["png", "tiff"] = "png"
-    """Format of the files, one for each section: z0000.png or z0000.tif, and so on, numbered as in the whole stack."""
+    """Format of the files. Each section is one file, z0000.png or z0000.tif and so on, numbered as in the whole
+    stack."""
     style: Literal["ids", "8_bit", "colour", "overlay", "vast"] | None = None
     """How labels are written; images are written unchanged. ids (the default): 16-bit grey, or 32-bit grey in TIFF if
-    needed. 8_bit: grey 1 to 255; ids above 255 share greys with smaller ids. colour: a colour for each id. overlay: the
-    colours over `image`. vast: colours that encode ids as VAST does, id = R x 65536 + G x 256 + B."""
+    needed. 8_bit: grey 1 to 255; ids above 255 share greys with smaller ids. colour: a colour for each id. overlay:
+    these colours, blended with the image at the port `image`. vast: colours that encode ids like VAST: id = R x 65536
+    + G x 256 + B."""
     opacity: float = Field(0.35, ge=0, le=1)
     """Opacity of the colours in an overlay, 0 to 1."""
 
@@ -75,7 +77,7 @@ def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[
     """Opens the image, if one is connected.
 
     Yields:
-      A function that returns the part of the image at a range of sections of the volume; None without an image.
+      A function that returns the part of the image at a range of sections of the volume; None if no image is connected.
 
     Raises:
       InputError: if the volume does not lie inside the image, or is an image itself.
@@ -88,13 +90,13 @@ def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[
         return
     path, of_volume = context.inputs["image"], context.inputs["volume"]
     if _is_image(volume):
-        raise InputError(f"{of_volume}: is an image itself; connect `image` only where `volume` is labels")
+        raise InputError(f"{of_volume}: is an image itself; connect `image` only if `volume` holds labels")
     with open_volume(path) as (image, image_place):
         start = [a - b for a, b in zip(place.offset, image_place.offset, strict=True)]
         stop = [a + n for a, n in zip(start, volume.shape, strict=True)]
         if min(start) < 0 or any(a > n for a, n in zip(stop, image.shape, strict=True)):
             raise InputError(
-                f"{of_volume}: its box, {box(volume.shape, place.offset)}, is not inside that of the image, "
+                f"{of_volume}: its box, {box(volume.shape, place.offset)}, is not inside the box of the image, "
                 f"{box(image.shape, image_place.offset)}; connect the image that the labels were made from"
             )
         z, y, x = start
@@ -131,7 +133,7 @@ def _painter(
     largest = _largest(path, volume)
     if style == "8_bit":
         if largest > 255:
-            context.message(f"ids go up to {largest}: more than one id has the same grey; style: ids keeps them apart")
+            context.message(f"ids go up to {largest}, so several ids have the same grey; style: ids keeps them apart")
         return lambda section, _: labels.to_greys(section)
     if style == "vast":
         if largest >= 2**24:
@@ -168,7 +170,7 @@ def _depth(volume: h5py.Dataset) -> int:
 
 
 def _overview(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray:
-    """The image and the overlay side by side, (y, x, 3) uint8; small sections are enlarged, large ones reduced."""
+    """Returns image and overlay side by side, (y, x, 3) uint8; small sections are enlarged, large ones reduced."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""List training positions for an FFN, from which every partition can be drawn equally often."""
+"""List training positions for an FFN by partition, so that training can draw from all partitions equally often."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ def _plain(name: str) -> str:
 
 class Params(StageParams):
     margin_xyz: tuple[Margin, Margin, Margin] = (24, 24, 24)
-    """No position is closer to the border than this, in voxels: the radius that the network sees, moves included."""
+    """Smallest distance between a position and the border of the volume, in voxels. Must be at least as far as the
+    network sees from a position: half its field of view plus one move."""
     background: bool = True
-    """Also list positions in the background, as one more class, as google/ffn does: they teach the network to stop."""
+    """Also list positions in the background, as one more class, like google/ffn. They teach the network not to grow
+    where there is no object."""
     tfrecord: bool = False
     """Also write `tf_record_file`, which google/ffn's train.py reads, beside the table."""
     volume_name: Annotated[str, AfterValidator(_plain)] = "validation1"
-    """Name of the volume in --label_volumes of google/ffn's train.py; only for `tfrecord`."""
+    """Name that --label_volumes of google/ffn's train.py gives the volume; used only with `tfrecord`."""
     seed: int = Field(0, ge=0)
     """Seed of the random order in `tf_record_file`."""
 
@@ -50,7 +52,7 @@ def run(params: Params, context: Context) -> None:
     partitions, _ = read_volume(path)
     if partitions.dtype != np.uint8:
         raise InputError(
-            f"{path}: holds {partitions.dtype}, and partitions are uint8; connect the output of ffn-partitions"
+            f"{path}: holds {partitions.dtype}, but partitions are uint8; connect the output of ffn-partitions"
         )
     try:
         table = coordinates(partitions, params.margin_xyz[::-1], params.background)
@@ -58,7 +60,7 @@ def run(params: Params, context: Context) -> None:
         raise InputError(f"{path}: {error}; lower margin_xyz (or lom_radius_xyz of ffn-partitions)") from None
     write_coordinates(context.outputs["table"], table)
     counts = ", ".join(f"{k}: {n:,}" for k, n in zip(table.classes.tolist(), table.counts.tolist(), strict=True))
-    context.message(f"{len(table.indices):,} positions; by partition {counts}")
+    context.message(f"{len(table.indices):,} positions; in each partition: {counts}")
     if params.tfrecord:
         _write_tfrecord(params, context, table.shape, balanced(table, np.random.default_rng(params.seed)))
 

@@ -1,4 +1,4 @@
-"""Hand a trained network to google/ffn: a TensorFlow checkpoint that its scripts read."""
+"""Write a trained network as a TensorFlow checkpoint, which the scripts of google/ffn read."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def run(params: Params, context: Context) -> None:
     prefix = folder / f"model.ckpt-{step}"
     checkpoint.write(prefix, weights, step)
     arguments = {"depth": network.depth, "fov_size": network.fov[::-1], "deltas": network.deltas[::-1]}
-    context.message(f"in google/ffn's request: model_args: {json.dumps(json.dumps(arguments))}")
+    context.message(f"write into google/ffn's inference request: model_args: {json.dumps(json.dumps(arguments))}")
     if network.features != GOOGLE_FEATURES:
         context.message(
             f"this network has {network.features} features; google/ffn's ConvStack3DFFNModel has {GOOGLE_FEATURES}, "
-            "fixed in its code: change it there, or train a network with 32"
+            "fixed in its code: change that number there, or train a network with 32 features"
         )
-    context.artifact(folder, f"{prefix.name} for google/ffn")
+    context.artifact(folder, f"the checkpoint {prefix.name} for google/ffn")

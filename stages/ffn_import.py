@@ -1,4 +1,4 @@
-"""Take over a network that google/ffn has trained: a TensorFlow checkpoint."""
+"""Convert a TensorFlow checkpoint of a network that was trained with google/ffn."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ OUTPUTS = {"model": "ffn-model"}
 
 class Params(FieldOfView):
     name: str | None = Field(None, min_length=1)
-    """Which of the folder's checkpoints, such as `model.ckpt-7000000`; by default the one with the most steps."""
+    """Name of the checkpoint in the folder, such as `model.ckpt-7000000`. By default, the checkpoint with the most
+    steps."""
     depth: int | None = Field(None, ge=1)
-    """Residual modules, as `model_args` says; a depth other than the checkpoint's is refused. By default, what the
-    checkpoint has."""
+    """Number of residual modules, `depth` in google/ffn's `model_args`. By default, the depth of the checkpoint; any
+    other depth is refused."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -35,23 +36,25 @@ def run(params: Params, context: Context) -> None:
         network = checkpoint.network_of(weights, params.fov_xyz[::-1], params.deltas_xyz[::-1])
         ffn.set_weights(ffn.build(network), weights)  # fails if weights are missing or have wrong shapes
     except ValueError as error:
-        raise InputError(f"{prefix}: {error}; choose another with name, or another folder") from None
+        raise InputError(f"{prefix}: {error}; choose another checkpoint with name, or another folder") from None
     if params.depth not in (None, network.depth):
         raise InputError(f"{prefix}: has depth {network.depth}, not {params.depth}; leave depth out, or correct it")
     if not all(np.isfinite(array).all() for array in weights.values()):
-        raise InputError(f"{prefix}: holds weights that are not numbers: its training diverged; choose an earlier one")
+        raise InputError(
+            f"{prefix}: holds weights that are not numbers, because training diverged; choose an earlier checkpoint"
+        )
     ffn_models.write_model(context.outputs["model"], network, weights, step)
     context.message(f"{prefix.name}: {step:,} steps, depth {network.depth}, {network.features} features")
 
 
 def _choose(folder: Path, name: str | None) -> Path:
-    """The common beginning of the paths of the checkpoint's files."""
+    """Returns the prefix that the paths of the chosen checkpoint's files share."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: is a file; name the folder that holds model.ckpt-... and choose one with name")
+        raise InputError(f"{folder}: is a file; name its folder, and choose the checkpoint with name")
     found = sorted((path.stem for path in folder.glob("*.index")), key=_step)
     if not found:
         raise InputError(
-            f"{folder}: holds no checkpoint of TensorFlow (model.ckpt-....index); name the folder that does"
+            f"{folder}: holds no TensorFlow checkpoint (model.ckpt-....index); name a folder that holds one"
         )
     chosen = name or found[-1]
     if chosen not in found:

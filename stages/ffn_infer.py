@@ -35,18 +35,20 @@ class Box(BaseModel):
 
 class Params(StageParams):
     mode: Literal["exact"] = "exact"
-    """`exact` grows one object at a time, seed by seed, field of view by field of view, as google/ffn does."""
+    """`exact` grows one object at a time, seed by seed, field of view by field of view, like google/ffn."""
     image_mean: float | None = Field(None, allow_inf_nan=False)
     """Mean of the grey levels. With image_stddev, it replaces the port `statistics`."""
     image_stddev: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Standard deviation of the grey levels. With image_mean, it replaces the port `statistics`."""
     box_xyz: Box | None = None
-    """Segment only this box, `{start: [x, y, z], size: [x, y, z]}`. Left out: the whole volume."""
+    """Segment only this box, `{start: [x, y, z], size: [x, y, z]}`. By default, the whole volume."""
     reflect_border: bool = True
     """Extend the volume by reflection, so that the field of view can be centred on voxels near the border. If false, as
-    in google/ffn, voxels within half a field of view of the border are only reached from further inside."""
+    in google/ffn, voxels within half a field of view of the border are reached only by fields of view that are centred
+    further inside."""
     init_activation: Probability = 0.95
-    """Activation of the seed voxel."""
+    """Activation of the seed voxel at the start. An activation is the probability that a voxel belongs to the
+    object."""
     pad_value: Probability = 0.05
     """Activation of voxels that no field of view has covered yet."""
     move_threshold: Probability = 0.9
@@ -56,17 +58,17 @@ class Params(StageParams):
     min_boundary_dist_xyz: tuple[Distance, Distance, Distance] = (1, 1, 1)
     """Seeds within this distance of an earlier object, in voxels, are skipped."""
     min_segment_size: int = Field(1000, ge=1)
-    """Smallest object, voxels."""
+    """Number of voxels of the smallest object; smaller objects are discarded."""
     disco_seed_threshold: float = Field(0.0, allow_inf_nan=False)
-    """If more than this share of a field of view is above `move_threshold`, voxels with an activation below 0.5 cannot
-    increase, which keeps neighbouring objects apart; -1 switches this off."""
+    """If more than this share of a field of view reaches `move_threshold`, activations below 0.5 in it cannot increase.
+    This keeps neighbouring objects apart. -1 switches this off."""
 
     @model_validator(mode="after")
     def _seeds_may_move(self) -> Self:
         if self.init_activation < self.move_threshold:
             raise ValueError(
-                f"init_activation {self.init_activation} is below move_threshold {self.move_threshold}, so no seed "
-                "would be started; raise the one or lower the other"
+                f"init_activation {self.init_activation} is below move_threshold {self.move_threshold}, so no "
+                "object would grow; raise init_activation, or lower move_threshold"
             )
         return self
 
@@ -75,7 +77,10 @@ class Params(StageParams):
         if not given and (self.image_mean is not None or self.image_stddev is not None):
             raise ValueError("image_mean and image_stddev go together; give both, or connect statistics")
         if given and "statistics" in connected:
-            raise ValueError("has image_mean and image_stddev, and statistics is connected; remove one or the other")
+            raise ValueError(
+                "image_mean and image_stddev are given, but statistics is connected too; remove the two parameters or "
+                "the connection"
+            )
         if not given and "statistics" not in connected:
             raise ValueError(
                 "no normalisation of the image was given; connect statistics, or give image_mean and image_stddev"
@@ -156,7 +161,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     half: Triple = tuple(n // 2 for n in network.fov)  # type: ignore[assignment]  # three of them
     with volumes.open_volume(path) as (dataset, place):
         start, size = _box(params.box_xyz, dataset.shape, path)
-        # Reflection repeats what is inside the border, so it cannot reach further than the volume is deep.
+        # Reflection repeats the voxels inside the border, so the volume must be longer than the reflected part.
         smallest = [h + 1 for h in half] if params.reflect_border else list(network.fov)
         available = dataset.shape if params.reflect_border else size
         if any(n < least for n, least in zip(available, smallest, strict=True)):
@@ -181,7 +186,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
 
 
 def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Triple]:
-    """Start and size, z, y, x."""
+    """Returns the start and the size of the box to segment, both z, y, x."""
     from stages.storage import words
 
     if box is None:
@@ -190,6 +195,6 @@ def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Tr
     if any(s + n > end for s, n, end in zip(start, size, shape, strict=True)):
         raise InputError(
             f"box_xyz: start {list(box.start)}, size {list(box.size)} does not lie inside {path}, which has "
-            f"{words.voxels(shape)}; start + size must not exceed that"
+            f"{words.voxels(shape)}; start + size must not exceed the size of the volume"
         )
     return start, size

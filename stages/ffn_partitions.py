@@ -27,7 +27,7 @@ class Params(StageParams):
         *(0.025, 0.05, 0.075),
         *(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     )
-    """Shares of the box that separate the classes, ascending."""
+    """Limits between the classes, ascending: shares of the box that have the label of the voxel."""
     lom_radius_xyz: tuple[Radius, Radius, Radius] = (24, 24, 24)
     """Half size, in voxels, of the box around each voxel (the local object mask)."""
     min_size: int = Field(10000, ge=0)

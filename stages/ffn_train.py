@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 INPUTS = {"image": "image", "labels": "labels", "coordinates": "coordinates", "statistics": "statistics"}
 OUTPUTS = {"model": "ffn-model"}
 
-# A saved state is continued only if these are unchanged. `_MANNER` and the number of steps may change on the way.
+# Training continues from a saved state only if the parameters in `_IDENTITY` are unchanged. The parameters in `_MANNER`
+# and the number of steps may change from one run to the next.
 _IDENTITY = {"depth", "features", "fov_xyz", "deltas_xyz", "batch_size", "augment", "seed"}
 _MANNER = {"learning_rate", "schedule"}
 
@@ -27,17 +28,17 @@ _PIECE = 2**20
 
 class Params(FieldOfView):
     max_steps: int = Field(1_000_000, ge=1)
-    """Steps of gradient descent, counted from the first start of this training."""
+    """Number of training steps (of gradient descent) in total, over all runs of the stage."""
     depth: int = Field(9, ge=1)
     """Number of residual modules of the network, each of two convolutions."""
     features: int = Field(32, ge=1)
     """Channels of each convolution."""
     fov_xyz: tuple[Size, Size, Size] = (33, 33, 17)
-    """Field of view, voxels; odd sizes."""
+    """Size of the field of view, in voxels; all three numbers must be odd."""
     deltas_xyz: tuple[Distance, Distance, Distance] = (8, 8, 4)
-    """How far the field of view moves along each axis, voxels; about a quarter of it."""
+    """Distance by which the field of view moves along each axis, in voxels; about a quarter of fov_xyz."""
     batch_size: int = Field(4, ge=1)
-    """Fields of view in each step, each from a different example."""
+    """Number of fields of view in each step, each from a different example."""
     learning_rate: float = Field(0.001, gt=0, allow_inf_nan=False)
     """Learning rate of the Adam optimiser."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -47,7 +48,7 @@ class Params(FieldOfView):
     seed: int = Field(1, ge=0, lt=2**32)
     """Seed of the random initial weights and of the order of the examples."""
     checkpoint_steps: int = Field(10_000, ge=1)
-    """Save the weights to `state/checkpoints/` each time this many steps are done."""
+    """Number of steps from one checkpoint to the next. Checkpoints in `state/checkpoints/` hold the weights."""
 
 
 class _Data(NamedTuple):
@@ -110,7 +111,7 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
     """Reads the inputs, and checks that they fit each other and the network.
 
     Raises:
-      InputError: if they do not.
+      InputError: if they do not fit.
     """
     import numpy as np
 
@@ -128,8 +129,9 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
     labels, _ = read_labels(context.inputs["labels"])
     if not image.shape == labels.shape == coordinates.shape:
         raise InputError(
-            f"{context.inputs['image']}: {voxels(image.shape)}, but the labels are {voxels(labels.shape)} and the "
-            f"coordinates were made for {voxels(coordinates.shape)}; all three must be of one volume"
+            f"{context.inputs['image']}: the image is {voxels(image.shape)}, but the labels are "
+            f"{voxels(labels.shape)} and the coordinates were made for {voxels(coordinates.shape)}; connect inputs "
+            "that belong to one volume"
         )
     patch = patch_shape(network.fov, network.deltas)
     room = _room(coordinates)
@@ -144,7 +146,7 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
 
 
 def _room(coordinates: Coordinates) -> list[int]:
-    """The smallest distance between a position and the border of the volume, along z, y, x."""
+    """Returns the smallest distance between a position and the border of the volume, along z, y, x."""
     import numpy as np
 
     room = list(coordinates.shape)

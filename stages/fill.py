@@ -14,8 +14,8 @@ _SLAB_VOXELS = 2**25
 
 class Params(StageParams):
     max_distance: float = Field(40, gt=0, allow_inf_nan=False)
-    """Largest distance between a voxel and the segment, in nm, from centre to centre. If several segments are equally
-    near, the smallest id is taken."""
+    """Largest distance, in nm, from the centre of an unsegmented voxel to the centre of the nearest voxel of a segment.
+    Voxels further away stay unsegmented. If several segments are equally near, the smallest id is taken."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -32,7 +32,7 @@ def run(params: Params, context: Context) -> None:
         if place.voxel_size_xyz == (1.0, 1.0, 1.0):
             context.message(
                 f"{path}: the voxel size is 1 x 1 x 1 nm, the value for an unknown size; max_distance is in nm, so if "
-                "it is wrong, set voxel_size_xyz in the step that imports the images"
+                "the voxel size is wrong, set voxel_size_xyz in the step that imports the images"
             )
         shape = source.shape
         halo = reach(shape, place.spacing, params.max_distance)[0]
@@ -49,5 +49,5 @@ def run(params: Params, context: Context) -> None:
                 filled += int(np.count_nonzero(result[holes]))
                 context.progress(z.stop, shape[0], "sections")
     context.message(
-        f"filled {filled:,} of {empty:,} unsegmented voxels, those within {params.max_distance:g} nm of a segment"
+        f"filled {filled:,} of {empty:,} unsegmented voxels: those within {params.max_distance:g} nm of a segment"
     )

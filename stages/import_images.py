@@ -21,7 +21,8 @@ Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 class Params(StageParams):
     voxel_size_xyz: tuple[Nanometres, Nanometres, Nanometres] | None = None
-    """Size of a voxel in nm. If left out, it is taken from the TIFF or HDF5 file, or is 1, 1, 1."""
+    """Size of a voxel in nm. If left out, the size in the TIFF or HDF5 file is used, or 1, 1, 1 if the file gives no
+    size."""
     convert_16_bit: Literal["refuse", "full_range", "percentiles"] = "refuse"
     """How to convert 16-bit greys to 8 bits. full_range maps 0 to 0 and 65535 to 255. percentiles maps the 0.1th
     percentile of the whole stack to 0 and the 99.9th to 255."""
@@ -32,7 +33,7 @@ class Params(StageParams):
     clahe_block: int = Field(127, ge=8)
     """Side of the square, in pixels, in which CLAHE equalises the histogram."""
     clahe_max_slope: float = Field(1.5, ge=1, allow_inf_nan=False)
-    """The factor by which CLAHE may increase a difference in grey at most."""
+    """Largest factor by which CLAHE may increase a difference between greys."""
 
 
 def run(params: Params, context: Context) -> None:

@@ -22,19 +22,20 @@ OUTPUTS = {"volume": "labels"}
 
 Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-_NAMED = 5  # ids named in a message, at most
-_SAMPLED = 8  # consecutive sections in a sample for the check of their order
-_WINDOW = 1024  # pixels: side of the square in the middle of a section that is checked
+_NAMED = 5  # largest number of ids that a message lists
+_SAMPLED = 8  # smallest number of consecutive sections in each sample for the check of the order
+_WINDOW = 1024  # pixels: the check of the order reads a square with this side from the middle of each section
 
 
 class Params(StageParams):
     voxel_size_xyz: tuple[Nanometres, Nanometres, Nanometres] | None = None
-    """Size of a voxel in nm. If left out, it is that of the images or of the TIFF or HDF5 file, or is 1, 1, 1."""
+    """Size of a voxel in nm. If left out, the voxel size of the images is used; without images, the size in the TIFF or
+    HDF5 file is used, or 1, 1, 1 if the file gives no size."""
     relabel: Literal["none", "connected_components"] = "none"
-    """connected_components gives each connected piece (26 neighbours) its own id."""
+    """none keeps the ids. connected_components gives each connected piece (26 neighbours) its own id."""
     check_order: bool = True
     """Refuse labels that are shifted by one section against the images. The check compares the numbers in the file
-    names, and tests whether outlines fit the section before or after better than their own."""
+    names, and tests whether the outlines of the labels fit the image section before or after better than their own."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -81,7 +82,7 @@ def _written(parts: Iterable[np.ndarray], volume: h5py.Dataset) -> Iterator[np.n
 
 
 def _place(stack: Stack, params: Params, context: Context) -> Place:
-    """The place of the labels: that of the images, if these are connected.
+    """Returns the place of the labels, which is the place of the images if images are connected.
 
     Raises:
       InputError: if labels and images differ in size or voxel size, or their section numbers do not match.
@@ -100,8 +101,8 @@ def _place(stack: Stack, params: Params, context: Context) -> Place:
             )
         if params.voxel_size_xyz not in (None, place.voxel_size_xyz):
             raise InputError(
-                f"voxel_size_xyz: the labels' is {list(params.voxel_size_xyz or ())}, the images' is "
-                f"{list(place.voxel_size_xyz)}; leave it out here: the voxel size of the images is used"
+                f"voxel_size_xyz: {list(params.voxel_size_xyz or ())} is given, but the voxel size of the images is "
+                f"{list(place.voxel_size_xyz)}; leave voxel_size_xyz out here, so that the size of the images is used"
             )
         if params.check_order:
             _check_numbers(stack, image)
@@ -115,9 +116,10 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def _check_numbers(stack: Stack, image: h5py.Dataset) -> None:
-    """Raises InputError if the numbers in the file names pair section 2 of the labels with section 1 of the images.
+    """Raises InputError if labels and images are different sections, according to the numbers in the file names.
 
-    Numbers without any overlap (0 to 69 and 1000 to 1069) are only counted differently, and are accepted.
+    For example, section 2 of the labels must not be paired with section 1 of the images. If no number occurs in both
+    (0 to 69 and 1000 to 1069), the labels are accepted: they are only counted from another number.
     """
     from stages.readers.names import section_numbers
     from stages.storage.volumes import kept_names
@@ -131,7 +133,8 @@ def _check_numbers(stack: Stack, image: h5py.Dataset) -> None:
     first = next(k for k, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
     raise InputError(
         f"{stack.path}: labels and images do not match: section {first} is {stack.files[first]} in the labels and "
-        f"{names[first]} in the images; give the same sections for both, or set check_order: false if only names differ"
+        f"{names[first]} in the images; give the same sections for both, or set check_order: false if only the names "
+        "differ"
     )
 
 
@@ -163,11 +166,11 @@ def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> No
 
 
 def _check_shift(stack: Stack, labels: h5py.Dataset, context: Context) -> None:
-    """Raises InputError if, in a sample of the sections, outlines of labels fit the section before or after better."""
+    """Raises InputError if, in a sample of sections, outlines fit the section before or after better than their own."""
     from segmentation.alignment import shift_of_sections
     from stages.storage.volumes import open_volume
 
-    depth = max(labels.chunks[0], _SAMPLED)  # HDF5 unpacks whole chunks: use all their sections
+    depth = max(labels.chunks[0], _SAMPLED)  # HDF5 decompresses whole chunks, so all their sections are used
     starts = range(0, max(1, len(labels) - 2), depth)
     starts = starts[:: max(1, len(starts) // 2)]
     middle = tuple(slice(max(0, (n - _WINDOW) // 2), (n + _WINDOW) // 2) for n in labels.shape[1:])
@@ -179,6 +182,6 @@ def _check_shift(stack: Stack, labels: h5py.Dataset, context: Context) -> None:
     shift, there, here = found
     raise InputError(
         f"{stack.path}: the labels are shifted by one section: their outlines fit the image section "
-        f"{'after' if shift > 0 else 'before'} better (contrast {there:.2f}, on their own {here:.2f}); "
-        "give the same sections for both, or set check_order: false if they are right"
+        f"{'after' if shift > 0 else 'before'} theirs better than their own (contrast {there:.2f} there, {here:.2f} in "
+        "their own section); give the same sections for both, or set check_order: false if the labels are right"
     )

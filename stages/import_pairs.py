@@ -15,19 +15,20 @@ if TYPE_CHECKING:
 INPUTS = {"images": "pictures", "labels": "pictures"}
 OUTPUTS = {"training": "image-set", "test": "image-set"}
 
-_LEAST = 3  # pictures: unet-train needs two, one of them for validation
+_LEAST = 3  # smallest number of pictures: one for the test set, two for unet-train (training and validation)
 
 
 class Params(StageParams):
     labels_are: Literal["auto", "binary", "instances"] = "auto"
     """What the values in a mask mean. binary: two values, the higher one in cells; each connected piece (4 neighbours)
-    is a cell. instances: an id for each cell, 0 elsewhere. auto: decided from the values. A folder for each picture,
-    with a file for each cell, needs no setting."""
+    is a cell. instances: an id for each cell, 0 elsewhere. auto: decided from the values. Not needed if the masks
+    are a folder for each picture with a file for each cell."""
     convert_rgb: Literal["keep", "luminance"] = "keep"
     """How to convert colours to grey. luminance: 0.299 R + 0.587 G + 0.114 B. Pictures whose colours are all grey
     become grey in any case."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    """Share of the pictures in the test set, which training does not use: at least one picture, at most all but two."""
+    """Share of the pictures that go into the test set, which training does not use. At least one picture goes into the
+    test set, and at least two are left for training."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of the random choice of the test set."""
 
@@ -49,7 +50,7 @@ def run(params: Params, context: Context) -> None:
         context.metric(f"{port}_cells", sum(_cells(picture) for picture in chosen))
     preview = context.output_folder / "preview.png"
     write_preview(preview, sets["training"])
-    context.artifact(preview, "some pictures, each above the cells in its mask")
+    context.artifact(preview, "some pictures; below each, the cells in its mask")
 
 
 def _read(params: Params, context: Context) -> list[Picture]:
@@ -85,7 +86,7 @@ def _read(params: Params, context: Context) -> list[Picture]:
             images.append(luminance(image) if image.ndim == 3 and params.convert_rgb == "luminance" else image)
             context.progress(done, len(pairs), "pictures")
     labels, said = cells_in(ids, "instances" if per_cell else params.labels_are, mask_path)
-    context.message("the masks are a file for each cell" if per_cell else said)
+    context.message("each cell has a mask file of its own" if per_cell else said)
     found = [Picture(pair[0].name, *arrays) for pair, *arrays in zip(pairs, images, labels, strict=True)]
     _tell_empty(found, context)
     return found
@@ -106,7 +107,7 @@ def _check_kinds(pictures: Sequence[Picture]) -> None:
     colour = [picture.name for picture in pictures if picture.image.ndim == 3]
     if grey and colour:
         raise InputError(
-            f"{grey[0]} is grey and {colour[0]} has colours ({len(grey)} and {len(colour)} pictures); "
+            f"{grey[0]} is grey and {colour[0]} has colours ({len(grey)} grey and {len(colour)} colour pictures); "
             "convert all to grey with convert_rgb: luminance, or remove one kind"
         )
 

@@ -23,7 +23,7 @@ _PREVIEW_WIDTH = 1152
 
 class Params(StageParams):
     size_xyz: VOXELS = (192, 192, 48)
-    """Size of the volume in voxels; z counts sections."""
+    """Size of the volume in voxels; z is the number of sections."""
     voxel_size_xyz: tuple[float, float, float] = (8.0, 8.0, 30.0)
     """Voxel size in nm. Membranes are about 25 nm wide; z is the thickness of a section."""
     seed: Annotated[int, Field(ge=0)] = 1
@@ -35,7 +35,7 @@ class Params(StageParams):
     jitter: float = 4.0
     """Standard deviation of the shift of each section in x and in y, nm; 0 for none. Labels are shifted too."""
     clutter: float = 1.0
-    """Density of organelles and synapses: 1 is that of cortex, 0 is none."""
+    """Density of organelles and synapses: 1 is the density in cortex, 0 is none."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -65,7 +65,7 @@ def run(params: Params, context: Context) -> None:
 
 
 def _write_preview(path: Path, image: np.ndarray, labels: np.ndarray, place: Place) -> None:
-    """Writes image and truth side by side: above the middle section, below a cut across the sections, to scale."""
+    """Writes image and truth side by side: the middle section at the top, a cut across the sections below, to scale."""
     import numpy as np
 
     from stages.readers import files

@@ -26,7 +26,7 @@ class Params(StageParams):
     diameter: float = 24.0
     """Diameter of a typical nucleus, pixels."""
     crowding: float = 0.2
-    """Share of a picture that nuclei cover; the higher it is, the more of them touch."""
+    """Share of a picture that nuclei cover; the higher this share, the more nuclei touch."""
     noise: float = 6.0
     """Standard deviation of the camera noise in the background, grey levels; 0 for none."""
 
@@ -59,4 +59,4 @@ def run(params: Params, context: Context) -> None:
         context.metric(f"{port}_cells", sum(cells[part]))
     preview = context.output_folder / "preview.png"
     write_preview(preview, made[: params.pictures])
-    context.artifact(preview, "some training pictures, each above its cells")
+    context.artifact(preview, "some training pictures; below each, its cells")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 INPUTS = {"images": "image-set|pictures", "model": "unet-model"}
 OUTPUTS = {"predicted": "image-set", "labels": "sections"}
 
-_MOST = 2**16 - 1  # the most cells that 16-bit ids can number
+_MOST = 2**16 - 1  # largest number of cells that 16-bit ids can distinguish
 
 
 class Params(StageParams):
@@ -28,15 +28,15 @@ class Params(StageParams):
     threshold: float = Field(0.5, gt=0, lt=1)
     """Probability above which a pixel is part of a cell."""
     min_size: int = Field(20, ge=1)
-    """Smallest cell, pixels; smaller ones are removed."""
+    """Number of pixels of the smallest cell; smaller cells are removed."""
     test_time_augmentation: bool = False
-    """Predict each picture in 8 orientations (reflections and quarter turns), and take the mean: somewhat better, 8
-    times slower."""
+    """Predict each picture in 8 orientations (reflections and quarter turns), and take the mean. This is
+    somewhat more accurate and 8 times slower."""
     tile: int = Field(2048, ge=1)
     """Longest side of a tile, pixels. Larger pictures are cut into overlapping tiles, which takes more time for each
-    pixel: a seventh more with tiles of 2048, half more with 1024. A target: a network of depth 4 needs tiles of at
-    least 448, doubling with each further level. At a width of 16, tiles of 2048 take some 2 GB of memory, 1024 some
-    1.2 GB."""
+    pixel: a seventh more with tiles of 2048, half more with 1024. If the network needs longer tiles, they are
+    used: a network of depth 4 needs at least 448, twice as much with each further level. At a width of 16, tiles of
+    2048 take about 2 GB of memory, and tiles of 1024 about 1.2 GB."""
     opacity: float = Field(0.35, ge=0, le=1)
     """Opacity of the colours in the overlays."""
 
@@ -54,7 +54,7 @@ def run(params: Params, context: Context) -> None:
     compiled = backend.forward(architecture_of(network).folded(network, model))
     context.message(f"predicting on {backend.device()} ({backend.name()})")
     identity = {
-        "params": params.model_dump(mode="json", exclude={"opacity"}),  # overlays are redrawn
+        "params": params.model_dump(mode="json", exclude={"opacity"}),  # overlays are always drawn again
         "network": list(network),
         "weights": state.fingerprint(*model.get_weights()),
     }
@@ -92,7 +92,7 @@ def run(params: Params, context: Context) -> None:
 
 
 def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and image of each picture; reports progress. A set is read as a whole, a folder picture by picture."""
+    """Yields name and image of each picture; reports progress. A set is read at once, a folder picture by picture."""
     from stages.readers.pictures import image_of, open_pictures
     from stages.storage import image_sets
 
@@ -151,4 +151,4 @@ def _write_table(listed: list[tuple[str, Cell]], context: Context) -> None:
         rows.writerow(["image", *Cell._fields])
         for name, cell in listed:
             rows.writerow([name, *(round(value, 3) for value in cell)])
-    context.artifact(context.output_folder / "cells.csv", f"{len(listed)} cells: where, how large, how bright")
+    context.artifact(context.output_folder / "cells.csv", f"{len(listed)} cells: position, size and brightness of each")

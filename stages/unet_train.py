@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 INPUTS = {"training": "image-set"}
 OUTPUTS = {"model": "unet-model"}
 
-# A saved state is continued only if these are unchanged. `_MANNER` and the number of steps may change on the way.
+# Training continues from a saved state only if the parameters in `_IDENTITY` are unchanged. The parameters in `_MANNER`
+# and the number of steps may change from one run to the next.
 _IDENTITY = {"crop", "batch_size", "loss", "augment", "seed", "validation_fraction"}
 _MANNER = {"learning_rate", "schedule", "validation_interval", "patience", "max_minutes"}
-_METHOD = 2  # raised when states of earlier code cannot be continued: other networks, targets, or validation losses
+_METHOD = 2  # increased when a change of the networks, targets or validation loss makes earlier saved states useless
 
 _MOST_KEPT_OUT = 64
 
@@ -33,22 +34,23 @@ class Augmentation(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
     flips: bool = True
-    """Turn crops by 0, 90, 180 or 270 degrees and reflect them, all equally often."""
+    """Turn crops by 0, 90, 180 or 270 degrees and reflect them; all 8 orientations are equally frequent."""
     warped: float = Field(0.5, ge=0, le=1)
     """Share of the crops that are also bent, rotated and stretched. This blurs them slightly, and the pictures that the
     network is used on are not blurred, so some crops should stay unwarped."""
     bend: float = Field(6.0, ge=0, le=100)
-    """Smooth random displacement: its standard deviation, pixels in a crop of 256, in proportion in others; 0 is
-    off."""
+    """Standard deviation of a smooth random displacement, in pixels of a crop with a side of 256; in crops of other
+    sizes it is in proportion; 0 is off."""
     rotation: float = Field(15.0, ge=0, le=180)
-    """Largest rotation either way, degrees; 0 is off."""
+    """Largest rotation in either direction, in degrees; 0 is off."""
     stretch: float = Field(0.25, ge=0, le=2)
-    """Largest change of scale, as a natural logarithm: 0.25 means a factor of 0.78 to 1.28; height and width differ by
-    up to 0.4 of it on top; 0 is off."""
+    """Largest change of scale, as a natural logarithm: 0.25 means a factor of 0.78 to 1.28. In addition, height and
+    width are each scaled by up to 0.4 of this logarithm. 0 is off."""
     gamma: float = Field(0.2, ge=0, le=2)
-    """Grey values are raised to a power whose natural logarithm is at most this, either way; 0 is off."""
+    """Grey values are raised to a power whose natural logarithm is between minus this number and this number; 0 is
+    off."""
     contrast: float = Field(0.15, ge=0, le=1)
-    """Grey values are multiplied by a factor that differs from 1 by at most this; 0 is off."""
+    """Grey values are multiplied by a factor that differs from 1 by at most this number; 0 is off."""
     brightness: float = Field(0.075, ge=0, le=1)
     """Largest value added to or subtracted from all grey values, which range from about 0 to 1; 0 is off."""
     noise: float = Field(0.03, ge=0, le=1)
@@ -59,41 +61,42 @@ class Params(StageParams):
     RENAMED: ClassVar[dict[str, str]] = {"validation_steps": "validation_interval"}
 
     architecture: Literal["classic", "blog"] = "classic"
-    """classic: two convolutions a level, for pictures of any size. blog: the network of the blog post, with its own
-    batch size, loss and squashing unless they are set here."""
+    """classic: two convolutions per level, for pictures of any size. blog: the network of the blog post that
+    this project started from; batch_size, loss and squash then have other defaults."""
     depth: int | None = Field(None, ge=1, le=7)
-    """How many times the network halves the picture. By default 4; fixed in the blog's network."""
+    """How many times the network halves the picture. By default 4. The depth of the blog's network is fixed."""
     width: int | None = Field(None, ge=1)
-    """Channels of the first level; each further level has twice as many. By default 16; the blog's network has its
-    own."""
+    """Channels of the first level; each further level has twice as many. By default 16. The width of the blog's
+    network is fixed."""
     crop: int | None = Field(None, ge=16)
-    """Side of the crops to train on, pixels; a multiple of 2 to the power of depth. By default 128; 256 for the blog's
-    network, which takes nothing else."""
+    """Side of the crops to train on, pixels; a multiple of 2 to the power of depth. By default 128. The blog's network
+    takes only 256."""
     squash: bool | None = None
-    """Resize whole pictures to 256 x 256 instead of cutting crops; only for the blog's network. By default true
-    there."""
+    """Resize whole pictures to 256 x 256 instead of cutting crops; only for the blog's network, where the
+    default is true."""
     batch_size: int | None = Field(None, ge=1)
-    """Crops in a training step. By default 4; 12 for the blog's network."""
+    """Number of crops in a training step. By default 4, or 12 for the blog's network."""
     loss: Literal["dice", "bce", "dice+bce"] | None = None
-    """Dice, binary cross-entropy, or their sum. By default the sum; dice for the blog's network."""
+    """Loss function: dice, bce (binary cross-entropy), or their sum. By default the sum, or dice for the blog's
+    network."""
     augment: bool | Augmentation = True
-    """Change the shape and the grey values of crops at random. true: as in the defaults below; false: not at all. Or
-    give the settings that differ from the defaults, such as `{rotation: 180, noise: 0}`."""
+    """Change the shape and the grey values of crops at random. true: with the defaults below. false: not at all. Or
+    give only the settings that differ from the defaults, such as `{rotation: 180, noise: 0}`."""
     learning_rate: float = Field(0.003, gt=0, allow_inf_nan=False)
     """Learning rate of the Adam optimiser."""
     schedule: Literal["constant", "cosine"] = "cosine"
     """Keep the learning rate constant, or decrease it along a cosine to 0 at max_steps or max_minutes."""
     max_steps: int = Field(8500, ge=1)
-    """Steps of gradient descent, counted from the first start of this training."""
+    """Number of training steps (of gradient descent) in total, over all runs of the stage."""
     max_minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Stop after this many minutes of training, if max_steps are not reached before. The number of steps then depends
-    on the speed of the machine: two runs give the same weights only without max_minutes, and on a CPU."""
+    """Stop after this many minutes of training, even if max_steps is not reached. The number of steps then depends on
+    the speed of the machine: two runs give the same weights only on a CPU and without max_minutes."""
     validation_fraction: float = Field(0.15, gt=0, lt=1)
-    """Share of the pictures that is not trained on, but used to find the best weights; at least one picture, at most
+    """Share of the pictures that are not trained on, but used to find the best weights; at least one picture, at most
     64."""
     validation_interval: int = Field(250, ge=1)
     """Steps from one validation to the next. The model gets the weights with the lowest loss on the validation
-    pictures. Batch normalisation needs some 150 steps to settle; validations before that are not meaningful."""
+    pictures. Batch normalisation needs about 150 steps to settle; earlier validations are not meaningful."""
     patience: int = Field(20, ge=1)
     """Stop after this many validations in a row that found no better weights."""
     seed: int = Field(1, ge=0, lt=2**32)
@@ -108,10 +111,10 @@ class Params(StageParams):
         return self
 
     def resolved(self) -> Self:
-        """With the defaults of the architecture in place of settings that were left out."""
+        """Returns the parameters, with the architecture's defaults in place of settings that were left out."""
         defaults = _architecture(self).DEFAULTS._asdict()
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
-        # One spelling for equal settings, because saved states compare them.
+        # Equal settings must have the same form, because saved states compare them.
         augment = True if self.augment == Augmentation() else self.augment
         return self.model_copy(update=missing | {"augment": augment})
 
@@ -206,7 +209,7 @@ def _read(path: str) -> list[Picture]:
 
 
 def _kept_out(number: int, share: float, generator: np.random.Generator) -> list[int]:
-    """Chooses the validation pictures: at least one, not all, and at most 64, because each validation predicts all."""
+    """Chooses the validation pictures: at least one, not all, and at most 64, because each validation takes time."""
     count = min(max(round(share * number), 1), number - 1, _MOST_KEPT_OUT)
     return sorted(int(i) for i in generator.permutation(number)[:count])
 
@@ -219,9 +222,9 @@ def _labels(picture: Picture) -> np.ndarray:
 def _prepared(
     pictures: list[Picture], network: NetworkSpec, architecture: Architecture
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The normalised image, the target, and the centres of the cells of each picture.
+    """Yields, for each picture, the normalised image, the target, and the centres of the cells.
 
-    Empties the list on the way, to free memory.
+    Each picture is removed from the list when its turn comes, to free memory.
     """
     import numpy as np
 
@@ -232,13 +235,13 @@ def _prepared(
         picture = pictures.pop(0)
         labels = _labels(picture)
         target = np.ascontiguousarray(instances.targets(labels)[..., : architecture.OUTPUTS])
-        # A squashed picture is a crop as a whole, so no crop is placed near a cell.
+        # A squashed picture is used as a whole, so no crop is placed near a cell.
         middles = np.zeros((0, 2)) if network.squash else instances.centres(labels)
         yield normalise(picture.image, network.channels), target, middles
 
 
 def _finish(params: Params, network: NetworkSpec, task: UNetTask, names: list[str], end: int, context: Context) -> None:
-    """Writes the model with the best weights, and the curves; says why training ended, and what it reached."""
+    """Writes the model with the best weights, and the curves; reports why training ended, and the best scores."""
     from segmentation import curves
     from stages.readers import files
     from stages.storage import unet_models
@@ -247,12 +250,12 @@ def _finish(params: Params, network: NetworkSpec, task: UNetTask, names: list[st
     if end < params.max_steps:
         why = f"{params.patience} validations in a row found no better weights"
         if not task.enough():
-            why = f"max_minutes, {params.max_minutes:g}, are over"
+            why = f"the limit of {params.max_minutes:g} minutes (max_minutes) is reached"
         context.message(f"stopped after {end} of {params.max_steps} steps: {why}")
     best = min(validations, key=lambda validation: float(validation["validation_loss"]))
     context.message(
-        f"best at step {best['step']}: loss {best['validation_loss']:.4f}, Dice {best['validation_dice']:.4f} on "
-        "validation pictures"
+        f"the best weights are from step {best['step']}: loss {best['validation_loss']:.4f}, "
+        f"Dice {best['validation_dice']:.4f} on validation pictures"
     )
     unet_models.write_model(context.outputs["model"], network, task.best, {"step": best["step"], "validation": names})
     picture = context.output_folder / "curves.png"
@@ -261,4 +264,4 @@ def _finish(params: Params, network: NetworkSpec, task: UNetTask, names: list[st
         name: [each[name] for each in validations] for name in ("loss", "validation_loss", "validation_dice")
     }
     files.write(picture, curves.draw(steps, lines))
-    context.artifact(picture, "loss in training and on the validation pictures, and their Dice")
+    context.artifact(picture, "training loss, validation loss and validation Dice")

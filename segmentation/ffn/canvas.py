@@ -19,22 +19,24 @@ from segmentation.ffn.network import Triple
 Forward = Callable[[np.ndarray], np.ndarray]
 """The network: (batch, z, y, x, 2) float32, image and mask logits -> (batch, z, y, x, 1) float32, new mask logits.
 
-It must not keep its argument, which the next call overwrites. Its result is not changed.
+The function must not keep its argument, because the next call overwrites it. The canvas does not change the result.
 """
 
 EXCLUDED = -1
-"""Marks a seed that made no object, in `Canvas.segmentation`."""
+"""Value in `Canvas.segmentation` at a seed from which no object was made."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """google/ffn's InferenceOptions, in single precision as there. Activations and thresholds are probabilities.
+    """Options like google/ffn's InferenceOptions, used in single precision. Activations and thresholds are
+    probabilities.
 
     Attributes:
       init_activation: initial mask value of the seed voxel.
       pad_value: mask value of all other voxels until a field of view covers them.
-      move_threshold: the field of view moves to voxels at or above it. An object ends when its seed falls below it.
-      segment_threshold: voxels at or above it belong to the object.
+      move_threshold: the field of view moves to voxels at or above this value. An object stops growing when its seed
+        falls below this value.
+      segment_threshold: voxels at or above this value belong to the object.
       min_boundary_dist: z, y, x; seeds within this distance of a segment are skipped.
       min_segment_size: smallest object, in voxels that no earlier object has claimed.
       disco_seed_threshold: if more than this share of a field of view reaches the move threshold, voxels whose mask
@@ -55,9 +57,10 @@ class Attempt:
     """The outcome of one seed.
 
     Attributes:
+      seed: position of the seed, z, y, x.
       id: id of the new object, 0 if there is none.
       voxels: size of the object within the canvas's box, without the voxels of earlier objects.
-      fovs: number of fields of view computed for it.
+      fovs: number of fields of view that were computed.
     """
 
     seed: Position
@@ -65,7 +68,7 @@ class Attempt:
     voxels: int
     fovs: int
     overlapped: tuple[tuple[int, int], ...] = ()
-    """(id, voxels) of earlier objects that the mask overlaps; they keep those voxels."""
+    """(id, voxels) for each earlier object that the mask overlaps; the earlier object keeps these voxels."""
 
 
 @dataclass
@@ -83,14 +86,15 @@ class Canvas:
     Args:
       image: (z, y, x) float32, normalised.
       forward: the network.
-      fov, deltas: of the network, z, y, x.
-      box: the part of the image whose voxels count for the size of an object; by default the whole image. The rest
-        is context.
+      fov, deltas: size and moves of the network's field of view, z, y, x.
+      box: the part of the image whose voxels count for the size of an object; by default the whole image. The rest of
+        the image is only context.
 
     Attributes:
-      segmentation: (z, y, x) int32: ids from 1, 0 unclaimed, EXCLUDED.
-      probability: (z, y, x) uint8, `quantise_probability` of each claimed voxel.
-      mask: (z, y, x) float32, logits of the growing object, or of the last one; NaN where no field of view was.
+      segmentation: (z, y, x) int32: ids from 1; 0 for voxels that no object has claimed; EXCLUDED.
+      probability: (z, y, x) uint8, the result of `quantise_probability` for each claimed voxel.
+      mask: (z, y, x) float32, logits of the growing object, or else of the last object; NaN at voxels that no field of
+        view has covered.
     """
 
     def __init__(
@@ -113,27 +117,28 @@ class Canvas:
         self._options = options
         self._box = [slice(*s.indices(n)) for s, n in zip(box or (slice(None),) * 3, image.shape, strict=True)]
         self._object: _Object | None = None
-        self._touched: tuple[slice, ...] = (slice(0, 0),) * 3  # bounding box of the mask
+        self._touched: tuple[slice, ...] = (slice(0, 0),) * 3  # bounding box of the voxels where `mask` is not NaN
         self._input = np.empty((1, *fov, 2), np.float32)
         init, pad, move, segment = (
             logit(float(np.float32(p)))
             for p in (options.init_activation, options.pad_value, options.move_threshold, options.segment_threshold)
         )
         self._init, self._pad, self._move, self._segment = map(np.float32, (init, pad, move, segment))
-        # google/ffn rounds these logits too, except this one, which its movement policy computes on its own.
+        # These logits are rounded to float32, as in google/ffn. The threshold for moves is not rounded, because the
+        # movement policy of google/ffn computes this logit separately, in double precision.
         self._face_threshold = float(move)
 
     def segment(self, seeds: np.ndarray) -> Iterator[Attempt | None]:
-        """Tries the seeds, (n, 3) z, y, x, in order; yields the outcome of each, None for a seed that was skipped.
+        """Tries the seeds, (n, 3) z, y, x, in order; yields the outcome of each, or None for a seed that was skipped.
 
-        After `restore` of a state within an object, the first seed must be the seed of that object.
+        If a state was restored that had been saved while an object grew, the first seed must be that object's seed.
         """
         for row in seeds:
             z, y, x = (int(p) for p in row)
             yield self._try((z, y, x))
 
     def settled(self, seeds: np.ndarray) -> int:
-        """Counts the seeds, (n, 3) z, y, x, that lie in an object or in the growing one; they will be skipped."""
+        """Counts the seeds, (n, 3) z, y, x, that lie in a finished or growing object, and so will be skipped."""
         at = tuple(seeds.T)
         taken = self.segmentation[at] > 0
         if self._object is not None:
@@ -142,7 +147,7 @@ class Canvas:
         return int(np.count_nonzero(taken))
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Returns arrays and JSON values for `restore`. May be called from within a call of the network."""
+        """Returns arrays and JSON values for `restore`. May be called by the function `forward` while it runs."""
         arrays: dict[str, np.ndarray] = {"segmentation": self.segmentation, "probability": self.probability}
         values: dict[str, Any] = {"max_id": self.max_id, "object": None}
         if self._object is not None:
@@ -152,7 +157,7 @@ class Canvas:
         return arrays, values
 
     def restore(self, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
-        """Restores a state, exactly. The canvas must be new and made with the same arguments."""
+        """Restores a saved state exactly. The canvas must be new, and made with the same arguments."""
         self.segmentation[...] = arrays["segmentation"]
         self.probability[...] = arrays["probability"]
         self.max_id = values["max_id"]
@@ -203,7 +208,7 @@ class Canvas:
                 break
 
     def _update(self, work: _Object, position: Position) -> np.ndarray:
-        """Runs the network on the field of view at `position`, writes its logits into the mask, returns them."""
+        """Runs the network on the field of view at `position`; writes the logits into the mask and returns them."""
         box = tuple(slice(p - h, p + h + 1) for p, h in zip(position, self._half, strict=True))
         old = self.mask[box]
         fresh = np.isnan(old)
@@ -229,7 +234,7 @@ class Canvas:
             self.segmentation[seed] = EXCLUDED
             return Attempt(seed, 0, 0, work.fovs)
 
-        with np.errstate(invalid="ignore"):  # NaN (no field of view was there) belongs to no object
+        with np.errstate(invalid="ignore"):  # NaN means that no field of view covered the voxel
             mask = self.mask[box] >= self._segment
         claimed = self.segmentation[box]
         ids, counts = np.unique(claimed[mask & (claimed > 0)], return_counts=True)
@@ -246,7 +251,7 @@ class Canvas:
         return Attempt(seed, self.max_id, voxels, work.fovs, overlapped)
 
     def _counts(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
-        """The part of `box` inside the box to segment, in coordinates relative to `box`."""
+        """Returns the part of `box` that lies inside the box to segment, in coordinates relative to `box`."""
         return tuple(
             slice(max(c.start - b.start, 0), max(c.stop - b.start, 0)) for b, c in zip(box, self._box, strict=True)
         )

@@ -1,6 +1,6 @@
-"""Checkpoints of TensorFlow 1, as google/ffn trains and infers with: `model.ckpt-7000000.index` and `.data-...`.
+"""Reads and writes checkpoints of TensorFlow 1, which google/ffn uses: `model.ckpt-7000000.index` and `.data-...`.
 
-Only TensorFlow reads and writes these files, given the prefix that their names share. That is why this module takes
+Only TensorFlow can read and write these files, and it needs the prefix that their names share. So this module takes
 paths, unlike the rest of this package.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segmentation import backend  # noqa: F401  # before TensorFlow: it sets the level of its log messages
+from segmentation import backend  # noqa: F401  # imported before TensorFlow, to set its log level
 from segmentation.ffn.network import NetworkSpec, Triple
 
 _STEP = "global_step"
@@ -19,13 +19,13 @@ _OURS = re.compile(r"seed_update/conv(\d+_[ab]|_lom)/(weights|biases)")
 
 
 def read(prefix: Path) -> tuple[dict[str, np.ndarray], int]:
-    """Reads weights by name, the names that `network.weights` uses, and the step. Optimiser variables are left out.
+    """Reads the step and the weights, by the names that `network.weights` uses. Optimiser variables are left out.
 
     Args:
-      prefix: such as `checkpoint/model.ckpt-7000000`.
+      prefix: common beginning of the files' paths, such as `checkpoint/model.ckpt-7000000`.
 
     Raises:
-      ValueError: if files are missing or damaged, or are not of a ConvStack3DFFNModel.
+      ValueError: if files are missing or damaged, or do not hold a ConvStack3DFFNModel.
     """
     import tensorflow as tf
 
@@ -36,17 +36,17 @@ def read(prefix: Path) -> tuple[dict[str, np.ndarray], int]:
         step = int(reader.get_tensor(_STEP)) if _STEP in names else 0
     except (tf.errors.OpError, IndexError, ValueError) as error:  # IndexError: the data file is too short
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"its files are missing, truncated or damaged, copy them again ({reason})") from None
+        raise ValueError(f"the files are missing, truncated or damaged; copy them again ({reason})") from None
     if "seed_update/conv0_a/weights" not in weights:
         held = ", ".join(names[:3]) or "nothing"
-        raise ValueError(f"it is not of google/ffn's ConvStack3DFFNModel: no seed_update/conv0_a/weights, but {held}")
+        raise ValueError(f"holds no ConvStack3DFFNModel of google/ffn: no seed_update/conv0_a/weights, but {held}")
     return weights, step
 
 
 def write(prefix: Path, weights: dict[str, np.ndarray], step: int) -> None:
-    """Writes weights, named as in `read`, and the step, so that google/ffn can load them for inference.
+    """Writes weights, with the names that `read` returns, and the step, so that google/ffn can load them for inference.
 
-    Also writes the file `checkpoint` beside them, in which TensorFlow looks up the newest checkpoint of a folder.
+    Also writes the file `checkpoint` in the same folder, which tells TensorFlow the newest checkpoint.
     """
     import tensorflow as tf
 
@@ -62,6 +62,7 @@ def write(prefix: Path, weights: dict[str, np.ndarray], step: int) -> None:
 
 
 def network_of(weights: dict[str, np.ndarray], fov: Triple, deltas: Triple) -> NetworkSpec:
-    """Describes the network of some weights, which show depth and features, but not fov and deltas (z, y, x)."""
+    """Describes the network that has these weights. Depth and features follow from the weights, but not fov and deltas
+    (both z, y, x)."""
     depth = sum(name.endswith("_a/weights") for name in weights)
     return NetworkSpec(depth, weights["seed_update/conv0_a/weights"].shape[-1], fov, deltas)

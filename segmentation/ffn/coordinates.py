@@ -1,4 +1,4 @@
-"""Training positions, drawn so that each partition class (see `partitions`) occurs equally often."""
+"""Lists training positions, and draws from them so that each partition class (see `partitions`) is equally frequent."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Coordinates:
     """Positions in a volume, grouped by partition class.
 
     Attributes:
-      shape: of the volume, z, y, x.
+      shape: size of the volume, z, y, x.
       classes: (K,) uint8, the partition classes that occur, ascending.
       starts: (K + 1,) int64, `indices[starts[k]:starts[k + 1]]` are the positions of `classes[k]`.
-      indices: (N,) flat C-order voxel indices, ascending within a class; uint32 where they fit, else uint64.
+      indices: (N,) flat C-order voxel indices, ascending within a class; uint32 if they fit, else uint64.
     """
 
     shape: tuple[int, int, int]
@@ -28,7 +28,7 @@ class Coordinates:
 
     @property
     def counts(self) -> np.ndarray:
-        """(K,) int64, the positions of each class."""
+        """(K,) int64, the number of positions of each class."""
         return np.diff(self.starts)
 
 
@@ -37,9 +37,9 @@ def coordinates(partitions: np.ndarray, margin: Sequence[int], background: bool 
 
     Args:
       partitions: (z, y, x) uint8, from `partitions.partition`.
-      margin: z, y, x, voxels; half the size of the training example around a position.
-      background: also list class 0, whose positions lie on no object, as google/ffn's build_coordinates.py does. Then
-        one example in K + 1 teaches the network not to grow where there is no object.
+      margin: half the size of the training example around a position, in voxels, z, y, x.
+      background: also list class 0, whose positions lie on no object, like google/ffn's build_coordinates.py. With
+        K other classes, one example in K + 1 then teaches the network not to grow where there is no object.
 
     Raises:
       ValueError: if no voxel of any class lies inside the margin.
@@ -59,7 +59,8 @@ def coordinates(partitions: np.ndarray, margin: Sequence[int], background: bool 
     classes = np.flatnonzero(counts).astype(np.uint8)
     if not len(classes):
         raise ValueError(
-            f"no voxel of any partition lies {_xyz(margin)} (x, y, z) voxels inside the volume of {_xyz(shape)}"
+            f"no voxel of any partition is at least {_xyz(margin)} voxels (x, y, z) away from the border of the volume "
+            f"of {_xyz(shape)}"
         )
     starts = np.concatenate([[0], np.cumsum(counts[classes])])
     indices = np.empty(starts[-1], np.uint32 if partitions.size <= 2**32 else np.uint64)
@@ -90,8 +91,9 @@ def sample(coordinates: Coordinates, rng: np.random.Generator, n: int) -> np.nda
 def balanced(coordinates: Coordinates, rng: np.random.Generator) -> np.ndarray:
     """Lists positions in random order so that each class occurs as often as the largest class has positions.
 
-    The positions of a smaller class are shuffled and then repeated from the start until there are enough: they occur
-    equally often, but for a difference of one. google/ffn's build_coordinates.py does the same.
+    The positions of a smaller class are shuffled and then repeated from the start until there are enough. So the
+    numbers of times that two positions of a class occur differ by at most one. google/ffn's build_coordinates.py does
+    the same.
 
     Returns:
       (K * largest count,) flat C-order indices, of the type of `coordinates.indices`.

@@ -1,9 +1,11 @@
-"""Training examples for a flood-filling network, and how their fields of view move.
+"""Makes training examples for a flood-filling network, and moves the field of view in each.
+
+An example is a patch of the volume around a training position. The field of view is first at the centre of the patch.
+Then it visits, in random order, the 26 positions that are one delta away, except those where the mask predicted so far
+is below the move threshold. Each field of view is one sample of gradient descent, and its prediction updates the mask.
 
 Source: Januszewski et al., Nature Methods 15 (2018), Methods, "Network training"; google/ffn's train.py with its
-fixed movement policy. An example is a patch of the volume around a training position. The field of view is first at its
-centre, and then visits, in random order, the 26 positions that are one delta away, if the mask predicted so far reaches
-the move threshold there. Each field of view is one sample of gradient descent, and its prediction updates the mask.
+fixed movement policy.
 """
 
 from __future__ import annotations
@@ -19,17 +21,17 @@ from segmentation.ffn.logits import logit
 from segmentation.ffn.network import Triple
 
 SEED, PAD, MOVE_THRESHOLD = 0.95, 0.05, 0.9
-"""Activation of the seed voxel, of all other voxels at the start, and the least that the field of view moves to."""
+"""Initial activation of the seed voxel and of all other voxels; lowest activation to which a field of view moves."""
 
 INSIDE, OUTSIDE = 0.95, 0.05
-"""Soft labels of the voxels of the object at the centre, and of all others."""
+"""Soft labels: of voxels of the object at the centre, and of all other voxels."""
 
 SampleCentres = Callable[[np.random.Generator, int], np.ndarray]
-"""(generator, n) -> (n, 3) positions z, y, x."""
+"""(generator, n) -> n random positions, (n, 3), z, y, x."""
 
 
 def patch_shape(fov: Triple, deltas: Triple) -> Triple:
-    """z, y, x size of an example: the field of view and one move to either side."""
+    """Returns the size of an example, z, y, x: the field of view and one move to either side."""
     z, y, x = (size + 2 * delta for size, delta in zip(fov, deltas, strict=True))
     return z, y, x
 
@@ -39,12 +41,12 @@ class Example:
     """A patch that is being trained on.
 
     Attributes:
-      centre: position in the volume.
+      centre: position of the centre of the patch in the volume, z, y, x.
       flips: whether the patch is reflected along z, y, x.
-      swap: whether y and x are exchanged after that.
-      mask: patch-shaped float32 logits.
-      waiting: offsets of the field of view that are yet to be tried, z, y, x, next one first.
-      offset: the current offset, z, y, x.
+      swap: whether y and x are exchanged after the reflections.
+      mask: float32 logits, of the shape of the patch.
+      waiting: offsets of the field of view that have not been tried yet, z, y, x, in the order in which they are tried.
+      offset: current offset of the field of view from the centre, z, y, x.
     """
 
     centre: tuple[int, int, int]
@@ -59,10 +61,10 @@ class Examples:
     """A batch of examples, each with its own patch and offset. A finished example is replaced by a new one.
 
     Args:
-      image: (z, y, x) of any real type, normalised as (image - mean) / stddev.
+      image: (z, y, x) of any real type; `batch` normalises it to (image - mean) / stddev.
       labels: (z, y, x) integers, 0 = none.
       sample_centres: draws centres of examples; half a patch around each must lie inside the volume.
-      augment: reflect along z, y, x and swap x with y, at random.
+      augment: whether to reflect patches along z, y, x and swap x with y, at random.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Examples:
         self._examples = [self._new() for _ in range(batch_size)]
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
-        """The current fields of view.
+        """Returns the current field of view of each example.
 
         Returns:
           (batch, z, y, x, 2) float32, image and mask logits; (batch, z, y, x, 1) float32, soft labels.
@@ -116,7 +118,7 @@ class Examples:
                 self._examples[i] = self._new()
 
     def state(self) -> dict[str, Any]:
-        """The values that `restore` needs to continue exactly from here: `masks` is an array, the others are JSON."""
+        """Returns what `restore` needs to continue exactly from here: an array, `masks`, and values for JSON."""
         return {
             "generator": self._generator.bit_generator.state,
             "examples": [{k: v for k, v in vars(e).items() if k != "mask"} for e in self._examples],
@@ -159,11 +161,11 @@ class Examples:
         return False
 
     def _view(self, volume: np.ndarray, example: Example) -> np.ndarray:
-        """The example's patch of `volume`, reflected and swapped; a view."""
+        """Returns the example's patch of `volume`, reflected and swapped, as a view."""
         box = tuple(slice(c - n // 2, c + n // 2 + 1) for c, n in zip(example.centre, self._patch, strict=True))
         patch = volume[box][tuple(slice(None, None, -1 if flip else 1) for flip in example.flips)]
         return patch.swapaxes(1, 2) if example.swap else patch
 
     def _box(self, offset: Triple) -> tuple[slice, ...]:
-        """The field of view at an offset, as a box inside the patch."""
+        """Returns the field of view at an offset, as a box inside the patch."""
         return tuple(slice(d + o, d + o + n) for d, o, n in zip(self._deltas, offset, self._fov, strict=True))

@@ -1,4 +1,4 @@
-"""How the field of view moves: to the strongest voxel on each face of a box around its centre.
+"""Moves the field of view to the voxel with the highest logit on each face of a box around its centre.
 
 Source: Januszewski et al. (2018), Methods, "Field of view movement"; google/ffn's FaceMaxMovementPolicy.
 """
@@ -14,12 +14,12 @@ Position = tuple[int, int, int]
 
 
 def face_maxima(logits: np.ndarray, deltas: Position, threshold: float | np.float32) -> list[tuple[float, Position]]:
-    """Finds the moves that a prediction suggests: to the strongest voxel of each face of a box.
+    """Finds the moves that a prediction suggests: to the voxel with the highest logit on each face of a box.
 
     Args:
       logits: (z, y, x) mask logits of one field of view.
       deltas: half size of the box, z, y, x; an axis with 0 has no faces.
-      threshold: a face whose maximum is below it suggests no move.
+      threshold: a face whose maximum is below this value suggests no move.
 
     Returns:
       (maximum, offset z, y, x from the centre) for each face that reaches the threshold, sorted by maximum, then by
@@ -42,7 +42,7 @@ def face_maxima(logits: np.ndarray, deltas: Position, threshold: float | np.floa
 
 
 class Moves:
-    """The queue of positions to move the field of view to, first in, first out.
+    """The queue (first in, first out) of positions to which the field of view will move.
 
     A lattice with the spacing `deltas` is centred on the seed; only one position per lattice cell is visited.
     """
@@ -56,8 +56,8 @@ class Moves:
     def next(self, may_visit: Callable[[Position], bool]) -> Position | None:
         """Returns the first position in a cell not yet visited for which `may_visit` is true; None if there is none.
 
-        Positions before it are dropped. The position itself stays in the queue until `visited` is called, so that a
-        state saved in between contains it.
+        All positions before the returned one are dropped from the queue. The returned position stays in the queue until
+        `visited` is called, so that a state saved in between contains it.
         """
         while self._queue:
             position = self._queue[0]
@@ -67,12 +67,12 @@ class Moves:
         return None
 
     def visited(self, found: Iterable[Position]) -> None:
-        """Marks the position from `next` as visited, and queues the positions `found` from there."""
+        """Marks the position that `next` returned as visited, and adds the positions `found` there to the queue."""
         self._visited.add(self._cell(self._queue.popleft()))
         self._queue.extend(found)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns the state for `restore`: (n, 3) queued positions and visited cells, z, y, x."""
+        """Returns the state for `restore`: queued positions and visited cells, each (n, 3), z, y, x."""
         return {
             "queue": np.array(self._queue, np.int64).reshape(-1, 3),
             "visited": np.array(sorted(self._visited), np.int64).reshape(-1, 3),

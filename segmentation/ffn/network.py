@@ -21,8 +21,8 @@ class NetworkSpec(NamedTuple):
     Attributes:
       depth: number of residual modules, each of two convolutions (the first module has no shortcut).
       features: channels of each convolution.
-      fov: field of view, odd.
-      deltas: how far the field of view moves along each axis, less than half of it; 0 where it does not.
+      fov: size of the field of view; odd numbers.
+      deltas: distance by which the field of view moves along each axis, less than half its size; 0 for no moves.
     """
 
     depth: int
@@ -32,9 +32,9 @@ class NetworkSpec(NamedTuple):
 
 
 def build(network: NetworkSpec) -> keras.Model:
-    """The network with fresh weights.
+    """Builds the network, with new random weights.
 
-    It takes (batch, z, y, x, 2) float32: the normalised image, and the logits of the object mask; it returns
+    The network takes (batch, z, y, x, 2) float32: the normalised image, and the logits of the object mask. It returns
     (batch, z, y, x, 1) float32, the new logits of the mask. It is fully convolutional.
     """
     given = layers.Input((*network.fov, 2))
@@ -51,7 +51,10 @@ def build(network: NetworkSpec) -> keras.Model:
 
 
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """The weights by google/ffn's names: `seed_update/conv0_a/weights` (z, y, x, in, out) and `.../biases` (out,)."""
+    """Returns the weights by google/ffn's names, `seed_update/conv0_a/weights` and so on.
+
+    Weights are (z, y, x, in, out), and biases, such as `seed_update/conv0_a/biases`, are (out,).
+    """
     named = {}
     for layer in _convolutions(model):
         kernel, bias = layer.get_weights()
@@ -61,14 +64,14 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def set_weights(model: keras.Model, named: dict[str, np.ndarray]) -> None:
-    """Sets the weights, named as in `weights`.
+    """Sets the weights, which have the names that the function `weights` returns.
 
     Raises:
-      ValueError: if an array is missing, unexpected, or of the wrong shape; names it.
+      ValueError: if an array is missing, unexpected, or of the wrong shape; the message names the array.
     """
     expected = weights(model)
     if odd := sorted(expected.keys() ^ named.keys()):
-        raise ValueError(f"weights {', '.join(odd[:3])}: only in the network or only in the file; do depths differ?")
+        raise ValueError(f"weights {', '.join(odd[:3])}: only in the network or only in the file; is the depth wrong?")
     for name, array in expected.items():
         if array.shape != named[name].shape:
             raise ValueError(f"weights {name}: shape {named[name].shape}, expected {array.shape}")
@@ -77,8 +80,8 @@ def set_weights(model: keras.Model, named: dict[str, np.ndarray]) -> None:
 
 
 def loss(target: Any, logits: Any) -> Any:
-    """Mean sigmoid cross-entropy against soft labels; both (batch, z, y, x, 1)."""
-    # max(x, 0) - x t + log(1 + exp(-|x|)), which does not overflow.
+    """Computes the mean sigmoid cross-entropy of logits and soft labels, both (batch, z, y, x, 1)."""
+    # This is max(x, 0) - x t + log(1 + exp(-|x|)), a form that does not overflow.
     return ops.mean(ops.relu(logits) - logits * target + ops.softplus(-ops.abs(logits)))
 
 

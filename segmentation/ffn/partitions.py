@@ -1,4 +1,4 @@
-"""Classifies voxels by the share of their surroundings that belongs to the same object; balances FFN training."""
+"""Classifies voxels by the share of their surroundings that belongs to the same object, to balance FFN training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from skimage.util import map_array
 from segmentation.threads import Progress, on_blocks
 
 OUTSIDE = 255
-"""The class of voxels so close to the border of the volume that the box around them does not fit in it."""
+"""Class of voxels that are so close to the border of the volume that the box around them does not fit in the volume."""
 
 _BLOCK = (64, 256, 256)
-"""Voxels computed at once, z, y, x; keeps a thread's temporary arrays below about 100 MB at a radius of 24."""
+"""Size of a block, z, y, x, voxels. A thread needs up to about 100 MB for one block at a radius of 24."""
 
 
 def partition(
@@ -33,13 +33,14 @@ def partition(
 
     Args:
       labels: (z, y, x) unsigned integers, 0 = none.
-      radius: z, y, x, voxels.
+      radius: half size of the box, z, y, x, voxels.
       thresholds: ascending fractions that separate the classes, at most 253.
       min_size: labels with fewer voxels, connected or not, are treated as 0.
       progress: called with the number of blocks done and the total.
 
     Returns:
-      (z, y, x) uint8: 0 for unlabelled, 1 to len(thresholds) + 1, 255 (`OUTSIDE`) where the box does not fit.
+      (z, y, x) uint8: 0 for unlabelled voxels; classes 1 to len(thresholds) + 1; 255 (`OUTSIDE`) for voxels around
+      which the box does not fit in the volume.
 
     Raises:
       ValueError: if the box does not fit in the volume, or if no label has `min_size` voxels.
@@ -81,8 +82,8 @@ def check_box(shape: Sequence[int], radius: Sequence[int]) -> None:
 
 
 def _dense(labels: np.ndarray, min_size: int) -> tuple[np.ndarray, list[tuple[int, tuple[slice, ...]]]]:
-    """Renumbers the labels 1, 2, ...; also returns (number, bounding box) of each with at least `min_size` voxels."""
-    # By section: np.unique copies its input, and np.bincount converts it to 8-byte integers.
+    """Renumbers the labels 1, 2, ...; also returns number and bounding box of labels with `min_size` voxels or more."""
+    # Section by section to save memory: np.unique copies its input, and np.bincount converts it to 8-byte integers.
     ids = np.unique(np.concatenate([np.zeros(1, labels.dtype), *(np.unique(section) for section in labels)]))
     dense = np.empty(labels.shape, np.min_scalar_type(len(ids)))
     numbers = np.arange(len(ids), dtype=dense.dtype)
@@ -92,7 +93,7 @@ def _dense(labels: np.ndarray, min_size: int) -> tuple[np.ndarray, list[tuple[in
         sizes += np.bincount(target.ravel(), minlength=len(ids))
     largest = sizes[1:].max(initial=0)
     if largest < max(min_size, 1):
-        raise ValueError(f"the largest object has {largest} voxels, and min_size is {min_size}")
+        raise ValueError(f"the largest object has {largest} voxels, but min_size is {min_size}")
     bounds = ndimage.find_objects(dense)
     return dense, [(label, bounds[label - 1]) for label in range(1, len(ids)) if sizes[label] >= min_size]
 
@@ -109,10 +110,10 @@ def _blocks(bounds: Sequence[slice], inner: Sequence[slice]) -> Iterator[tuple[s
 def _box_sums(mask: np.ndarray, box: Sequence[int]) -> np.ndarray:
     """Counts the true voxels in each box inside `mask`, in the smallest unsigned type that holds the count.
 
-    Cumulative sums may overflow; the difference of two is exact nevertheless, because it fits the type.
+    Cumulative sums may overflow. The difference of two sums is exact nevertheless, because it fits the type.
     """
     counts = mask.view(np.uint8)
-    for axis, width in enumerate(box):  # z first: it is usually the shortest axis, so that the array shrinks most
+    for axis, width in enumerate(box):  # z first: it is usually the shortest axis, so the array shrinks most
         total = np.cumsum(counts, axis, np.min_scalar_type(math.prod(box[: axis + 1])))
         total = np.moveaxis(total, axis, 0)
         sums = total[width - 1 :].copy()
@@ -122,7 +123,7 @@ def _box_sums(mask: np.ndarray, box: Sequence[int]) -> np.ndarray:
 
 
 def _class_by_count(thresholds: Sequence[float], volume: int) -> np.ndarray:
-    """Returns (volume + 1,) uint8, the class for each count; `count / volume < t` is evaluated in float64."""
+    """Returns the class for each number of voxels from 0 to `volume`, uint8. Fractions are compared in float64."""
     fractions = np.arange(volume + 1) / volume
     return (1 + np.searchsorted(np.asarray(thresholds, np.float64), fractions, side="right")).astype(np.uint8)
 

@@ -19,12 +19,12 @@ def peaks(image: np.ndarray) -> np.ndarray:
     Returns:
       (n, 3) int64 positions z, y, x, in ascending order.
 
-    Source: google/ffn's PolicyPeaks. Noise with a fixed seed breaks ties within a plateau, as there.
+    Source: google/ffn's PolicyPeaks. As in google/ffn, noise with a fixed seed breaks ties within a plateau.
     """
     edges = ndimage.generic_gradient_magnitude(image, ndimage.sobel)
     inside = edges <= ndimage.gaussian_filter(edges, _SIGMA, mode="reflect")
-    del edges  # frees memory: more arrays of the image's size follow
-    # Double precision, as in google/ffn: in single precision, different voxels would be tied.
+    del edges  # frees memory, because more arrays of the image's size follow
+    # Double precision, as in google/ffn: in single precision, different voxels would have the same value.
     distance = ndimage.distance_transform_edt(inside).astype(np.float32).astype(np.float64)
     del inside
     noise = np.random.RandomState(42).random_sample(distance.shape)

@@ -1,7 +1,7 @@
-"""Training positions as google/ffn's train.py reads them: a gzipped TFRecord file of tf.train.Example messages.
+"""Writes training positions for google/ffn's train.py: a gzipped TFRecord file of tf.train.Example messages.
 
-There are millions of records, which differ in three numbers only. They are built as the rows of a byte array, without
-TensorFlow.
+There are millions of records, which differ only in three numbers. So the records are built as rows of a byte array,
+without TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 from segmentation.threads import processors
 
 _ROWS = 1 << 16
-"""Number of records compressed at once, about 5 MB."""
+"""Number of records that are compressed at once; they take about 5 MB."""
 
 
 def gzipped_records(indices: np.ndarray, shape: tuple[int, int, int], volume_name: str) -> Iterator[bytes]:
     """Writes one record for each position: `center`, int64 x, y, z, and `label_volume_name`, bytes.
 
     Args:
-      indices: (n,) flat C-order indices into a volume of `shape`, z, y, x, in the order of the file.
-      volume_name: ASCII; the name that train.py's `--label_volumes` gives the volume.
+      indices: (n,) flat C-order indices into a volume of `shape` (z, y, x), in the order in which they are written.
+      volume_name: the name, in ASCII, that train.py's `--label_volumes` gives the volume.
 
     Yields:
       The pieces of the file, which together make one gzip member. They are compressed in parallel, and each ends at a
@@ -43,7 +43,7 @@ def gzipped_records(indices: np.ndarray, shape: tuple[int, int, int], volume_nam
     checksum, size = 0, 0
     starts = range(0, len(indices), _ROWS)
     with ThreadPoolExecutor(processors()) as pool:
-        ahead = 2 * processors()  # limits memory where writing is slower than compressing
+        ahead = 2 * processors()  # limits memory if writing is slower than compressing
         for batch in range(0, len(starts), ahead):
             for rows, piece in pool.map(deflated, starts[batch : batch + ahead]):
                 checksum = zlib.crc32(rows.data, checksum)
@@ -59,7 +59,7 @@ def records(centers: np.ndarray, shape: tuple[int, int, int], volume_name: str) 
     records then have one length and can be the rows of an array.
 
     Args:
-      centers: (n, 3) int64, z, y, x, inside `shape`, z, y, x.
+      centers: (n, 3) int64 positions, z, y, x, inside a volume of `shape`, z, y, x.
 
     Returns:
       (n, length of a record) uint8.
@@ -70,9 +70,9 @@ def records(centers: np.ndarray, shape: tuple[int, int, int], volume_name: str) 
     name = _entry(b"label_volume_name", _field(1, _field(1, volume_name.encode("ascii"))))
     features = _field(1, center) + _field(1, name)
     message = _field(1, features)
-    at = len(message) - len(features) + len(_field(1, center)) - 3 * width  # the first entry ends with the numbers
+    at = len(message) - len(features) + len(_field(1, center)) - 3 * width  # the first entry ends with the 3 numbers
 
-    # CRC is affine with respect to XOR: the effect of each coordinate on it can be looked up separately.
+    # A CRC is affine with respect to XOR, so the effect of each coordinate on the CRC can be looked up separately.
     template = np.frombuffer(message, np.uint8)
     base = crc32c(template[None])
     checksums = np.broadcast_to(base, len(centers)).copy()
@@ -111,13 +111,13 @@ _CRC_TABLE = _crc_table()
 
 
 def _masked(crc: np.ndarray) -> np.ndarray:
-    """Masks a CRC as TFRecord stores it, because a CRC of data that contains CRCs would be weak."""
+    """Masks a CRC as the TFRecord format demands, because a CRC of data that contains CRCs would be weak."""
     return ((crc >> 15) | (crc << 17)) + np.uint32(0xA282EAD8)
 
 
 def _varints(values: np.ndarray, width: int) -> np.ndarray:
-    """Encodes numbers as varints of one width, (n, width) uint8: 7 bits per byte, lowest first, then the top bit
-    marks that another byte follows."""
+    """Encodes numbers as varints of one width, (n, width) uint8. Each byte holds 7 bits, beginning with the lowest, and
+    a top bit that tells whether another byte follows."""
     shifts = 7 * np.arange(width)
     digits = (values[:, None] >> shifts & 0x7F).astype(np.uint8)
     digits[:, :-1] |= 0x80

@@ -13,8 +13,8 @@ from segmentation.phantom.cells import Block, partition
 from segmentation.phantom.neurites import Path, grow
 from segmentation.phantom.noise import SmoothNoise
 
-_WARPS = ((45.0, 200.0), (20.0, 70.0))  # nm: strength of the irregularities of outlines, and their length
-_HALF_CLEFT = 6.5  # nm, from the middle between two cells to the middle of a membrane
+_WARPS = ((45.0, 200.0), (20.0, 70.0))  # (strength, length) of the irregularities of outlines, nm
+_HALF_CLEFT = 6.5  # nm: distance from the middle between two cells to the middle of a membrane
 
 
 def phantom(
@@ -29,16 +29,16 @@ def phantom(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes an EM-like volume and its ground truth. The same arguments give the same volume.
 
-    Needs about 100 bytes of memory per voxel.
+    This needs about 100 bytes of memory per voxel.
 
     Args:
-      shape: z, y, x, voxels.
+      shape: size of the volume, z, y, x, voxels.
       spacing: voxel size z, y, x, nm; the thickness of a section is the voxel size in z.
-      seed: of the random numbers.
+      seed: seed of the random numbers.
       diameter: diameter of a typical neurite, nm.
       noise: standard deviation of the imaging noise, grey levels.
       jitter: standard deviation of the misalignment of sections in y and in x, nm. Image and truth shift together.
-      clutter: density of organelles and synapses: 1 as in cortex, 0 for none.
+      clutter: density of organelles and synapses: 1 is the density in cortex, 0 is none.
 
     Returns:
       (z, y, x) uint8 image, and (z, y, x) uint32 labels: 0 for membranes and the space between cells, 1 to n for the
@@ -49,9 +49,9 @@ def phantom(
         out of range.
     """
     _check(shape, spacing, seed, diameter, noise, jitter, clutter)
-    where = np.empty((*shape, 3), np.float32)  # first: if memory is short, this fails at once
+    where = np.empty((*shape, 3), np.float32)  # allocated first, so that too little memory shows at once
     extent = np.array(shape) * np.array(spacing, float)
-    # A random stream for each purpose: noise and clutter do not change the course of the neurites.
+    # Each purpose has a random stream of its own, so that noise and clutter do not change the course of the neurites.
     streams = np.random.SeedSequence(seed).spawn(6)
     tissue, outlines, contents, texture, cutting, camera = (np.random.default_rng(stream) for stream in streams)
 
@@ -82,7 +82,7 @@ def _check(
 ) -> None:
     if min(shape) < 1 or not all(0 < s < np.inf for s in spacing):
         size, voxel = (" x ".join(f"{n:g}" for n in reversed(triple)) for triple in (shape, spacing))
-        raise ValueError(f"size is {size}, voxel size {voxel} nm (x, y, z); all of them must be positive")
+        raise ValueError(f"size is {size}, voxel size {voxel} nm (x, y, z); all these numbers must be positive")
     if not 0 < diameter < np.inf:
         raise ValueError(f"diameter is {diameter} nm; it must be positive")
     if seed < 0 or not all(0 <= value < np.inf for value in (noise, jitter, clutter)):
@@ -93,8 +93,8 @@ def _check(
     across = [n * s for n, s in zip(shape[1:], spacing[1:], strict=True)]
     if min(across) < 2 * diameter:
         raise ValueError(
-            f"a section of {across[1]:g} x {across[0]:g} nm (x, y) holds no more than a neurite or two of "
-            f"diameter {diameter:g} nm; make it at least {2 * diameter:g} nm wide"
+            f"a section of {across[1]:g} x {across[0]:g} nm (x, y) has room for only one or two neurites of "
+            f"diameter {diameter:g} nm; make the section at least {2 * diameter:g} nm wide and high"
         )
     if max(spacing[1:]) > diameter / 8 or spacing[0] > diameter / 2:
         raise ValueError(
@@ -104,14 +104,14 @@ def _check(
     if jitter > diameter / 4:
         raise ValueError(
             f"with a jitter of {jitter:g} nm, neurites of diameter {diameter:g} nm cannot be followed; "
-            f"make it at most {diameter / 4:g}"
+            f"make the jitter at most {diameter / 4:g}"
         )
 
 
 def _planes(
     shape: tuple[int, int, int], spacing: tuple[float, float, float], jitter: float, rng: np.random.Generator
 ) -> list[tuple[float, np.ndarray, np.ndarray]]:
-    """Returns for each section its height, and the positions of its rows and columns in the tissue, nm."""
+    """Returns, for each section, its z and the positions of its rows and columns in the tissue, nm."""
     z, y, x = ((np.arange(n) + 0.5) * s for n, s in zip(shape, spacing, strict=True))
     return [
         (float(above), y + down, x + right)

@@ -1,7 +1,8 @@
 """Turns the centre lines of neurites into cells that fill the block, and measures the walls between them.
 
-Lengths are nm and coordinates z, y, x. A neurite is a chain of spheres, and a cell is the part of space nearest to a
-sphere in power distance. Spheres lie in a smoothly warped copy of the block, which makes outlines irregular.
+Lengths are nm and coordinates z, y, x. A neurite is a chain of spheres. Each sphere has a cell: the part of space that
+is nearest to this sphere in power distance. Spheres lie in a smoothly warped copy of the block, which makes outlines
+irregular.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _SLAB, _HALO = 24, 3
 
 
 class Block(NamedTuple):
-    """The cells, voxel by voxel; arrays are (z, y, x) where no shape is given."""
+    """The cells, voxel by voxel; arrays are (z, y, x) unless another shape is given."""
 
     spacing: np.ndarray
     """(3,) voxel size z, y, x, nm."""
@@ -27,14 +28,14 @@ class Block(NamedTuple):
     owner: np.ndarray
     """int32: the sphere whose cell contains the voxel."""
     name: np.ndarray
-    """int32: the neurite of that sphere."""
+    """int32: the neurite whose cell contains the voxel."""
     rival: np.ndarray
     """int32: the sphere on the other side of the nearest wall; it belongs to another neurite."""
     depth: np.ndarray
-    """float32: distance to that wall, nm; exact only near the wall."""
+    """float32: distance to the nearest wall, nm; exact only near the wall."""
     tilt: np.ndarray
-    """float32, 0 to 1: cosine of the angle between the wall's normal and z; 0 for a wall that is perpendicular to the
-    section."""
+    """float32, 0 to 1: cosine of the angle between the nearest wall's normal and z; 0 for a wall that is perpendicular
+    to the section."""
 
 
 def partition(
@@ -69,8 +70,10 @@ def partition(
 def power_tree(points: np.ndarray, radii: np.ndarray) -> tuple[cKDTree, float]:
     """Makes a tree that finds the sphere with the smallest power distance d² - r² from a point.
 
-    The centres get a fourth coordinate, sqrt(R² - r²) with R the largest radius; that of a query is 0. Returns the
-    tree and R²: the squared distance of a query minus R² is the power distance.
+    The centres get a fourth coordinate, sqrt(R² - r²), where R is the largest radius; queries must have 0 there.
+
+    Returns:
+      The tree and R². The squared distance that a query returns, minus R², is the power distance.
 
     Source: Aurenhammer, Power diagrams, SIAM J. Comput. 16 (1987).
     """
@@ -79,9 +82,9 @@ def power_tree(points: np.ndarray, radii: np.ndarray) -> tuple[cKDTree, float]:
 
 
 def _rival(owner: np.ndarray, name: np.ndarray, neurite: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Finds for each voxel a sphere beyond the nearest wall, from the voxels on both sides of that wall."""
+    """Finds for each voxel a sphere beyond the nearest wall, from the owners of the voxels on both sides of it."""
     across = np.full(owner.shape, -1, np.int32)
-    for axis in range(3):  # x and y last: where walls meet, the perpendicular one is the visible one
+    for axis in range(3):  # x and y last: where walls meet, the perpendicular wall is the visible wall
         ahead, behind = [slice(None)] * 3, [slice(None)] * 3
         ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
         wall = name[tuple(ahead)] != name[tuple(behind)]
@@ -98,7 +101,7 @@ def _rival(owner: np.ndarray, name: np.ndarray, neurite: np.ndarray, spacing: np
 def _wall(
     where: np.ndarray, owner: np.ndarray, rival: np.ndarray, points: np.ndarray, radii: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Computes the distance to the plane of equal power between owner and rival, and the tilt of that plane."""
+    """Computes the distance to the plane of equal power distance between owner and rival, and the plane's tilt."""
     own, other = points[owner], points[rival]
     apart = np.linalg.norm(other - own, axis=-1) + 1e-6
     own_power = ((where - own) ** 2).sum(axis=-1) - radii[owner] ** 2

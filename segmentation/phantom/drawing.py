@@ -12,10 +12,10 @@ import numpy as np
 from segmentation.phantom.cells import Block, power_tree
 from segmentation.phantom.organelles import Marks, Mitochondria
 
-_REACH = 2.5  # in standard deviations; beyond it the profile of a mark is taken as 0
-_FREE, _NEAR = 12.0, 22.0  # nm from a wall: none is drawn nearer than the first; from the second on, drawn fully
+_REACH = 2.5  # standard deviations; beyond this distance the profile of a mark is taken as 0
+_FREE, _NEAR = 12.0, 22.0  # nm: marks nearer to a wall than 12 are not drawn; marks further than 22 are drawn fully
 _MITOCHONDRION_FREE = 26.0
-_CRISTAE = 42.0  # distance from one to the next
+_CRISTAE = 42.0  # distance between neighbouring cristae
 _AT_ONCE = 5000
 
 
@@ -49,7 +49,7 @@ def draw_marks(marks: Marks, block: Block) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_mitochondria(mitochondria: Mitochondria, block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Computes the opacity of mitochondria, of their membranes and cristae, and of a margin kept free around them."""
+    """Computes three opacities: of mitochondria, of their membranes and cristae, and of a free margin around them."""
     body, rim, margin = (np.zeros_like(block.depth) for _ in range(3))
     hosts = np.zeros(len(block.neurite), bool)
     hosts[mitochondria.hosts] = True
@@ -71,7 +71,7 @@ def draw_mitochondria(mitochondria: Mitochondria, block: Block) -> tuple[np.ndar
 
 
 def _batches(size_px: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields marks of one size at a time, at most 5,000: each needs memory for the square around it."""
+    """Yields marks of one size, at most 5,000 at a time, because each mark needs memory for the square around it."""
     for size in np.unique(size_px):
         chosen = np.flatnonzero(size_px == size)
         for start in range(0, len(chosen), _AT_ONCE):
@@ -79,7 +79,7 @@ def _batches(size_px: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _locate(places: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the fractional voxel that shows each place, and whether it is in the block."""
+    """Returns the position of each place on the voxel grid, in fractions of voxels, and whether it is in the block."""
     last = np.array(block.name.shape) - 1
     at_px = places / block.spacing - 0.5
     for _ in range(4):  # steps of Newton's method; few are enough, because the warp is smooth

@@ -1,6 +1,6 @@
 """Makes the courses of neurites through a block: tubes that are placed at random and then pushed apart.
 
-Lengths are nm and coordinates z, y, x throughout; the origin is the corner of the block.
+All lengths are nm, and all coordinates are z, y, x; the origin is the corner of the block.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from segmentation.phantom.cells import power_tree
 
-_FILL = 0.7  # share of the block inside tubes; with more, some tubes block each other
+_FILL = 0.7  # share of the block that tubes fill; at a larger share, some tubes block each other
 _THICK_SHARE = 0.25  # share of dendrites in the volume of the tubes
 _CANDIDATES = 12
 _ROUNDS, _ROUNDS_PER_LIST = 160, 8
@@ -29,9 +29,9 @@ class Path(NamedTuple):
     points: np.ndarray
     """(n, 3) points of the centre line."""
     radii: np.ndarray
-    """(n,)"""
+    """(n,) radius at each point."""
     bouton: np.ndarray
-    """(n,) 0 to 1: degree to which the point is in a swelling (varicosity)."""
+    """(n,) 0 to 1: degree to which each point is in a swelling (varicosity)."""
     thick: bool
     parent: tuple[int, int] | None
     """(path, point) to which the first point is attached; None for a trunk."""
@@ -46,8 +46,8 @@ def grow(extent: np.ndarray, diameter: float, rng: np.random.Generator) -> list[
         spines.
 
     Returns:
-      The paths, sampled evenly at 0.4 of their smallest radius. Neurites are numbered from 1; one with branches or
-      spines has several paths.
+      The paths, sampled evenly at 0.4 of their smallest radius. Neurites are numbered from 1; a neurite with branches
+      or spines has several paths.
     """
     margin = 1.5 * diameter
     low, high = np.full(3, -margin), extent + margin
@@ -56,7 +56,7 @@ def grow(extent: np.ndarray, diameter: float, rng: np.random.Generator) -> list[
 
 
 def _scatter(low: np.ndarray, high: np.ndarray, diameter: float, rng: np.random.Generator) -> list[Path]:
-    """Adds neurites until they fill the wanted volume, each where it overlaps the others least."""
+    """Adds neurites until they fill the wanted volume; of several courses, takes the one that overlaps others least."""
     wanted = _FILL * float(np.prod(high - low))
     paths: list[Path] = []
     filled = thick_filled = 0.0
@@ -181,7 +181,7 @@ def _volume(path: Path, low: np.ndarray, high: np.ndarray) -> float:
 
 
 def _pack(paths: list[Path]) -> list[Path]:
-    """Moves overlapping tubes apart, the thinner one further, and keeps each line smooth."""
+    """Moves overlapping tubes apart, thinner tubes further than thicker ones, and keeps each line smooth."""
     points, radii = np.concatenate([p.points for p in paths]), np.concatenate([p.radii for p in paths])
     neurite = np.repeat([p.neurite for p in paths], [len(p.points) for p in paths])
     starts = np.cumsum([0, *(len(p.points) for p in paths)])
@@ -209,7 +209,7 @@ def _pack(paths: list[Path]) -> list[Path]:
 
 
 def _close_pairs(points: np.ndarray, radii: np.ndarray, neurite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lists pairs of points of different neurites that overlap or are about to."""
+    """Lists pairs of points of different neurites that overlap or nearly overlap."""
     a, b = cKDTree(points).query_pairs(2 * float(radii.max()), output_type="ndarray").T
     near = np.linalg.norm(points[a] - points[b], axis=1) < 1.3 * (radii[a] + radii[b])
     near &= neurite[a] != neurite[b]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_REACH = 3.0  # in standard deviations; beyond it the kernel is taken as 0
+_REACH = 3.0  # standard deviations; beyond this distance the kernel is taken as 0
 
 
 class SmoothNoise:

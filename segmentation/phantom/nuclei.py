@@ -1,4 +1,4 @@
-"""Synthetic pictures that look like nuclei under a fluorescence microscope, with their ground truth.
+"""Makes synthetic pictures that look like nuclei under a fluorescence microscope, with their ground truth.
 
 Lengths are pixels, angles radians; coordinates are y, x.
 """
@@ -14,23 +14,23 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from segmentation.alignment import boundaries
 
 _HARMONICS = 5  # number of harmonics of an outline, from oval to slightly lobed
-_NEAREST = 0.8  # smallest distance of two centres, as a share of the sum of their radii: nuclei may touch
-_CLUSTERED = 0.25  # share of the nuclei that are placed beside another one; others may touch by chance
+_NEAREST = 0.8  # smallest distance between two centres, as a share of the sum of the radii; nuclei may touch
+_CLUSTERED = 0.25  # share of the nuclei that are placed beside another nucleus; others may touch by chance
 _TRIES = 60  # attempts to place a nucleus, after which the picture counts as full
-_SLIVER = 0.15  # share of a typical nucleus; smaller pieces, cut by the edge of the picture, are left out
+_SLIVER = 0.15  # share of a typical nucleus; smaller pieces at the edge of the picture are left out
 
 
 class Nuclei(NamedTuple):
     """Outlines around centres: at angle a the radius is r (1 + sum of amplitude_k cos(k a + phase_k)), k = 2 to 6."""
 
     centres: np.ndarray
-    """(n, 2)."""
+    """(n, 2), y and x of each centre."""
     radii: np.ndarray
-    """(n): r."""
+    """(n), the radius r of each nucleus."""
     amplitudes: np.ndarray
-    """(n, 5)."""
+    """(n, 5), amplitude_k for k = 2 to 6."""
     phases: np.ndarray
-    """(n, 5)."""
+    """(n, 5), phase_k for k = 2 to 6."""
 
 
 def nuclei(
@@ -42,8 +42,8 @@ def nuclei(
     background is uneven and receives stray light of the nuclei; the picture is blurred and noisy.
 
     Args:
-      shape: y, x, pixels.
-      seed: of the random numbers.
+      shape: size of the picture, y, x, pixels.
+      seed: seed of the random numbers.
       diameter: diameter of a typical nucleus, pixels.
       crowding: share of the picture that nuclei should cover. More than about 0.5 is not reached.
       noise: standard deviation of the noise in dark places, grey levels; in bright nuclei it is about twice that.
@@ -57,7 +57,7 @@ def nuclei(
         range.
     """
     _check(shape, seed, diameter, crowding, noise)
-    # A random stream for each purpose: noise and brightness do not change where nuclei are.
+    # Each purpose has a random stream of its own, so that noise and brightness do not change where nuclei are.
     placing, staining, camera = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
     labels = _truth(_draw(_settle(shape, diameter, crowding, placing), shape), diameter)
     return _photograph(labels, diameter, noise, staining, camera), labels
@@ -68,18 +68,18 @@ def _check(shape: tuple[int, int], seed: int, diameter: float, crowding: float, 
         raise ValueError(f"diameter is {diameter:g} pixels; make it at least 6, or nuclei cannot be told apart")
     if min(shape) < 2 * diameter:
         raise ValueError(
-            f"a picture of {shape[1]} x {shape[0]} pixels is too small for nuclei of {diameter:g}; make it at least "
-            f"{2 * diameter:g} wide and high"
+            f"a picture of {shape[1]} x {shape[0]} pixels is too small for nuclei of diameter {diameter:g}; make it "
+            f"at least {2 * diameter:g} wide and high"
         )
     if not 0 < crowding <= 1:
-        raise ValueError(f"crowding is {crowding:g}; it is a share of the picture, above 0 and at most 1")
+        raise ValueError(f"crowding is {crowding:g}; it must be a share of the picture, above 0 and at most 1")
     if seed < 0 or not 0 <= noise < np.inf:
         raise ValueError(f"seed {seed}, noise {noise:g}: neither may be negative, and noise must be finite")
 
 
 def _settle(shape: tuple[int, int], diameter: float, crowding: float, rng: np.random.Generator) -> Nuclei:
-    """Places nuclei one by one, at random or beside another one, until they cover the wanted share."""
-    margin = diameter / 3  # around the picture, so that its edges cut some nuclei
+    """Places nuclei one by one, at random or beside another nucleus, until they cover the wanted share."""
+    margin = diameter / 3  # nuclei are also placed in this margin, so that the picture's edges cut some
     room = np.array(shape) + 2 * margin
     wanted = crowding * room.prod()
     centres, radii, covered = np.empty((0, 2)), np.empty(0), 0.0
@@ -106,7 +106,7 @@ def _settle(shape: tuple[int, int], diameter: float, crowding: float, rng: np.ra
 
 
 def _draw(found: Nuclei, shape: tuple[int, int]) -> np.ndarray:
-    """Returns (y, x) int32, the nucleus whose outline contains the pixel; of two, the one in which it is deeper."""
+    """Returns (y, x) int32, the nucleus that contains each pixel; of two nuclei, that in which the pixel is deeper."""
     labels, depth = np.zeros(shape, np.int32), np.ones(shape)
     order = np.arange(2, _HARMONICS + 2)[:, None, None]
     for number, (centre, radius, amplitude, phase) in enumerate(zip(*found, strict=True), 1):
@@ -127,7 +127,7 @@ def _draw(found: Nuclei, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _truth(drawn: np.ndarray, diameter: float) -> np.ndarray:
-    """Labels the largest piece of each nucleus, without slivers, numbered without gaps."""
+    """Labels the largest piece of each nucleus, numbered without gaps; very small pieces (slivers) are left out."""
     pieces = cc3d.connected_components(drawn, connectivity=4, out_dtype=np.uint32).astype(np.int64)
     sizes = np.bincount(pieces.ravel())
     owner = np.zeros(len(sizes), np.int64)
@@ -146,9 +146,10 @@ def _photograph(
     labels: np.ndarray, diameter: float, noise: float, staining: np.random.Generator, camera: np.random.Generator
 ) -> np.ndarray:
     count = int(labels.max())
-    brightness = np.concatenate([[0], np.clip(staining.lognormal(0, 0.35, count), 0.6, 2.2)])[labels]  # all visible
+    # The brightness is clipped so that all nuclei are visible.
+    brightness = np.concatenate([[0], np.clip(staining.lognormal(0, 0.35, count), 0.6, 2.2)])[labels]
     mottled = _field(labels.shape, diameter / 10, staining) + _field(labels.shape, diameter / 4, staining)
-    rim = np.minimum(distance_transform_edt(~boundaries(labels)) / (diameter / 6), 1)  # thinner at the rim, so darker
+    rim = np.minimum(distance_transform_edt(~boundaries(labels)) / (diameter / 6), 1)  # nuclei are thin and dark there
     light = brightness * (0.6 + 0.4 * rim) * np.clip(1 + 0.14 * mottled, 0.2, None)
     light = gaussian_filter(light, diameter / 24) + 0.12 * gaussian_filter(light, diameter / 2)
 

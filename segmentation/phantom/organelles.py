@@ -12,14 +12,14 @@ import numpy as np
 
 from segmentation.phantom.neurites import Path
 
-_THREAD = 8.0  # distance between the dots of a thread; they overlap
+_THREAD = 8.0  # distance between the dots of a thread, so small that the dots overlap
 
 
 class Marks(NamedTuple):
     """Small round things: dots, or rings around a paler inside."""
 
     places: np.ndarray
-    """(n, 3)"""
+    """(n, 3) centre of each mark."""
     radii: np.ndarray
     """(n,) radius of the ring; 0 for a dot."""
     widths: np.ndarray
@@ -36,9 +36,9 @@ class Mitochondria(NamedTuple):
     """Mitochondria: chains of spheres inside the chains of the neurites."""
 
     points: np.ndarray
-    """(n, 3)"""
+    """(n, 3) centre of each sphere."""
     radii: np.ndarray
-    """(n,)"""
+    """(n,) radius of each sphere."""
     cristae: np.ndarray
     """(n, 3) unit normal of the cristae at each sphere."""
     hosts: np.ndarray
@@ -54,7 +54,7 @@ def mark(
 
 
 def mitochondria(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> Mitochondria:
-    """Places mitochondria: often in thick paths, less often in thin ones, there mostly in boutons."""
+    """Places mitochondria: often in thick paths, less often in thin paths, and there mostly in boutons."""
     points, radii, cristae, hosts = [np.empty((0, 3))], [np.empty(0)], [np.empty((0, 3))], [np.empty(0, int)]
     first = 0
     for path in paths:
@@ -78,7 +78,7 @@ def mitochondria(paths: list[Path], diameter: float, density: float, rng: np.ran
 
 
 def threads(paths: list[Path], diameter: float, density: float, rng: np.random.Generator) -> Iterator[Marks]:
-    """Makes microtubules, thin threads along the neurite, and endoplasmic reticulum, ribbons along it with gaps."""
+    """Makes microtubules (thin threads along the neurite) and endoplasmic reticulum (ribbons along it, with gaps)."""
     for path in paths:
         index = np.arange(len(path.points))
         step = np.linalg.norm(np.diff(path.points, axis=0), axis=1).mean()

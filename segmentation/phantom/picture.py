@@ -15,10 +15,10 @@ _MID_GREY = 135
 
 
 def membranes(depth: np.ndarray, tilt: np.ndarray, half_cleft: np.ndarray | float, thickness: float) -> np.ndarray:
-    """Computes the darkness of the two membranes beside a wall in a section: 0 none, 1 black.
+    """Computes the darkness of the two membranes beside a wall in a section: 0 is none, 1 is black.
 
-    It is the mean over the thickness of the section of two Gaussian profiles, each `half_cleft` from the wall. That
-    mean blurs walls that are cut obliquely.
+    The darkness is the sum of two Gaussian profiles, each `half_cleft` away from the wall, averaged over the thickness
+    of the section. The average blurs walls that are cut obliquely.
     """
     half = np.maximum(0.5 * thickness * tilt, 0.2)
     scale = np.sqrt(2) * MEMBRANE
@@ -29,7 +29,7 @@ def membranes(depth: np.ndarray, tilt: np.ndarray, half_cleft: np.ndarray | floa
 
 
 def grain(shape: tuple[int, ...], pitch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Makes the texture of cytoplasm, grey levels: fine and coarse grain, and dark specks (ribosomes, proteins)."""
+    """Makes the texture of cytoplasm, in grey levels: fine and coarse grain, and dark specks (ribosomes, proteins)."""
     fine, coarse = (_blobs(shape, pitch, length, rng) for length in (8.0, 18.0))
     return 13 * fine + 11 * coarse - 30 * np.maximum(fine - 1.3, 0)
 

@@ -13,8 +13,8 @@ from scipy.spatial import cKDTree
 from segmentation.phantom.cells import Block
 from segmentation.phantom.organelles import Marks, mark
 
-_VESICLE, _APART = 18.0, 40.0  # radius of a vesicle; smallest distance of two centres
-_ON_WALL, _UPRIGHT = 6.0, 0.7  # largest distance from a wall, largest tilt of a wall that is clearly visible
+_VESICLE, _APART = 18.0, 40.0  # radius of a vesicle; smallest distance between the centres of two vesicles
+_ON_WALL, _UPRIGHT = 6.0, 0.7  # largest distance from a wall; largest tilt of a wall that is clearly visible
 _CANDIDATES = 900
 _LIKELY = 0.55  # probability that a bouton in the block has a synapse
 _GREY = 5.0
@@ -24,10 +24,11 @@ class Synapse(NamedTuple):
     place: np.ndarray
     """(3,) a point on the wall."""
     voxel: tuple[int, int, int]
-    """The voxel that shows it."""
+    """The voxel that shows this point."""
     before: int
-    """The neurite with the vesicles."""
+    """The neurite that holds the vesicles."""
     after: int
+    """The neurite on the other side of the wall."""
     radius: float
 
 
@@ -56,7 +57,7 @@ def place_synapses(
 
 
 def vesicles(synapse: Synapse, block: Block, reach: float, rng: np.random.Generator) -> Marks:
-    """Makes a cloud of vesicles at a synapse that extends by `reach` into the bouton."""
+    """Makes a cloud of vesicles at a synapse; the cloud extends by `reach` into the bouton."""
     box = _around(synapse.voxel, reach, block.spacing)
     distance = np.linalg.norm(block.where[box] - synapse.place, axis=-1)
     inside = (block.name[box] == synapse.before) & (block.depth[box] > 1.2 * _VESICLE) & (distance < reach)
@@ -71,7 +72,7 @@ def vesicles(synapse: Synapse, block: Block, reach: float, rng: np.random.Genera
 
 
 def darken(picture: np.ndarray, synapse: Synapse, block: Block, z: int) -> None:
-    """Draws the dark material into the picture of section z, (y, x): thick on the receiving side, thin on the other."""
+    """Draws the dark material into the picture (y, x) of section z: thick on the receiving side, thin on the other."""
     sections, rows, columns = _around(synapse.voxel, 1.3 * synapse.radius, block.spacing)
     if not sections.start <= z < sections.stop:
         return
@@ -86,7 +87,7 @@ def darken(picture: np.ndarray, synapse: Synapse, block: Block, z: int) -> None:
 
 
 def _around(voxel: tuple[int, int, int], reach: float, spacing: np.ndarray) -> tuple[slice, slice, slice]:
-    """Returns a box that contains everything within reach, with a reserve for the warp."""
+    """Returns a box that contains everything within `reach` of a voxel, a little larger because of the warp."""
     half = (1.6 * reach / spacing).astype(int) + 2
     z, y, x = (slice(max(at - h, 0), at + h + 1) for at, h in zip(voxel, half, strict=True))
     return z, y, x

@@ -1,4 +1,4 @@
-"""Scores of cell detection: average precision at thresholds of intersection over union, and the error of the count."""
+"""Scores of cell detection: average precision at thresholds of intersection over union; relative error of the count."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def average_precision(
 
     A cell is found (TP) if a segment overlaps it with an IoU above the threshold. At thresholds of 0.5 and more, each
     cell has at most one such segment and each segment at most one such cell, so no assignment is needed. FP are
-    segments without a cell, FN cells without a segment. The Data Science Bowl 2018 and Cellpose call this average
-    precision. Detection benchmarks use that name for the area under the precision-recall curve, which this is not.
+    segments without a cell, FN are cells without a segment. The Data Science Bowl 2018 and Cellpose call this score
+    average precision. In detection benchmarks, average precision is another score, the area under the precision-recall
+    curve.
 
     Args:
       found, truth: (y, x) integers, one id per cell, 0 = none.

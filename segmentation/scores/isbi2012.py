@@ -1,7 +1,7 @@
 """The scores of the ISBI 2012 challenge, V_rand and V_info, for maps of cells and membranes.
 
-They compare how pixels are grouped into cells, not the exact course or width of membranes. For this, the membranes of
-the scored map are thinned to lines, and pixels that are membrane in the truth are left out.
+The scores compare how pixels are grouped into cells, not the exact course or width of membranes. For this, the
+membranes of the scored map are thinned to lines, and pixels that are membrane in the truth are left out.
 
 Source: Arganda-Carreras et al., Frontiers in Neuroanatomy 9:142 (2015), "Crowdsourcing the creation of image
 segmentation algorithms for connectomics", with the details (4 neighbours, thresholds, each membrane pixel a segment)
@@ -20,7 +20,8 @@ from skimage.segmentation import watershed
 from segmentation.scores.rand_and_vi import marginal, overlaps
 
 THRESHOLDS: Final = tuple(round(0.1 * k, 1) for k in range(1, 10))
-"""Thresholds of the probability of being cell, those of the challenge without 0 and 1 (no membrane or no cell)."""
+"""Thresholds of the probability that a pixel is cell: those of the challenge, except 0 and 1, which leave no membrane
+or no cell."""
 
 
 class VScores(NamedTuple):
@@ -37,8 +38,8 @@ def thinned(cells: np.ndarray) -> np.ndarray:
       cells: (y, x) bool, False = membrane.
 
     Returns:
-      (y, x) int32: one id per cell (4 neighbours), 0 on the lines. Where lines cross, a pixel may belong to a cell. All
-      0 if there is no cell.
+      (y, x) int32: one id per cell (4 neighbours), 0 on the lines. Where lines cross, a pixel may belong to a cell. If
+      there is no cell, all pixels are 0.
     """
     pieces = cc3d.connected_components(cells.astype(np.uint8), connectivity=4, out_dtype=np.uint32).astype(np.int32)
     return watershed(~cells, pieces, connectivity=1, watershed_line=True).astype(np.int32, copy=False)
@@ -47,19 +48,19 @@ def thinned(cells: np.ndarray) -> np.ndarray:
 def v_scores(segments: np.ndarray, truth: np.ndarray) -> VScores:
     """Compares how two label images group the pixels that are cell in the truth.
 
-    With p_ij the share of these pixels in segment i and cell j, and s_i and t_j its sums over j and over i:
+    p_ij is the share of these pixels that are in segment i and cell j; s_i is its sum over j, and t_j its sum over i:
 
       V_rand = sum p_ij^2 / (alpha sum s_i^2 + (1 - alpha) sum t_j^2)
       V_info = I(S; T) / ((1 - alpha) H(S) + alpha H(T)),    alpha = 0.5
 
-    Each is a harmonic mean of two scores: one is lowered by mergers, the other by splits. Each pixel with segment 0
-    counts as a segment of its own.
+    V_rand and V_info are harmonic means of two scores: mergers lower one score, splits lower the other. Each pixel with
+    segment 0 counts as a segment of its own.
 
     Args:
       segments, truth: (y, x) integers, 0 = membrane or none.
 
     Returns:
-      The scores. V_info is 1 if there is one cell in one segment, where both entropies are 0.
+      The scores. V_info is 1 if there is only one cell in one segment, so that both entropies are 0.
 
     Raises:
       ValueError: if the truth has no cell.
@@ -90,10 +91,10 @@ def over_thresholds(
 ) -> list[VScores]:
     """Scores a probability map at each threshold: pixels above the threshold are cell.
 
-    The challenge averages over the sections at each threshold, then takes the best of these means.
+    The challenge averages the scores of all sections at each threshold, then takes the best of these means.
 
     Args:
-      probability: (y, x) probability of being cell, 0 to 1.
+      probability: (y, x) probability that each pixel is cell, 0 to 1.
       truth: (y, x) integers, one id per cell, 0 = membrane.
 
     Raises:

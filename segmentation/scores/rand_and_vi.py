@@ -20,12 +20,12 @@ class Overlaps(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Agreement of a segmentation with ground truth. Perfect is: error 0, precision and recall 1, both VI 0 bits.
+    """Agreement of a segmentation with ground truth. If perfect: error 0, precision and recall 1, both VI 0 bits.
 
     Attributes:
       adapted_rand_error: 1 - the harmonic mean of precision and recall.
-      precision: of the pairs of voxels that the segmentation joins, the share that the truth joins; low = merges.
-      recall: of the pairs of voxels that the truth joins, the share that the segmentation joins; low = splits.
+      precision: share of the pairs of voxels joined in the segmentation that are joined in the truth; merges lower it.
+      recall: share of the pairs of voxels joined in the truth that are joined in the segmentation; splits lower it.
       vi_split: H(segmentation | truth), bits; None if there is no voxel to compare.
       vi_merge: H(truth | segmentation), bits; None if there is no voxel to compare.
     """
@@ -40,7 +40,7 @@ class Score(NamedTuple):
 def overlaps(segmentation: np.ndarray, truth: np.ndarray) -> Overlaps:
     """Counts the voxels of each pair of ids in two label arrays of one shape, integers of any type."""
     segment, true = segmentation.ravel(), truth.ravel()
-    # Along x, ids change only every few dozen voxels; counting runs leaves little to sort below.
+    # Along x, ids change only every few dozen voxels, so runs of equal ids are counted: they are quicker to sort.
     starts = np.flatnonzero((segment[1:] != segment[:-1]) | (true[1:] != true[:-1])) + 1
     starts = np.concatenate([np.zeros(min(1, len(segment)), np.int64), starts])
     return _sum(segment[starts], true[starts], np.diff(starts, append=len(segment)))
@@ -65,7 +65,7 @@ def score(table: Overlaps, ignore_unsegmented: bool) -> Score:
 
     Source: Arganda-Carreras et al., Frontiers in Neuroanatomy 9:142 (2015), Rand F-score; Meila, J. Multivariate
     Analysis 98 (2007), variation of information. The sums run over pairs of different voxels, as in scikit-image.
-    Its `adapted_rand_error` names them the other way round: its precision is our recall.
+    Its `adapted_rand_error` exchanges the two names: its precision is the recall here.
     """
     use = table.truth != 0
     if ignore_unsegmented:

@@ -1,7 +1,7 @@
-"""Random changes of training crops, in shape and in grey values, so that a network sees more than the pictures show.
+"""Changes training crops at random, in shape and in grey values, so that a network sees more than the pictures show.
 
-To add one: write a function, list it in `WARPS` or `GREYS` under its name, and give it a range in `Ranges` and in the
-parameters of `unet-train`.
+To add an augmentation: write a function, list it in `WARPS` or `GREYS` under its name, and give it a range in `Ranges`
+and in the parameters of `unet-train`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import map_coordinates, zoom
 
-_KNOTS = 4  # along a crop
-_ASPECT = 0.4  # share of the stretch that y and x each draw on their own
+_KNOTS = 4  # number of knots along each side of a crop
+_ASPECT = 0.4  # range of the separate stretch of y and x, as a share of the range of their common stretch
 
 
 class Ranges(NamedTuple):
@@ -22,8 +22,8 @@ class Ranges(NamedTuple):
 
     Attributes:
       flips: turn crops by quarters and reflect them, all 8 orientations equally often.
-      warped: share of the crops to which `WARPS` apply. They blur a crop, as they take values from between pixels,
-        and the pictures that the network is used on are not blurred; so, not all crops.
+      warped: share of the crops to which `WARPS` apply. Warps blur a crop, because they interpolate between pixels, but
+        the pictures that the network is used on are not blurred. So some crops should stay unwarped.
       bend, rotation, stretch, gamma, contrast, brightness, noise: see the functions of these names.
     """
 
@@ -39,11 +39,11 @@ class Ranges(NamedTuple):
 
 
 class Warp(NamedTuple):
-    """Where the pixels of a crop come from, relative to its centre in the picture.
+    """The places from which the pixels of a crop are taken, relative to the centre of the crop.
 
     Attributes:
-      place: (2, size, size), y and x.
-      matrix: 2 x 2, applied to `place` last.
+      place: (2, size, size), y and x of each pixel.
+      matrix: 2 x 2 matrix that is applied to `place` last.
     """
 
     place: np.ndarray
@@ -51,8 +51,9 @@ class Warp(NamedTuple):
 
 
 def bend(warp: Warp, deviation: float, generator: np.random.Generator) -> Warp:
-    """Displaces 4 x 4 knots at random, with this standard deviation in pixels per 256 pixels of the crop; cubic in
-    between.
+    """Displaces 4 x 4 knots at random, and the pixels between them by cubic interpolation.
+
+    `deviation` is the standard deviation, in pixels, for a crop of 256 x 256, and in proportion for other sizes.
 
     Source: Simard et al., ICDAR (2003); knots and spline as in Ronneberger et al., MICCAI (2015).
     """
@@ -63,7 +64,7 @@ def bend(warp: Warp, deviation: float, generator: np.random.Generator) -> Warp:
 
 
 def rotation(warp: Warp, degrees: float, generator: np.random.Generator) -> Warp:
-    """Rotates by up to this angle, either way."""
+    """Rotates by an angle of up to `degrees`, in either direction."""
     angle = np.deg2rad(generator.uniform(-degrees, degrees))
     return warp._replace(
         matrix=warp.matrix @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -71,7 +72,7 @@ def rotation(warp: Warp, degrees: float, generator: np.random.Generator) -> Warp
 
 
 def stretch(warp: Warp, log_factor: float, generator: np.random.Generator) -> Warp:
-    """Scales y and x by up to exp(`log_factor`), up or down, and each on its own by up to 0.4 of that exponent."""
+    """Scales y and x together by up to exp(`log_factor`), up or down, and each alone by up to 0.4 of that exponent."""
     both, apart = generator.uniform(-log_factor, log_factor), _ASPECT * log_factor
     return warp._replace(matrix=warp.matrix @ np.diag(np.exp(both + generator.uniform(-apart, apart, 2))))
 
@@ -83,12 +84,12 @@ def gamma(image: np.ndarray, log_exponent: float, generator: np.random.Generator
 
 
 def contrast(image: np.ndarray, most: float, generator: np.random.Generator) -> np.ndarray:
-    """Multiplies grey values by 1 - `most` to 1 + `most`."""
+    """Multiplies grey values by a random number from 1 - `most` to 1 + `most`."""
     return image * generator.uniform(1 - most, 1 + most)
 
 
 def brightness(image: np.ndarray, most: float, generator: np.random.Generator) -> np.ndarray:
-    """Adds -`most` to `most` to all grey values."""
+    """Adds a random number from -`most` to `most` to all grey values."""
     return image + generator.uniform(-most, most)
 
 
@@ -111,15 +112,15 @@ GREYS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]]
 
 
 def grid(size: int, centre: tuple[float, float], ranges: Ranges | None, generator: np.random.Generator) -> np.ndarray:
-    """Where the pixels of a square crop come from: its shape augmentations.
+    """Returns the places from which the pixels of a square crop are taken; this applies the shape augmentations.
 
     Args:
       size: side of the crop, pixels.
-      centre: y, x of its centre in the picture.
-      ranges: None for a crop as it is.
+      centre: centre of the crop in the picture, y, x.
+      ranges: ranges of the augmentations; None for a crop without augmentation.
 
     Returns:
-      (2, size, size) float32, y and x in the picture.
+      (2, size, size) float32, y and x of each pixel in the picture.
     """
     place = np.asarray(np.mgrid[:size, :size], np.float32) - np.float32((size - 1) / 2)
     if ranges is not None:
@@ -138,18 +139,18 @@ def grid(size: int, centre: tuple[float, float], ranges: Ranges | None, generato
 
 @cache
 def _spline(size: int) -> np.ndarray:
-    """The cubic spline through knots in the middles of equal parts of a crop, as a matrix, (size, knots). It is kept
-    for each size, because computing it took most of the time of a grid."""
+    """Returns the cubic spline through knots in the middles of equal parts of a crop, as a matrix (size, knots). The
+    matrix is cached for each size, because computing it took most of the time of `grid`."""
     through = [zoom(knot, size / _KNOTS, order=3, mode="nearest", grid_mode=True) for knot in np.eye(_KNOTS)]
     return np.stack(through, axis=1)
 
 
 def sample(picture: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The picture at these places, linear in between, reflected beyond its borders.
+    """Returns the values of a picture at places, by linear interpolation; beyond its borders the picture is reflected.
 
     Args:
       picture: (y, x, c) float32.
-      place: (2, ...) y and x.
+      place: (2, ...), y and x of the places.
 
     Returns:
       (..., c) float32.
@@ -159,7 +160,7 @@ def sample(picture: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def intensity(image: np.ndarray, ranges: Ranges, generator: np.random.Generator) -> np.ndarray:
-    """Applies the grey-value augmentations. Image and result are (y, x, c) float32, normalised to about 0..1."""
+    """Applies the grey-value augmentations. Image and result are (y, x, c) float32, with values of about 0 to 1."""
     for name, augment in GREYS.items():
         if most := getattr(ranges, name):
             image = augment(image, most, generator)

@@ -1,4 +1,4 @@
-"""Batches of training examples: crops of pictures of any size."""
+"""Makes batches of training examples, which are crops of pictures of any size."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from segmentation.unet import augmentation
 from segmentation.unet.augmentation import Ranges
 
-_NEAR_A_CELL = 0.5  # share of the crops
-_AWAY = 1 / 3  # of a crop's side: largest distance, along each axis, between its middle and that of the cell
+_NEAR_A_CELL = 0.5  # share of the crops that are placed near a cell
+_AWAY = 1 / 3  # largest distance between the middles of crop and cell along each axis, as a share of the side
 
 
 class Examples:
     """Random crops of random pictures; a picture that is smaller than a crop is continued by reflection.
 
-    If the picture has cells, half of the crops are near one of them, chosen at random: in pictures with wide background
+    If the picture has cells, half of the crops are placed near a random cell, because in pictures with much background
     most crops would otherwise show no cell.
 
     Args:
-      images: (y, x, channels) float32 each, normalised.
-      targets: (y, x, k) float32 each, of the same y and x.
-      centres: (cells, 2) each, y and x of the middles of its cells.
+      images: for each picture, (y, x, channels) float32, normalised.
+      targets: for each picture, (y, x, k) float32, with the same y and x.
+      centres: for each picture, (cells, 2), y and x of the middles of the cells.
       size: side of a crop, pixels.
-      ranges: of the random changes in shape and grey values; None for crops as they are.
+      ranges: ranges of the random changes of shape and grey values; None for unchanged crops.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Examples:
         self._generator, self._ranges = generator, ranges
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
-        """(batch, size, size, channels) and (batch, size, size, k) float32."""
+        """Draws images, (batch, size, size, channels), and targets, (batch, size, size, k), both float32."""
         crops = [self._crop() for _ in range(self._batch_size)]
         return np.stack([image for image, _ in crops]), np.stack([target for _, target in crops])
 
     def state(self) -> dict[str, Any]:
-        """The values that `restore` needs to continue exactly from here."""
+        """Returns the values that `restore` needs to continue exactly from here."""
         return dict(self._generator.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Examples:
         return seen, augmentation.sample(target, place)
 
     def _middle(self, shape: tuple[int, ...], centres: np.ndarray) -> tuple[float, float]:
-        """y and x of the middle of a random crop, which lies on whole pixels, and in the picture as far as it fits."""
+        """Draws the middle, y and x, of a crop. The crop lies on whole pixels and, if it fits, inside the picture."""
         spare = np.array(shape) - self._size
         room = np.maximum(spare, 0)
         if len(centres) and self._generator.random() < _NEAR_A_CELL:

@@ -1,4 +1,4 @@
-"""Separate cells from a network's prediction, and training targets from labelled cells.
+"""Makes separate cells from a network's prediction, and training targets from labelled cells.
 
 The foreground of touching cells is one connected piece. The network therefore also predicts the interior of each cell,
 which is the cell without its outline, and the contact, which is where two cells meet. The pixels that are interior but
@@ -23,24 +23,24 @@ from skimage.measure import regionprops
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
-_OUTLINE = 1.5  # pixels: the outline is one wide, and has no gap at corners
+_OUTLINE = 1.5  # pixels; makes an outline that is one pixel wide and has no gap at corners
 _MEET = 5  # pixels; a pixel is contact if the square of this side around it touches two cells
-_CORE = 0.5  # least value of interior minus contact; values from 0.5 to 0.7 give similar results
+_CORE = 0.5  # threshold of interior minus contact in the core; values from 0.5 to 0.7 give similar results
 _SMALLEST_CORE = 4  # pixels; smaller pieces are noise
-_SMOOTH = 1.0  # standard deviation, pixels
-_RISE, _RISE_OF_MASK = 0.4, 0.15  # natural logarithms: a neck is two thirds as wide as the narrower cell, or less
-_GROUND = 0.05  # pixels; the lowest hill, of a single pixel, is three times as high
+_SMOOTH = 1.0  # standard deviation, in pixels, of the filter that smooths the distance
+_RISE, _RISE_OF_MASK = 0.4, 0.15  # natural logarithms; at 0.4, a neck is at most 2/3 as wide as the narrower cell
+_GROUND = 0.05  # pixels; smaller distances count as this; a piece of a single pixel has three times this distance
 
 
 class Cell(NamedTuple):
     """One row of the table of cells. Lengths are in pixels; positions are relative to the centre of the first pixel.
 
     Attributes:
-      cell: its id.
+      cell: id of the cell.
       area: number of pixels.
-      centroid_x, centroid_y: mean position of its pixels.
+      centroid_x, centroid_y: mean position of the pixels.
       left, top, width, height: bounding box.
-      mean_intensity: mean grey value of its pixels in the image.
+      mean_intensity: mean grey value of the pixels in the image.
     """
 
     cell: int
@@ -55,7 +55,7 @@ class Cell(NamedTuple):
 
 
 def targets(labels: np.ndarray) -> np.ndarray:
-    """The training target: foreground, interior, contact.
+    """Makes the training target: foreground, interior, contact.
 
     Args:
       labels: (y, x) integers, an id for each cell, 0 = none.
@@ -65,8 +65,8 @@ def targets(labels: np.ndarray) -> np.ndarray:
       pixels away from the nearest pixel outside that cell. Contact: pixels with two or more cells in the 5 x 5 pixels
       around them. Beyond the border of the picture, cells are assumed to continue.
 
-    Source: contact as the winners of the Data Science Bowl 2018 had it, Caicedo et al., Nature Methods 16 (2019);
-    interior as Caicedo et al., Cytometry A 95 (2019).
+    Source: contact follows the winners of the Data Science Bowl 2018, Caicedo et al., Nature Methods 16 (2019);
+    interior follows Caicedo et al., Cytometry A 95 (2019).
     """
     ids, inverse = np.unique(labels, return_inverse=True)
     dense = inverse.reshape(labels.shape).astype(np.int32) + (0 if 0 in ids[:1] else 1)
@@ -85,7 +85,7 @@ def targets(labels: np.ndarray) -> np.ndarray:
 
 
 def centres(labels: np.ndarray) -> np.ndarray:
-    """The centres of cells.
+    """Computes the centres of cells.
 
     Args:
       labels: (y, x) integers, 0 = none.
@@ -100,17 +100,17 @@ def centres(labels: np.ndarray) -> np.ndarray:
 def cells(predicted: np.ndarray, threshold: float = 0.5, min_size: int = 1) -> np.ndarray:
     """Divides the predicted foreground into cells, by a watershed from one seed for each cell.
 
-    The core of the foreground is where interior minus contact is above 0.5, without pieces of less than 4 pixels. Seeds
-    are maxima of the smoothed distance to the outside of the core whose logarithm rises by at least 0.4 above its
-    surroundings; so two cores that are connected by a neck are separated by their shape, independent of their size. If
-    only the foreground was predicted, all of it is core, and a rise of 0.15 is enough. A piece of foreground without a
-    seed becomes one cell.
+    The core of the foreground is where interior minus contact is above 0.5, without pieces of fewer than 4 pixels.
+    Seeds are maxima of the smoothed distance to the outside of the core. The logarithm of the distance must rise by at
+    least 0.4 above its surroundings; so two cores that are connected by a neck are separated by their shape, whatever
+    their size. If only the foreground was predicted, all of it is core, and a rise of 0.15 is enough. A piece of
+    foreground without a seed becomes one cell.
 
-    Source of these h-maxima: Soille, Morphological Image Analysis (2003), 6.3.4.
+    Source of the seeds, which are h-maxima: Soille, Morphological Image Analysis (2003), 6.3.4.
 
     Args:
       predicted: (y, x, 1 or 3) float32, the channels of `targets`.
-      threshold: of the foreground.
+      threshold: probability above which a pixel is foreground.
       min_size: smallest cell, pixels; smaller ones are removed.
 
     Returns:
@@ -136,13 +136,14 @@ def cells(predicted: np.ndarray, threshold: float = 0.5, min_size: int = 1) -> n
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:
-    """Smoothed distance to the nearest pixel outside the mask, pixels; 0 outside. A mask without outside gets 1."""
+    """Returns the smoothed distance to the nearest pixel outside the mask, in pixels; 0 outside. A mask that covers the
+    whole picture gets 1."""
     away = np.ones(mask.shape) if mask.all() else distance_transform_edt(mask)
     return np.where(mask, gaussian_filter(away, _SMOOTH), 0)
 
 
 def _pieces(mask: np.ndarray, connectivity: Literal[4, 8] = 4) -> np.ndarray:
-    """Connected pieces of a mask, numbered from 1, (y, x) int32; `connectivity` 8 also connects pixels at corners."""
+    """Numbers the connected pieces of a mask from 1, (y, x) int32; `connectivity` 8 also connects pixels at corners."""
     found = cc3d.connected_components(mask.astype(np.uint8), connectivity=connectivity, out_dtype=np.uint32)
     return found.astype(np.int32)
 

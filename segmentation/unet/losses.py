@@ -1,4 +1,4 @@
-"""What training minimises: Dice, binary cross-entropy, their sum. Arguments are (batch, y, x, k), from 0 to 1."""
+"""Loss functions: Dice, binary cross-entropy, and their sum. Arguments are (batch, y, x, k), from 0 to 1."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Loss = Callable[[Any, Any], Any]
 """(target, output) -> scalar."""
 
 _SMOOTH = 1.0
-_NEVER = 1e-6  # probabilities are clipped to this and 1 - this; float32 cannot hold values much closer to 1
+_NEVER = 1e-6  # probabilities are clipped to 1e-6 and 1 - 1e-6; float32 cannot hold values much closer to 1
 
 
 def dice(target: Any, output: Any) -> Any:
-    """1 - (2 sum(t p) + 1) / (sum(t) + sum(p) + 1), summed over batch and pixels, mean over the channels.
+    """Computes 1 - (2 sum(t p) + 1) / (sum(t) + sum(p) + 1), with sums over batch and pixels; mean over the channels.
 
-    Source: Milletari et al., 3DV (2016), without the squares, as in the blog post. With the added 1 the loss of an
-    empty target and an empty output is 0, not 0 / 0.
+    Source: Milletari et al., 3DV (2016), but without the squares, as in the blog post that this project started from.
+    With the added 1, the loss of an empty target and an empty output is 0, not 0 / 0.
     """
     axes = (0, 1, 2)
     both = ops.sum(target * output, axes)
@@ -32,17 +32,17 @@ def _dice(both: Any, either: Any) -> Any:
 
 
 def bce(target: Any, output: Any) -> Any:
-    """Mean of -(t log p + (1 - t) log(1 - p)). Targets may lie between 0 and 1.
+    """Computes the mean of -(t log p + (1 - t) log(1 - p)). Targets may lie between 0 and 1.
 
-    Not Keras's own function, because that one recovers the logits behind a sigmoid with one back end, but not with the
-    other.
+    Keras's own function is not used, because it recovers the logits before the sigmoid with one back end, but not with
+    the other.
     """
     p = ops.clip(output, _NEVER, 1 - _NEVER)
     return -ops.mean(target * ops.log(p) + (1 - target) * ops.log(1 - p))
 
 
 def dice_bce(target: Any, output: Any) -> Any:
-    """The sum of `dice` and `bce`."""
+    """Computes the sum of `dice` and `bce`."""
     return dice(target, output) + bce(target, output)
 
 
@@ -50,10 +50,10 @@ LOSSES: dict[str, Loss] = {"dice": dice, "bce": bce, "dice+bce": dice_bce}
 
 
 class Pooled:
-    """The losses of pictures of any sizes, computed as if all were one batch.
+    """The losses of pictures of any sizes, computed as if all pictures were one batch.
 
-    The mean of their separate losses would vary a lot with pictures that show almost no cells. Sums are in double
-    precision, because single precision would lose small probabilities in sums over millions of pixels.
+    The mean of the pictures' separate losses would vary a lot with pictures that show almost no cells. Sums are in
+    double precision, because single precision would lose small probabilities in sums over millions of pixels.
     """
 
     def __init__(self) -> None:
@@ -69,6 +69,6 @@ class Pooled:
         self._count += t.size
 
     def value(self, name: str) -> float:
-        """The loss, by its name in `LOSSES`, of all pictures that were added."""
+        """Returns the loss of all pictures that were added; `name` is a key of `LOSSES`."""
         parts = {"dice": float(np.mean(_dice(self._both, self._either))), "bce": self._entropy / self._count}
         return sum(parts[part] for part in name.split("+"))

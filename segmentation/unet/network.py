@@ -1,4 +1,7 @@
-"""What defines a U-Net besides its weights, and what each architecture offers. Loads no Keras: plans read it, too."""
+"""What defines a U-Net besides its weights, and what each architecture offers.
+
+This module does not load Keras, so that a pipeline can be planned quickly.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ class NetworkSpec(NamedTuple):
 
     Attributes:
       architecture: name in `architectures.ARCHITECTURES`.
-      channels: of the image, 1 or 3.
-      depth: how often the network halves the image.
-      width: channels of the first level.
-      squash: whole pictures are resized to the network's `INPUT_SIZE`.
+      channels: number of channels of the image, 1 or 3.
+      depth: how many times the network halves the image.
+      width: number of channels of the first level.
+      squash: whether whole pictures are resized to the network's `INPUT_SIZE`.
     """
 
     architecture: str
@@ -29,12 +32,12 @@ class NetworkSpec(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """Settings of a training that depend on the architecture.
+    """Training settings that depend on the architecture.
 
     Attributes:
       depth, width, squash: as in `NetworkSpec`.
       crop: side of the crops that the network is trained on, pixels.
-      batch_size: crops in a training step.
+      batch_size: number of crops in a training step.
       loss: name in `losses.LOSSES`.
     """
 
@@ -50,10 +53,10 @@ class Architecture(Protocol):
     """A module in `architectures/`. Its header loads no Keras, because `check` runs when a pipeline is planned.
 
     Attributes:
-      DEFAULTS: the settings where the user gives none.
-      OUTPUTS: how many channels of `instances.targets` the network predicts, counted from the first.
-      COLOUR: whether it takes RGB images; otherwise only grey ones.
-      INPUT_SIZE: side of the only input it takes, pixels; None if it takes several sizes.
+      DEFAULTS: the settings that are used if the user gives none.
+      OUTPUTS: number of channels that the network predicts: the first OUTPUTS channels of `instances.targets`.
+      COLOUR: whether the network takes RGB images; otherwise it takes only grey images.
+      INPUT_SIZE: side of the only input that the network takes, pixels; None if it takes several sizes.
     """
 
     @property
@@ -69,21 +72,21 @@ class Architecture(Protocol):
     def INPUT_SIZE(self) -> int | None: ...
 
     def check(self, choices: Choices) -> None:
-        """Raises ValueError if the network cannot be trained with these settings: what was found, what to do."""
+        """Raises ValueError if the network cannot be trained with these settings; the message says what to do."""
 
     def build(self, network: NetworkSpec) -> keras.Model:
-        """The network with fresh weights.
+        """Builds the network, with new random weights.
 
-        It takes (batch, y, x, channels) float32, the normalised image, and returns (batch, y, x, OUTPUTS) float32, the
-        probability that each pixel is foreground, interior, contact (see `instances.targets`).
+        The network takes (batch, y, x, channels) float32, the normalised image, and returns (batch, y, x, OUTPUTS)
+        float32, the probability that each pixel is foreground, interior, contact (see `instances.targets`).
         """
 
     def folded(self, network: NetworkSpec, model: keras.Model) -> keras.Model:
-        """A model for prediction alone, faster where possible; its results may differ by rounding.
+        """Returns a model only for prediction, faster if possible; its results may differ by rounding.
 
         Args:
           model: what `build` returned, with its weights; it is not changed.
         """
 
     def tiles(self, network: NetworkSpec, longest: int) -> Tiles:
-        """How pictures are cut into tiles with sides of at most `longest` pixels, where that is sensible."""
+        """Returns how pictures are cut into tiles. Tiles exceed `longest` pixels only if the network needs it."""

@@ -1,4 +1,4 @@
-"""Normalisation of pictures with 8 or 16 bits, grey or colour, to the range that networks are trained on."""
+"""Normalises pictures with 8 or 16 bits, grey or colour, to the range that networks are trained on."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def normalise(image: np.ndarray, channels: int) -> np.ndarray:
     """Maps, in each channel, the 1st percentile to 0 and the 99.8th to 1, and takes the square root.
 
     Each picture has its own percentiles, so that exposure, bit depth and single hot pixels do not matter. The
-    upper percentile is that high because nuclei may cover only a hundredth of a picture. If both percentiles are
+    upper percentile is as high as 99.8 because nuclei may cover only a hundredth of a picture. If both percentiles are
     equal, because nearly all of the picture is one grey, the darkest pixel is mapped to 0 and the brightest to 1.
     Scaled values are clipped to -1..2. The square root (of a negative value: minus the root of its absolute value)
     brightens dim cells beside bright ones, which would otherwise be missed first.
 
     Args:
       image: (y, x) or (y, x, 3), of any real type.
-      channels: of the result, 1 or 3. RGB is converted to luminance for 1; grey is repeated for 3.
+      channels: number of channels of the result, 1 or 3. For 1, RGB is converted to luminance; for 3, grey is repeated.
 
     Returns:
-      (y, x, channels) float32; 0 in a channel of one grey.
+      (y, x, channels) float32; 0 in a channel that has a single grey value.
 
     Source of the percentiles: Weigert et al., Nature Methods 15 (2018).
     """

@@ -1,4 +1,4 @@
-"""A trained network on a whole picture."""
+"""Applies a trained network to a whole picture."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ def picture(
     """Predicts a picture of any size.
 
     Args:
-      forward: the network's, compiled.
+      forward: the network's compiled forward pass.
       image: (y, x, channels) float32, normalised.
-      tile: longest side of a tile, pixels; longer where the architecture's `tiles` needs that.
-      test_time_augmentation: return the mean over the picture's 8 reflections and quarter turns, in 8 times the time.
+      tile: longest side of a tile, pixels; tiles are longer if the architecture's function `tiles` says so.
+      test_time_augmentation: whether to return the mean over the picture's 8 reflections and quarter turns, which takes
+        8 times as long.
 
     Returns:
       (y, x, k) float32, 0 to 1.
@@ -27,7 +28,7 @@ def picture(
     architecture = architecture_of(network)
     given = image
     if network.squash:
-        assert architecture.INPUT_SIZE  # `Architecture.check` allows squash only there
+        assert architecture.INPUT_SIZE  # `Architecture.check` allows squash only with an INPUT_SIZE
         given = resized(image, (architecture.INPUT_SIZE, architecture.INPUT_SIZE))
     tiles = architecture.tiles(network, tile)
     found = _mean_of_orientations(forward, given, tiles) if test_time_augmentation else predict(forward, given, tiles)
@@ -35,8 +36,8 @@ def picture(
 
 
 def resized(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Resizes (y, x, c) float32 to another y, x, by linear interpolation, smoothed before it shrinks; proportions may
-    change."""
+    """Resizes an image (y, x, c), float32, to another y, x by linear interpolation. An image that shrinks is smoothed
+    first. Proportions may change."""
     if image.shape[:2] == shape:
         return image
     return resize(image, shape, order=1, mode="reflect", anti_aliasing=True).astype(np.float32)

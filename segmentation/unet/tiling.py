@@ -1,4 +1,4 @@
-"""Prediction of whole pictures, of any size, by overlapping tiles."""
+"""Predicts whole pictures of any size by overlapping tiles."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import NamedTuple
 import numpy as np
 
 Forward = Callable[[np.ndarray], np.ndarray]
-"""(1, y, x, channels) -> (1, y, x, k), float32."""
+"""Forward pass of a network: (1, y, x, channels) -> (1, y, x, k), both float32."""
 
 _RAMP = 16  # pixels over which the weights change from one tile to the next
 
 
 class Tiles(NamedTuple):
-    """How a picture is cut, pixels.
+    """How a picture is cut into tiles; all numbers are pixels.
 
     Attributes:
-      multiple: the sides of the network's input must be multiples of this. Tiles also start at multiples of it, so that
-        the network's grid is the same in each.
-      shortest, longest: side of a tile, a multiple of `multiple`.
+      multiple: the sides of the network's input must be multiples of this number. Tiles also start at multiples of it,
+        so that the network's grid is the same in each tile.
+      shortest, longest: shortest and longest side of a tile; both are multiples of `multiple`.
       margin: width of the edge of a tile that is not used. If predictions for a tile differ from those for the whole
-        picture only within this margin, the result is, up to rounding, that of the picture in one piece.
+        picture only within this margin, the result is, up to rounding, that for the whole picture.
     """
 
     multiple: int
@@ -34,7 +34,7 @@ class Tiles(NamedTuple):
 def predict(forward: Forward, image: np.ndarray, tiles: Tiles) -> np.ndarray:
     """Runs a network over a picture.
 
-    The picture is continued by reflection to the next multiple, or to the shortest tile. Where it is longer than the
+    The picture is continued by reflection to the next multiple, or to the shortest tile. If it is longer than the
     longest tile, it is cut into overlapping tiles, as few as possible. The weight of a tile is 0 in its margin, then
     rises along a sin² over 16 pixels; the weights of all tiles sum to 1.
 
@@ -45,11 +45,11 @@ def predict(forward: Forward, image: np.ndarray, tiles: Tiles) -> np.ndarray:
       (y, x, k) float32.
 
     Raises:
-      ValueError: if sides of tiles are not multiples, or if the longest is no longer than two tiles overlap.
+      ValueError: if sides of tiles are not multiples of `multiple`, or the longest tile is not longer than the overlap.
     """
     least = overlap(tiles.multiple, tiles.margin)
     if tiles.shortest % tiles.multiple or tiles.longest % tiles.multiple or tiles.longest <= least:
-        raise ValueError(f"{tiles}: sides must be multiples, the longest more than {least}")
+        raise ValueError(f"{tiles}: sides must be multiples of `multiple`, and the longest more than {least}")
     lengths = [_whole(max(length, tiles.shortest), tiles.multiple) for length in image.shape[:2]]
     beyond = [(0, whole - length) for whole, length in zip(lengths, image.shape[:2], strict=True)]
     padded = np.pad(image, (*beyond, (0, 0)), mode="reflect" if min(image.shape[:2]) > 1 else "edge")[None]
@@ -66,7 +66,8 @@ def predict(forward: Forward, image: np.ndarray, tiles: Tiles) -> np.ndarray:
 
 
 def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
-    """Start and weights of each tile along one axis: as few tiles as possible, then as short as possible, all equal."""
+    """Returns start and weights of each tile along one axis. All tiles are equally long: as few as possible, then as
+    short as possible."""
     if length <= tiles.longest:
         return [(0, np.ones(length, np.float32))]
     shared = overlap(tiles.multiple, tiles.margin)
@@ -77,7 +78,7 @@ def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
     inside = np.arange(size) + 0.5  # distance to the tile's edge
     weights = np.zeros((count, length))
     for k, start in enumerate(starts):
-        # At the border of the picture there is no other tile, so no margin.
+        # At the border of the picture there is no neighbouring tile, so no margin is left out.
         near = np.minimum(inside if k else np.inf, inside[::-1] if k < count - 1 else np.inf)
         weights[k, start : start + size] = np.sin(np.clip((near - tiles.margin) / _RAMP, 0, 1) * np.pi / 2) ** 2
     weights /= weights.sum(axis=0)
@@ -85,10 +86,10 @@ def _cut(length: int, tiles: Tiles) -> list[tuple[int, np.ndarray]]:
 
 
 def overlap(multiple: int, margin: int) -> int:
-    """The least overlap of two neighbouring tiles, pixels: two margins, the ramp of the weights, and rounding."""
+    """Returns the smallest overlap of neighbouring tiles, in pixels: two margins, the weights' ramp, and rounding."""
     return 2 * margin + _RAMP + multiple - 1
 
 
 def _whole(length: int, multiple: int) -> int:
-    """`length` rounded up to a multiple."""
+    """Rounds `length` up to a multiple of `multiple`."""
     return -(-length // multiple) * multiple

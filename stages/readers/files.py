@@ -1,6 +1,6 @@
 """Reads and writes one image file: PNG, JPEG, or a TIFF of one page.
 
-PNG and JPEG go through Pillow. TIFF is read and written in `tiff`, which shares its code with stacks in one file.
+PNG and JPEG go through Pillow. TIFF goes through the module `tiff`, which also reads stacks in one file.
 """
 
 from __future__ import annotations
@@ -23,23 +23,27 @@ _JPEG_SAMPLES = {"L": 1, "RGB": 3}
 
 
 def head(file: Path) -> Section:
-    """Size and pixel form of a file, without decoding its pixels; the suffix of the name says the format.
+    """Reads size and pixel form of an image file, without decoding the pixels. The suffix of its name tells the format.
 
     Raises:
-      InputError: if it is damaged, is of another format than its suffix says, or is a TIFF of several pages.
+      InputError: if the file is damaged, has another format than its suffix says, or is a TIFF of several pages.
     """
     head_of, _ = _format(file)
     return head_of(file)
 
 
 def read(file: Path, form: Form) -> np.ndarray:
-    """Decodes a file: (y, x) or (y, x, samples), the values as stored; `form` is that of its head.
+    """Decodes an image file. An Exif orientation is not applied.
 
-    The exception is a PNG of 16-bit colour, of which Pillow returns the upper 8 bits: the array is then uint8 although
-    `form` has 16 bits. An Exif orientation is not applied.
+    Args:
+      form: the pixel form that `head` returned for this file.
+
+    Returns:
+      (y, x) or (y, x, samples), the values as stored. Only a PNG with 16-bit colours is different: Pillow returns the
+      upper 8 bits, so the array is uint8 although `form` has 16 bits.
 
     Raises:
-      InputError: if it is truncated or damaged.
+      InputError: if the file is truncated or damaged.
     """
     _, pixels_of = _format(file)
     return pixels_of(file, form)
@@ -49,12 +53,12 @@ def write(file: Path, pixels: np.ndarray, compress_level: int = 6) -> None:
     """Writes a PNG or, if the suffix is `.tif`, a TIFF compressed with zlib.
 
     Args:
-      file: is replaced if it exists.
+      file: an existing file is replaced.
       pixels: (y, x) or (y, x, 3). PNG takes uint8, and uint16 if it is grey; TIFF takes any integer type.
-      compress_level: of PNG, 1 (fast) to 9 (small).
+      compress_level: compression level of a PNG, 1 (fast) to 9 (small).
 
     Raises:
-      OSError: if it cannot be written.
+      OSError: if the file cannot be written.
     """
     if file.suffix != ".png":
         tiff.write_page(file, pixels)
@@ -76,7 +80,7 @@ def _jpeg_head(file: Path) -> Section:
             mode, (width, height) = image.mode, image.size
     except PermissionError:
         raise no_permission(file) from None
-    except Exception:  # for a damaged file Pillow raises almost any type
+    except Exception:  # for a damaged file Pillow may raise almost any exception
         what = "is not a JPEG file, although its name says so" if file.stat().st_size else "is empty"
         raise InputError(f"{file}: {what}; copy it again from its source") from None
     if mode not in _JPEG_SAMPLES:
@@ -90,7 +94,7 @@ def _decoded(file: Path, container: str) -> np.ndarray:
             return np.asarray(image)
     except MemoryError:
         raise
-    except Exception as error:  # for a damaged file Pillow raises almost any type
+    except Exception as error:  # for a damaged file Pillow may raise almost any exception
         raise damaged(file) from error
 
 
@@ -99,7 +103,7 @@ _FORMATS = (
     (TIFF, tiff.single_page, tiff.page_pixels),
     (JPEG, _jpeg_head, _jpeg_pixels),
 )
-"""Suffixes of a format, and the functions that read the head and the pixels of its files."""
+"""For each format: its suffixes, and the functions that read the head and the pixels of its files."""
 
 
 def _format(file: Path) -> tuple[Callable[[Path], Section], Callable[[Path, Form], np.ndarray]]:

@@ -1,4 +1,4 @@
-"""How the pixels of a section are stored, and what is common to all formats."""
+"""How the pixels of a section are stored, and functions that the readers of all formats share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Form(NamedTuple):
 
     bits: int
     samples: int = 1
-    type: str = "unsigned"  # signed, float, palette, inverted (0 is white)
+    type: str = "unsigned"  # or signed, float, palette, inverted (0 is white)
 
     def __str__(self) -> str:
         if self.type == "palette":
@@ -36,7 +36,7 @@ class Section(NamedTuple):
 
 
 def form_of(dtype: np.dtype, samples: int = 1) -> Form:
-    """The form of pixels of a numpy type, with this many samples each."""
+    """Returns the form of pixels that have a NumPy type and this number of samples each."""
     if dtype.kind == "b":
         return Form(1, samples)
     return Form(dtype.itemsize * 8, samples, {"u": "unsigned", "i": "signed", "f": "float"}.get(dtype.kind, str(dtype)))
@@ -47,7 +47,7 @@ def opaque(pixels: np.ndarray, name: str) -> np.ndarray:
 
     Args:
       pixels: (y, x) or (y, x, samples), with 2 (grey, alpha), 3 (R, G, B) or 4 (R, G, B, alpha) samples.
-      name: of the section, for messages.
+      name: name of the section, for messages.
 
     Returns:
       (y, x) or (y, x, 3).

@@ -19,10 +19,11 @@ def check_form(found: str, form: Form) -> None:
 
     Args:
       found: the beginning of the message: which file or stack, and its form.
-      form: of the pixels.
+      form: form of the pixels.
 
     Raises:
-      InputError: if the pixels are not whole numbers, use a palette, store 0 as white, or are colours not of 8 bits.
+      InputError: if the pixels are not whole numbers, use a palette, store 0 as white, have more than 4 samples, or are
+        colours with more or less than 8 bits.
     """
     if form.type == "float":
         raise InputError(
@@ -40,11 +41,11 @@ def check_form(found: str, form: Form) -> None:
 
 
 def ids_of(pixels: np.ndarray, name: str) -> np.ndarray:
-    """The ids in a label image.
+    """Returns the ids in a label image.
 
     Args:
       pixels: (y, x) integers or bool; or (y, x, samples) uint8, with colours as VAST exports them.
-      name: of the image, for messages.
+      name: name of the image, for messages.
 
     Returns:
       (y, x) uint32, or uint64 if the pixels have 64 bits.

@@ -55,12 +55,13 @@ class Ids(NamedTuple):
 
 @contextlib.contextmanager
 def open_masks(path: str) -> Iterator[list[Mask]]:
-    """Finds masks as `open_pictures` does; or a folder for each picture, with a file for each cell in it.
+    """Finds masks: one for each picture, or one file for each cell.
 
-    The files of the cells may also be in a folder `masks/` inside the folder of the picture.
+    If `path` holds only folders, there is one folder for each picture, and the folder, or `masks/` inside it, holds one
+    file for each cell. Otherwise masks are found like pictures (see `open_pictures`).
 
     Raises:
-      InputError: as `open_pictures`.
+      InputError: like `open_pictures`.
     """
     files, folders = entries(Path(path)) if Path(path).is_dir() else ([], [])
     if folders and not files:
@@ -74,15 +75,16 @@ def open_masks(path: str) -> Iterator[list[Mask]]:
 def read_ids(mask: Mask, picture: Source, shape: tuple[int, int]) -> Ids:
     """Reads the mask of a picture.
 
-    If each cell has a file of its own, cells are numbered from 1, and a pixel of two cells belongs to the first.
+    If each cell has a file of its own, cells are numbered from 1, and a pixel that lies in two cells belongs to the
+    first.
 
     Args:
-      mask: to read.
-      picture: the mask's picture, for messages.
-      shape: of the picture, y, x.
+      mask: the mask to read.
+      picture: the picture that the mask belongs to, for messages.
+      shape: size of the picture, y, x.
 
     Raises:
-      InputError: if a file is damaged, of another size than the picture, or cannot be a mask.
+      InputError: if a file is damaged, differs in size from the picture, or cannot be a mask.
     """
     if not mask.per_cell:
         return _read(mask.files[0], picture, shape)
@@ -104,11 +106,12 @@ def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.
     """Finds the cells in the masks of a folder, by one rule for all of them.
 
     Args:
-      masks: of all pictures.
+      masks: the masks of all pictures.
       labels_are: `binary`: each connected piece (4 neighbours) is a cell. `instances`: each id is a cell. `auto`:
         binary if the masks hold two values, exact or blurred, and instances otherwise. Coloured masks never count as
-        blurred; grey masks that are no JPEG files do only if most of their pieces are specks, which ids are not.
-      path: of the folder, for messages.
+        blurred. Grey masks that are not JPEG files count as blurred only if at least half of their pieces are specks;
+        pieces of ids are larger.
+      path: path of the folder, for messages.
 
     Returns:
       (y, x) int32 for each mask, 0 = none; and a message that tells the user how the masks were understood.
@@ -136,7 +139,7 @@ def cells_in(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.
 
 
 def _levels(masks: Sequence[Ids], labels_are: str, path: str) -> Levels | None:
-    """The two levels of binary masks; None if the masks hold ids."""
+    """Returns the two levels of binary masks; None if the masks hold ids."""
     arrays = [mask.ids for mask in masks]
     values, counts = value_counts(arrays)
     if len(values) == 1:
@@ -156,8 +159,8 @@ def _levels(masks: Sequence[Ids], labels_are: str, path: str) -> Levels | None:
             )
     if labels_are == "binary" and levels is None:
         raise InputError(
-            f"{path}: the masks hold {len(values)} different values ({some(map(str, values))}), binary masks hold two; "
-            "set labels_are: instances if they are ids of cells, or save them as 0 and 255"
+            f"{path}: the masks hold {len(values)} different values ({some(map(str, values))}), but binary masks hold "
+            "two; set labels_are: instances if the values are ids of cells, or save the masks with the values 0 and 255"
         )
     return None if labels_are == "instances" else levels
 
@@ -173,8 +176,8 @@ def _by_id(masks: Sequence[Ids], labels_are: str, path: str) -> tuple[list[np.nd
     if labels_are == "auto" and (len(sizes) > _MOST_PIECES * cells or are_specks(sizes)):
         raise InputError(
             f"{path}: read as ids, the masks hold {cells} cells in {len(sizes)} pieces, whose median size "
-            f"is {np.median(sizes):g} pixels: they seem to be classes or blurred masks; save masks with two values, or "
-            "set labels_are: instances if they are ids"
+            f"is {np.median(sizes):g} pixels: they seem to hold classes, or to be blurred; save masks with two values, "
+            "or set labels_are: instances if the values are ids"
         )
     said = "the masks hold an id for each cell"
     if len(sizes) > _MOST_PIECES * cells:
@@ -191,7 +194,7 @@ def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
     check_form(f"{file.where}: is {form}", form._replace(type="unsigned") if inverted else form)
     if pixels.shape[:2] != shape:
         raise InputError(
-            f"{file.where}: is {size(pixels.shape[:2])} pixels, its picture {picture.where} is {size(shape)}; "
+            f"{file.where}: is {size(pixels.shape[:2])} pixels, but its picture {picture.where} is {size(shape)}; "
             "export the mask in the size of its picture"
         )
     pixels = opaque(pixels, file.where)

@@ -1,6 +1,6 @@
-"""The files in a folder of sections, in the order of the numbers in their names.
+"""Lists the files in a folder of sections, in the order of the numbers in their names.
 
-Also the suffixes of the image files that are read.
+Also defines which suffixes of image files are accepted.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from stages.storage.words import no_permission, some
 PNG, TIFF = (".png",), (".tif", ".tiff")
 
 JPEG = (".jpg", ".jpeg")
-"""Accepted for pictures and masks only, as JPEG changes pixel values."""
+"""Suffixes accepted for pictures and masks, but not for sections, because JPEG changes pixel values."""
 
 SUFFIXES = PNG + TIFF
 """Suffixes of files that are accepted as sections."""
 
 
 def section_files(folder: Path) -> list[Path]:
-    """The files in a folder of sections, in the order of their numbers.
+    """Lists the files in a folder of sections, in the order of the numbers in their names.
 
     Folders, hidden files and files that file managers create are ignored.
 
     Raises:
-      InputError: as `listed`; if there is no section, a file of another kind, or two sections with the same number.
+      InputError: like `listed`; also if there is no section, or a file is not a section, or two sections have the same
+        number.
     """
     entries = sorted(listed(folder))
     files = [entry for entry in entries if not entry.is_dir()]
@@ -55,10 +56,10 @@ def section_files(folder: Path) -> list[Path]:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Files and folders in a folder, except hidden files and files that file managers create.
+    """Lists the files and folders in a folder, except hidden files and files that file managers create.
 
     Raises:
-      InputError: if the folder may not be read, or a name is not UTF-8 (HDF5 and JSON can store no other).
+      InputError: if this user may not read the folder, or a name is not UTF-8 (HDF5 and JSON store only UTF-8).
     """
     try:
         entries = [entry for entry in folder.iterdir() if not is_harmless(entry.name)]
@@ -72,7 +73,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 def section_numbers(names: Sequence[str]) -> list[int] | None:
-    """The number of each section, if the names are the same except for one number; otherwise None."""
+    """Returns the number of each section, if the names are the same except for one number; otherwise None."""
     keys = [natural_key(Path(name).stem) for name in names]
     if len(keys) < 2 or any(len(key) != len(keys[0]) for key in keys):
         return None

@@ -20,18 +20,18 @@ def pair(
 ) -> list[tuple[Source, Mask]]:
     """Pairs each picture with its mask.
 
-    First, pictures and masks of the same name are pairs. Then, among the rest, names that are the same after removing
-    a word at the end (`_mask`, `_labels`, ...) or at the beginning (`mask_`, `img_`, ...).
+    First, pictures and masks of the same name are pairs. Then, among the rest, names are compared again without a word
+    at the end (`_mask`, `_labels`, ...) or at the beginning (`mask_`, `img_`, ...).
 
     Args:
-      pictures, masks: all of them; names are unique among the pictures and among the masks.
-      picture_path, mask_path: where they are, for messages.
+      pictures, masks: all pictures and all masks; no two pictures and no two masks have the same name.
+      picture_path, mask_path: where the pictures and the masks are, for messages.
 
     Returns:
       All pairs, in the order of the pictures.
 
     Raises:
-      InputError: if a picture or a mask has no partner, or a picture has several; names the first of them.
+      InputError: if a picture or a mask has no partner, or a picture has several; the message names the first ones.
     """
     same_names = {mask.name: mask for mask in masks}
     found = {picture.name: same_names.pop(picture.name) for picture in pictures if picture.name in same_names}
@@ -44,7 +44,8 @@ def pair(
         fitting = alike.pop(picture.name, []) or alike.pop(_bare(picture.name, _PICTURE), [])
         if len(fitting) > 1:
             raise InputError(
-                f"{mask_path}: {some(mask.name for mask in fitting)} may all be the mask of {picture.name}; keep one"
+                f"{mask_path}: {some(mask.name for mask in fitting)} may all be the mask of {picture.name}; keep only "
+                "one of them"
             )
         if fitting:
             found[picture.name] = fitting[0]
@@ -68,6 +69,6 @@ def pair(
 
 
 def _bare(name: str, words: str) -> str:
-    """A name without one of these words at its end or, if none is at its end, at its beginning."""
+    """Removes one of these words from the end of a name or, if none is there, from its beginning."""
     shorter = re.sub(rf"[ ._-]({words})$", "", name, flags=re.IGNORECASE)
     return shorter if shorter != name else re.sub(rf"^({words})[ ._-]", "", name, flags=re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Finds pictures that are not sections of one stack, names them, and reads them one at a time."""
+"""Finds pictures, which unlike sections may differ in size and form, and reads them one at a time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Source(NamedTuple):
     """A picture that can be read.
 
     Attributes:
-      name: of its file, without suffix; its mask is found by it.
+      name: name of its file, without suffix; the mask of the picture is found by this name.
       where: file or section, for messages.
-      read: returns its pixels, (y, x) or (y, x, samples) as stored, and their form.
+      read: function that returns the pixels, (y, x) or (y, x, samples) as stored, and their form.
     """
 
     name: str
@@ -42,7 +42,7 @@ def open_pictures(path: str) -> Iterator[list[Source]]:
     Data Science Bowl 2018. The sections of a stack in one file are named by their number, starting with 0000.
 
     Raises:
-      InputError: if there are no pictures, or other files are among them.
+      InputError: if there are no pictures, or there are other files beside the pictures.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -63,10 +63,10 @@ def open_pictures(path: str) -> Iterator[list[Source]]:
 
 
 def entries(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The pictures and the folders in a folder, both in the order of the numbers in their names.
+    """Lists the pictures and the folders in a folder, both in the order of the numbers in their names.
 
     Raises:
-      InputError: as `listed`; if a file is no picture, or two pictures or two folders have the same name.
+      InputError: like `listed`; also if a file is not a picture, or two pictures or two folders have the same name.
     """
     found = sorted(listed(folder), key=lambda entry: (natural_key(entry.stem), entry.name))
     files = [entry for entry in found if not entry.is_dir()]
@@ -87,7 +87,7 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def left_out(path: str) -> str | None:
-    """A message about folders beside the pictures, which `open_pictures` ignores; None if there are none."""
+    """Returns a message that names the folders beside the pictures, which are not read; None if there are none."""
     files, folders = entries(Path(path)) if Path(path).is_dir() else ([], [])
     if not files or not folders:
         return None
@@ -96,7 +96,7 @@ def left_out(path: str) -> str | None:
 
 
 def source(file: Path, name: str | None = None) -> Source:
-    """A picture in a file; it is named after the file unless `name` is given."""
+    """Makes the source of a picture in a file. The picture has the name of the file, unless `name` is given."""
 
     def read() -> tuple[np.ndarray, Form]:
         form = image_files.head(file).form
@@ -106,15 +106,15 @@ def source(file: Path, name: str | None = None) -> Source:
 
 
 def image_of(picture: Source) -> np.ndarray:
-    """Reads a picture, other than a mask.
+    """Reads the pixels of a picture that is not a mask.
 
     An opaque alpha channel is removed, and a picture whose colours are all grey becomes a grey picture.
 
     Returns:
-      (y, x) or, if it has colours, (y, x, 3): uint8, uint16 or float32.
+      (y, x) or, if the picture has colours, (y, x, 3): uint8, uint16 or float32.
 
     Raises:
-      InputError: if it is damaged, has transparent pixels, or its pixels are of another type.
+      InputError: if the picture is damaged, has transparent pixels, or has pixels of another type.
     """
     pixels, form = picture.read()
     if form.type == "inverted":
@@ -122,7 +122,9 @@ def image_of(picture: Source) -> np.ndarray:
     if form not in [Form(bits, samples) for bits in (8, 16) for samples in (1, 2, 3, 4)] + [Form(32, type="float")]:
         raise InputError(f"{picture.where}: is {form}; save it as 8- or 16-bit grey or RGB")
     if pixels.dtype.itemsize * 8 != form.bits:  # a PNG: Pillow reads 16-bit colours as 8-bit
-        raise InputError(f"{picture.where}: {form} can be read from TIFF only; save it as TIFF, or as 8-bit")
+        raise InputError(
+            f"{picture.where}: is {form}, which can be read from TIFF only; save it as TIFF, or with 8 bits"
+        )
     if form.type == "float" and not np.isfinite(pixels).all():
         raise InputError(f"{picture.where}: has pixels that are not numbers (NaN or infinite); replace them")
     pixels = opaque(pixels, picture.where)

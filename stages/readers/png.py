@@ -1,4 +1,4 @@
-"""What the first bytes of a PNG file say, and the pixel values as the file stores them.
+"""Reads the head of a PNG file, and restores pixel values as the file stores them.
 
 Pillow hides both: it opens 16-bit colour as 8-bit colour, and rescales grey of 2 or 4 bits to 0 ... 255.
 """
@@ -15,7 +15,7 @@ from stages.storage.words import no_permission
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = 26  # bytes: signature, length and name of the first chunk, width, height, bit depth, colour type
-_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type -> samples per pixel
 _PALETTE = 3
 
 
@@ -23,7 +23,7 @@ def head(file: Path) -> Section:
     """Reads size and pixel form from the first 26 bytes of a PNG file.
 
     Raises:
-      InputError: if it is no PNG file, or is damaged.
+      InputError: if the file is not a PNG file, or is damaged.
 
     Source: PNG specification (W3C, 2003), 11.2.2 IHDR.
     """
@@ -51,7 +51,7 @@ def as_stored(pixels: np.ndarray, form: Form) -> np.ndarray:
 
     Args:
       pixels: (y, x) or (y, x, samples), as Pillow decodes a PNG file.
-      form: of the head of that file.
+      form: the pixel form that `head` returned for that file.
     """
     if form.samples == 1 and form.bits in (2, 4):
         return pixels // (255 // (2**form.bits - 1))

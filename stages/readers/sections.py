@@ -23,7 +23,8 @@ def open_stack(path: str) -> Iterator[Stack]:
     """Opens a folder of PNG/TIFF sections, a multi-page TIFF, or an HDF5 dataset (`file.h5:name`).
 
     Raises:
-      InputError: if it is none of these, or its sections differ in size or form; names the first that differs.
+      InputError: if `path` is none of these, or the sections differ in size or form; the message names the first
+        section that differs.
     """
     file, dataset = split_dataset(path)
     where = Path(path)
@@ -81,7 +82,7 @@ def _open_hdf5(path: str) -> Iterator[Stack]:
 
 
 def _hdf5_reads(path: str, dataset: h5py.Dataset) -> Iterator[Read]:
-    depth = dataset.chunks[0] if dataset.chunks else 1  # HDF5 unpacks whole chunks: do it once for each
+    depth = dataset.chunks[0] if dataset.chunks else 1  # HDF5 decompresses whole chunks, so each is read once
     depth = max(1, min(depth, AHEAD_BYTES // (dataset.dtype.itemsize * dataset.shape[1] * dataset.shape[2])))
     for start in range(0, dataset.shape[0], depth):
         slab = read_part(path, dataset, slice(start, start + depth))

@@ -17,7 +17,7 @@ from stages.storage.volumes import Place
 from stages.storage.words import size
 
 AHEAD_BYTES = 2**28
-"""Most bytes of pixels that are decoded ahead of the caller, or read at once from a chunked file."""
+"""Largest number of bytes of pixels that are decoded ahead of the caller, or read at once from a chunked file."""
 
 Read = Callable[[], np.ndarray]
 
@@ -27,15 +27,16 @@ class Stack:
     """Sections of one size and one form.
 
     Attributes:
-      path: as the user named it, for messages.
-      shape: z, y, x.
+      path: path of the stack as the user wrote it, for messages.
+      shape: size of the stack, z, y, x.
       form: how pixels are stored.
-      names: of each section, for messages.
-      files: the file name of each section, if known; `section_numbers` reads it.
-      voxel_size_xyz: nm, if the file gives it.
-      offset_xyz: voxels from the corner of the whole stack, for an HDF5 volume that is a part of one.
-      reads: returns an iterator with, for each section in order, a function that decodes it.
-      threads: how many sections may be decoded at a time.
+      names: name of each section, for messages.
+      files: file name of each section; None if not known. `section_numbers` takes the section numbers from them.
+      voxel_size_xyz: voxel size in nm; None if the file does not give it.
+      offset_xyz: offset from the corner of the whole stack, in voxels; not 0 only for an HDF5 volume that is a part.
+      reads: function that returns an iterator over the sections in order; each item is a function that decodes one
+        section.
+      threads: number of sections that may be decoded at the same time.
     """
 
     path: str
@@ -56,7 +57,7 @@ class Stack:
     def sections(self, convert: Callable[[np.ndarray, str], np.ndarray]) -> Iterator[np.ndarray]:
         """Decodes each section, passes it to `convert` with its name, and yields the results in order.
 
-        Both run in threads, a few sections ahead of the caller, so only a few sections are in memory at a time.
+        Decoding and `convert` run in threads, a few sections ahead of the caller, so only a few sections are in memory.
 
         Raises:
           InputError: if a section is damaged; also any error that `convert` raises.
@@ -81,10 +82,10 @@ class Stack:
 
 
 def uniform(path: str, heads: list[Section]) -> tuple[tuple[int, int, int], Form]:
-    """The shape of a stack and the form of its pixels.
+    """Returns the shape of a stack and the form of its pixels.
 
     Raises:
-      InputError: if sections differ in size or form; names the first that differs from the majority.
+      InputError: if sections differ in size or form; the message names the first that differs from the majority.
     """
     sizes = Counter((head.width, head.height) for head in heads)
     forms = Counter(head.form for head in heads)
@@ -96,20 +97,20 @@ def uniform(path: str, heads: list[Section]) -> tuple[tuple[int, int, int], Form
             remedy = "crop or pad the sections to one size"
         elif head.form != form:
             odd, norm, right = str(head.form), str(form), of_form
-            remedy = "save all sections alike"
+            remedy = "save all sections with the same bit depth and colours"
         else:
             continue
         others = len(heads) - right - 1
         also = f" ({others} more {'differ' if others > 1 else 'differs'})" if others else ""
         raise InputError(
-            f"{path}: {head.name} is {odd}, {right} of the {len(heads)} sections are {norm}{also}; "
+            f"{path}: {head.name} is {odd}, but {right} of the {len(heads)} sections are {norm}{also}; "
             f"{remedy}, or remove those that differ"
         )
     return (len(heads), height, width), form
 
 
 def slabs(sections: Iterable[np.ndarray], depth: int) -> Iterator[np.ndarray]:
-    """Joins sections (y, x) to slabs (z, y, x) of `depth` sections; the last slab may be thinner."""
+    """Joins sections (y, x) into slabs (z, y, x) of `depth` sections; the last slab may be thinner."""
     slab, filled = np.empty(0), 0
     for section in sections:
         if not filled:
@@ -124,11 +125,15 @@ def slabs(sections: Iterable[np.ndarray], depth: int) -> Iterator[np.ndarray]:
 
 
 def place_of(stack: Stack, voxel_size_xyz: tuple[float, float, float] | None, context: Context) -> Place:
-    """The place of a stack, with the voxel size of the parameters, else of the file, else 1 x 1 x 1 and a message."""
+    """Returns the place of a stack.
+
+    The voxel size is that of the parameters, or else that of the file. If neither gives it, the voxel size is 1 x 1 x 1
+    nm, and a message tells the user so.
+    """
     voxel_size = voxel_size_xyz or stack.voxel_size_xyz
     if voxel_size is None:
         voxel_size = (1.0, 1.0, 1.0)
-        context.message("the voxel size is not known, 1 x 1 x 1 nm is used; set voxel_size_xyz: [x, y, z] in nm")
+        context.message("the voxel size is not known, so 1 x 1 x 1 nm is used; set voxel_size_xyz: [x, y, z] in nm")
     return Place(voxel_size, stack.offset_xyz)
 
 

@@ -1,4 +1,4 @@
-"""TIFF files of one page, and stacks of sections in one file."""
+"""Reads and writes TIFF files of one page, and reads stacks of sections in one TIFF file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from stages.readers.stack import Read, Stack, uniform
 from stages.storage.words import no_permission
 
 _STRIP_BYTES = 2**18
-_TALKS_OF_DAMAGE = "invalid|corrupt|failed"  # in the warnings of tifffile
+_TALKS_OF_DAMAGE = "invalid|corrupt|failed"  # words in tifffile's warnings about damaged files
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6}
 
 
 class _Warnings(logging.Handler):
-    """Collects the warnings that tifffile logs about a damaged file, of which it reads as much as it can."""
+    """Collects the warnings of tifffile, which only logs that a file is damaged and reads as much as it can."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -41,7 +41,7 @@ class _Warnings(logging.Handler):
 def _open(file: Path) -> Iterator[tifffile.TiffFile]:
     """Opens a TIFF file and rejects a damaged one.
 
-    Only for the main thread: it listens to the log of tifffile, which all open files share.
+    Only for the main thread, because this listens to the log of tifffile, which all open files share.
     """
     logger, warnings = logging.getLogger("tifffile"), _Warnings()
     logger.addHandler(warnings)
@@ -68,14 +68,14 @@ def _open(file: Path) -> Iterator[tifffile.TiffFile]:
 
 
 def pages(file: Path) -> int:
-    """The number of sections in a TIFF file. One page may hold several: ImageJ writes stacks above 4 GB like that."""
+    """Returns the number of sections in a TIFF file. Above 4 GB, ImageJ writes all sections into one page."""
     with _open(file) as tiff:
         lead, _ = _axes(tiff.series[0])
         return max(len(tiff.pages), math.prod(lead))
 
 
 def _axes(series: Any) -> tuple[tuple[int, ...], str]:
-    """Lengths and letters of the axes other than y, x and samples, leaving out axes of length 1."""
+    """Returns lengths and letters of the axes other than y, x and samples, without axes of length 1."""
     lead = [
         (size, axis)
         for size, axis in zip(series.shape, series.axes, strict=True)
@@ -85,10 +85,10 @@ def _axes(series: Any) -> tuple[tuple[int, ...], str]:
 
 
 def single_page(file: Path) -> Section:
-    """Size and pixel form of a TIFF file of one section.
+    """Reads the size and pixel form of a TIFF file of one section.
 
     Raises:
-      InputError: if it is damaged, or has more than one page.
+      InputError: if the file is damaged, or has more than one page.
     """
     with _open(file) as tiff:
         if len(tiff.pages) > 1:
@@ -100,7 +100,14 @@ def single_page(file: Path) -> Section:
 
 
 def page_pixels(file: Path, form: Form) -> np.ndarray:
-    """Decodes a TIFF file of one section: (y, x) or (y, x, samples), the values as stored. Raises InputError."""
+    """Decodes a TIFF file of one section.
+
+    Returns:
+      (y, x) or (y, x, samples), the values as stored.
+
+    Raises:
+      InputError: if the page is truncated or damaged, or its compression is not supported.
+    """
     with tifffile.TiffFile(file) as tiff:
         return _pixels_of(tiff.pages[0], form, str(file))
 
@@ -115,8 +122,8 @@ def write_page(file: Path, pixels: np.ndarray) -> None:
       OSError: if the file cannot be written.
     """
     rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
-    stored = np.packbits(pixels, axis=-1) if pixels.dtype == bool else pixels  # TIFF stores eight of these in a byte
-    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)  # the byte order that tifffile's header names
+    stored = np.packbits(pixels, axis=-1) if pixels.dtype == bool else pixels  # TIFF stores 8 bools in a byte
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)  # the byte order in tifffile's header
     strips = (zlib.compress(stored[y : y + rows].tobytes(), 6) for y in range(0, len(stored), rows))
     colour = "rgb" if pixels.ndim == 3 else "minisblack"
     tifffile.imwrite(
@@ -136,7 +143,7 @@ def open_tiff(file: Path) -> Iterator[Stack]:
     """Opens a TIFF file of many sections.
 
     Raises:
-      InputError: if it is damaged, its pages are not of one size and form, or they are not sections only.
+      InputError: if the file is damaged, its pages differ in size or form, or it also has channels or time points.
     """
     with _open(file) as tiff:
         yield _stack(file, tiff)
@@ -150,8 +157,8 @@ def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
     lead, letters = _axes(series)
     if len(lead) != 1 or letters == "C":
         raise InputError(
-            f"{file}: holds {' x '.join(str(n) for n in lead)} pictures (axes {letters}); a stack has no such axes; "
-            "save one channel and one time point of it"
+            f"{file}: holds {' x '.join(str(n) for n in lead)} pictures (axes {letters}); a stack has one axis of "
+            "sections; save one channel and one time point of the file"
         )
     head = _section(file.name, series.keyframe)
     count = lead[0]
@@ -162,13 +169,15 @@ def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
     else:
         pages = [page for page in series.pages if page is not None]
         if len(pages) != count:
-            raise InputError(f"{file}: {count} sections in {len(pages)} pages; save it as a plain multi-page TIFF")
+            raise InputError(
+                f"{file}: holds {count} sections in {len(pages)} pages; save it with one section in each page"
+            )
 
         def reads() -> Iterator[Read]:
             for page, name in zip(pages, names, strict=True):
                 yield lambda page=page, name=name: _pixels_of(page, head.form, name)  # type: ignore[misc]
 
-        threads = 1  # one file handle
+        threads = 1  # all pages are read through one file handle
 
     size = _voxel_size(tiff)
     return Stack(str(file), (count, head.height, head.width), head.form, names, None, size, (0, 0, 0), reads, threads)
@@ -186,9 +195,9 @@ def _mapped(
 
 
 def _voxel_size(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
-    """The voxel size x, y, z in nm, if ImageJ or OME metadata give it.
+    """Returns the voxel size x, y, z in nm; None unless ImageJ or OME metadata give it.
 
-    The resolution tag alone is not used: most programs write 72 dpi, whatever the microscope did.
+    The resolution tag alone is not used, because most programs write 72 dpi, whatever the true pixel size is.
     """
     if tiff.is_imagej:
         data = tiff.imagej_metadata or {}
@@ -215,7 +224,7 @@ def _voxel_size(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
 
 
 def _section(name: str, page: Any) -> Section:
-    """Size and pixel form of a page of a `tifffile.TiffFile`."""
+    """Returns the name, size and pixel form of a page of a `tifffile.TiffFile`."""
     page = page.keyframe
     if page.dtype is None:
         form = Form(page.bitspersample, page.samplesperpixel, "oddly stored")
@@ -232,13 +241,13 @@ def _pixels_of(page: Any, form: Form, where: str) -> np.ndarray:
     """Decodes a page of a TIFF file: (y, x) or (y, x, samples).
 
     Raises:
-      InputError: if it is truncated or damaged, or its compression is not supported; `where` names the page.
+      InputError: if the page is truncated or damaged, or its compression is not supported; `where` names the page.
     """
     try:
         pixels = page.asarray()
     except MemoryError:
         raise
-    except Exception as error:  # for a damaged page tifffile and imagecodecs raise almost any type
+    except Exception as error:  # for a damaged page tifffile and imagecodecs may raise almost anything
         if "not supported" in str(error):
             compression = getattr(page.keyframe.compression, "name", page.keyframe.compression)
             text = f"{where}: {form}, compressed as {compression}, cannot be read; save it without compression"

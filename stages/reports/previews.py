@@ -1,4 +1,4 @@
-"""A preview of a set of pictures: some of them, each above its cells in colour."""
+"""Draws a preview of a set of pictures: some of the pictures, and below each the same picture with cells in colour."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SIDE, _GAP, _MOST = 360, 8, 4
 
 
 def write_preview(path: Path, pictures: Sequence[Picture]) -> None:
-    """Writes a PNG with up to four of the pictures, evenly chosen.
+    """Writes a PNG with up to four of the pictures, evenly spaced in the list.
 
-    The upper row shows them as they are, the lower row with the colours of their labels over them.
+    The upper row shows the pictures as they are; the lower row shows them with their labels over them, in colour.
     """
     chosen = [pictures[k * len(pictures) // min(_MOST, len(pictures))] for k in range(min(_MOST, len(pictures)))]
     sheet = np.full((2 * (_SIDE + _GAP) - _GAP, len(chosen) * (_SIDE + _GAP) - _GAP, 3), 255, np.uint8)

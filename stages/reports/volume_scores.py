@@ -1,4 +1,4 @@
-"""The scores of a segmented volume: compares it with ground truth, writes `metrics.json`, prints a table."""
+"""Scores a segmented volume: compares it with ground truth, writes `metrics.json`, and prints a table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented
 def score_volumes(context: Context) -> None:
     """Writes `metrics.json`, and prints the scores as a table.
 
-    The truth is cut to the box of the segmentation. Voxels where the truth is 0 do not count. Voxels where the
-    segmentation is 0 count as one more segment, "background", in the first score; the second ignores them.
+    The truth is cropped to the box of the segmentation. Voxels where the truth is 0 do not count. There are two scores:
+    in the first, voxels where the segmentation is 0 count as one more segment, "background"; the second ignores them.
 
     Raises:
-      InputError: if a file is no volume of labels, the box is not inside the truth, or nothing in it is labelled.
+      InputError: if a file is not a volume of labels, the box is not inside the truth, or no voxel of the truth in the
+        box is labelled.
     """
     segmentation_path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
     for path in (segmentation_path, truth_path):
@@ -37,8 +38,8 @@ def score_volumes(context: Context) -> None:
         start = tuple(a - b for a, b in zip(place.offset, truth_place.offset, strict=True))
         if any(a < 0 or a + n > m for a, n, m in zip(start, shape, truth.shape, strict=True)):
             raise InputError(
-                f"{segmentation_path}: its box, {box(shape, place.offset)}, is not inside that of the truth, "
-                f"{box(truth.shape, truth_place.offset)} ({truth_path}); score it against labels of the same sections"
+                f"{segmentation_path}: its box, {box(shape, place.offset)}, is not inside the box of the truth, "
+                f"{box(truth.shape, truth_place.offset)} ({truth_path}); connect labels of the same sections"
             )
         inside = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
         parts = []

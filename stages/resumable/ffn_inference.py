@@ -1,4 +1,4 @@
-"""The loop of flood-filling inference. Its state can be saved, and continued from, in the middle of an object."""
+"""The loop of flood-filling inference. It can stop in the middle of an object, and later continue from there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Inference:
     def __init__(self, identity: dict[str, Any], seeds: np.ndarray, voxels: int, context: Context) -> None:
         self.attempts: list[Attempt] = []
         self.seconds: list[float] = []
-        """How long each attempt took, over all runs of the stage."""
+        """Time that each attempt took, in seconds, over all runs of the stage."""
         self._context, self._seeds = context, seeds
         self._next = self._settled = 0
         self._claimed, self._voxels = 0, voxels
@@ -40,8 +40,8 @@ class Inference:
         self._identity = identity | {"program": context.program}
 
     def counted(self, forward: Any) -> Any:
-        """Wraps the forward pass of the network: counts its calls, saves the state from time to time, and is the stop
-        point."""
+        """Wraps the forward pass of the network. Each call also saves the state if that is due, and can be the place
+        where the stage stops."""
 
         def call(given: np.ndarray) -> np.ndarray:
             self._report()
@@ -66,7 +66,7 @@ class Inference:
                 self._claimed += attempt.voxels if attempt.id else 0
             self._attempt_begun = time.monotonic()
             self._report()
-        self._save(canvas)  # writing the result may fail, for example on a full disk
+        self._save(canvas)  # because writing the result may fail, for example on a full disk
 
     def _report(self) -> None:
         now = time.monotonic()
@@ -92,7 +92,10 @@ class Inference:
         arrays, values = saved
         if values["identity"] != self._identity:
             aside = state.set_aside(self._context.state)
-            self._context.message(f"the saved state belongs to another segmentation: kept in state/{aside.name}")
+            self._context.message(
+                f"the saved state has other settings or data: it is kept in state/{aside.name}, and segmentation "
+                "starts over"
+            )
             return
         canvas.restore(arrays, values["canvas"])
         self._next, self.seconds = values["next"], values["seconds"]
@@ -102,7 +105,7 @@ class Inference:
         ]
         self._claimed = sum(attempt.voxels for attempt in self.attempts if attempt.id)
         self._attempt_begun = time.monotonic() - values["attempt_seconds"]
-        self._context.message(f"continuing at seed {self._next} of {len(self._seeds)}, {canvas.max_id} objects")
+        self._context.message(f"continuing at seed {self._next} of {len(self._seeds)}, with {canvas.max_id} objects")
 
     def _save(self, canvas: Canvas) -> None:
         from stages.resumable import state

@@ -1,4 +1,4 @@
-"""What training a flood-filling network adds to the loop in `training.py`: fields of view that move, checkpoints."""
+"""What a flood-filling network adds to the training loop in `training.py`: fields of view that move, checkpoints."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class FFNTask:
-    """A `training.Task`.
+    """Training of a flood-filling network, a `training.Task`.
 
     Args:
       train: the compiled training step, (input, target) -> (loss, logits).
-      checkpoints: folder for the weights after every `checkpoint_steps` steps.
+      checkpoints: folder where the weights are saved after every `checkpoint_steps` steps.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ _VALUES = "values.json"
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """A hash of the types, shapes and values of arrays; saved with a state to recognise the data it belongs to."""
+    """Hashes types, shapes and values of arrays. A saved state holds this hash of the data that it was made from."""
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
@@ -30,13 +30,14 @@ def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> N
     """Writes a new file and renames it to `path`, so that a kill at any moment leaves the old state or the new one.
 
     Args:
-      values: what JSON can hold.
+      values: values that JSON can hold.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".writing")
     with create_hdf5(beside) as file:
         for name, array in arrays.items():
-            # After a stop there are only seconds to write. Labels compress to a hundredth, masks and weights hardly.
+            # After a stop there are only seconds to write. Compression makes labels a hundred times smaller, but helps
+            # little with masks and weights.
             shrinks = array.size > 2**16 and array.dtype.kind in "iu"
             packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if shrinks else {}
             file.create_dataset(name, data=array, **packed)
@@ -47,7 +48,7 @@ def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> N
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The arrays and values of a saved state; None if there is no file.
+    """Returns the arrays and values of a saved state; None if there is no file.
 
     Raises:
       InputError: if the file is damaged.
@@ -61,8 +62,8 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         return arrays, json.loads(arrays.pop(_VALUES).tobytes())
     except (OSError, KeyError, ValueError):
         raise InputError(
-            f"{path}: the saved state is truncated or damaged; put back a copy of it, or start this step afresh with "
-            "--force, which sets the state aside"
+            f"{path}: the saved state is truncated or damaged; put back a copy of it, or start this step over with "
+            "--force, which moves the state aside"
         ) from None
 
 

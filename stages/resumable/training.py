@@ -1,6 +1,6 @@
-"""The loop that every training runs through, from its saved state to its last step.
+"""The training loop of all networks, from the saved state to the last step.
 
-What differs between trainings (drawing a batch, the step, what happens every so many steps) is a `Task`.
+What differs between networks (drawing a batch, the step, what is done at intervals) is a `Task`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from stages.resumable import state
 STATE_FILE = "training.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
-_MOST_REPORTS = 5000  # in one run of the stage, so that the log of two weeks of training can still be opened
+_MOST_REPORTS = 5000  # the interval between reports is at least 1/5000 of the run time; this keeps long logs small
 _LOSS_WINDOW = 100
 
 Record = Callable[[str, float], None]
-"""(name, value): reports a figure of the current step, and writes it to TensorBoard."""
+"""Called with (name, value): reports a value at the current step, and writes it to TensorBoard."""
 
 
 class Schedule(NamedTuple):
@@ -31,7 +31,7 @@ class Schedule(NamedTuple):
 
     Attributes:
       max_steps: steps in total, over all runs of the stage.
-      learning_rate: the highest.
+      learning_rate: highest learning rate.
       shape: `constant`, or `cosine`, which falls to 0 at the end of the training.
       max_minutes: time limit in total, over all runs of the stage; None for no limit.
     """
@@ -42,11 +42,11 @@ class Schedule(NamedTuple):
     max_minutes: float | None = None
 
     def share(self, progress: Progress) -> float:
-        """The share of the training that is done: by steps or by time, whichever is further; 1 or more is the end."""
+        """Returns the share of training that is done, in steps or in time, whichever is more; it ends at 1 or more."""
         return max(progress.step / self.max_steps, progress.seconds / 60 / (self.max_minutes or math.inf))
 
     def rate(self, share: float) -> float:
-        """The learning rate when this share of the training is done."""
+        """Returns the learning rate to use when this share of training is done."""
         highest = self.learning_rate
         return highest if self.shape == "constant" else highest * (1 + math.cos(math.pi * share)) / 2
 
@@ -64,7 +64,7 @@ class Progress:
 
 
 class Variable(Protocol):
-    """A `keras.Variable`, as far as the loop uses it."""
+    """The methods of `keras.Variable` that the loop uses."""
 
     def assign(self, value: Any) -> Any: ...
 
@@ -72,11 +72,11 @@ class Variable(Protocol):
 
 
 class Task(Protocol):
-    """What one kind of training brings to the loop.
+    """The part of training that depends on the kind of network.
 
     Attributes:
       variables: everything that a step changes: weights, moving averages, the optimiser's variables.
-      learning_rate: the loop sets it before each step.
+      learning_rate: the learning rate, which the loop sets before each step.
     """
 
     @property
@@ -86,34 +86,35 @@ class Task(Protocol):
     def learning_rate(self) -> Variable: ...
 
     def step(self) -> float:
-        """Draws a batch and makes one step of gradient descent; returns its loss."""
+        """Draws a batch and makes one step of gradient descent; returns the loss."""
 
     def between_steps(self, progress: Progress, ending: bool, record: Record, stop_point: Callable[[], None]) -> bool:
-        """Does what is due after every so many steps. Also called at the start, and at the end (`ending`).
+        """Does what is due at intervals, such as a validation. Also called at the start, and at the end (`ending`).
 
-        If it takes more than seconds, it calls `stop_point` on the way. After a stop there it is called again.
+        Work that takes more than a few seconds must call `stop_point` in between. If training stops there, the next run
+        calls `between_steps` again for the same step.
 
         Returns:
-          Whether `state` is another now.
+          Whether the result of `state` has changed.
         """
 
     def enough(self) -> bool:
-        """Whether to stop before the last step, because further steps would not help."""
+        """Returns whether to stop before the last step, because further steps would not help."""
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Arrays and JSON values besides the variables that `restore` needs to continue exactly from here."""
+        """Returns arrays and JSON values that `restore` needs, besides `variables`, to continue exactly from here."""
 
     def restore(self, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
         """Continues from what `state` returned."""
 
 
 class Saved:
-    """The saved state of one training, in the step's state folder.
+    """The saved state of training, in the step's state folder.
 
     Args:
-      identity: settings and data that make it this training; a state with another identity is set aside.
-      manner: settings that may change during a training; a change is reported.
-      renamed: earlier names in `manner` -> the names of today.
+      identity: settings and data that must not change; a state with another identity is set aside.
+      manner: settings that may change from one run to the next; a change is reported.
+      renamed: names of settings in `manner` in earlier versions -> their names today.
     """
 
     def __init__(
@@ -128,10 +129,10 @@ class Saved:
         self._path = context.state / STATE_FILE
 
     def resume(self, task: Task, max_steps: int) -> Progress:
-        """Restores the task from the saved state of this training, if there is one, and returns how far that is.
+        """Restores the task from the saved state, if there is one, and returns the progress made so far.
 
         Raises:
-          InputError: if the file is damaged, or if the settings do not allow to continue from it.
+          InputError: if the file is damaged, or if training cannot continue from it with these settings.
         """
         saved = state.load(self._path)
         if saved is None:
@@ -140,8 +141,8 @@ class Saved:
         if other := [name for name, value in self._identity.items() if values["identity"].get(name) != value]:
             aside = state.set_aside(self._context.state)
             self._context.message(
-                f"the saved state belongs to another training ({', '.join(other)} changed): kept in "
-                f"state/{aside.name}, starting over"
+                f"the saved state has other settings or data ({', '.join(other)} changed): it is kept in "
+                f"state/{aside.name}, and training starts over"
             )
             return Progress()
         before = {self._renamed.get(name, name): value for name, value in values["manner"].items()}
@@ -156,7 +157,7 @@ class Saved:
         """Saves the state between two steps.
 
         Raises:
-          StageError: if an array has values that are not finite; the state saved before stays.
+          StageError: if an array has values that are not finite; the previous saved state is kept.
         """
         own, values = task.state()
         arrays = {f"variables/{i}": np.array(variable.numpy()) for i, variable in enumerate(task.variables)} | own
@@ -167,17 +168,17 @@ class Saved:
         state.save(self._path, arrays, values | about | how_far)
 
     def _check(self, step: int, before: dict[str, Any], program: str, max_steps: int) -> None:
-        """Refuses to continue if that would not do what the user expects; reports what changed since the save."""
+        """Raises InputError if continuing would not do what the user expects; reports what changed since the save."""
         changed = ", ".join(f"{k} {before[k]} -> {v}" for k, v in self._manner.items() if before[k] != v)
         if step > max_steps:
             raise InputError(
-                f"max_steps is {max_steps}, but this training has already done {step} steps; set max_steps to {step} "
+                f"max_steps is {max_steps}, but training has already done {step} steps; set max_steps to {step} "
                 f"or more, or start over with --force {self._context.step}"
             )
         if step == max_steps and changed:
             raise InputError(
-                f"this training has already done all of its {step} steps, so {changed} would have no effect; raise "
-                f"max_steps to continue with it, or start over with --force {self._context.step}"
+                f"training has already done all {step} steps, so {changed} would have no effect; raise "
+                f"max_steps to continue with this change, or start over with --force {self._context.step}"
             )
         if changed:
             self._context.message(f"continuing with {changed}")
@@ -189,7 +190,7 @@ class Saved:
 
 
 def train(task: Task, schedule: Schedule, progress: Progress, saved: Saved, context: Context) -> None:
-    """Trains from `progress`, which it updates, to the end: by steps, by time, or because the task has had enough.
+    """Trains from `progress`, which is updated, until steps or time are used up or `task.enough()` is true.
 
     Reports the mean loss of the last 100 steps at most every 2 seconds, and saves the state every 5 minutes, when a
     stop is requested, and at the end. Call it inside `context.saves_on_stop()`.

@@ -1,4 +1,4 @@
-"""Pictures that a U-Net has predicted, each saved as soon as it is finished."""
+"""Saves each picture that a U-Net has predicted as soon as it is finished, so that a later run can reuse it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Finished:
-    """The finished pictures. Each is saved as a file of the state at once, so that a stop or a kill costs one at most.
+    """The finished pictures. Each has a file in the state folder, so a stop or a kill loses one picture at most.
 
     Args:
       identity: settings, network and weights, as JSON; a picture saved with another identity is not reused.
@@ -27,7 +27,7 @@ class Finished:
         self._reused = False
 
     def load(self, name: str, image: np.ndarray) -> Picture | None:
-        """The picture, if it was saved by an earlier run with the same identity and the same image; else None."""
+        """Returns the picture if an earlier run saved it with the same identity and the same image; else None."""
         from stages.resumable import state
         from stages.storage.image_sets import Picture
 
@@ -37,7 +37,10 @@ class Finished:
         arrays, values = saved
         if values["identity"] != self._identity_of(image):
             aside = state.set_aside(self._context.state)
-            self._context.message(f"the saved state belongs to another prediction: kept in state/{aside.name}")
+            self._context.message(
+                f"the saved state has other settings or data: it is kept in state/{aside.name}, and prediction starts "
+                "over"
+            )
             return None
         if not self._reused:
             self._context.message("continuing after the pictures that are already finished")

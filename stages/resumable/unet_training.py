@@ -1,4 +1,4 @@
-"""What training a U-Net adds to the loop in `training.py`: validation, the best weights, early stopping."""
+"""What a U-Net adds to the training loop in `training.py`: validation, the best weights, early stopping."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Validation(NamedTuple):
     """Pictures that are not trained on, and how the weights are scored on them.
 
     Attributes:
-      pictures: for each, the image as the network takes it, (y, x, channels) float32, and the target in the picture's
-        own size, (y, x, k) float32.
-      loss: name in `losses.LOSSES`; the weights with the lowest are the best.
+      pictures: for each picture, the image as the network takes it, (y, x, channels) float32, and the target in the
+        picture's own size, (y, x, k) float32.
+      loss: name in `losses.LOSSES`; the weights with the lowest loss are the best.
       interval: steps from one validation to the next.
       patience: training stops after this many validations in a row that did not find better weights.
     """
@@ -40,7 +40,7 @@ class Validation(NamedTuple):
 
 
 class UNetTask:
-    """A `training.Task`.
+    """Training of a U-Net, a `training.Task`.
 
     Args:
       train: the compiled training step, (input, target) -> (loss, output).
@@ -92,7 +92,7 @@ class UNetTask:
         self.validations = values["validations"] if "validations" in values else values["progress"]["looks"]
 
     def without_gain(self) -> int:
-        """How many validations came after the one that found the best weights."""
+        """Returns the number of validations since the validation that found the best weights."""
         losses = [each["validation_loss"] for each in self.validations]
         return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 

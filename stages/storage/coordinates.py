@@ -1,7 +1,7 @@
-"""The table of FFN training positions on disk.
+"""Writes and reads the table of FFN training positions.
 
-An HDF5 file with the datasets `classes`, `starts` and `indices` (see `segmentation.ffn.coordinates.Coordinates`), and
-the shape of the volume as attribute `shape_zyx`.
+The table is an HDF5 file with the datasets `classes`, `starts` and `indices` (see
+`segmentation.ffn.coordinates.Coordinates`), and the shape of the volume as attribute `shape_zyx`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read_coordinates(path: str | Path) -> Coordinates:
     """Reads a table that `write_coordinates` wrote.
 
     Raises:
-      InputError: if the file is missing, damaged, or no such table.
+      InputError: if the file is missing, damaged, or not a table of positions.
     """
     try:
         with h5py.File(path, "r") as file:

@@ -21,7 +21,7 @@ def write_model(folder: Path, network: NetworkSpec, weights: dict[str, np.ndarra
     """Writes the model.
 
     Args:
-      weights: by google/ffn's names, see `segmentation.ffn.network.weights`.
+      weights: arrays by google/ffn's names, see `segmentation.ffn.network.weights`.
       step: number of training steps that led to these weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def write_model(folder: Path, network: NetworkSpec, weights: dict[str, np.ndarra
 
 
 def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray], int]:
-    """The network, weights and step that `write_model` wrote.
+    """Reads the network, weights and step that `write_model` wrote.
 
     Raises:
       InputError: if the folder does not hold a model of `ffn-train` or `ffn-import`, or a file in it is damaged.
@@ -62,10 +62,10 @@ def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray]
 
 
 def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
-    """The network with its weights.
+    """Reads the description of a network, and builds the model with its weights.
 
     Raises:
-      InputError: as in `read_weights`, or if the weights do not fit the network.
+      InputError: like `read_weights`; also if the weights do not fit the network.
     """
     from segmentation.ffn import network as ffn
 
@@ -81,6 +81,6 @@ def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
 def _no_model(folder: str | Path, error: Exception) -> InputError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return InputError(
-        f"{folder}: not a model that ffn-train or ffn-import wrote ({reason}); give the model/ folder of a training; "
+        f"{folder}: not a model that ffn-train or ffn-import wrote ({reason}); give the model/ folder of one of these; "
         "to use a checkpoint of google/ffn, convert it with ffn-import"
     )

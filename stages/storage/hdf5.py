@@ -14,7 +14,7 @@ from stages.storage.words import no_permission
 
 
 class _QuietFile:
-    """The raw file that h5py writes to. After a failed write it keeps the error and drops all further writes.
+    """The raw file that h5py writes to. After a failed write, this class keeps the error and drops further writes.
 
     If a write fails, the HDF5 library cannot close its file and then crashes with a segmentation fault (h5py issue
     914). So the library is told that the write succeeded; `create_hdf5` raises the error once the file is closed.
@@ -42,7 +42,7 @@ class _QuietFile:
             return size
 
     def flush(self) -> None:
-        pass  # not buffered
+        pass  # the file is not buffered
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def create_hdf5(path: Path) -> Iterator[h5py.File]:
     """Creates an HDF5 file.
 
     Raises:
-      OSError: if it cannot be written; with `errno` and `filename`; when the file is closed at the latest.
+      OSError: if the file cannot be written, at the latest when it is closed; `errno` and `filename` are set.
     """
     with open(path, "w+b", buffering=0) as raw:
         under = _QuietFile(raw)
@@ -68,7 +68,7 @@ def open_hdf5(path: str | Path) -> h5py.File:
     """Opens an HDF5 file for reading.
 
     Raises:
-      InputError: if it is missing, may not be read, or is no readable HDF5 file.
+      InputError: if the file is missing, this user may not read it, or it is not a readable HDF5 file.
     """
     try:
         return h5py.File(path, "r")

@@ -1,7 +1,7 @@
 """Sets of pictures on disk: an HDF5 file with a group for each picture. Pictures may differ in size and type.
 
 A group has the name of the picture's file, without suffix. It holds `image`, (y, x) or (y, x, channel); `labels`,
-(y, x) int32, 0 = none, if they are known; and `probability`, (y, x) float32, 0 to 1, if it was predicted.
+(y, x) int32, 0 = none, if the cells are known; and `probability`, (y, x) float32, 0 to 1, if it was predicted.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Picture:
     """One picture of a set.
 
     Attributes:
-      name: of its file, without suffix.
+      name: name of its file, without suffix.
       image: (y, x) or (y, x, channel) as stored: uint8, uint16 or float32.
-      labels: (y, x) int32, an id for each cell, 0 = none; None if they are not known.
-      probability: (y, x) float32, 0 to 1, that a pixel is part of a cell; None if it was not predicted.
+      labels: (y, x) int32, an id for each cell, 0 = none; None if the cells are not known.
+      probability: (y, x) float32, probability (0 to 1) that each pixel is part of a cell; None if it was not predicted.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Picture:
 
 
 def write_set(path: Path, pictures: Iterable[Picture]) -> None:
-    """Writes pictures with different names; of an iterator, only one picture is in memory at a time."""
+    """Writes pictures, one at a time, so that they need not all be in memory. Their names must differ."""
     with create_hdf5(path) as file:
         for picture in pictures:
             group = file.create_group(picture.name)
@@ -48,16 +48,16 @@ def write_set(path: Path, pictures: Iterable[Picture]) -> None:
 
 
 def is_set(path: str | Path) -> bool:
-    """Whether an HDF5 file is a set of pictures rather than a volume. Raises InputError if it cannot be opened."""
+    """Returns whether an HDF5 file is a set of pictures, not a volume. Raises InputError if it cannot be opened."""
     with open_hdf5(path) as file:
         return _is_set(file)
 
 
 def read_set(path: str | Path) -> list[Picture]:
-    """All pictures of a set, in the order of the numbers in their names.
+    """Reads all pictures of a set, in the order of the numbers in their names.
 
     Raises:
-      InputError: if the file is missing or damaged, is no set of pictures, or holds arrays of a wrong shape or type.
+      InputError: if the file is missing or damaged, is not a set of pictures, or holds arrays of a wrong shape or type.
     """
     with open_hdf5(path) as file:
         if not _is_set(file):
@@ -84,7 +84,7 @@ def _picture(path: str | Path, name: str, group: h5py.Group) -> Picture:
     try:
         image, labels, probability = group["image"][...], _part(group, "labels"), _part(group, "probability")
     except OSError:
-        raise InputError(f"{path}: picture {name} cannot be read, the file is damaged; make it again") from None
+        raise InputError(f"{path}: picture {name} cannot be read because the file is damaged; make it again") from None
     if image.ndim not in (2, 3) or 0 in image.shape or image.dtype not in (np.uint8, np.uint16, np.float32):
         raise InputError(
             f"{path}: the image of {name} is {image.dtype} {image.shape}; a picture is (y, x) or (y, x, channel) of "
@@ -93,7 +93,7 @@ def _picture(path: str | Path, name: str, group: h5py.Group) -> Picture:
     for key, array, kinds in (("labels", labels, "ui"), ("probability", probability, "f")):
         if array is not None and (array.shape != image.shape[:2] or array.dtype.kind not in kinds):
             raise InputError(
-                f"{path}: the {key} of {name} are {array.dtype} {array.shape}, its image is {image.shape}; "
+                f"{path}: the {key} of {name} are {array.dtype} {array.shape}, but its image is {image.shape}; "
                 "make the set again"
             )
     if labels is not None and not 0 <= labels.min() <= labels.max() < 2**31:

@@ -25,12 +25,12 @@ def read_box(path: str | Path, dataset: h5py.Dataset, box: tuple[slice, slice, s
     """Reads a part of a label volume.
 
     Raises:
-      InputError: if it holds a negative number, or its data is damaged.
+      InputError: if the part holds a negative number, or its data is damaged.
     """
     try:
         labels = dataset[box]
     except OSError:
-        raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
+        raise InputError(f"{path}: its data cannot be read because the file is damaged; make it again") from None
     if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
         raise InputError(
             f"{path}: dataset {dataset.name} holds the negative label {labels.min()}; labels are 0 (none) or an id "
@@ -43,7 +43,7 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, Place]:
     """Reads a whole label volume, (z, y, x), into memory.
 
     Raises:
-      InputError: as `open_volume`, `check_labels` and `read_box`.
+      InputError: like `open_volume`, `check_labels` and `read_box`.
     """
     with open_volume(path) as (dataset, place):
         check_labels(path, dataset)
@@ -51,7 +51,7 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, Place]:
 
 
 def slabs(shape: tuple[int, ...], depth: int = 16) -> Iterator[slice]:
-    """Cuts the z axis into ranges of `depth` sections.
+    """Divides the z axis of a volume into ranges of `depth` sections; the last range may be shorter.
 
     The default is the depth of the chunks that `create_volume` writes, so that each chunk is read once.
     """

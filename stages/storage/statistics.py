@@ -10,10 +10,10 @@ from contract.stage import InputError
 
 
 def read_statistics(path: str | Path) -> tuple[float, float]:
-    """Mean and standard deviation of the image.
+    """Returns the mean and the standard deviation of the image.
 
     Raises:
-      InputError: if the file does not hold them, or the standard deviation is 0.
+      InputError: if the file does not hold these two numbers, or the standard deviation is 0.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))

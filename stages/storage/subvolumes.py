@@ -1,4 +1,4 @@
-"""Files that inference writes beside its segmentation: those of google/ffn, and tables of the objects."""
+"""Writes the files beside a segmentation: those that google/ffn's tools read, and tables of the objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from segmentation.ffn.canvas import Attempt
     from segmentation.ffn.network import Triple
 
-_LARGE = 2**30  # bytes; beyond twice this size a zip archive needs its 64-bit form
+_LARGE = 2**30  # bytes; larger arrays get the 64-bit form of zip, which is necessary from twice this size
 
 
 def write_subvolume(folder: Path, segmentation: np.ndarray, probability: np.ndarray, place: Place) -> None:
@@ -25,11 +25,11 @@ def write_subvolume(folder: Path, segmentation: np.ndarray, probability: np.ndar
 
     Args:
       segmentation: (z, y, x) unsigned integers, 0 = none.
-      probability: (z, y, x) uint8, as `Canvas.probability`.
+      probability: (z, y, x) uint8, like `Canvas.probability`.
       place: position of the segmentation in the tissue.
     """
     name = "seg-" + "_".join(str(v) for v in place.offset_xyz)
-    smallest = np.min_scalar_type(segmentation.max())  # as google/ffn does
+    smallest = np.min_scalar_type(segmentation.max())  # like google/ffn
     _write_npz(folder / f"{name}.npz", "segmentation", segmentation.astype(smallest))
     _write_npz(folder / f"{name}.prob", "qprob", probability)
 
@@ -38,13 +38,13 @@ def _write_npz(path: Path, name: str, array: np.ndarray) -> None:
     """Writes what `np.savez_compressed` would, but without the time of day, so that equal arrays give equal files."""
     entry = zipfile.ZipInfo(f"{name}.npy")
     entry.compress_type = zipfile.ZIP_DEFLATED
-    large = array.nbytes > _LARGE  # not always: the 64-bit form differs between versions of Python
+    large = array.nbytes > _LARGE  # only then, because the 64-bit form differs between versions of Python
     with zipfile.ZipFile(path, "w") as archive, archive.open(entry, "w", force_zip64=large) as file:
         np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def write_tables(folder: Path, attempts: Sequence[Attempt], seconds: Sequence[float], origin: Triple) -> None:
-    """Writes tables of the objects, with what google/ffn pickles into its npz as `origins` and `overlaps`.
+    """Writes tables of the objects. They hold what google/ffn stores in its npz file as `origins` and `overlaps`.
 
     Times have a file of their own, because everything else is the same from run to run.
 

@@ -22,7 +22,7 @@ def write_model(folder: Path, network: NetworkSpec, weights: Sequence[np.ndarray
     """Writes the model.
 
     Args:
-      weights: in the order of Keras's `get_weights`.
+      weights: arrays in the order of Keras's `get_weights`.
       about: further entries for `network.json`, such as the training step of the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def write_model(folder: Path, network: NetworkSpec, weights: Sequence[np.ndarray
 
 
 def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
-    """The network with its weights.
+    """Reads the description of a network, and builds the model with its weights.
 
     Raises:
       InputError: if the folder does not hold a model of `unet-train`, or the weights do not fit the network.
@@ -57,7 +57,7 @@ def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
     except (OSError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{folder}: not a model that unet-train of this version wrote ({reason}); give the model/ folder of a "
-            "training, or train again"
+            f"{folder}: not a model that unet-train of this version wrote ({reason}); give the model/ folder of "
+            "unet-train, or train again"
         ) from None
     return network, model

@@ -16,10 +16,10 @@ from contract.stage import InputError
 from stages.storage.hdf5 import create_hdf5, open_hdf5
 
 DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", "partitions": "af"}
-"""Kind of volume -> the name that its dataset gets. When reading, the only 3D dataset is taken, whatever its name."""
+"""Kind of volume -> the name that its dataset gets. A reader takes the only 3D dataset of a file, whatever its name."""
 
 NAMES = "section_names"
-"""Dataset beside a volume: the file name of each section, if the stack was a folder."""
+"""Name of the dataset beside a volume that holds the file name of each section, if the stack was a folder."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
       The dataset, not empty, and its place.
 
     Raises:
-      InputError: if it is no readable HDF5 file, or it is not clear which dataset is meant.
+      InputError: if the file is not a readable HDF5 file, or it is not clear which dataset is meant.
     """
     file_path, name = split_dataset(str(path))
     with open_hdf5(file_path) as file:
@@ -70,7 +70,7 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
     """Reads a whole volume, (z, y, x), into memory.
 
     Raises:
-      InputError: as `open_volume`; if its data is damaged.
+      InputError: like `open_volume`; also if the data is damaged.
     """
     with open_volume(path) as (dataset, place):
         return read_part(path, dataset, ...), place
@@ -81,7 +81,7 @@ def read_part(path: str | Path, dataset: h5py.Dataset, *box: Any) -> np.ndarray:
     try:
         return dataset[box]
     except OSError:
-        raise InputError(f"{path}: its data cannot be read, the file is damaged; make it again") from None
+        raise InputError(f"{path}: its data cannot be read because the file is damaged; make it again") from None
 
 
 @contextmanager
@@ -154,13 +154,13 @@ def _choose(file: h5py.File, path: str, name: str | None) -> h5py.Dataset:
 
 
 def keep_names(volume: h5py.Dataset, names: Iterable[str] | None) -> None:
-    """Stores the file names of the sections beside a volume; not as an attribute, as HDF5 limits those to 64 kB."""
+    """Stores the file names of the sections in a dataset beside a volume, because HDF5 limits attributes to 64 kB."""
     if names is not None:
         volume.parent.create_dataset(NAMES, data=list(names), dtype=h5py.string_dtype())
 
 
 def kept_names(volume: h5py.Dataset) -> tuple[str, ...] | None:
-    """The file names of the sections of a volume; None if they are not stored."""
+    """Returns the file names of the sections of a volume; None if they are not stored."""
     names = volume.parent.get(NAMES)
     if not isinstance(names, h5py.Dataset) or names.shape != (volume.shape[0],):
         return None

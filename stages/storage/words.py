@@ -14,21 +14,21 @@ def size(shape: Sequence[int]) -> str:
 
 
 def voxels(shape: Sequence[int]) -> str:
-    """The size of a volume, given as z, y, x: `512 x 512 x 70 voxels (x, y, z)`."""
+    """Writes the size of a volume, given as z, y, x: `512 x 512 x 70 voxels (x, y, z)`."""
     return f"{size(shape)} voxels (x, y, z)"
 
 
 def box(shape: Sequence[int], offset: Sequence[int]) -> str:
-    """The size and the first corner of a part of a volume, both given as z, y, x."""
+    """Writes the size and the first corner of a part of a volume, both given as z, y, x."""
     return f"{size(shape)} voxels at {size(offset)} (x, y, z)"
 
 
 def some(names: Iterable[str], most: int = 3) -> str:
-    """The first names of a list: `a, b, c, ...`."""
+    """Writes the first names of a list: `a, b, c, ...`."""
     every = list(names)
     return ", ".join(every[:most]) + (", ..." if len(every) > most else "")
 
 
 def no_permission(path: str | Path) -> InputError:
-    """The error for a file or folder that this user may not read."""
+    """Makes the error for a file or folder that this user may not read."""
     return InputError(f"{path}: this user may not read it; allow reading (chmod), or copy it")

@@ -211,6 +211,6 @@ def test_the_real_image_answers(image: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("FLOODRUNNER_IMAGE", image.partition(":")[0])
     assert doctor_gpu._tried(images.get("cpu")) == Finding(
         "trouble",
-        "GPU in a container: tensorflow sees none: it was installed for the CPU alone",
+        "GPU in a container: tensorflow sees no GPU: it was installed for the CPU alone",
         "use the GPU image: floodrunner build --gpu",
     )

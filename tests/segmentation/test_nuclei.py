@@ -163,8 +163,11 @@ print(hashlib.sha256(b"".join(array.tobytes() for array in nuclei((100, 90), 5))
     [
         ({"diameter": 5}, "diameter is 5 pixels; make it at least 6"),
         ({"diameter": float("nan")}, "diameter is nan pixels"),
-        ({"diameter": 60}, "a picture of 110 x 100 pixels is too small for nuclei of 60; make it at least 120 wide"),
-        ({"crowding": 0}, "crowding is 0; it is a share"),
+        (
+            {"diameter": 60},
+            "a picture of 110 x 100 pixels is too small for nuclei of diameter 60; make it at least 120 wide",
+        ),
+        ({"crowding": 0}, "crowding is 0; it must be a share"),
         ({"crowding": 1.2}, "crowding is 1.2"),
         ({"seed": -1}, "seed -1, noise 6: neither may be negative"),
         ({"noise": -2}, "seed 1, noise -2: neither may be negative"),

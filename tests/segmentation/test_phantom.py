@@ -182,13 +182,18 @@ def test_voxels_of_other_sizes() -> None:
 @pytest.mark.parametrize(
     ("shape", "spacing", "settings", "words"),
     [
-        ((0, 96, 96), SPACING, {}, "size is 96 x 96 x 0, voxel size 8 x 8 x 30 nm (x, y, z); all of them must be"),
+        (
+            (0, 96, 96),
+            SPACING,
+            {},
+            "size is 96 x 96 x 0, voxel size 8 x 8 x 30 nm (x, y, z); all these numbers must be",
+        ),
         ((9, 96, 96), (30, 8, -1), {}, "voxel size -1 x 8 x 30 nm"),
-        ((9, 96, 96), (30, 8, float("nan")), {}, "all of them must be positive"),
-        ((9, 20, 96), SPACING, {}, "a section of 768 x 160 nm (x, y) holds no more than a neurite or two"),
+        ((9, 96, 96), (30, 8, float("nan")), {}, "all these numbers must be positive"),
+        ((9, 20, 96), SPACING, {}, "a section of 768 x 160 nm (x, y) has room for only one or two neurites of"),
         ((9, 96, 96), (30, 40, 8), {}, "too large to show neurites of diameter 210 nm; make x and y at most 26.25"),
         ((9, 96, 96), (200, 8, 8), {}, "z at most 105"),
-        ((9, 96, 96), SPACING, {"jitter": 80.0}, "make it at most 52.5"),
+        ((9, 96, 96), SPACING, {"jitter": 80.0}, "make the jitter at most 52.5"),
         ((9, 96, 96), SPACING, {"noise": -1.0}, "none of them may be negative"),
         ((9, 96, 96), SPACING, {"clutter": float("inf")}, "finite"),
         ((9, 96, 96), SPACING, {"diameter": 0.0}, "diameter is 0.0 nm; it must be positive"),

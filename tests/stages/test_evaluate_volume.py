@@ -94,8 +94,8 @@ def test_refuses_a_box_that_is_not_inside_the_truth(
         run_stage("evaluate-volume", {"segmentation": segmentation, "labels": labels})
     start = " x ".join(map(str, offset_xyz))
     assert str(error.value) == (
-        f"{segmentation}: its box, 14 x 10 x 35 voxels at {start} (x, y, z), is not inside that of the truth, "
-        f"16 x 12 x 40 voxels at 0 x 0 x 0 (x, y, z) ({labels}); score it against labels of the same sections"
+        f"{segmentation}: its box, 14 x 10 x 35 voxels at {start} (x, y, z), is not inside the box of the truth, "
+        f"16 x 12 x 40 voxels at 0 x 0 x 0 (x, y, z) ({labels}); connect labels of the same sections"
     )
 
 

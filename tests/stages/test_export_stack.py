@@ -93,7 +93,7 @@ def test_8_bit_is_the_id_up_to_255_and_shared_above(run_stage, volume) -> None:
     sections = read(result["sections"])
     np.testing.assert_array_equal(sections, IDS)  # 256 -> 1, 512 -> 2, and so on: none is lost in the background
     assert [event["text"] for event in result.reported("message")] == [
-        "ids go up to 1280: more than one id has the same grey; style: ids keeps them apart"
+        "ids go up to 1280, so several ids have the same grey; style: ids keeps them apart"
     ]
 
 
@@ -153,7 +153,7 @@ def test_a_box_outside_the_image_is_refused(run_stage, volume, offset: tuple[int
     inputs = {"volume": volume(IDS, "labels", offset), "image": volume(GREY, "image")}
     x, y, z = offset
     assert refusal(run_stage, inputs) == (
-        f"{inputs['volume']}: its box, 30 x 20 x 20 voxels at {x} x {y} x {z} (x, y, z), is not inside that of the "
+        f"{inputs['volume']}: its box, 30 x 20 x 20 voxels at {x} x {y} x {z} (x, y, z), is not inside the box of the "
         "image, 30 x 20 x 20 voxels at 0 x 0 x 0 (x, y, z); connect the image that the labels were made from"
     )
 
@@ -167,7 +167,7 @@ def test_styles_and_ports_that_do_not_go_together(run_stage, volume) -> None:
         f"style: colour is for labels, but {image} is an image; leave style out"
     )
     assert refusal(run_stage, {"volume": image, "image": image}) == (
-        f"{image}: is an image itself; connect `image` only where `volume` is labels"
+        f"{image}: is an image itself; connect `image` only if `volume` holds labels"
     )
 
 
@@ -182,7 +182,7 @@ def test_damaged_and_wrong_volumes(run_stage, tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2] + bytes(3000) + data[len(data) // 2 + 3000 :])
     assert refusal(run_stage, {"volume": path}, format="tiff") == (
-        f"{path}: its data cannot be read, the file is damaged; make it again"
+        f"{path}: its data cannot be read because the file is damaged; make it again"
     )
 
 

@@ -36,7 +36,7 @@ def test_writes_a_table_that_reads_back(run_stage, path: Path, partitions: np.nd
         assert read.dtype == made.dtype
     assert len(table.classes) == 2 + background
     (message,) = result.reported("message")
-    assert message["text"].startswith(f"{len(table.indices):,} positions; by partition ")
+    assert message["text"].startswith(f"{len(table.indices):,} positions; in each partition: ")
     assert not (result["table"].parent / "tf_record_file").exists()
 
 
@@ -64,14 +64,15 @@ def test_refuses_a_margin_that_leaves_nothing(run_stage, path: Path) -> None:
     with pytest.raises(InputError) as error:
         run_stage("ffn-coordinates", {"partitions": path})
     assert str(error.value) == (
-        f"{path}: no voxel of any partition lies 24 x 24 x 24 (x, y, z) voxels inside the volume of 200 x 8 x 6; "
+        f"{path}: no voxel of any partition is at least 24 x 24 x 24 voxels (x, y, z) away from the border of the "
+        "volume of 200 x 8 x 6; "
         "lower margin_xyz (or lom_radius_xyz of ffn-partitions)"
     )
 
 
 def test_refuses_what_is_no_partitions(run_stage, tmp_path: Path) -> None:
     write_volume(tmp_path / "image.h5", "image", np.ones((3, 3, 3), np.float32), Place())
-    with pytest.raises(InputError, match=r"image\.h5: holds float32, and partitions are uint8; connect the output of"):
+    with pytest.raises(InputError, match=r"image\.h5: holds float32, but partitions are uint8; connect the output of"):
         run_stage("ffn-coordinates", {"partitions": tmp_path / "image.h5"}, margin_xyz=[0, 0, 0])
 
 

@@ -30,7 +30,7 @@ def test_a_model_of_ours_becomes_a_checkpoint(run_stage: Callable[..., Any], tmp
     for name, array in weights.items():
         np.testing.assert_array_equal(read[name], array)
     assert len(result.reported("message")) == 1  # 32 features: nothing to warn of
-    assert result.reported("artifact")[0]["title"] == "model.ckpt-12345 for google/ffn"
+    assert result.reported("artifact")[0]["title"] == "the checkpoint model.ckpt-12345 for google/ffn"
 
 
 def test_a_folder_that_is_no_model(run_stage: Callable[..., Any], tmp_path: Path) -> None:

@@ -79,9 +79,9 @@ def test_what_is_not_there(run_stage: Callable[..., Any], folder: Path, params: 
 
 
 def test_a_folder_without_one(run_stage: Callable[..., Any], tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(InputError, match="holds no checkpoint of TensorFlow"):
+    with pytest.raises(InputError, match="holds no TensorFlow checkpoint"):
         run_stage("ffn-import", {"checkpoint": tmp_path}, **GEOMETRY)
-    with pytest.raises(InputError, match=r"index: is a file; name the folder that holds"):
+    with pytest.raises(InputError, match=r"index: is a file; name its folder, and choose"):
         run_stage("ffn-import", {"checkpoint": folder / "model.ckpt-900.index"}, **GEOMETRY)
 
 
@@ -91,7 +91,7 @@ def test_a_checkpoint_that_is_damaged_or_another_models(
     data = folder / "model.ckpt-1000.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:100])
     with pytest.raises(
-        InputError, match=r"model.ckpt-1000: its files are missing, truncated or damaged, copy them again"
+        InputError, match=r"model.ckpt-1000: the files are missing, truncated or damaged; copy them again"
     ):
         run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)
     del weights["seed_update/conv1_b/biases"]
@@ -103,13 +103,15 @@ def test_a_checkpoint_that_is_damaged_or_another_models(
 def test_a_training_that_diverged(run_stage: Callable[..., Any], folder: Path, weights: dict[str, np.ndarray]) -> None:
     weights["seed_update/conv1_b/biases"][2] = np.nan
     checkpoint.write(folder / "model.ckpt-2000", weights, 2000)
-    with pytest.raises(InputError, match=r"model.ckpt-2000: holds weights that are not numbers: its training diverged"):
+    with pytest.raises(
+        InputError, match=r"model.ckpt-2000: holds weights that are not numbers, because training diverged"
+    ):
         run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)
 
 
 def test_arguments_of_google_ffn_come_with_the_export(run_stage: Callable[..., Any], folder: Path) -> None:
     model = run_stage("ffn-import", {"checkpoint": folder}, **GEOMETRY)["model"]
     told = [event["text"] for event in run_stage("ffn-export", {"model": model}).reported("message")]
-    quoted = told[0].removeprefix("in google/ffn's request: model_args: ")
+    quoted = told[0].removeprefix("write into google/ffn's inference request: model_args: ")
     assert json.loads(json.loads(quoted)) == {"depth": 3, "fov_size": [9, 9, 5], "deltas": [2, 2, 1]}
     assert told[1].startswith("this network has 4 features; google/ffn's ConvStack3DFFNModel has 32")

@@ -98,7 +98,11 @@ def test_mean_and_standard_deviation_may_be_given(run_stage: Callable[..., Any],
     [
         ({}, set(), "no normalisation of the image was given; connect statistics, or give image_mean and image_stddev"),
         ({"image_mean": 1.0}, {"statistics"}, "image_mean and image_stddev go together; give both, or connect stat"),
-        ({"image_mean": 1.0, "image_stddev": 2.0}, {"statistics"}, "statistics is connected; remove one or the other"),
+        (
+            {"image_mean": 1.0, "image_stddev": 2.0},
+            {"statistics"},
+            "statistics is connected too; remove the two parameters or the connection",
+        ),
     ],
 )
 def test_how_to_normalise_is_said_once(params: dict[str, float], connected: set[str], words: str) -> None:
@@ -289,7 +293,8 @@ def test_a_state_of_another_segmentation_is_set_aside(
             network = network._replace(deltas=(1, 1, 1))
         ffn_models.write_model(inputs["model"], network, weights, 1)
     told = infer(inputs, tmp_path / "run", program=program, **params)
-    assert "the saved state belongs to another segmentation: kept in state/set-aside-1" in told
+    aside = "the saved state has other settings or data: it is kept in state/set-aside-1, and segmentation starts over"
+    assert aside in told
     assert not any("continuing" in text for text in told)
 
 
@@ -331,7 +336,7 @@ def test_every_option_reaches_the_canvas(
 
 
 def test_a_seed_below_the_move_threshold_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"init_activation 0\.8 is below move_threshold 0\.9, so no seed would be"):
+    with pytest.raises(ValueError, match=r"init_activation 0\.8 is below move_threshold 0\.9, so no object would grow"):
         ffn_infer.Params.parse({"init_activation": 0.8})
 
 
@@ -343,7 +348,7 @@ def test_a_damaged_image_is_refused(run_stage: Callable[..., Any], inputs: dict[
     data = bytearray(inputs["image"].read_bytes())
     data[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     inputs["image"].write_bytes(data)
-    with pytest.raises(InputError, match=r"image\.h5: its data cannot be read, the file is damaged"):
+    with pytest.raises(InputError, match=r"image\.h5: its data cannot be read because the file is damaged"):
         run_stage("ffn-infer", inputs)
 
 

@@ -52,7 +52,7 @@ def test_refuses_a_box_that_does_not_fit(run_stage, labels: Path) -> None:
 def test_refuses_objects_that_are_all_too_small(run_stage, labels: Path) -> None:
     with pytest.raises(InputError) as error:
         run_stage("ffn-partitions", {"labels": labels}, lom_radius_xyz=[1, 1, 1])
-    assert str(error.value) == f"{labels}: the largest object has 720 voxels, and min_size is 10000; lower min_size"
+    assert str(error.value) == f"{labels}: the largest object has 720 voxels, but min_size is 10000; lower min_size"
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,11 @@ def test_more_steps_continue_and_another_training_starts_over(tissue: dict[str, 
     }  # fmt: skip
     for number, (name, value) in enumerate(changes.items(), 1):
         told = train(tissue, folder, max_steps=5, **{name: value})[0]
-        assert told.startswith("the saved state belongs to another training (")
+        assert told.startswith("the saved state has other settings or data (")
         assert f"{name} changed" in told or f"{name}," in told
         assert (folder / "state" / f"set-aside-{number}" / STATE_FILE).exists()
     tissue["statistics"].write_text('{"mean": 10, "stddev": 3}')
-    assert "belongs to another training (data changed)" in train(tissue, folder, max_steps=5, seed=2)[0]
+    assert "has other settings or data (data changed)" in train(tissue, folder, max_steps=5, seed=2)[0]
 
 
 def test_positions_too_near_the_border_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
@@ -148,7 +148,9 @@ def test_nan_in_the_image_is_refused(tissue: dict[str, Path], run_stage: Callabl
 def test_volumes_of_other_sizes_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
     labels, place = volumes.read_volume(tissue["labels"])
     volumes.write_volume(tissue["labels"], "labels", labels[:-1], place)
-    with pytest.raises(InputError, match=r"image.h5: 40 x 32 x 20 voxels \(x, y, z\), but the labels are 40 x 32 x 19"):
+    with pytest.raises(
+        InputError, match=r"image.h5: the image is 40 x 32 x 20 voxels \(x, y, z\), but the labels are 40 x 32 x 19"
+    ):
         run_stage("ffn-train", tissue, max_steps=1, **SMALL)
 
 

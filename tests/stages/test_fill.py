@@ -37,7 +37,7 @@ def test_slab_by_slab_equals_the_whole_in_the_same_place(
 
     empty, left = np.count_nonzero(segmentation == 0), np.count_nonzero(expected == 0)
     assert empty > left > 0
-    text = f"filled {empty - left:,} of {empty:,} unsegmented voxels, those within 70 nm of a segment"
+    text = f"filled {empty - left:,} of {empty:,} unsegmented voxels: those within 70 nm of a segment"
     assert [event["text"] for event in result.reported("message")] == [text]
 
 

@@ -37,7 +37,7 @@ def test_without_a_gpu_it_says_so_in_one_line(name: str) -> None:
     report = json.loads(line)
     assert report["backend"] == name
     assert (report["devices"], report["errors"], report["right"]) == ([], {}, False)
-    assert report["reason"].startswith(f"{name} sees none: ")
+    assert report["reason"].startswith(f"{name} sees no GPU: ")
 
 
 def on_a_gpu(function: Callable[..., Any], *arrays: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -110,7 +110,7 @@ def test_rounding_to_ten_bits_is_no_fault(h100: None, monkeypatch: pytest.Monkey
         (
             BLACKWELL,
             "cuLaunchKernel failed with\n'CUDA_ERROR_INVALID_HANDLE'",
-            "tensorflow has no code for compute capability 12.0: floodrunner build --gpu --backend jax",
+            "tensorflow has no code for compute capability 12.0, so build for JAX: floodrunner build --gpu --backend jax",
         ),
         (
             H100,
@@ -148,21 +148,19 @@ def test_a_step_that_was_promised_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_pat
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    promised = "a GPU was promised, but tensorflow sees none"
+    promised = "a GPU was promised, but tensorflow sees no GPU"
     assert why() == f"{promised}: it was installed for the CPU alone; use the GPU image: floodrunner build --gpu"
     monkeypatch.setattr(backend, "cuda", lambda: {"cuda": "12.5.1"})
     monkeypatch.setattr(_gpu, "_DEVICES", (tmp_path / "nvidiactl",))
-    assert why().startswith(
-        f"{promised}: there is no device of NVIDIA's driver; install the driver, and for containers"
-    )
+    assert why().startswith(f"{promised}: NVIDIA's driver was not found; install it, and for containers also")
     (tmp_path / "nvidiactl").touch()
     (tmp_path / "version").write_text(
         "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC version:  gcc version 12.2.0\n"
     )
     monkeypatch.setattr(_gpu, "_DRIVER", tmp_path / "version")
-    assert why().startswith(f"{promised}, though there is a driver (550.54.15): it could not load")
+    assert why().startswith(f"{promised}, although NVIDIA's driver (550.54.15) is installed: it could not load")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert why() == f"{promised}: CUDA_VISIBLE_DEVICES=-1 hides it; unset that"
+    assert why() == f"{promised}: CUDA_VISIBLE_DEVICES=-1 hides it; unset this variable"
 
 
 def test_a_step_that_has_one(h100: None) -> None:

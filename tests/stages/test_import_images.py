@@ -59,7 +59,7 @@ def test_an_unknown_voxel_size_is_said_to_be(stack, run_stage) -> None:
     result = run_stage("import-images", {"stack": stack(GREY)})
     assert read_volume(result["volume"])[1].voxel_size_xyz == (1.0, 1.0, 1.0)
     assert said(result)[1:] == [
-        "the voxel size is not known, 1 x 1 x 1 nm is used; set voxel_size_xyz: [x, y, z] in nm",
+        "the voxel size is not known, so 1 x 1 x 1 nm is used; set voxel_size_xyz: [x, y, z] in nm",
     ]
 
 

@@ -207,8 +207,8 @@ def test_labels_lie_where_the_images_lie(tmp_path: Path, run_stage) -> None:
     assert read_volume(run_stage("import-labels", inputs)["volume"])[1] == place
     assert read_volume(run_stage("import-labels", inputs, voxel_size_xyz=[4, 4, 30])["volume"])[1] == place
     assert refusal(run_stage, inputs, voxel_size_xyz=[4, 4, 40]) == (
-        "voxel_size_xyz: the labels' is [4.0, 4.0, 40.0], the images' is [4.0, 4.0, 30.0]; "
-        "leave it out here: the voxel size of the images is used"
+        "voxel_size_xyz: [4.0, 4.0, 40.0] is given, but the voxel size of the images is [4.0, 4.0, 30.0]; "
+        "leave voxel_size_xyz out here, so that the size of the images is used"
     )
 
 
@@ -230,7 +230,7 @@ def test_section_numbers_a_step_apart_are_refused(tmp_path: Path, run_stage, ima
     inputs = {"stack": stack, "images": images(IDS.shape)}
     assert refusal(run_stage, inputs) == (
         f"{stack}: labels and images do not match: section 0 is z0001.png in the labels and img_000.png in the "
-        "images; give the same sections for both, or set check_order: false if only names differ"
+        "images; give the same sections for both, or set check_order: false if only the names differ"
     )
     run_stage("import-labels", inputs, check_order=False)
 
@@ -255,10 +255,10 @@ def test_outlines_a_section_off_are_refused(tmp_path: Path, run_stage, shift: in
     inputs = {"stack": stack, "images": tmp_path / "i.h5"}
     text = refusal(run_stage, inputs)
     assert text.startswith(
-        f"{stack}: the labels are shifted by one section: their outlines fit the image section {where} better "
-        "(contrast "
+        f"{stack}: the labels are shifted by one section: their outlines fit the image section {where} theirs better "
+        "than their own (contrast "
     )
-    assert text.endswith("; give the same sections for both, or set check_order: false if they are right")
+    assert text.endswith("; give the same sections for both, or set check_order: false if the labels are right")
     run_stage("import-labels", inputs, check_order=False)
 
 
@@ -281,7 +281,7 @@ def test_real_labels(shared: Path, tmp_path: Path, run_stage, name: str, ids: in
     np.testing.assert_array_equal(volume, expected)
     assert result.reported("metric")[0]["value"] == ids == len(np.unique(expected)) - 1
     # The same, a section out of step, which no name tells.
-    assert "their outlines fit the image section after better" in refusal(
+    assert "their outlines fit the image section after theirs better than their own" in refusal(
         run_stage, {"stack": some("labels", 1), "images": image}
     )
 

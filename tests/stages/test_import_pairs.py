@@ -157,7 +157,9 @@ def test_a_missing_and_an_extra_partner_are_named(run_stage, data: dict[str, Pat
 def test_two_masks_of_one_picture(run_stage, data: dict[str, Path]) -> None:
     (data["labels"] / "p4.png").rename(data["labels"] / "p4_mask.png")
     shutil.copy(data["labels"] / "p4_mask.png", data["labels"] / "p4_seg.png")
-    assert refusal(run_stage, data) == (f"{data['labels']}: p4_mask, p4_seg may all be the mask of p4; keep one")
+    assert refusal(run_stage, data) == (
+        f"{data['labels']}: p4_mask, p4_seg may all be the mask of p4; keep only one of them"
+    )
 
 
 def test_no_pairs_at_all(run_stage, data: dict[str, Path]) -> None:
@@ -173,7 +175,7 @@ def test_a_prefix_leaves_no_choice_open(run_stage, data: dict[str, Path]) -> Non
     images, labels = data["images"], data["labels"]
     (labels / "p4.png").rename(labels / "mask_p4.png")
     shutil.copy(labels / "mask_p4.png", labels / "p4_mask.png")
-    assert refusal(run_stage, data) == f"{labels}: mask_p4, p4_mask may all be the mask of p4; keep one"
+    assert refusal(run_stage, data) == f"{labels}: mask_p4, p4_mask may all be the mask of p4; keep only one of them"
     (labels / "p4_mask.png").unlink()
     shutil.copy(images / "p4.png", images / "img_p4.png")
     assert refusal(run_stage, data).startswith(f"{labels}: no mask for p4 (1 of 6 pictures in {images}); add")
@@ -306,7 +308,8 @@ def test_pages_among_pictures_are_refused(run_stage, data: dict[str, Path]) -> N
 def test_grey_among_colour_pictures(run_stage, data: dict[str, Path]) -> None:
     save(data["images"] / "p6.png", image((*SIZES[2], 3)))
     assert refusal(run_stage, data) == (
-        "p2 is grey and p6 has colours (4 and 1 pictures); convert all to grey with convert_rgb: luminance, "
+        "p2 is grey and p6 has colours (4 grey and 1 colour pictures); convert all to grey with "
+        "convert_rgb: luminance, "
         "or remove one kind"
     )
     assert len(all_of(run_stage("import-pairs", data, convert_rgb="luminance"))) == 5
@@ -343,7 +346,9 @@ def test_16_bit_colours_come_from_tiff_only(run_stage, data: dict[str, Path]) ->
     file = data["images"] / "p4.png"
     file.with_suffix(".tif").unlink()
     file.write_bytes(png_of_16_bit_colours(*SIZES[1]))
-    assert refusal(run_stage, data) == (f"{file}: 16-bit RGB can be read from TIFF only; save it as TIFF, or as 8-bit")
+    assert refusal(run_stage, data) == (
+        f"{file}: is 16-bit RGB, which can be read from TIFF only; save it as TIFF, or with 8 bits"
+    )
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,10 @@ def test_settings_reach_the_picture(run_stage) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"size_xyz": [20, 96, 6]}, "phantom: a section of 160 x 768 nm (x, y) holds no more than a neurite or two"),
+        (
+            {"size_xyz": [20, 96, 6]},
+            "phantom: a section of 160 x 768 nm (x, y) has room for only one or two neurites of",
+        ),
         ({"size_xyz": [96, 96, 0]}, "phantom: size is 96 x 96 x 0"),
         ({"voxel_size_xyz": [40.0, 40.0, 40.0]}, "make x and y at most 26.25"),
         ({"jitter": -1}, "phantom: seed 1, noise 12.0, jitter -1.0, clutter 1.0: none of them may be negative"),

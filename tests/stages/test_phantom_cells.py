@@ -47,7 +47,7 @@ def test_settings_reach_the_picture(run_stage) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"width": 30}, "phantom-cells: a picture of 30 x 72 pixels is too small for nuclei of 16; "),
+        ({"width": 30}, "phantom-cells: a picture of 30 x 72 pixels is too small for nuclei of diameter 16; "),
         ({"crowding": 2.0}, "phantom-cells: crowding is 2; "),
         ({"noise": -1}, "phantom-cells: seed "),
     ],

@@ -344,7 +344,7 @@ def test_pictures_of_another_prediction_are_set_aside(
     told = predict(images, model, tmp_path / "run", calls, **params).messages()
     same = change in ("nothing", "opacity")
     assert calls.count == (1 if same else 3)
-    aside = "the saved state belongs to another prediction: kept in state/set-aside-1"
+    aside = "the saved state has other settings or data: it is kept in state/set-aside-1, and prediction starts over"
     assert told.count(aside) == (0 if same else 1)
     if not same:
         assert len(list((tmp_path / "run" / "state" / "set-aside-1").iterdir())) == 2

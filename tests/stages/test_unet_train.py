@@ -172,7 +172,7 @@ def test_why_training_ended_is_said(
     about = json.loads((tmp_path / "patience" / "partial" / "model" / "network.json").read_text())
     assert about["step"] == 5
     events = train(training, tmp_path / "minutes", max_steps=10**6, max_minutes=0.01, patience=10**6)
-    assert any("max_minutes, 0.01, are over" in text for text in events.messages())
+    assert any("the limit of 0.01 minutes (max_minutes) is reached" in text for text in events.messages())
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -289,7 +289,9 @@ def test_the_same_seed_gives_the_same_weights(training: Path, tmp_path: Path) ->
 def test_another_training_starts_over(training: Path, tmp_path: Path) -> None:
     train(training, tmp_path, max_steps=2)
     aside, start = train(training, tmp_path, max_steps=2, width=5).messages()[:2]
-    assert aside.startswith("the saved state belongs to another training (width changed): kept in state/set-aside-1")
+    assert aside.startswith(
+        "the saved state has other settings or data (width changed): it is kept in state/set-aside-1"
+    )
     assert "from step 0 to 2" in start
 
 

@@ -19,9 +19,9 @@ def test_by_default_there_are_validations_enough_to_stop_early() -> None:
     [
         ({"crop": 100}, "crop is 100, but a depth of 4 needs a multiple of 16; set it to 112"),
         ({"architecture": "blog", "crop": 128}, "crop is 128, but the blog's network takes 256 x 256; leave crop out"),
-        ({"architecture": "blog", "depth": 5}, "depth is 5, but the blog's network has its own; leave depth out"),
-        ({"architecture": "blog", "width": 8}, "width is 8, but the blog's network has its own; leave width out"),
-        ({"architecture": "blog", "batch_size": 1}, "batch_size is 1, but the blog's .*; set it to 2 or more"),
+        ({"architecture": "blog", "depth": 5}, "depth is 5, but that of the blog's network is fixed; leave depth out"),
+        ({"architecture": "blog", "width": 8}, "width is 8, but that of the blog's network is fixed; leave width out"),
+        ({"architecture": "blog", "batch_size": 1}, "batch_size is 1, but the blog's .*; set batch_size to 2 or more"),
         (
             {"batch_size": 1, "depth": 7},
             "batch_size is 1, and a depth of 7 reduces a crop of 128 to one pixel.*; set batch_size to 2 or more",

@@ -1,7 +1,7 @@
 """U-Net architectures, one module each, and the list of their names.
 
-Each provides what the protocol `Architecture` in `segmentation/unet/network.py` asks for. Code that all of them share
-is there.
+Each module provides what the protocol `Architecture` in `segmentation/unet/network.py` asks for. Code that all
+architectures share belongs there, too.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ ARCHITECTURES: dict[str, Architecture] = {"classic": classic, "blog": blog}
 
 
 def architecture_of(network: NetworkSpec) -> Architecture:
-    """Raises KeyError for an architecture that is not in the list."""
+    """Returns the module of a network's architecture. Raises KeyError if the architecture is not in the list."""
     return ARCHITECTURES[network.architecture]

@@ -1,4 +1,4 @@
-"""The network of the blog post that this project starts from: 256 x 256 pixels, down to one pixel and back up."""
+"""The network of the blog post that this project started from. It reduces 256 x 256 pixels to one, and goes back up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULTS = Choices(depth=8, width=64, squash=True, crop=INPUT_SIZE, batch_size=1
 OUTPUTS = 1
 COLOUR = False
 
-_WIDEST = 8  # times the width
+_WIDEST = 8  # largest number of channels, as a multiple of the width
 _DROPOUTS = 3
 _MARGIN = 32
 
@@ -29,32 +29,32 @@ def check(choices: Choices) -> None:
         )
     for name in ("depth", "width"):
         if (value := getattr(choices, name)) != getattr(DEFAULTS, name):
-            raise ValueError(f"{name} is {value}, but the blog's network has its own; leave {name} out")
+            raise ValueError(f"{name} is {value}, but that of the blog's network is fixed; leave {name} out")
     if choices.batch_size == 1:
         raise ValueError(
             "batch_size is 1, but the blog's network reduces a crop to one pixel: batch normalisation would turn every "
-            "single value into 0; set it to 2 or more"
+            "single value into 0; set batch_size to 2 or more"
         )
 
 
 def tiles(network: NetworkSpec, longest: int) -> Tiles:
-    """Tiles of 256 x 256, whatever `longest` is. Every pixel depends on all others of its tile, so neighbouring tiles
-    never quite agree; that shows most within 32 pixels of their edges, which are left out."""
+    """Returns tiles of 256 x 256, whatever `longest` is. Every pixel depends on all other pixels of its tile, so
+    neighbouring tiles never agree fully. The difference is largest within 32 pixels of an edge; these are left out."""
     from segmentation.unet.tiling import Tiles
 
     return Tiles(1, INPUT_SIZE, INPUT_SIZE, _MARGIN)
 
 
 def folded(network: NetworkSpec, model: keras.Model) -> keras.Model:
-    """The model as it is."""
+    """Returns the model unchanged."""
     return model
 
 
 def build(network: NetworkSpec) -> keras.Model:
-    """Convolutions, 4 x 4 with stride 2, down to one pixel, and as many transposed ones back up.
+    """Builds the network: 4 x 4 convolutions with stride 2 down to one pixel, and transposed convolutions back up.
 
-    In the order of the post: activation, convolution, normalisation, dropout; neither the first nor the last
-    convolution is normalised, the first has no activation before it.
+    The order is that of the blog post: activation, convolution, normalisation, dropout. The first and the last
+    convolution are not normalised, and the first has no activation before it.
     """
     import keras
     from keras import layers, ops

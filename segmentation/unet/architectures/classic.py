@@ -1,7 +1,7 @@
-"""The classic U-Net, of any depth and width: two convolutions a level, for pictures of any size.
+"""The classic U-Net, of any depth and width: two convolutions per level, for pictures of any size.
 
-Source: Ronneberger et al., MICCAI (2015), with padding and with batch normalisation. In prediction the normalisation
-is fixed for each channel, so that it is the same for a tile as for the whole picture.
+Source: Ronneberger et al., MICCAI (2015), but with padding and with batch normalisation. During prediction the
+normalisation is fixed for each channel, so it is the same for a tile and for the whole picture.
 """
 
 from __future__ import annotations
@@ -41,23 +41,26 @@ def check(choices: Choices) -> None:
 
 
 def multiple(network: NetworkSpec) -> int:
-    """Number of pixels of which the sides of the network's input must be multiples."""
+    """Returns the number of pixels that the sides of the network's input must be multiples of."""
     return int(2**network.depth)
 
 
 def margin(network: NetworkSpec) -> int:
-    """How far from the edge of a part of a picture the prediction may differ from that of the whole, pixels.
+    """Returns the width of the edge of a part of a picture, in pixels, where the prediction depends on what is cut off.
 
-    This holds for parts cut at multiples of `multiple`, so that the grids of all levels are those of the whole. Two
+    Parts must be cut at multiples of `multiple`, so that the grids of all levels are those of the whole picture. Two
     3 x 3 convolutions at level l reach 2 * 2**l pixels on the way down and again on the way up, and 2 * 2**depth at the
-    bottom; with the rounding of pooling that is 6 * 2**depth - 2 in total.
+    bottom. With the rounding of pooling, the total is 6 * 2**depth - 2.
     """
     return 6 * multiple(network)
 
 
 def tiles(network: NetworkSpec, longest: int) -> Tiles:
-    """A deep network sees far, so its tiles overlap a lot. At least half of a tile's side lies outside the overlap,
-    even if the tile becomes longer than `longest`: the network then computes at most some four times the pixels."""
+    """Returns tiles that are longer than `longest` if that is needed to keep half of a tile's side outside the overlap.
+
+    A deep network sees far, so its tiles overlap a lot. With this rule, the network computes at most about four times
+    as many pixels as the picture has.
+    """
     from segmentation.unet.tiling import Tiles, overlap
 
     unit, edge = multiple(network), margin(network)
@@ -70,10 +73,10 @@ def build(network: NetworkSpec) -> keras.Model:
 
 
 def folded(network: NetworkSpec, model: keras.Model) -> keras.Model:
-    """The same network without normalisation, a sixth faster.
+    """Returns the same network without normalisation, which is a sixth faster.
 
-    In prediction, normalisation scales and shifts each channel. The convolution before it does that as well, with its
-    kernel multiplied by the scale, and with the shift as its bias.
+    During prediction, normalisation scales and shifts each channel. The convolution before it can do that as well: its
+    kernel is multiplied by the scale, and the shift becomes its bias.
 
     Source: Jacob et al., CVPR (2018), 3.2.
     """

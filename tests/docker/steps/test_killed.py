@@ -306,7 +306,7 @@ def test_a_stage_leaves_a_folder_to_the_one_that_is_at_work_there(ship: Ship, at
     try:
         second.start()
         assert second.wait()["StatusCode"] == 2
-        assert b"another container is at work there; stop it, and run again" in second.logs()
+        assert b"another container is running this step; stop it, and run again" in second.logs()
     finally:
         second.remove(force=True)
 

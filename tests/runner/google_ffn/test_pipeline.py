@@ -185,7 +185,7 @@ def test_a_name_that_no_pipeline_may_have() -> None:
         ("33, 33, 17", "33, 32, 17", "inference.pbtxt:11: model_args: 32 is even; a field of view needs a voxel at its centre: use an odd size"),
         (r"\"depth\": 9", r"\"depth\": \"9\"", "inference.pbtxt:11: model_args: found '9' (text); write a whole number (here: 9)"),
         ("x: 1 y: 2", "x: -1 y: 2", "inference.pbtxt:17: min_boundary_dist: found -1; write a number of at least 0"),
-        ("init_activation: 0.95", "init_activation: 0.85", "inference.pbtxt:14: init_activation 0.85 is below move_threshold 0.9, so no seed would be started; raise the one or lower the other"),
+        ("init_activation: 0.95", "init_activation: 0.85", "inference.pbtxt:14: init_activation 0.85 is below move_threshold 0.9, so no object would grow; raise init_activation, or lower move_threshold"),
         ("inference_results\"", "masks\"\nmasks { invert: true }", "inference.pbtxt:13: masks: asks for masks of voxels that must not be segmented, which is not supported; ignoring this field would change the result"),
     ],
 )  # fmt: skip

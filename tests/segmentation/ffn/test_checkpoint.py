@@ -86,7 +86,7 @@ def test_damaged_files_are_refused(weights: dict[str, np.ndarray], tmp_path: Pat
     else:
         cut = data if damage == "short data" else index
         cut.write_bytes(cut.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="its files are missing, truncated or damaged"):
+    with pytest.raises(ValueError, match="the files are missing, truncated or damaged"):
         checkpoint.read(prefix)
 
 

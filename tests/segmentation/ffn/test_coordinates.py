@@ -74,10 +74,13 @@ def test_a_balanced_pass_holds_each_class_as_often_as_the_largest_shuffled(parti
 
 
 def test_a_margin_that_leaves_nothing_is_refused_with_the_sizes(partitions: np.ndarray) -> None:
-    words = r"no voxel of any partition lies 1 x 2 x 4 \(x, y, z\) voxels inside the volume of 13 x 11 x 8"
+    words = (
+        r"no voxel of any partition is at least 1 x 2 x 4 voxels \(x, y, z\) away from the border of the volume of "
+        r"13 x 11 x 8"
+    )
     with pytest.raises(ValueError, match=words):
         coordinates(partitions, (4, 2, 1))
-    with pytest.raises(ValueError, match=r"no voxel of any partition lies 99 x 0 x 0 "):
+    with pytest.raises(ValueError, match=r"no voxel of any partition is at least 99 x 0 x 0 "):
         coordinates(partitions, (0, 0, 99))
     with pytest.raises(ValueError, match=r"no voxel of any partition"):
         coordinates(np.where(partitions % 255, 0, partitions), (0, 0, 0))

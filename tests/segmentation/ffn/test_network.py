@@ -58,7 +58,7 @@ def test_forward_equals_a_plain_convolution_stack() -> None:
 
 def test_weights_of_another_depth_are_refused_by_name() -> None:
     deeper = ffn.weights(ffn.build(SMALL._replace(depth=4)))
-    with pytest.raises(ValueError, match=r"seed_update/conv3_a/biases.*do depths differ\?"):
+    with pytest.raises(ValueError, match=r"seed_update/conv3_a/biases.*is the depth wrong\?"):
         ffn.set_weights(ffn.build(SMALL), deeper)
 
 

@@ -94,7 +94,7 @@ def test_a_box_that_does_not_fit_is_refused_with_its_size() -> None:
 
 
 def test_no_object_of_the_least_size_is_refused_with_the_largest() -> None:
-    with pytest.raises(ValueError, match=r"the largest object has 64 voxels, and min_size is 65"):
+    with pytest.raises(ValueError, match=r"the largest object has 64 voxels, but min_size is 65"):
         partition(np.ones((4, 4, 4), np.uint8), (1, 1, 1), (0.5,), 65)
     with pytest.raises(ValueError, match=r"the largest object has 0 voxels"):
         partition(np.zeros((4, 4, 4), np.uint8), (1, 1, 1), (0.5,), 0)

@@ -73,7 +73,7 @@ def test_pictures_smaller_than_the_shortest_tile_are_continued(shape: tuple[int,
 
 @pytest.mark.parametrize("tiles", [Tiles(8, 8, 60, 4), Tiles(8, 8, 40, 12), Tiles(8, 12, 64, 4)])
 def test_impossible_tiles_are_refused(tiles: Tiles) -> None:
-    with pytest.raises(ValueError, match="sides must be multiples, the longest more than"):
+    with pytest.raises(ValueError, match="sides must be multiples of `multiple`, and the longest more than"):
         tiling.predict(blurred, np.zeros((100, 100, 1), np.float32), tiles)
 
 

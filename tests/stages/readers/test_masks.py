@@ -92,7 +92,7 @@ def test_masks_that_were_resized_are_cut_in_the_middle(run_stage, data: dict[str
         assert labels.max() == 2
     assert "greys, most of them near 0 and 255, as after JPEG compression" in said(result)[0]
     rewrite(data["labels"], lambda greys: small.astype(np.uint16) * 257)
-    assert "whose median size is 1 pixels: they seem to be classes or blurred masks; " in refusal(run_stage, data)
+    assert "whose median size is 1 pixels: they seem to hold classes, or to be blurred; " in refusal(run_stage, data)
 
 
 def test_many_ids_near_both_ends_are_ids(run_stage, data: dict[str, Path]) -> None:
@@ -181,7 +181,7 @@ def test_a_file_for_each_cell(run_stage, tmp_path: Path) -> None:
     result = run_stage("import-pairs", {"images": root, "labels": root})
     pictures = all_of(result)
     assert set(pictures) == {f"{k:08x}" for k in range(5)}
-    assert said(result) == ["the masks are a file for each cell"]
+    assert said(result) == ["each cell has a mask file of its own"]
     for k, shape in enumerate(SIZES):
         labels, expected = pictures[f"{k:08x}"].labels, cells(shape)
         assert labels is not None
@@ -219,7 +219,7 @@ def test_folders_of_masks_beside_a_folder_of_pictures(run_stage, data: dict[str,
 def test_a_mask_of_another_size(run_stage, data: dict[str, Path]) -> None:
     save(data["labels"] / "p6.png", cells((36, 71)))
     assert refusal(run_stage, data) == (
-        f"{data['labels'] / 'p6.png'}: is 71 x 36 pixels, its picture {data['images'] / 'p6.png'} is 70 x 36; "
+        f"{data['labels'] / 'p6.png'}: is 71 x 36 pixels, but its picture {data['images'] / 'p6.png'} is 70 x 36; "
         "export the mask in the size of its picture"
     )
 
@@ -246,8 +246,8 @@ def test_masks_of_one_value_are_refused(run_stage, data: dict[str, Path], value:
 
 def test_ids_are_no_binary_masks(run_stage, data: dict[str, Path]) -> None:
     assert refusal(run_stage, data, labels_are="binary") == (
-        f"{data['labels']}: the masks hold 5 different values (0, 1, 2, ...), binary masks hold two; "
-        "set labels_are: instances if they are ids of cells, or save them as 0 and 255"
+        f"{data['labels']}: the masks hold 5 different values (0, 1, 2, ...), but binary masks hold two; "
+        "set labels_are: instances if the values are ids of cells, or save the masks with the values 0 and 255"
     )
 
 
@@ -262,7 +262,7 @@ def test_classes_are_not_taken_for_ids(run_stage, data: dict[str, Path]) -> None
     rewrite(data["labels"], classes)
     text = refusal(run_stage, data)
     assert text.startswith(f"{data['labels']}: read as ids, the masks hold 10 cells in ")
-    assert text.endswith("; save masks with two values, or set labels_are: instances if they are ids")
+    assert text.endswith("; save masks with two values, or set labels_are: instances if the values are ids")
     assert " 10 cells in " in said(run_stage("import-pairs", data, labels_are="instances"))[0]
 
 

@@ -137,7 +137,7 @@ def test_the_section_of_another_size_is_named(tmp_path: Path) -> None:
     stack = folder(tmp_path / "images", np.zeros((4, 20, 30), np.uint8))
     png(stack / "z0002.png", np.zeros((21, 30), np.uint8))
     assert refusal(stack) == (
-        f"{stack}: z0002.png is 30 x 21 pixels, 3 of the 4 sections are 30 x 20; "
+        f"{stack}: z0002.png is 30 x 21 pixels, but 3 of the 4 sections are 30 x 20; "
         "crop or pad the sections to one size, or remove those that differ"
     )
 
@@ -147,15 +147,15 @@ def test_the_section_of_another_depth_is_named(tmp_path: Path) -> None:
     png(stack / "z0001.png", np.zeros((20, 30), np.uint16))
     png(stack / "z0003.png", np.zeros((20, 30, 3), np.uint8))
     assert refusal(stack) == (
-        f"{stack}: z0001.png is 16-bit grey, 3 of the 5 sections are 8-bit grey (1 more differs); "
-        "save all sections alike, or remove those that differ"
+        f"{stack}: z0001.png is 16-bit grey, but 3 of the 5 sections are 8-bit grey (1 more differs); "
+        "save all sections with the same bit depth and colours, or remove those that differ"
     )
 
 
 def test_real_pictures_of_many_sizes_are_refused(shared: Path) -> None:
     stack = shared / "dsb2018" / "images"
     assert refusal(stack).startswith(
-        f"{stack}: 0005.png is 360 x 360 pixels, 73 of the 120 sections are 256 x 256 (46 more differ); crop or pad"
+        f"{stack}: 0005.png is 360 x 360 pixels, but 73 of the 120 sections are 256 x 256 (46 more differ); crop or pad"
     )
 
 
@@ -221,7 +221,7 @@ def test_a_truncated_or_damaged_hdf5_is_refused(tmp_path: Path) -> None:
     assert refusal(file) == f"{file}: is truncated; make it again, or copy it again from its source"
     middle = len(whole) - 8000
     file.write_bytes(whole[:middle] + bytes(2000) + whole[middle + 2000 :])
-    assert refusal(file) == f"{file}: its data cannot be read, the file is damaged; make it again"
+    assert refusal(file) == f"{file}: its data cannot be read because the file is damaged; make it again"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -355,7 +355,7 @@ def test_a_page_of_another_size_is_named(tmp_path: Path) -> None:
         for height in (20, 20, 19, 20):
             out.write(np.zeros((height, 30), np.uint8), contiguous=False, metadata=None)
     assert refusal(tmp_path / "stack.tif").startswith(
-        f"{tmp_path / 'stack.tif'}: page 3 is 30 x 19 pixels, 3 of the 4 sections are 30 x 20;"
+        f"{tmp_path / 'stack.tif'}: page 3 is 30 x 19 pixels, but 3 of the 4 sections are 30 x 20;"
     )
 
 
@@ -372,7 +372,8 @@ def test_channels_and_times_are_no_sections(tmp_path: Path) -> None:
     file = tmp_path / "stack.tif"
     tifffile.imwrite(file, np.zeros((4, 2, 20, 30), np.uint8), imagej=True, metadata={"axes": "ZCYX"})
     assert refusal(file) == (
-        f"{file}: holds 4 x 2 pictures (axes ZC); a stack has no such axes; save one channel and one time point of it"
+        f"{file}: holds 4 x 2 pictures (axes ZC); a stack has one axis of sections; save one channel "
+        "and one time point of the file"
     )
     tifffile.imwrite(file, np.zeros((3, 20, 30), np.uint8), imagej=True, metadata={"axes": "CYX"})
     assert "holds 3 pictures (axes C)" in refusal(file)

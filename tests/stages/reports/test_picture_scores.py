@@ -138,7 +138,7 @@ def test_nuclei_have_none(run_stage, truth: Path, found: Path, capsys) -> None:
     share = sum((truth_of(shape) > 0).sum() for shape in SIZES.values()) / sum(y * x for y, x in SIZES.values())
     assert capsys.readouterr().out.splitlines()[-2] == (
         "no V_rand and V_info: they are for maps of membranes, where cells cover at least 60%; "
-        f"here they cover {share:.0%}"
+        f"here cells cover {share:.0%}"
     )
 
 
@@ -221,7 +221,7 @@ def test_pictures_that_were_not_segmented_are_named(run_stage, tmp_path: Path, t
     result = run_stage("evaluate-pictures", {"segmentation": tmp_path / "s.h5", "labels": truth})
     assert json.loads(result["metrics"].read_text())["pictures"] == 1
     assert [event["text"] for event in result.reported("message")] == [
-        "2 of 3 pictures with ground truth are not in the segmentation and do not count: p1, p10"
+        "2 of 3 pictures with ground truth are not in the segmentation and are not scored: p1, p10"
     ]
 
 
@@ -233,7 +233,7 @@ def test_what_does_not_belong_together_is_refused(run_stage, tmp_path: Path, tru
     )
     write_set(file, [Picture("p2", zeros, truth_of((60, 80)))])
     assert refusal(run_stage, file, truth) == (
-        f"{file}: p2 is 80 x 60 pixels, in {truth} it is 50 x 90; connect the set whose pictures were segmented"
+        f"{file}: p2 is 80 x 60 pixels, but in {truth} it is 50 x 90; connect the set whose pictures were segmented"
     )
     write_set(file, [Picture("p1", zeros)])
     words = "p1 has no labels; connect a set of pictures with labels"

@@ -142,7 +142,8 @@ def test_more_steps_continue_and_another_training_starts_over(tmp_path: Path) ->
     assert told == ["continuing with learning_rate 0.05 -> 0.01", "from step 3 to 5"]
     told = train(tmp_path, max_steps=5, identity={"seed": 2, "depth": 3}).messages()
     assert told == [
-        "the saved state belongs to another training (seed, depth changed): kept in state/set-aside-1, starting over",
+        "the saved state has other settings or data (seed, depth changed): it is kept in state/set-aside-1, and "
+        "training starts over",
         "from step 0 to 5",
     ]
     assert (tmp_path / "set-aside-1" / STATE_FILE).exists()
@@ -169,11 +170,11 @@ def test_a_state_without_progress_is_continued(tmp_path: Path) -> None:
 def test_a_finished_training_does_not_pretend_to_be_another(tmp_path: Path) -> None:
     train(tmp_path, max_steps=3, program="this code")
     with pytest.raises(
-        InputError, match="max_steps is 2, but this training has already done 3 steps; set max_steps to 3 or more, or"
+        InputError, match="max_steps is 2, but training has already done 3 steps; set max_steps to 3 or more, or"
     ):
         train(tmp_path, max_steps=2, program="this code")
     with pytest.raises(
-        InputError, match=r"already done all of its 3 steps, so learning_rate 0\.05 -> 0\.1 would have no effect; raise"
+        InputError, match=r"already done all 3 steps, so learning_rate 0\.05 -> 0\.1 would have no effect; raise"
     ):
         train(tmp_path, max_steps=3, rate=0.1, program="this code")
     told = train(tmp_path, max_steps=3, program="other code").messages()[0]

@@ -88,7 +88,9 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     with open(tmp_path / "set.h5", "r+b") as raw:
         raw.seek(chunk.byte_offset)
         raw.write(b"\0" * chunk.size)
-    with pytest.raises(InputError, match=r"set\.h5: picture a cannot be read, the file is damaged; make it again"):
+    with pytest.raises(
+        InputError, match=r"set\.h5: picture a cannot be read because the file is damaged; make it again"
+    ):
         read_set(tmp_path / "set.h5")
 
 
@@ -97,7 +99,7 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     [
         ("image", np.zeros((2, 3, 4, 5), np.uint8), r"the image of a is uint8 \(2, 3, 4, 5\); a picture is"),
         ("image", np.zeros((5, 7), np.int64), r"the image of a is int64 \(5, 7\)"),
-        ("labels", np.zeros((5, 8), np.int32), r"the labels of a are int32 \(5, 8\), its image is \(5, 7\)"),
+        ("labels", np.zeros((5, 8), np.int32), r"the labels of a are int32 \(5, 8\), but its image is \(5, 7\)"),
         ("labels", np.zeros((5, 7), np.float32), r"the labels of a are float32 \(5, 7\)"),
         ("probability", np.zeros((5, 7), np.int32), r"the probability of a are int32 \(5, 7\)"),
         (
