@@ -19,7 +19,8 @@ from stages.resumable import state
 STATE_FILE = "training.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
-_MOST_REPORTS = 5000  # the interval between reports is at least 1/5000 of the run time; this keeps long logs small
+_REPORT_INTERVAL_SHARE = 1 / 5000
+"""Between two reports passes at least this share of the elapsed time. So the log of two weeks of training stays small."""
 _LOSS_WINDOW = 100
 
 Record = Callable[[str, float], None]
@@ -227,7 +228,7 @@ def train(task: Task, schedule: Schedule, progress: Progress, saved: Saved, cont
             progress.step += 1
             progress.seconds = seconds_before + now - begun
             progress.losses = [*progress.losses, loss][-_LOSS_WINDOW:]
-            if now - last_report >= max(_REPORT_INTERVAL_S, (now - begun) / _MOST_REPORTS):
+            if now - last_report >= max(_REPORT_INTERVAL_S, (now - begun) * _REPORT_INTERVAL_SHARE):
                 last_report = now
                 record("loss", progress.mean_loss())
                 _report_share(schedule, progress, context)
