@@ -20,7 +20,7 @@ STATE_FILE = "training.h5"
 _SAVE_INTERVAL_S = 300
 _REPORT_INTERVAL_S = 2.0
 _REPORT_INTERVAL_SHARE = 1 / 5000
-"""Between two reports passes at least this share of the elapsed time. So the log of two weeks of training stays small."""
+"""At least this share of the elapsed time passes between two reports, so that the log of long training stays small."""
 _LOSS_WINDOW = 100
 
 Record = Callable[[str, float], None]
