@@ -1,4 +1,4 @@
-"""Parameters that the FFN stages share. The headers of stages import this module, so it imports nothing slow."""
+"""Parameters that the FFN stages share. Checking a pipeline imports this module, so it imports nothing slow."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def _report(stack: Stack, pieces: Pieces, relabel: bool, context: Context) -> No
             some.append("...")
         context.message(
             f"{count} of {len(ids)} ids {'are' if count > 1 else 'is'} not connected (26 neighbours): "
-            f"{', '.join(some)}; relabel: connected_components gives each piece its own id"
+            f"{', '.join(some)}; set relabel: connected_components to give each piece its own id"
         )
 
 

@@ -55,7 +55,7 @@ def step_folder(workdir: Path, run: dict[str, Any], step: str) -> Path:
 
 
 def orphans(workdir: Path) -> list[Orphan]:
-    """Stages that a killed runner left in a run folder, running or ended, under any engine."""
+    """Lists the stages that a killed runner left behind in a run folder, still running or not, on every engine."""
     return [orphan for name in engines.NAMES for orphan in engines.load(name).orphans(workdir)]
 
 

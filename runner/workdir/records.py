@@ -109,7 +109,7 @@ def former_engine(workdir: Path, steps: Sequence[str]) -> str:
     """The engine that ran the steps of a run folder.
 
     If several engines ran steps, the engine whose steps took longest. If no step is done but a step has a saved state,
-    the engine of the last run. "" if another engine would not have to compute anything again.
+    the engine of the last run. "" if no step is done and none has a saved state.
     """
     seconds: dict[str, float] = {}
     for step in steps:

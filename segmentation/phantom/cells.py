@@ -24,7 +24,7 @@ class Block(NamedTuple):
     neurite: np.ndarray
     """(spheres,) int32: the neurite of each sphere."""
     where: np.ndarray
-    """(z, y, x, 3) float32: the position of the voxel in the space of the spheres."""
+    """(z, y, x, 3) float32: the position of each voxel in the warped space in which the spheres lie."""
     owner: np.ndarray
     """int32: the sphere whose cell contains the voxel."""
     name: np.ndarray

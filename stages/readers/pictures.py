@@ -136,7 +136,7 @@ def image_of(picture: Source) -> np.ndarray:
 def _only_one(folder: Path) -> Source:
     files, _ = entries(folder / "images")
     if len(files) != 1:
-        raise InputError(f"{folder / 'images'}: holds {len(files)} pictures; keep the one that the masks belong to")
+        raise InputError(f"{folder / 'images'}: holds {len(files)} pictures; it must hold one, that of the masks")
     return source(files[0], folder.name)
 
 

@@ -109,7 +109,7 @@ def test_report(tmp_path: Path, run_stage) -> None:
     assert said(result)[1:] == [
         f"2 ids; {100 * share:.1f} % of the voxels are background",
         "1 of 2 ids is not connected (26 neighbours): 9 in 3 pieces; "
-        "relabel: connected_components gives each piece its own id",
+        "set relabel: connected_components to give each piece its own id",
     ]
     assert read_volume(result["volume"])[1] == Place((4, 4, 30))
 
@@ -120,7 +120,7 @@ def test_of_many_ids_in_pieces_the_first_are_named(tmp_path: Path, run_stage) ->
     result = run_stage("import-labels", {"stack": folder(tmp_path / "l", ids)})
     assert said(result)[-1].startswith(
         "10 of 10 ids are not connected (26 neighbours): 1 in 5 pieces, 2 in 5 pieces, 3 in 5 pieces, 4 in 5 pieces, "
-        "5 in 5 pieces, ...; relabel"
+        "5 in 5 pieces, ...; set relabel"
     )
 
 
