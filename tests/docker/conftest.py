@@ -6,10 +6,13 @@ FLOODRUNNER_TEST_BASE_IMAGE names the base image, which must be here: nothing is
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import secrets
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +42,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def engine() -> DockerClient:
+def to_ourselves() -> Iterator[None]:
+    """No other worker or session of these tests: some of them stop the engine."""
+    with open(Path(tempfile.gettempdir()) / "floodrunner-test-engine.lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail("another pytest worker or session uses the Docker engine; run one at a time")
+        yield
+
+
+@pytest.fixture(scope="session")
+def engine(to_ourselves: None) -> DockerClient:
     """The engine, which has the base image."""
     from docker.errors import ImageNotFound
 

@@ -19,6 +19,7 @@ from stages import ffn_infer
 from stages.resumable import ffn_inference
 from stages.resumable.ffn_inference import STATE_FILE
 from stages.storage import ffn_models, volumes
+from tests.stages.resumable.stub import Events, Killed
 
 NETWORK = ffn.NetworkSpec(depth=2, features=2, fov=(5, 7, 7), deltas=(1, 2, 2))
 
@@ -155,23 +156,6 @@ def test_a_box_is_that_part_of_the_volume_and_knows_its_place(
     assert ((segmentation > 0) == expected).mean() > 0.95
     (row,) = csv.DictReader((result["segmentation"].parent / "objects.csv").read_text().splitlines())
     assert truth(tissue)[int(row["seed_z"]), int(row["seed_y"]), int(row["seed_x"])] == 1
-
-
-class Events:
-    """An events file in memory."""
-
-    def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
-
-    def write(self, line: str) -> None:
-        self.lines.append(json.loads(line))
-
-    def flush(self) -> None:
-        pass
-
-
-class Killed(BaseException):
-    pass
 
 
 class Left(Exception):
