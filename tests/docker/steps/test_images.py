@@ -157,7 +157,7 @@ def test_what_run_json_holds(ship: Ship) -> None:
     image = ship.engine.images.get(image_name(ship.house))
     assert ship.report["engine"] == {
         "name": "docker",
-        "reason": "asked for",
+        "reason": "chosen by --engine",
         "address": client.address(),
         "version": ship.engine.version()["Version"],
         "images": {image_name(ship.house): image.id},
