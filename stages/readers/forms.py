@@ -27,12 +27,18 @@ class Form(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Name, size in pixels and pixel form of a section, known before its pixels are decoded."""
+    """Name, size in pixels and pixel form of a section, known before its pixels are decoded.
+
+    Attributes:
+      remarks: what is unusual about the file although it can be read, and what to do about it; each a sentence without
+        the name of the file, for a message.
+    """
 
     name: str
     height: int
     width: int
     form: Form
+    remarks: tuple[str, ...] = ()
 
 
 def form_of(dtype: np.dtype, samples: int = 1) -> Form:

@@ -12,7 +12,7 @@ import numpy as np
 from contract.stage import InputError
 from stages.readers import files as image_files
 from stages.readers import tiff
-from stages.readers.forms import Form, opaque
+from stages.readers.forms import Form, Section, opaque
 from stages.readers.names import JPEG, SUFFIXES, TIFF, listed
 from stages.storage.names import natural_key
 from stages.storage.words import some
@@ -26,11 +26,13 @@ class Source(NamedTuple):
     Attributes:
       name: name of its file, without suffix; the mask of the picture is found by this name.
       where: file or section, for messages.
+      head: function that returns size, form and remarks, without decoding the pixels.
       read: function that returns the pixels, (y, x) or (y, x, samples) as stored, and their form.
     """
 
     name: str
     where: str
+    head: Callable[[], Section]
     read: Callable[[], tuple[np.ndarray, Form]]
 
 
@@ -102,7 +104,7 @@ def source(file: Path, name: str | None = None) -> Source:
         form = image_files.head(file).form
         return image_files.read(file, form), form
 
-    return Source(name or file.stem, str(file), read)
+    return Source(name or file.stem, str(file), lambda: image_files.head(file), read)
 
 
 def image_of(picture: Source) -> np.ndarray:
@@ -146,7 +148,8 @@ def _sections_of(path: str) -> Iterator[list[Source]]:
 
     with open_stack(path) as stack:
         names = [Path(file).stem for file in stack.files or ()] or [f"{k:04d}" for k in range(stack.shape[0])]
+        head = Section(path, *stack.shape[1:], stack.form, stack.remarks)
         yield [
-            Source(name, where, lambda read=read: (read(), stack.form))  # type: ignore[misc]
+            Source(name, where, lambda: head, lambda read=read: (read(), stack.form))  # type: ignore[misc]
             for name, where, read in zip(names, stack.names, stack.reads(), strict=True)
         ]

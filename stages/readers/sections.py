@@ -14,7 +14,7 @@ from segmentation.threads import processors
 from stages.readers import files as image_files
 from stages.readers import forms, tiff
 from stages.readers.names import SUFFIXES, TIFF, section_files
-from stages.readers.stack import AHEAD_BYTES, Read, Stack, uniform
+from stages.readers.stack import AHEAD_BYTES, Read, Stack, gathered, uniform
 from stages.storage.volumes import kept_names, open_volume, read_part
 
 
@@ -49,7 +49,8 @@ def open_stack(path: str) -> Iterator[Stack]:
 
 
 def _folder(path: str, files: list[Path]) -> Stack:
-    shape, form = uniform(path, [image_files.head(file) for file in files])
+    heads = [image_files.head(file) for file in files]
+    shape, form = uniform(path, heads)
     return Stack(
         path,
         shape,
@@ -60,6 +61,7 @@ def _folder(path: str, files: list[Path]) -> Stack:
         offset_xyz=(0, 0, 0),
         reads=lambda: (lambda file=file: image_files.read(file, form) for file in files),  # type: ignore[misc]
         threads=min(processors(), 4),
+        remarks=gathered(heads),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from contract.stage import Context, InputError
 from stages.readers.forms import Form, Section
 from stages.readers.names import section_numbers
 from stages.storage.volumes import Place
-from stages.storage.words import size
+from stages.storage.words import size, some
 
 AHEAD_BYTES = 2**28
 """Largest number of bytes of pixels that are decoded ahead of the caller, or read at once from a chunked file."""
@@ -37,6 +37,7 @@ class Stack:
       reads: function that returns an iterator over the sections in order; each item is a function that decodes one
         section.
       threads: number of sections that may be decoded at the same time.
+      remarks: what the user should know about the files although they can be read; each one line for a message.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Stack:
     offset_xyz: tuple[int, int, int]
     reads: Callable[[], Iterator[Read]]
     threads: int = 1
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         z, y, x = self.shape
@@ -109,6 +111,18 @@ def uniform(path: str, heads: list[Section]) -> tuple[tuple[int, int, int], Form
     return (len(heads), height, width), form
 
 
+def gathered(heads: list[Section]) -> tuple[str, ...]:
+    """Returns the remarks about sections, each once, with the names of the sections that it is about."""
+    about: defaultdict[str, list[str]] = defaultdict(list)
+    for head in heads:
+        for remark in head.remarks:
+            about[remark].append(head.name)
+    return tuple(
+        f"{names[0] if len(names) == 1 else f'{len(names)} of {len(heads)} files ({some(names)})'}: {remark}"
+        for remark, names in about.items()
+    )
+
+
 def slabs(sections: Iterable[np.ndarray], depth: int) -> Iterator[np.ndarray]:
     """Joins sections (y, x) into slabs (z, y, x) of `depth` sections; the last slab may be thinner."""
     slab, filled = np.empty(0), 0
@@ -138,8 +152,10 @@ def place_of(stack: Stack, voxel_size_xyz: tuple[float, float, float] | None, co
 
 
 def announce(stack: Stack, context: Context) -> None:
-    """Tells the user what the stack is, and which section numbers are missing in its file names."""
+    """Tells the user what the stack is, what is unusual about it, and which numbers are missing in its file names."""
     context.message(str(stack))
+    for remark in stack.remarks:
+        context.message(remark)
     numbers = section_numbers(stack.files or ())
     gaps = [(a, b) for a, b in itertools.pairwise(numbers or ()) if b != a + 1]
     if gaps:

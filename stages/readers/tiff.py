@@ -18,7 +18,7 @@ from contract.stage import InputError
 from segmentation.threads import processors
 from stages.readers import forms
 from stages.readers.forms import Form, Section
-from stages.readers.stack import Read, Stack, uniform
+from stages.readers.stack import Read, Stack, gathered, uniform
 from stages.storage.words import no_permission
 
 _STRIP_BYTES = 2**18
@@ -179,8 +179,18 @@ def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
 
         threads = 1  # all pages are read through one file handle
 
-    size = _voxel_size(tiff)
-    return Stack(str(file), (count, head.height, head.width), head.form, names, None, size, (0, 0, 0), reads, threads)
+    return Stack(
+        str(file),
+        (count, head.height, head.width),
+        head.form,
+        names,
+        files=None,
+        voxel_size_xyz=_voxel_size(tiff),
+        offset_xyz=(0, 0, 0),
+        reads=reads,
+        threads=threads,
+        remarks=gathered([head]),
+    )
 
 
 def _mapped(
