@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from contract.stage import InputError
 from stages.readers import png, tiff
-from stages.readers.forms import Form, Section, damaged
+from stages.readers.forms import FileError, Form, Section, damaged
 from stages.readers.names import JPEG, PNG, TIFF
 from stages.storage.words import no_permission
 
@@ -82,9 +81,9 @@ def _jpeg_head(file: Path) -> Section:
         raise no_permission(file) from None
     except Exception:  # for a damaged file Pillow may raise almost any exception
         what = "is not a JPEG file, although its name says so" if file.stat().st_size else "is empty"
-        raise InputError(f"{file}: {what}; copy it again from its source") from None
+        raise FileError(file, f"{what}; copy it again from its source") from None
     if mode not in _JPEG_SAMPLES:
-        raise InputError(f"{file}: is a JPEG file with {mode} colours; save it as grey or RGB, preferably as PNG")
+        raise FileError(file, f"is a JPEG file with {mode} colours; save it as grey or RGB, preferably as PNG")
     return Section(file.name, height, width, Form(8, _JPEG_SAMPLES[mode]))
 
 

@@ -9,6 +9,21 @@ import numpy as np
 
 from contract.stage import InputError
 
+
+class FileError(InputError):
+    """One file, or one page of it, cannot be used. Readers of folders tell a problem of many files in one message.
+
+    Attributes:
+      file: the file, or the page, as messages name it.
+      problem: what was found and what to do, without the name of the file.
+    """
+
+    def __init__(self, file: str | Path, problem: str) -> None:
+        super().__init__(f"{file}: {problem}")
+        self.file = str(file)
+        self.problem = problem
+
+
 _COLOURS = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGBA"}
 
 
@@ -65,12 +80,12 @@ def opaque(pixels: np.ndarray, name: str) -> np.ndarray:
         return pixels
     alpha, opacity = pixels[..., -1], np.iinfo(pixels.dtype).max
     if (alpha != opacity).any():
-        raise InputError(
-            f"{name}: has transparent pixels ({(alpha != opacity).mean():.0%} of them); save it without transparency"
+        raise FileError(
+            name, f"has transparent pixels ({(alpha != opacity).mean():.0%} of them); save it without transparency"
         )
     return pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
 
 
-def damaged(where: str | Path) -> InputError:
+def damaged(where: str | Path) -> FileError:
     """The error for a file or page that cannot be decoded."""
-    return InputError(f"{where}: is truncated or damaged; copy it again from its source")
+    return FileError(where, "is truncated or damaged; copy it again from its source")

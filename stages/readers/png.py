@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.stage import InputError
-from stages.readers.forms import Form, Section, damaged
+from stages.readers.forms import FileError, Form, Section, damaged
 from stages.storage.words import no_permission
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -34,7 +33,7 @@ def head(file: Path) -> Section:
         raise no_permission(file) from None
     if data[: len(_SIGNATURE)] != _SIGNATURE:
         what = "is empty" if not data else "is not a PNG file, although its name says so"
-        raise InputError(f"{file}: {what}; save it as PNG, or copy it again from its source")
+        raise FileError(file, f"{what}; save it as PNG, or copy it again from its source")
     if len(data) < _HEAD:
         raise damaged(file)
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))

@@ -17,7 +17,7 @@ import tifffile
 from contract.stage import InputError
 from segmentation.threads import processors
 from stages.readers import forms
-from stages.readers.forms import Form, Section
+from stages.readers.forms import FileError, Form, Section
 from stages.readers.stack import Read, Stack, gathered, uniform
 from stages.storage.words import no_permission
 
@@ -54,10 +54,10 @@ def _open(file: Path) -> Iterator[tifffile.TiffFile]:
         raise
     except Exception as error:
         if not file.stat().st_size:
-            raise InputError(f"{file}: is empty; copy it again from its source") from None
+            raise FileError(file, "is empty; copy it again from its source") from None
         if str(error).startswith("not a TIFF file"):
-            text = f"{file}: is not a TIFF file, although its name says so; save it as TIFF, or copy it again"
-            raise InputError(text) from None
+            text = "is not a TIFF file, although its name says so; save it as TIFF, or copy it again"
+            raise FileError(file, text) from None
         raise forms.damaged(file) from error
     finally:
         logger.removeHandler(warnings)
@@ -92,9 +92,10 @@ def single_page(file: Path) -> Section:
     """
     with _open(file) as tiff:
         if len(tiff.pages) > 1:
-            raise InputError(
-                f"{file}: holds {len(tiff.pages)} pages, among files of one section each; "
-                "move it out of the folder, or name it alone as the stack"
+            raise FileError(
+                file,
+                f"holds {len(tiff.pages)} pages, among files of one section each; "
+                "move it out of the folder, or name it alone as the stack",
             )
         return _section(file.name, tiff.pages[0])
 
