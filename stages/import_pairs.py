@@ -28,7 +28,8 @@ class Params(StageParams):
     become grey in any case."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
     """Share of the pictures that go into the test set, which training does not use. At least one picture goes into the
-    test set, and at least two are left for training."""
+    test set, and at least two are left for training. Pictures without cells are shared out in proportion; two pictures
+    with cells are left for training."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of the random choice of the test set."""
 
@@ -39,7 +40,7 @@ def run(params: Params, context: Context) -> None:
 
     pictures = _read(params, context)
     _check_kinds(pictures)
-    held_back = _drawn(len(pictures), params)
+    held_back = _drawn(pictures, params)
     sets = {
         "training": [picture for k, picture in enumerate(pictures) if k not in held_back],
         "test": [picture for k, picture in enumerate(pictures) if k in held_back],
@@ -47,7 +48,13 @@ def run(params: Params, context: Context) -> None:
     for port, chosen in sets.items():
         write_set(context.outputs[port], chosen)
         context.metric(f"{port}_pictures", len(chosen))
-        context.metric(f"{port}_cells", sum(_cells(picture) for picture in chosen))
+        context.metric(f"{port}_cells", sum(map(_cells, chosen)))
+    if not any(map(_cells, sets["test"])):
+        context.message(
+            f"only {sum(map(bool, map(_cells, pictures)))} of {len(pictures)} pictures have cells, and training and "
+            "validation need them: the test set has no cell, so its scores say nothing about how well cells are found; "
+            "add pictures with cells"
+        )
     preview = context.output_folder / "preview.png"
     write_preview(preview, sets["training"])
     context.artifact(preview, "some pictures; below each, the cells in its mask")
@@ -112,11 +119,13 @@ def _check_kinds(pictures: Sequence[Picture]) -> None:
         )
 
 
-def _drawn(count: int, params: Params) -> set[int]:
+def _drawn(pictures: Sequence[Picture], params: Params) -> set[int]:
     import numpy as np
 
-    size = min(max(1, round(params.test_fraction * count)), count - _LEAST + 1)
-    return set(np.random.default_rng(params.seed).permutation(count)[:size].tolist())
+    from segmentation.unet.kept_out import drawn
+
+    size = min(max(1, round(params.test_fraction * len(pictures))), len(pictures) - _LEAST + 1)
+    return set(drawn([bool(_cells(each)) for each in pictures], size, _LEAST - 1, np.random.default_rng(params.seed)))
 
 
 def _cells(picture: Picture) -> int:

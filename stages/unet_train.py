@@ -141,7 +141,8 @@ def run(params: Params, context: Context) -> None:
     colour = architecture.COLOUR and any(picture.image.ndim == 3 for picture in pictures)
     network = NetworkSpec(params.architecture, 3 if colour else 1, params.depth, params.width, bool(params.squash))
     generator = np.random.default_rng(params.seed)
-    kept_out = _kept_out(len(pictures), params.validation_fraction, generator)
+    with_cells = [bool(_labels(picture).any()) for picture in pictures]
+    kept_out = _kept_out(with_cells, params.validation_fraction, generator)
     data = state.fingerprint(*(picture.image for picture in pictures), *map(_labels, pictures))
 
     fit = partial(resized, shape=(params.crop, params.crop)) if network.squash else np.asarray
@@ -161,6 +162,8 @@ def run(params: Params, context: Context) -> None:
     validation = Validation(validated, params.loss, params.validation_interval, params.patience)
     task = UNetTask(network, model, optimizer, train, backend.forward(model), examples, validation)
     identity = params.model_dump(mode="json", include=_IDENTITY) | {"data": data, "method": _METHOD}
+    if not all(with_cells):  # earlier versions drew other validation pictures from such a set
+        identity["empty_pictures"] = with_cells.count(False)
     manner = params.model_dump(mode="json", include=_MANNER)
     saved = training.Saved(context, network._asdict() | identity, manner, Params.RENAMED)
     progress = saved.resume(task, params.max_steps)
@@ -169,6 +172,7 @@ def run(params: Params, context: Context) -> None:
         f"training on {where}, from step {progress.step} to {params.max_steps}, on {len(used)} pictures; "
         f"{len(names)} more are for validation: {some(names)}"
     )
+    _tell_empty(with_cells, kept_out, context)
     schedule = training.Schedule(params.max_steps, params.learning_rate, params.schedule, params.max_minutes)
     with context.saves_on_stop():
         training.train(task, schedule, progress, saved, context)
@@ -208,10 +212,33 @@ def _read(path: str) -> list[Picture]:
     return pictures
 
 
-def _kept_out(number: int, share: float, generator: np.random.Generator) -> list[int]:
-    """Chooses the validation pictures: at least one, not all, and at most 64, because each validation takes time."""
+def _kept_out(with_cells: list[bool], share: float, generator: np.random.Generator) -> list[int]:
+    """Chooses the validation pictures: at least one, not all, and at most 64, because each validation takes time. One
+    picture with cells at least is left to train on."""
+    from segmentation.unet.kept_out import drawn
+
+    number = len(with_cells)
     count = min(max(round(share * number), 1), number - 1, _MOST_KEPT_OUT)
-    return sorted(int(i) for i in generator.permutation(number)[:count])
+    return sorted(drawn(with_cells, count, 1, generator))
+
+
+def _tell_empty(with_cells: list[bool], kept_out: list[int], context: Context) -> None:
+    if all(with_cells):
+        return
+    validated = [with_cells[number] for number in kept_out]
+    trained = [has for number, has in enumerate(with_cells) if number not in kept_out]
+    if not any(validated):
+        context.message(
+            f"only one of {len(with_cells)} pictures has cells, and it is trained on: no validation picture has a "
+            "cell, so the best weights cannot be chosen; the last ones are used, and training does not stop early; add "
+            "pictures with cells"
+        )
+        return
+    context.message(
+        f"{trained.count(False)} of {len(trained)} training pictures and {validated.count(False)} of {len(validated)} "
+        "validation pictures have no cell; the validation Dice is the mean over those with cells, the validation loss "
+        "is that of all"
+    )
 
 
 def _labels(picture: Picture) -> np.ndarray:
@@ -252,16 +279,17 @@ def _finish(params: Params, network: NetworkSpec, task: UNetTask, names: list[st
         if not task.enough():
             why = f"the limit of {params.max_minutes:g} minutes (max_minutes) is reached"
         context.message(f"stopped after {end} of {params.max_steps} steps: {why}")
-    best = min(validations, key=lambda validation: float(validation["validation_loss"]))
+    best = validations[-1 - task.without_gain()]
     context.message(
         f"the best weights are from step {best['step']}: loss {best['validation_loss']:.4f}, "
         f"Dice {best['validation_dice']:.4f} on validation pictures"
+        if best["validation_dice"] is not None
+        else f"the weights are from step {best['step']}; no validation picture has a cell"
     )
     unet_models.write_model(context.outputs["model"], network, task.best, {"step": best["step"], "validation": names})
     picture = context.output_folder / "curves.png"
     steps = [each["step"] for each in validations]
-    lines: dict[str, Any] = {
-        name: [each[name] for each in validations] for name in ("loss", "validation_loss", "validation_dice")
-    }
+    drawn = [name for name in ("loss", "validation_loss", "validation_dice") if best[name] is not None]
+    lines: dict[str, Any] = {name: [each[name] for each in validations] for name in drawn}
     files.write(picture, curves.draw(steps, lines))
     context.artifact(picture, "training loss, validation loss and validation Dice")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,12 +15,9 @@ import numpy as np
 from contract.ports import split_dataset
 from contract.stage import Context, InputError
 from segmentation.scores import detection, isbi2012, overlap
+from stages.reports.picture_summary import MEMBRANES, summary
 from stages.storage.image_sets import Picture, read_set
 from stages.storage.words import size, some
-
-_MEMBRANES = 0.6
-"""The truth counts as a map of membranes if cells cover at least this share of all pixels. Cells cover 0.73 to 0.81 of
-the ISBI 2012 sections; in the nuclei of the Data Science Bowl 2018, 0.13 on average and 0.38 at most."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +25,22 @@ class _Scores:
     """Scores of one picture.
 
     Attributes:
-      precision: average precision at each of `detection.IOU_THRESHOLDS`.
+      dice, iou: of the mask of all cells; None if the truth has no cell.
+      precision: average precision at each of `detection.IOU_THRESHOLDS`; None if the truth has no cell.
       cells, truth_cells: number of cells in the segmentation, and in the truth.
+      common, pixels: number of pixels that are part of a cell in both, and the sum of both.
       v: V_rand and V_info at each of `isbi2012.THRESHOLDS`; None if they are not computed for the whole set, or if the
         picture has no probability, or no cells in the truth.
     """
 
     name: str
-    dice: float
-    iou: float
-    precision: list[float]
+    dice: float | None
+    iou: float | None
+    precision: list[float] | None
     cells: int
     truth_cells: int
+    common: int
+    pixels: int
     v: list[isbi2012.VScores] | None
 
     @property
@@ -56,11 +57,12 @@ class _Best:
 
 
 def score_sets(context: Context) -> None:
-    """Writes `metrics.json`, and `pictures.csv` beside it. Scores of the set are means over its pictures.
+    """Writes `metrics.json`, and `pictures.csv` beside it. Scores of the set are means over the pictures with cells.
 
-    The count error is relative, so its mean is over the pictures with cells in the truth; cells found in the other
-    pictures are reported separately. The pooled count error is the sum of |found - truth| over all pictures, divided
-    by the number of cells in the truth.
+    A picture without a cell in the truth has no Dice coefficient, no intersection over union, no average precision and
+    no count error: they would be 1 or 0 by definition, whatever the network has learnt. What is found there is reported
+    separately, and counts in the pooled scores, which take all pictures as one: the pooled Dice coefficient; and the
+    pooled count error, the sum of |found - truth| over all pictures, divided by the number of cells in the truth.
 
     V_rand and V_info are made for maps of membranes: they thin the borders between cells to lines, and ignore pixels
     where the truth has no cell, so they say little about nuclei. They are null unless cells cover at
@@ -73,7 +75,7 @@ def score_sets(context: Context) -> None:
     covered = _covered([truth.labels for _, truth in pairs if truth.labels is not None])
     scores = []
     for done, (segmented, truth) in enumerate(pairs, 1):
-        scores.append(_score(segmented, truth, with_v=covered >= _MEMBRANES))
+        scores.append(_score(segmented, truth, with_v=covered >= MEMBRANES))
         context.progress(done, len(pairs), "pictures")
     best = _best(scores)
     report = _report(scores, best)
@@ -81,16 +83,18 @@ def score_sets(context: Context) -> None:
     table = context.output_folder / "pictures.csv"
     _write_table(table, scores, best)
     context.artifact(table, "the scores of each picture")
-    print(_summary(report, covered))
+    print(summary(report, covered if covered < MEMBRANES else None))
     if not report["cells"]:
         context.message("the segmentation has no cell, so its scores mean nothing")
-    for name in ("dice", "iou"):
-        context.metric(name, report[name])
-    context.metric("average_precision_0.50", report["average_precision"]["0.50"])
-    context.metric("mean_average_precision", report["mean_average_precision"])
-    for name in ("count_error", "count_error_pooled"):
-        if report[name] is not None:
-            context.metric(name, report[name])
+    if not report["truth_cells"]:
+        context.message("no picture has a cell in the truth, so nothing can be said about how well cells are found")
+    figures = {name: report[name] for name in ("dice", "iou")}
+    if report["average_precision"]:
+        figures["average_precision_0.50"] = report["average_precision"]["0.50"]
+    figures |= {name: report[name] for name in ("mean_average_precision", "count_error", "count_error_pooled")}
+    for name, figure in figures.items():
+        if figure is not None:
+            context.metric(name, figure)
     for name in best:
         context.metric(name, report[name])
 
@@ -142,15 +146,19 @@ def _score(segmented: Picture, truth: Picture, with_v: bool) -> _Scores:
     found, cells = segmented.labels, truth.labels
     assert found is not None
     assert cells is not None
+    seen, real = found > 0, cells > 0
+    filled = bool(real.any())
     return _Scores(
         segmented.name,
-        overlap.dice(found > 0, cells > 0),
-        overlap.iou(found > 0, cells > 0),
-        detection.average_precision(found, cells),
+        overlap.dice(seen, real) if filled else None,
+        overlap.iou(seen, real) if filled else None,
+        detection.average_precision(found, cells) if filled else None,
         int(np.count_nonzero(np.unique(found))),
         int(np.count_nonzero(np.unique(cells))),
+        int(np.count_nonzero(seen & real)),
+        int(np.count_nonzero(seen) + np.count_nonzero(real)),
         isbi2012.over_thresholds(segmented.probability, cells)
-        if with_v and segmented.probability is not None and cells.any()
+        if with_v and segmented.probability is not None and filled
         else None,
     )
 
@@ -166,18 +174,20 @@ def _best(scores: Sequence[_Scores]) -> dict[str, _Best]:
 
 
 def _report(scores: Sequence[_Scores], best: dict[str, _Best]) -> dict[str, Any]:
-    precision = np.mean([one.precision for one in scores], axis=0)
-    errors = [one.count_error for one in scores if one.count_error is not None]
+    precisions = [one.precision for one in scores if one.precision is not None]
+    precision = np.mean(precisions, axis=0) if precisions else None
     empty = [one.cells for one in scores if not one.truth_cells]
     cells = sum(one.truth_cells for one in scores)
     wrong = sum(abs(one.cells - one.truth_cells) for one in scores)
+    pixels = sum(one.pixels for one in scores)
     report: dict[str, Any] = {
         "pictures": len(scores),
-        "dice": fmean(one.dice for one in scores),
-        "iou": fmean(one.iou for one in scores),
-        "average_precision": dict(zip(_names(), precision.tolist(), strict=True)),
-        "mean_average_precision": float(precision.mean()),
-        "count_error": fmean(errors) if errors else None,
+        "dice": _mean(one.dice for one in scores),
+        "dice_pooled": 2 * sum(one.common for one in scores) / pixels if pixels else None,
+        "iou": _mean(one.iou for one in scores),
+        "average_precision": None if precision is None else dict(zip(_names(), precision.tolist(), strict=True)),
+        "mean_average_precision": None if precision is None else float(precision.mean()),
+        "count_error": _mean(one.count_error for one in scores),
         "count_error_pooled": wrong / cells if cells else None,
         "pictures_without_truth_cells": len(empty),
         "cells_in_pictures_without": sum(empty),
@@ -188,6 +198,11 @@ def _report(scores: Sequence[_Scores], best: dict[str, _Best]) -> dict[str, Any]
     for name, each in best.items():
         report |= {name: each.value, f"{name}_threshold": isbi2012.THRESHOLDS[each.at]}
     return report
+
+
+def _mean(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return fmean(known) if known else None
 
 
 def _names() -> list[str]:
@@ -207,38 +222,8 @@ def _write_table(path: Path, scores: Sequence[_Scores], best: dict[str, _Best]) 
             + list(best)
         )
         for one in scores:
-            figures = [one.count_error, one.dice, one.iou, *one.precision]
+            precision: Sequence[float | None] = one.precision or [None] * len(_names())
+            figures = [one.count_error, one.dice, one.iou, *precision]
             v = [None if one.v is None else getattr(one.v[each.at], name) for name, each in best.items()]
             cells = ["" if figure is None else f"{figure:.4f}" for figure in (*figures, *v)]
             writer.writerow([one.name, one.cells, one.truth_cells, *cells])
-
-
-def _summary(report: dict[str, Any], covered: float) -> str:
-    rows: list[tuple[str, float | None, str]] = [
-        ("Dice", report["dice"], "1 is perfect; for the mask of all cells"),
-        ("intersection over union", report["iou"], "1 is perfect; for the mask of all cells"),
-        ("average precision, IoU above 0.5", report["average_precision"]["0.50"], "TP / (TP + FP + FN) of cells"),
-        ("mean for IoU 0.5 to 0.95", report["mean_average_precision"], "stricter: outlines must match"),
-        ("count error", report["count_error"], "relative error of the number of cells; 0 is perfect"),
-        ("... pooled", report["count_error_pooled"], "the same over all cells of all pictures together"),
-    ]
-    for name, title in (("v_rand", "V_rand"), ("v_info", "V_info")):
-        if report[name] is not None:
-            threshold = report[f"{name}_threshold"]
-            rows.append((title, report[name], f"ISBI 2012; probability above {threshold}, borders thinned"))
-    lines = [f"{title:<33}{'-' if value is None else f'{value:.4f}':>10}   {note}" for title, value, note in rows]
-    if covered < _MEMBRANES:
-        lines.append(
-            f"no V_rand and V_info: they are for maps of membranes, where cells cover at least {_MEMBRANES:.0%}; here "
-            f"cells cover {covered:.0%}"
-        )
-    elif report["v_rand"] is None:
-        lines.append("no V_rand and V_info: no probability was predicted")
-    if without := report["pictures_without_truth_cells"]:
-        found = report["cells_in_pictures_without"]
-        lines.append(
-            f"{without} picture{'s' if without > 1 else ''} without cells in the truth; {found} cells found there"
-        )
-    pictures = f"{report['pictures']} picture{'s' if report['pictures'] > 1 else ''}"
-    lines.append(f"{pictures}; {report['cells']} cells, {report['truth_cells']} in the truth")
-    return "\n".join(lines)

@@ -28,7 +28,8 @@ class Validation(NamedTuple):
     Attributes:
       pictures: for each picture, the image as the network takes it, (y, x, channels) float32, and the target in the
         picture's own size, (y, x, k) float32.
-      loss: name in `losses.LOSSES`; the weights with the lowest loss are the best.
+      loss: name in `losses.LOSSES`; the weights with the lowest loss are the best. If no picture has a cell, that would
+        be the weights that find the fewest cells, so the last weights count as the best.
       interval: steps from one validation to the next.
       patience: training stops after this many validations in a row that did not find better weights.
     """
@@ -37,6 +38,10 @@ class Validation(NamedTuple):
     loss: str
     interval: int
     patience: int
+
+    @property
+    def has_cells(self) -> bool:
+        return any(bool(target[..., 0].any()) for _, target in self.pictures)
 
 
 class UNetTask:
@@ -47,7 +52,8 @@ class UNetTask:
       forward: the network's compiled forward pass.
 
     Attributes:
-      validations: step, mean training loss, validation loss and validation Dice of each validation so far.
+      validations: step, mean training loss, validation loss and validation Dice of each validation so far. The Dice is
+        the mean over the pictures with cells, None if there are none; the loss is that of all pictures.
       best: the weights with the lowest validation loss so far.
     """
 
@@ -67,6 +73,7 @@ class UNetTask:
         self.best: list[np.ndarray] = []
         self._network, self._model, self._train, self._examples = network, model, train, examples
         self._forward, self._validation = forward, validation
+        self._judged = validation.has_cells
 
     def step(self) -> float:
         return self._train(*self._examples.batch())[0]
@@ -94,7 +101,7 @@ class UNetTask:
     def without_gain(self) -> int:
         """Returns the number of validations since the validation that found the best weights."""
         losses = [each["validation_loss"] for each in self.validations]
-        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+        return len(losses) - 1 - losses.index(min(losses)) if losses and self._judged else 0
 
     def _validate(self, progress: Progress, record: Record, stop_point: Callable[[], None]) -> None:
         """Scores the weights on the validation pictures, and keeps them if they are the best so far."""
@@ -103,12 +110,15 @@ class UNetTask:
             stop_point()
             found = prediction.picture(self._forward, self._network, image, _TILE)
             found = prediction.resized(found, truth.shape[:2])
-            overlaps.append(dice(found[..., 0] > 0.5, truth[..., 0] > 0.5))
+            if truth[..., 0].any():  # an empty picture in which nothing is found would have a Dice of 1
+                overlaps.append(dice(found[..., 0] > 0.5, truth[..., 0] > 0.5))
             pooled.add(truth, found)
-        loss, overlap = pooled.value(self._validation.loss), sum(overlaps) / len(overlaps)
+        loss, overlap = pooled.value(self._validation.loss), sum(overlaps) / len(overlaps) if overlaps else None
         record("validation_loss", loss)
-        record("validation_dice", overlap)
-        if not self.validations or loss < min(each["validation_loss"] for each in self.validations):
+        if overlap is not None:
+            record("validation_dice", overlap)
+        before = [each["validation_loss"] for each in self.validations]
+        if not self._judged or not before or loss < min(before):
             self.best = [np.array(weight.numpy()) for weight in self._model.weights]
         self.validations.append(
             {

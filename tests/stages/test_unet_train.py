@@ -201,7 +201,7 @@ def test_pictures_for_validation_are_never_trained_on(
 )
 def test_there_is_always_one_to_train_on_and_one_to_look_at(number: int, share: float, expected: int) -> None:
     """And never so many to look at that it takes longer than the training."""
-    kept_out = unet_train._kept_out(number, share, np.random.default_rng(1))
+    kept_out = unet_train._kept_out([True] * number, share, np.random.default_rng(1))
     assert len(set(kept_out)) == expected
     assert set(kept_out) < set(range(number))
     assert kept_out == sorted(np.random.default_rng(1).permutation(number)[:expected])
