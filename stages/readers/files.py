@@ -5,16 +5,18 @@ PNG and JPEG go through Pillow. TIFF goes through the module `tiff`, which also 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from contract.stage import InputError
 from stages.readers import png, tiff
 from stages.readers.forms import FileError, Form, Section, damaged
 from stages.readers.names import JPEG, PNG, TIFF
-from stages.storage.words import no_permission
+from stages.storage.words import no_permission, some
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's limit is for pictures from the web; an EM section may be 20,000 x 20,000
 
@@ -29,6 +31,36 @@ def head(file: Path) -> Section:
     """
     head_of, _ = _format(file)
     return head_of(file)
+
+
+def heads(path: str | Path, files: Sequence[Path]) -> list[Section]:
+    """Reads the heads of all files of a folder, in their order.
+
+    Args:
+      path: the folder as the user wrote it, for messages.
+      files: its files; each head is read once.
+
+    Raises:
+      InputError: like `head`. If several files have the same problem, one message tells it, and how many files have it.
+        Of several problems, the message tells the one that most files have.
+    """
+    found: list[Section] = []
+    wrong: defaultdict[str, list[FileError]] = defaultdict(list)
+    for file in files:
+        try:
+            found.append(head(file))
+        except FileError as error:
+            wrong[error.problem].append(error)
+    if not wrong:
+        return found
+    first, *others = max(wrong.values(), key=len)
+    if not others:
+        raise first
+    names = [Path(error.file).name for error in others]
+    alike = f"{len(others)} more of the {len(files)} files: {some(names)}"
+    if len(others) + 1 == len(files):
+        alike = f"all {len(files)} files"
+    raise InputError(f"{path}: {Path(first.file).name} {first.problem} (the same for {alike})")
 
 
 def read(file: Path, form: Form) -> np.ndarray:

@@ -49,7 +49,7 @@ def open_stack(path: str) -> Iterator[Stack]:
 
 
 def _folder(path: str, files: list[Path]) -> Stack:
-    heads = [image_files.head(file) for file in files]
+    heads = image_files.heads(path, files)
     shape, form = uniform(path, heads)
     return Stack(
         path,

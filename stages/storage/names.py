@@ -1,10 +1,21 @@
-"""The order of names that contain numbers."""
+"""Names: when two are the same, and the order of names that contain numbers."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 Key = tuple[tuple[int, int | str], ...]
+
+
+def same_name(name: str) -> str:
+    """Returns the form in which names are compared: NFC, in which `ä` is one character.
+
+    macOS writes `a` and a combining dieresis (NFD), and file systems keep both forms apart, although they look alike.
+
+    Source: Unicode Standard Annex 15, Unicode Normalization Forms.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def natural_key(name: str) -> Key:

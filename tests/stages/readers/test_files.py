@@ -12,7 +12,7 @@ from PIL import Image
 
 from contract.stage import InputError
 from stages.readers import files
-from stages.readers.forms import Form, Section
+from stages.readers.forms import FileError, Form, Section
 
 RNG = np.random.default_rng(4)
 SHAPES = ((20, 30), (20, 3), (3, 20), (1, 1), (20, 30, 3), (3, 4, 3))
@@ -100,3 +100,42 @@ def test_a_full_disk_and_a_missing_folder_keep_their_error(tmp_path: Path, name:
     with pytest.raises(OSError, match="No space left on device") as full:
         files.write(tmp_path / name, pixels((200, 300), np.uint8))
     assert full.value.errno == 28
+
+
+# The heads of all files of a folder
+
+
+def test_a_problem_of_all_files_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / f"c{k}.png" for k in range(6)]
+    for path in paths:
+        Image.fromarray(np.zeros((4, 5), np.uint8)).save(path)
+    assert [each.name for each in files.heads(tmp_path, paths)] == [path.name for path in paths]
+    true_head, odd = files.head, {0, 1, 2, 3, 4, 5}
+
+    def head(path: Path) -> Section:
+        if int(path.stem[1:]) in odd:
+            raise FileError(path, "holds 2 channels; save one")
+        return true_head(path)
+
+    def refusal() -> str:
+        with pytest.raises(InputError) as caught:
+            files.heads(tmp_path, paths)
+        return str(caught.value)
+
+    monkeypatch.setattr(files, "head", head)
+    assert refusal() == f"{tmp_path}: c0.png holds 2 channels; save one (the same for all 6 files)"
+    odd -= {0, 2}
+    assert refusal() == (
+        f"{tmp_path}: c1.png holds 2 channels; save one (the same for 3 more of the 6 files: c3.png, c4.png, c5.png)"
+    )
+    odd -= {3, 4, 5}
+    assert refusal() == f"{paths[1]}: holds 2 channels; save one"
+
+
+def test_of_two_problems_the_commoner_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def head(path: Path) -> Section:
+        raise FileError(path, "is empty" if path.stem == "a" else "is damaged")
+
+    monkeypatch.setattr(files, "head", head)
+    with pytest.raises(InputError, match=r": b is damaged \(the same for 1 more of the 3 files: c\)"):
+        files.heads(tmp_path, [tmp_path / name for name in "abc"])
