@@ -14,10 +14,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _measure import labels, measure, publish
 
-from segmentation.ffn.coordinates import balanced, coordinates
+from segmentation.ffn.coordinates import balanced, classes_of, positions
 from segmentation.ffn.partitions import partition
 from segmentation.ffn.tfrecord import gzipped_records
-from stages.storage.coordinates import write_coordinates
+from stages.storage.coordinates import open_indices, write_coordinates
 
 MARGIN = (24, 24, 24)
 WRITTEN = 200_000
@@ -26,18 +26,21 @@ WRITTEN = 200_000
 
 def table(partitions: np.ndarray) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        positions = coordinates(partitions, MARGIN, background=True)
-        write_coordinates(Path(folder) / "table.h5", positions)
-        return len(positions.indices)
+        classes = classes_of(partitions, MARGIN, background=True)
+        write_coordinates(Path(folder) / "table.h5", classes, positions(partitions, MARGIN, classes))
+        return int(classes.starts[-1])
 
 
 def tfrecord(partitions: np.ndarray) -> int:
-    positions = coordinates(partitions, MARGIN, background=True)
-    order = balanced(positions, np.random.default_rng(0))
-    with tempfile.TemporaryFile() as file:
-        for piece in gzipped_records(order, positions.shape, "validation1"):
-            file.write(piece)
-    return len(order)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as file:
+        path = Path(folder) / "table.h5"
+        classes = classes_of(partitions, MARGIN, background=True)
+        write_coordinates(path, classes, positions(partitions, MARGIN, classes))
+        with open_indices(path) as read:
+            order = balanced(classes, read, np.random.default_rng(0), tempfile.TemporaryFile)
+            for piece in gzipped_records(order, classes.shape, "validation1"):
+                file.write(piece)
+    return len(classes.classes) * int(classes.counts.max())
 
 
 def google_ffn_list(partitions: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 from pydantic import AfterValidator, Field
 
@@ -10,6 +12,8 @@ from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from segmentation.ffn.coordinates import Classes
 
 INPUTS = {"partitions": "partitions"}
 OUTPUTS = {"table": "coordinates"}
@@ -44,32 +48,51 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.ffn.coordinates import balanced, coordinates
+    from segmentation.ffn.coordinates import classes_of, positions
     from stages.storage.coordinates import write_coordinates
     from stages.storage.volumes import read_volume
 
-    path = context.inputs["partitions"]
+    path, table = context.inputs["partitions"], context.outputs["table"]
+    margin = params.margin_xyz[::-1]
     partitions, _ = read_volume(path)
     if partitions.dtype != np.uint8:
         raise InputError(
             f"{path}: holds {partitions.dtype}, but partitions are uint8; connect the output of ffn-partitions"
         )
     try:
-        table = coordinates(partitions, params.margin_xyz[::-1], params.background)
+        classes = classes_of(partitions, margin, params.background)
     except ValueError as error:
         raise InputError(f"{path}: {error}; lower margin_xyz (or lom_radius_xyz of ffn-partitions)") from None
-    write_coordinates(context.outputs["table"], table)
-    counts = ", ".join(f"{k}: {n:,}" for k, n in zip(table.classes.tolist(), table.counts.tolist(), strict=True))
-    context.message(f"{len(table.indices):,} positions; in each partition: {counts}")
+    write_coordinates(table, classes, positions(partitions, margin, classes))
+    del partitions
+    counts = ", ".join(f"{k}: {n:,}" for k, n in zip(classes.classes.tolist(), classes.counts.tolist(), strict=True))
+    context.message(f"{classes.starts[-1]:,} positions; in each partition: {counts}")
     if params.tfrecord:
-        _write_tfrecord(params, context, table.shape, balanced(table, np.random.default_rng(params.seed)))
+        _write_tfrecord(params, context, classes)
 
 
-def _write_tfrecord(params: Params, context: Context, shape: tuple[int, int, int], indices: np.ndarray) -> None:
+def _write_tfrecord(params: Params, context: Context, classes: Classes) -> None:
+    import numpy as np
+
+    from segmentation.ffn.coordinates import balanced
     from segmentation.ffn.tfrecord import gzipped_records
+    from stages.storage.coordinates import open_indices
 
     path = context.output_folder / TFRECORD
-    with open(path, "wb") as file:
-        for piece in gzipped_records(indices, shape, params.volume_name):
+    written, total = 0, len(classes.classes) * int(classes.counts.max())
+
+    def counted(pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal written
+        for piece in pieces:
+            yield piece
+            written += len(piece)
+            context.progress(written, total, "records")
+
+    def scratch() -> BinaryIO:
+        return tempfile.TemporaryFile(dir=context.output_folder)  # /tmp may be small, or in memory
+
+    with open_indices(context.outputs["table"]) as read, open(path, "wb") as file:
+        order = balanced(classes, read, np.random.default_rng(params.seed), scratch)
+        for piece in gzipped_records(counted(order), classes.shape, params.volume_name):
             file.write(piece)
-    context.artifact(path, f"{len(indices):,} training positions for google/ffn's train.py")
+    context.artifact(path, f"{total:,} training positions for google/ffn's train.py")

@@ -6,24 +6,27 @@ without TensorFlow.
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from segmentation.pieces import of_length
 from segmentation.threads import processors
 
 _ROWS = 1 << 16
 """Number of records that are compressed at once; they take about 5 MB."""
 
 
-def gzipped_records(indices: np.ndarray, shape: tuple[int, int, int], volume_name: str) -> Iterator[bytes]:
+def gzipped_records(indices: Iterable[np.ndarray], shape: tuple[int, int, int], volume_name: str) -> Iterator[bytes]:
     """Writes one record for each position: `center`, int64 x, y, z, and `label_volume_name`, bytes.
 
     Args:
-      indices: (n,) flat C-order indices into a volume of `shape` (z, y, x), in the order in which they are written.
+      indices: pieces of any length of a list of flat C-order indices into a volume of `shape` (z, y, x), in the order
+        in which they are written.
       volume_name: the name, in ASCII, that train.py's `--label_volumes` gives the volume.
 
     Yields:
@@ -33,19 +36,18 @@ def gzipped_records(indices: np.ndarray, shape: tuple[int, int, int], volume_nam
     Source: TensorFlow, core/lib/io/record_writer.h (framing) and core/example/example.proto.
     """
 
-    def deflated(start: int) -> tuple[np.ndarray, bytes]:
-        centers = np.stack(np.unravel_index(indices[start : start + _ROWS].astype(np.int64), shape), axis=-1)
+    def deflated(chosen: np.ndarray) -> tuple[np.ndarray, bytes]:
+        centers = np.stack(np.unravel_index(chosen.astype(np.int64), shape), axis=-1)
         rows = records(centers, shape, volume_name)
         deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
         return rows, deflate.compress(rows.data) + deflate.flush(zlib.Z_SYNC_FLUSH)
 
     yield b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # gzip header: deflate, no name, no time, fastest, unknown system
     checksum, size = 0, 0
-    starts = range(0, len(indices), _ROWS)
     with ThreadPoolExecutor(processors()) as pool:
-        ahead = 2 * processors()  # limits memory if writing is slower than compressing
-        for batch in range(0, len(starts), ahead):
-            for rows, piece in pool.map(deflated, starts[batch : batch + ahead]):
+        batches = of_length(indices, _ROWS)
+        while ahead := list(itertools.islice(batches, 2 * processors())):  # limits memory if writing is slower
+            for rows, piece in pool.map(deflated, ahead):
                 checksum = zlib.crc32(rows.data, checksum)
                 size += rows.size
                 yield piece

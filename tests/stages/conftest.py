@@ -32,7 +32,8 @@ def tissue(tmp_path: Path) -> dict[str, Path]:
     write_volume(paths["image"], "image", image, PLACE)
     write_volume(paths["labels"], "labels", labels, PLACE)
     margin = (3, 5, 7)
-    write_coordinates(paths["coordinates"], coordinates(partition(labels, margin, [0.3, 0.6], min_size=10), margin))
+    table = coordinates(partition(labels, margin, [0.3, 0.6], min_size=10), margin)
+    write_coordinates(paths["coordinates"], table, [table.indices])
     paths["statistics"] = tmp_path / "statistics.json"
     paths["statistics"].write_text(json.dumps({"mean": float(image.mean()), "stddev": float(image.std())}))
     return paths

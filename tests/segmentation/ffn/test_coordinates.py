@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from segmentation.ffn.coordinates import balanced, coordinates, sample
+from segmentation.ffn import shuffling
+from segmentation.ffn.coordinates import Coordinates, balanced, coordinates, sample
 
 
 @pytest.fixture
@@ -14,6 +16,13 @@ def partitions() -> np.ndarray:
     """Class 1 is rare, 2 common, 7 in between; 0 and 255 are nothing to train on."""
     rng = np.random.default_rng(0)
     return rng.choice([0, 1, 2, 7, 255], (8, 11, 13), p=[0.2, 0.02, 0.5, 0.1, 0.18]).astype(np.uint8)
+
+
+def in_order(table: Coordinates, seed: int) -> np.ndarray:
+    def read(start: int, stop: int) -> np.ndarray:
+        return table.indices[start:stop]
+
+    return np.concatenate(list(balanced(table, read, np.random.default_rng(seed), tempfile.TemporaryFile)))
 
 
 @pytest.mark.parametrize("margin", [(0, 0, 0), (1, 2, 3), (3, 0, 5)])
@@ -61,7 +70,7 @@ def test_the_same_seed_draws_the_same(partitions: np.ndarray) -> None:
 
 def test_a_balanced_pass_holds_each_class_as_often_as_the_largest_shuffled(partitions: np.ndarray) -> None:
     table = coordinates(partitions, (0, 0, 0))
-    order = balanced(table, np.random.default_rng(3))
+    order = in_order(table, 3)
     classes = partitions.ravel()[order]
     largest = table.counts.max()
     np.testing.assert_array_equal(np.bincount(classes)[[1, 2, 7]], [largest] * 3)
@@ -70,7 +79,23 @@ def test_a_balanced_pass_holds_each_class_as_often_as_the_largest_shuffled(parti
     for value, count in zip(table.classes, table.counts, strict=True):
         assert set(times[partitions.ravel()[positions] == value]) <= {largest // count, -(-largest // count)}
     assert np.ptp([np.count_nonzero(part == 1) for part in np.array_split(classes, 4)]) < 0.5 * largest / 4
-    assert (order != balanced(table, np.random.default_rng(4))).any()
+    assert (order != in_order(table, 4)).any()
+
+
+@pytest.mark.parametrize("block_bits", [4, 20])
+def test_the_order_is_that_of_numpy_with_the_whole_list_in_memory(
+    partitions: np.ndarray, block_bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shuffling, "_BLOCK_BITS", block_bits)
+    table = coordinates(partitions, (1, 0, 0), background=True)
+    largest = table.counts.max()
+    rng = np.random.default_rng(8)
+    parts = np.split(table.indices, table.starts[1:-1])
+    expected = np.concatenate([np.resize(rng.permutation(part), largest) for part in parts])
+    rng.shuffle(expected)
+    order = in_order(table, 8)
+    np.testing.assert_array_equal(order, expected)
+    assert (order.dtype, len(order)) == (np.uint32, 4 * largest)
 
 
 def test_a_margin_that_leaves_nothing_is_refused_with_the_sizes(partitions: np.ndarray) -> None:

@@ -30,7 +30,7 @@ def test_tensorflow_reads_back_what_was_written(
     size = int(np.prod(shape))
     indices = np.append(np.random.default_rng(0).integers(0, size, 498), [0, size - 1]).astype(np.uint32)
     path = tmp_path / "tf_record_file"
-    path.write_bytes(b"".join(tfrecord.gzipped_records(indices, shape, "validation1")))
+    path.write_bytes(b"".join(tfrecord.gzipped_records(np.split(indices, [3, 3, 200]), shape, "validation1")))
     centers, names = read_as_google_ffn(path)
     expected = [np.unravel_index(int(i), shape)[::-1] for i in indices]
     np.testing.assert_array_equal(centers, expected)
@@ -63,7 +63,7 @@ def test_where_no_number_needs_padding_the_bytes_are_tensorflows_own(tmp_path: P
 def test_the_pieces_are_one_gzip_member(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tfrecord, "_ROWS", 10)
     indices = np.arange(95)
-    data = b"".join(tfrecord.gzipped_records(indices, (1, 1, 95), "v"))
+    data = b"".join(tfrecord.gzipped_records([indices], (1, 1, 95), "v"))
     centers = np.stack(np.unravel_index(indices, (1, 1, 95)), axis=-1)
     assert gzip.decompress(data) == tfrecord.records(centers, (1, 1, 95), "v").tobytes()
     assert data.count(b"\x1f\x8b\x08") == 1
