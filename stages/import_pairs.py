@@ -19,10 +19,12 @@ _LEAST = 3  # smallest number of pictures: one for the test set, two for unet-tr
 
 
 class Params(StageParams):
-    labels_are: Literal["auto", "binary", "instances"] = "auto"
+    labels_are: Literal["auto", "binary", "inverted", "instances", "classes"] = "auto"
     """What the values in a mask mean. binary: two values, the higher one in cells; each connected piece (4 neighbours)
-    is a cell. instances: an id for each cell, 0 elsewhere. auto: decided from the values. Not needed if the masks
-    are a folder for each picture with a file for each cell."""
+    is a cell. inverted: the same, but cells have the lower value, as black on white. instances: an id for each cell, 0
+    elsewhere. classes: a value for each kind of cell, 0 elsewhere; each connected piece of one value is a cell. auto:
+    binary or instances, decided from the values. Not needed if the masks are a folder for each picture with a file for
+    each cell."""
     convert_rgb: Literal["keep", "luminance"] = "keep"
     """How to convert colours to grey. luminance: 0.299 R + 0.587 G + 0.114 B. Pictures whose colours are all grey
     become grey in any case."""
@@ -64,7 +66,8 @@ def _read(params: Params, context: Context) -> list[Picture]:
     from pathlib import Path
 
     from segmentation.contrast import luminance
-    from stages.readers.masks import cells_in, open_masks, read_ids
+    from stages.readers.mask_meaning import cells_in
+    from stages.readers.masks import open_masks, read_ids
     from stages.readers.pairs import pair
     from stages.readers.pictures import image_of, left_out, open_pictures
     from stages.storage.image_sets import Picture
@@ -76,7 +79,7 @@ def _read(params: Params, context: Context) -> list[Picture]:
         per_cell = masks[0].per_cell
         if Path(path).resolve() == Path(mask_path).resolve() and not per_cell:
             raise InputError(f"{path}: images and labels are the same; give the folder of the masks as labels")
-        if per_cell and params.labels_are == "binary":
+        if per_cell and params.labels_are not in ("auto", "instances"):
             raise InputError(
                 f"{mask_path}: holds a folder for each picture, with a file for each cell; leave labels_are out"
             )
@@ -92,8 +95,9 @@ def _read(params: Params, context: Context) -> list[Picture]:
             ids.append(read_ids(mask, picture, (image.shape[0], image.shape[1])))
             images.append(luminance(image) if image.ndim == 3 and params.convert_rgb == "luminance" else image)
             context.progress(done, len(pairs), "pictures")
-    labels, said = cells_in(ids, "instances" if per_cell else params.labels_are, mask_path)
-    context.message("each cell has a mask file of its own" if per_cell else said)
+    labels, told = cells_in(ids, "files" if per_cell else params.labels_are, mask_path)
+    for line in told:
+        context.message(line)
     found = [Picture(pair[0].name, *arrays) for pair, *arrays in zip(pairs, images, labels, strict=True)]
     _tell_empty(found, context)
     return found
