@@ -172,7 +172,7 @@ def clean(target: str, state: bool, yes: bool) -> None:
                     f"{workdir}: cannot ask for confirmation without a terminal; add --yes to remove {len(paths)} "
                     "files and folders"
                 )
-            if not click.confirm(f"Remove {', '.join(words.here(path) for path in paths)}?"):
+            if not click.confirm(f"Remove {words.listed([words.here(path) for path in paths])}?"):
                 click.echo(f"{words.here(workdir)}: nothing was removed")
                 return
         for step in {*run["steps"], *(each.step for each in orphans)}:
@@ -296,8 +296,10 @@ def _folder(workdir: str) -> Path:
 
 
 def _print(lines: Sequence[str]) -> None:
+    from runner import words
+
     for line in lines:
-        click.echo(line)
+        click.echo(words.shown(line))
 
 
 def main() -> None:
@@ -339,7 +341,9 @@ def reported(command: Callable[[], object]) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"floodrunner: {text}", file=sys.stderr)
+    from runner import words
+
+    print(f"floodrunner: {words.shown(text)}", file=sys.stderr)
     return code
 
 

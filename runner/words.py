@@ -4,8 +4,39 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+_SPACES = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, marks that turn the direction of writing, and bytes of a name that are not UTF-8."""
+
+
+def shown(text: str) -> str:
+    """A text of somebody else (a stage, a file's name) as one line that does nothing to a terminal.
+
+    Line breaks become spaces, other control characters their codes: `\\x1b`.
+    """
+    return _UNSEEN.sub(_code, _SPACES.sub(" ", text))
+
+
+def shown_lines(text: str) -> str:
+    """The same for a text of several lines, such as a log: line breaks and tabs stay."""
+    return re.sub(r"[^\n\t]+", lambda found: _UNSEEN.sub(_code, found[0]), text)
+
+
+def _code(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    if 0xD800 <= number <= 0xDFFF:
+        return "?"
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names, separated by commas; of very many only the first: `a, b, and 98 more`."""
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*map(shown, names[:most]), *more])
 
 
 def duration(seconds: float) -> str:

@@ -73,7 +73,8 @@ def reclaim(folder: Path) -> None:
                 return
             except BlockingIOError:
                 file.seek(0)
-                pid = file.read().decode().strip() or "unknown"
+                said = file.read(20).decode("ascii", "replace").strip()
+                pid = said if said.isdigit() else "unknown"
         if time.monotonic() > deadline:
             raise UserError(
                 f"step {folder.name}: process {pid} of a run that was killed is still running in {folder}; "

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
 
 from contract.job import JOB_FILE, STATE
 from runner import engines, wsl
@@ -14,6 +16,33 @@ from runner.workdir.files import read_json, remove
 from runner.workdir.names import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
 
 RUNS = Path("runs")
+
+_Step = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+
+
+class _Times(BaseModel):
+    """What `status` reads of a run and of each step in `run.json`."""
+
+    status: str
+    started: str | None = None
+    ended: str | None = None
+    message: str = ""
+
+    @model_validator(mode="after")
+    def _has_its_time(self) -> Self:
+        known = {"running": self.started, "waiting": "", "skipped": ""}
+        if known.get(self.status, self.ended) is None:
+            raise ValueError(f"there is no time for the status {self.status!r}")
+        return self
+
+
+class _Pipeline(BaseModel):
+    name: str
+
+
+class _Report(_Times):
+    pipeline: _Pipeline
+    steps: dict[_Step, _Times]
 
 
 def default(pipeline: str) -> Path:
@@ -44,6 +73,15 @@ def find(target: str | None) -> tuple[Path, dict[str, Any]]:
         others = [file.parent.name for file in RUNS.glob(f"*/{RUN_FILE}")]
         there = f"; {suggest(folder.name, others)}" if others else ""
         raise UserError(f"{folder}: {what}; name a run folder, such as runs/<pipeline name>{there}")
+    try:
+        _Report.model_validate(run)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "times"
+        raise UserError(
+            f"{folder / RUN_FILE}: is damaged ({where}: {first['msg']}); remove this file and run again: finished "
+            "steps are kept"
+        ) from None
     return folder, run
 
 
@@ -76,7 +114,9 @@ def removable(workdir: Path, with_state: bool) -> list[Path]:
     for folder in sorted(path for path in workdir.iterdir() if path.is_dir() and not path.is_symlink()):
         if not any((folder / name).exists() for name in (JOB_FILE, STEP_FILE, STATE)):
             continue
-        states = [path for path in folder.glob(f"{STATE}*") if path.is_dir() and any(path.iterdir())]
+        states = [
+            path for path in folder.glob(f"{STATE}*") if path.is_dir() and not path.is_symlink() and any(path.iterdir())
+        ]
         if with_state or not states:
             found.append(folder)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 
 from contract.job import PARTIAL, STATE
 from contract.ports import port_file
@@ -13,6 +14,7 @@ from runner.fingerprint import content
 from runner.pipeline.plan import Step
 from runner.workdir import records
 from runner.workdir.events import Progress
+from runner.workdir.names import is_inside
 from runner.workdir.publish import publish
 from runner.workdir.records import Artifact, Parts, StepRecord
 
@@ -33,7 +35,7 @@ def publish_result(run: Run, step: Step, parts: Parts, progress: Progress, start
         files=files,
         ports={port: content.of_port(port_file(port, kind), files) for port, kind in step.stage.outputs.items()},
         metrics=progress.results,
-        artifacts=[_from_step_folder(artifact) for artifact in progress.artifacts],
+        artifacts=[found for artifact in progress.artifacts if (found := _in_step_folder(artifact, folder))],
         started=started,
         ended=records.now(),
         seconds=seconds,
@@ -42,18 +44,26 @@ def publish_result(run: Run, step: Step, parts: Parts, progress: Progress, start
         floodrunner=__version__,
     )
     publish(folder, done)
-    for name in progress.spent:
+    state = folder / STATE
+    for name in progress.spent if state.is_dir() and not state.is_symlink() else ():
         with contextlib.suppress(OSError):
-            (folder / STATE / name).unlink()
+            (state / name).unlink()
     return done
 
 
-def _from_step_folder(artifact: Artifact) -> Artifact:
+def _in_step_folder(artifact: Artifact, folder: Path) -> Artifact | None:
     """The artifact with its path relative to the step's folder, where the file is after publishing.
 
     The stage gives the path relative to `partial/`. The path may also lead out of `partial/`, to the state.
+
+    Returns:
+      None if the path leads out of the step's folder, so that the file is not the step's, or if there is no such file.
     """
     path = os.path.relpath(os.path.join(PARTIAL, artifact.path), PARTIAL)
+    now = os.path.normpath(os.path.join(PARTIAL, path))
     if path.startswith(os.pardir):
-        path = os.path.normpath(os.path.join(PARTIAL, artifact.path))
-    return Artifact(path=path, title=artifact.title)
+        path = now
+    if not is_inside(path) or not os.path.exists(there := os.path.realpath(folder / now)):
+        return None
+    own = Path(there).is_relative_to(os.path.realpath(folder))
+    return Artifact(path=path, title=artifact.title) if own else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from runner.stop import Stop
 from runner.terminal import display
 from runner.terminal.display import Display
 from runner.workdir import events, records
-from runner.workdir.events import Begun, Progress, Tail
+from runner.workdir.events import Begun, Event, Progress, Tail
 from runner.workdir.files import open_own, remove, sweep
 from runner.workdir.lock import lock
 from runner.workdir.names import HASHES_FILE
@@ -34,6 +35,7 @@ from runner.workdir.records import Parts, StepRecord
 
 _POLL_S = 0.1
 _SAY_READING_AFTER_S = 2.0
+_MOST_MESSAGES = 1000  # shown of those that arrive at once
 
 
 def run(setting: Setting) -> dict[str, Any]:
@@ -211,8 +213,7 @@ def _attempt(run: Run, job: Job, title: str, adopted: _Adopted | None) -> tuple[
     try:
         while exit is None:
             exit = running.wait(_POLL_S)
-            for event in tail.new():
-                run.show.event(job.step, event)
+            _show(run, job.step, tail.new() if exit is None else tail.rest())
             if exit is None and run.stop.count > asked:
                 asked = run.stop.count
                 if asked == 1:
@@ -223,3 +224,14 @@ def _attempt(run: Run, job: Job, title: str, adopted: _Adopted | None) -> tuple[
     finally:
         running.close()
     return progress, exit
+
+
+def _show(run: Run, step: str, reported: Iterable[Event]) -> None:
+    """Shows events. Of a flood of messages only the first are shown."""
+    messages = 0
+    for event in reported:
+        messages += event["event"] == "message"
+        if event["event"] != "message" or messages <= _MOST_MESSAGES:
+            run.show.event(step, event)
+    if messages > _MOST_MESSAGES:
+        run.show.note(f"{step}: and {messages - _MOST_MESSAGES} more messages, which are in {EVENTS_FILE}")

@@ -6,12 +6,16 @@ import os
 from pathlib import Path
 
 from contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
-from contract.job import LOG_FILE, PARTIAL
+from contract.job import LOG_FILE, PARTIAL, STATE
 from runner import words
 from runner.engines.base import Exit, Job
+from runner.errors import UserError
 from runner.workdir.events import Progress
+from runner.workdir.files import open_own
 from runner.workdir.names import OURS
+from runner.workdir.outputs import unfit
 
+_LAST_BYTES = 4000
 _CODES = {status: code for code, status in STATUS.items()}
 
 
@@ -56,9 +60,12 @@ def _crash(exit: Exit, stopped: bool, log: Path) -> tuple[int, str]:
 
 def _trouble_with_outputs(job: Job) -> str:
     """Why the outputs of a stage cannot be published; "" if they can."""
+    for name in (PARTIAL, STATE):
+        if (job.folder / name).is_symlink():  # a stage may publish only files in its own folder
+            return f"the stage replaced {name} by a link"
     partial = job.folder / PARTIAL
-    if partial.is_symlink():  # a stage may publish only files in its own folder
-        return f"the stage replaced {PARTIAL} by a link"
+    if trouble := unfit(partial):
+        return trouble
     if missing := [port for port, path in job.outputs.items() if not os.path.exists(path)]:
         return f"the stage did not write its output {missing[0]}"
     if clashing := sorted(OURS.intersection(os.listdir(partial))):
@@ -69,11 +76,13 @@ def _trouble_with_outputs(job: Job) -> str:
 def _last_line(log: Path) -> str:
     """The last non-empty line of a log. Raises FileNotFoundError if the step's folder is gone."""
     try:
-        with open(log, "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4000))
-            lines = file.read().decode("utf-8", "replace").split("\n")
+        with open_own(log, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+            lines = file.read(_LAST_BYTES).decode("utf-8", "replace").replace("\r", "\n").split("\n")
     except FileNotFoundError:
         if not log.parent.exists():
             raise
         lines = []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+    except UserError as error:  # the stage has put something else there
+        return str(error)
+    return next((words.shown(line.strip()) for line in reversed(lines) if line.strip()), "no output")

@@ -106,7 +106,7 @@ class Display:
     def say(self, text: str) -> None:
         """Prints one line."""
         try:
-            print(text, file=self._stream, flush=True)
+            print(words.shown(text), file=self._stream, flush=True)
         except OSError:
             hush(self._stream)
 
@@ -139,7 +139,7 @@ class LiveDisplay(Display):
 
     def note(self, text: str) -> None:
         try:
-            self._console.print(text, markup=False, highlight=False)
+            self._console.print(words.shown(text), markup=False, highlight=False)
         except OSError:
             hush(sys.stdout)
 

@@ -1,14 +1,21 @@
-"""Prints a step's log, and, on request, the lines added to it while the run is in progress."""
+"""Prints a step's log, and, on request, the lines added to it while the run is in progress.
+
+A stage writes the log: control characters in it are printed as their codes and do nothing to the terminal.
+"""
 
 from __future__ import annotations
 
 import codecs
+import io
+import os
 import sys
 import time
 from pathlib import Path
 
 from contract.job import LOG_FILE
+from runner import words
 from runner.errors import UserError
+from runner.workdir.files import open_own
 from runner.workdir.lock import holder
 
 _POLL_S, _BLOCK = 0.3, 1 << 20
@@ -21,21 +28,22 @@ def print_log(workdir: Path, folder: Path, follow: bool) -> None:
       follow: keep printing new lines until the run ends.
 
     Raises:
-      UserError: if there is no log, and no run in progress that could write one.
+      UserError: if there is no log, and no run in progress that could write one, or if the log is not a plain file.
     """
     log = folder / LOG_FILE
-    while not log.exists():
+    while not os.path.lexists(log):
         if not (follow and holder(workdir) is not None):
             raise UserError(
                 f"{log}: there is no log, because step {folder.name} has not run; see floodrunner status {workdir}"
             )
         time.sleep(_POLL_S)
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a block may end inside a character
-    with open(log, "rb") as file:
+    # A block may end inside a character. Progress bars go back to the start of their line, which becomes a new line.
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
+    with open_own(log, "rb") as file:
         while True:
             alive = follow and holder(workdir) is not None
             while block := file.read(_BLOCK):
-                sys.stdout.write(decoder.decode(block))
+                sys.stdout.write(words.shown_lines(decoder.decode(block)))
             sys.stdout.flush()
             if not alive:
                 return

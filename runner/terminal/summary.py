@@ -9,10 +9,12 @@ from typing import Any
 from contract.job import EVENTS_FILE, LOG_FILE
 from runner import words
 from runner.engines.base import Orphan
+from runner.errors import UserError
 from runner.terminal.display import Line
 from runner.workdir import records
 from runner.workdir.events import Progress, Tail
 from runner.workdir.lock import holder
+from runner.workdir.names import is_inside
 
 
 def results(workdir: Path, steps: list[str]) -> list[str]:
@@ -24,7 +26,7 @@ def results(workdir: Path, steps: list[str]) -> list[str]:
             continue
         if done.metrics:
             figures.append(f"  {step}: {', '.join(words.metrics(done.metrics))}")
-        for artifact in done.artifacts:
+        for artifact in (each for each in done.artifacts if is_inside(each.path)):
             title = f"  ({artifact.title})" if artifact.title else ""
             pictures.append(f"  {words.here(workdir / step / artifact.path)}{title}")
     return (["Results:", *figures] if figures else []) + (["Look at:", *pictures] if pictures else [])
@@ -93,8 +95,11 @@ def _step(folder: Path, facts: dict[str, Any], held: bool) -> str:
 
 def _progress(folder: Path) -> list[str]:
     line = Line(folder.name, progress=Progress())
-    for event in Tail(folder / EVENTS_FILE).new():
-        if event["event"] == "start":
-            line.progress = Progress()
-        line.progress.take(event)
+    try:
+        for event in Tail(folder / EVENTS_FILE).rest():
+            if event["event"] == "start":
+                line.progress = Progress()
+            line.progress.take(event)
+    except UserError as error:  # a stage has put something else there
+        return [str(error)]
     return line.facts()

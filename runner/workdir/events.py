@@ -1,20 +1,34 @@
-"""Reads `events.jsonl` while a stage writes it, and sums up the events as progress."""
+"""Reads `events.jsonl` while a stage writes it, and sums up the events as progress.
+
+Whatever a stage has written there, the runner neither fails nor waits nor runs out of memory, and texts are such that a
+terminal can show them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.workdir.files import open_own
+from runner import words
+from runner.workdir.files import json_object, open_own
 from runner.workdir.records import Artifact
 
 _WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
 _POINTS = 200  # most points kept in a window; without a limit, a run of weeks would keep millions
+
+_AT_ONCE = 4 << 20  # bytes read in one go; a line that is longer is no event
+_LAST = 64 << 20  # bytes of events that count when a stage has ended and they are not read yet
+_LONGEST_TEXT = 4000
+_MOST_ENTRIES = 1000  # metrics, artifacts and spent files that are kept; no stage has so many
+_MOST_NUMBER = 1e15
+_LONGEST_WAIT_S = 1e9
 
 Event = dict[str, Any]
 
@@ -27,16 +41,33 @@ class Tail:
         self._offset = offset
 
     def new(self) -> list[Event]:
-        """Events added since the last call. Lines that a crash has cut off are skipped."""
+        """Events added since the last call, as far as they fit into 4 MB; the next call reads on.
+
+        Lines that a crash has cut off are skipped, and so are lines that are longer.
+
+        Raises:
+          UserError: if there is anything but a plain file, which Floodrunner did not make.
+        """
         try:
-            with open(self._path, "rb") as file:
+            with open_own(self._path, "rb") as file:
                 file.seek(self._offset)
-                data = file.read()
+                data = file.read(_AT_ONCE)
         except FileNotFoundError:
             return []
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [event for line in whole.splitlines() if (event := _event(line)) is not None]
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) == _AT_ONCE:
+            end = _AT_ONCE
+        self._offset += end
+        return [event for line in data[:end].split(b"\n") if (event := _event(line)) is not None]
+
+    def rest(self) -> Iterator[Event]:
+        """All events that are left, once nobody writes any more. Of more than 64 MB only the last ones."""
+        with contextlib.suppress(FileNotFoundError):
+            self._offset = max(self._offset, os.lstat(self._path).st_size - _LAST)
+        before = -1
+        while self._offset != before:
+            before = self._offset
+            yield from self.new()
 
 
 def begin(path: Path, text: str) -> int:
@@ -59,13 +90,13 @@ class Begun:
 def last_begun(path: Path) -> Begun | None:
     """The beginning of the newest attempt in a file of events; None if there is no attempt."""
     found, offset = None, 0
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        for line in file:
+    with contextlib.suppress(FileNotFoundError), open_own(path, "rb") as file:
+        while line := file.readline(_AT_ONCE):
             offset += len(line)
-            event = _event(line)
+            event = _event(line) if b'"start"' in line else None
             if event is not None and event["event"] == "start" and _numbers(event, "time"):
                 found = Begun(offset, event["time"])
-    return found
+    return found if found is not None and 0 < found.time <= time.time() + _LONGEST_WAIT_S else None
 
 
 @dataclass
@@ -92,9 +123,9 @@ class Progress:
     _history: deque[tuple[float, float]] = field(default_factory=deque)
 
     def take(self, event: Event) -> None:
-        """Takes in one event. A metric without a step belongs to the result."""
+        """Takes in one event. A metric without a step belongs to the result. An event of another form is ignored."""
         kind = event["event"]
-        if kind == "progress" and _numbers(event, "done", "total", "time"):
+        if kind == "progress" and _numbers(event, "done", "total", "time") and min(event["done"], event["total"]) >= 0:
             if event.get("unit") != self.unit or event["done"] < self.done:
                 self._history.clear()  # a new phase starts, with a new rate
             if not self._history:
@@ -107,16 +138,16 @@ class Progress:
             self._history.append((event["time"], event["done"]))
             while len(self._history) > 2 and event["time"] - self._history[0][0] > window:
                 self._history.popleft()
-        elif kind == "metric" and "name" in event:
-            value = event.get("value")
-            number = float(value) if isinstance(value, int | float) else None
-            self.latest.pop(event["name"], None)
-            self.latest[event["name"]] = number
-            if "step" not in event:
-                self.results[event["name"]] = number
-        elif kind == "artifact" and isinstance(event.get("path"), str):
+        elif kind == "metric" and isinstance(name := event.get("name"), str):
+            number = float(event["value"]) if _is_number(event.get("value")) else None
+            self.latest.pop(name, None)
+            if len(self.latest) < _MOST_ENTRIES:
+                self.latest[name] = number
+            if "step" not in event and (name in self.results or len(self.results) < _MOST_ENTRIES):
+                self.results[name] = number
+        elif kind == "artifact" and isinstance(event.get("path"), str) and len(self.artifacts) < _MOST_ENTRIES:
             self.artifacts.append(Artifact(path=event["path"], title=str(event.get("title", ""))))
-        elif kind == "spent" and isinstance(event.get("path"), str):
+        elif kind == "spent" and isinstance(event.get("path"), str) and len(self.spent) < _MOST_ENTRIES:
             self.spent.append(Path(event["path"]).name)
         elif kind == "end":
             self.end = event
@@ -127,28 +158,40 @@ class Progress:
         if len(self._history) < 2:
             return None
         (t0, first), (t1, last) = self._history[0], self._history[-1]
-        return (last - first) / (t1 - t0) if t1 > t0 and last > first else None
+        rate = (last - first) / (t1 - t0) if t1 > t0 else 0
+        return rate if rate > 1 / _LONGEST_WAIT_S else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated time left; None if the rate is not known yet."""
+        """Estimated time left; None if the rate is not known yet, or so low that the time says nothing."""
         rate = self.rate
-        return None if rate is None else max(0.0, (self.total - self.done) / rate)
+        left = None if rate is None else max(0.0, (self.total - self.done) / rate)
+        return left if left is not None and left < _LONGEST_WAIT_S else None
 
 
 def _event(line: bytes) -> Event | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
+    """The event of a line, its texts such that a terminal can show them; None if the line holds no event."""
+    event = json_object(line) if len(line) < _AT_ONCE else None
+    if event is None or not isinstance(event.get("event"), str):
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+    return {name: _short(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _short(text: str) -> str:
+    cut = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} ..."
+    return words.shown(cut)
 
 
 def _numbers(event: Event, *names: str) -> bool:
-    return all(isinstance(event.get(name), int | float) for name in names)
+    return all(_is_number(event.get(name)) for name in names)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that counts something; infinity, NaN and 10^300 are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST_NUMBER
 
 
 def _ends_line(path: Path) -> bool:
-    with open(path, "rb") as file:
-        file.seek(-1, 2)
+    with open_own(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"

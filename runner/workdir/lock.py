@@ -18,6 +18,7 @@ from runner.workdir.names import LOCK_FILE
 from runner.workdir.records import local_time, now
 
 _TRIES, _PAUSE_S = 10, 0.05
+_PLAINLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @contextlib.contextmanager
@@ -48,11 +49,11 @@ def holder(workdir: Path) -> dict[str, Any] | None:
     """
     path = workdir / LOCK_FILE
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | _PLAINLY)
     except OSError:
         return None
     try:
-        return None if _flock(descriptor, path, fcntl.LOCK_SH) else (read_json(path) or {})
+        return None if _flock(descriptor, path, fcntl.LOCK_SH) else _known(path)
     finally:
         os.close(descriptor)
 
@@ -62,7 +63,7 @@ def _acquire(path: Path) -> int:
     for attempt in range(_TRIES):
         if attempt:  # `status` locks for an instant; then the file may name an old process
             time.sleep(_PAUSE_S)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _PLAINLY, 0o666)
         try:
             if _flock(descriptor, path, fcntl.LOCK_EX) and _is_at(descriptor, path):
                 return descriptor
@@ -70,7 +71,7 @@ def _acquire(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
-    if not (held := read_json(path)):
+    if not (held := _known(path)):
         raise UserError(
             f"{path.parent}: is in use by another process; wait for it, or choose another run folder with --workdir"
         )
@@ -79,6 +80,12 @@ def _acquire(path: Path) -> int:
         f"{path.parent}: is in use by {who}: {held.get('command')}; wait for it, stop it, or choose another "
         "run folder with --workdir"
     )
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """What a lock file says about the process that holds the lock; {} if it does not say it all."""
+    held = read_json(path) or {}
+    return held if all(isinstance(held.get(name), str) for name in ("host", "command", "since")) else {}
 
 
 def _flock(descriptor: int, path: Path, how: int) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from contract.job import JOB_FILE, PARTIAL, STATE
 from runner.errors import UserError
 from runner.workdir.files import is_unfinished, read_json, remove, write_json
-from runner.workdir.names import HASHES_FILE, LOCK_FILE, NAMES_FILE, NEXT_FILE, RUN_FILE, STEP_FILE
+from runner.workdir.names import HASHES_FILE, LOCK_FILE, NAMES_FILE, NEXT_FILE, RUN_FILE, STEP_FILE, is_output
 from runner.workdir.records import StepRecord
 
 
@@ -53,10 +53,10 @@ def set_state_aside(folder: Path) -> Path | None:
       The new folder; None if the step has no state.
     """
     state = folder / STATE
-    if not state.exists():
+    if not os.path.lexists(state):
         return None
     number = 1
-    while (aside := folder / f"{STATE}.{number}").exists():
+    while os.path.lexists(aside := folder / f"{STATE}.{number}"):
         number += 1
     os.rename(state, aside)
     return aside
@@ -92,7 +92,9 @@ def withdraw(folder: Path, more: Sequence[str] = ()) -> set[str]:
     """
     names = set(more)
     for file in (STEP_FILE, NAMES_FILE):
-        names.update((read_json(folder / file) or {}).get("names", []))
+        recorded = (read_json(folder / file) or {}).get("names")
+        if isinstance(recorded, list):
+            names.update(name for name in recorded if isinstance(name, str) and is_output(name))
     write_json(folder / NAMES_FILE, {"names": sorted(names)})
     remove(folder / STEP_FILE)
     return names

@@ -8,15 +8,17 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from contract.job import STATE
+from runner import words
+from runner.errors import UserError
 from runner.fingerprint.content import File
 from runner.step_options import StepOptions
-from runner.workdir.files import read_json
-from runner.workdir.names import RUN_FILE, STEP_FILE
+from runner.workdir.files import read_json, read_own
+from runner.workdir.names import RUN_FILE, STEP_FILE, is_output
 
 
 def now() -> str:
@@ -30,8 +32,17 @@ def stamp(seconds: float) -> str:
 
 
 def local_time(stamp: str) -> str:
-    """A time from a record, in the local time zone: `2026-01-31 13:00:00`."""
-    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """A time from a record, in the local time zone: `2026-01-31 13:00:00`. Any other text stays as it is."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return words.shown(stamp)
+
+
+def _output(name: str) -> str:
+    if not is_output(name):
+        raise ValueError("is not the name of an output")
+    return name
 
 
 class Artifact(BaseModel):
@@ -84,14 +95,14 @@ class StepRecord(BaseModel):
 
     step: str
     parts: Parts
-    names: list[str]
+    names: list[Annotated[str, AfterValidator(_output)]]
     files: dict[str, File]
     ports: dict[str, str]
     metrics: dict[str, float | None]
     artifacts: list[Artifact]
     started: str
     ended: str
-    seconds: float
+    seconds: Annotated[float, Field(ge=0, le=1e10)]
     engine: str
     host: dict[str, Any]
     floodrunner: str
@@ -100,8 +111,8 @@ class StepRecord(BaseModel):
 def read_step(folder: Path) -> StepRecord | None:
     """The record of a step; None if there is none, or if this version cannot read it."""
     try:
-        return StepRecord.model_validate_json((folder / STEP_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return StepRecord.model_validate_json(read_own(folder / STEP_FILE))
+    except (FileNotFoundError, NotADirectoryError, UserError, ValidationError):
         return None
 
 

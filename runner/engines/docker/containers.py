@@ -208,7 +208,7 @@ def check_lock(folder: Path) -> None:
       UserError: if such a container runs.
     """
     try:
-        with open(folder / LOCK_FILE, "rb") as file:
+        with open_own(folder / LOCK_FILE, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UserError(

@@ -1,0 +1,272 @@
+"""What a step leaves in its folder: links, pipes, forged records, floods. Nothing of the user's is shown or touched."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from runner import cli
+from runner.workdir.lock import lock
+from tests.runner.conftest import Ended, House
+
+SECRET = "root:secret:19000"
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A file that a step in a container cannot read, but that the runner can."""
+    folder = tmp_path / "home" / "private"
+    folder.mkdir(parents=True)
+    (folder / "shadow").write_text(f"{SECRET}\n")
+    return folder / "shadow"
+
+
+def command(house: House, *arguments: str) -> Ended:
+    """A command, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(house.work), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.reported(lambda: cli.cli.main(arguments, standalone_mode=False))
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def leaving(house: House, code: str) -> House:
+    """A pipeline with one step, whose stage ends with this code; `folder` is the step's folder."""
+    stage = house.code / "stages" / "breaks.py"
+    start = (
+        stage.read_text()
+        .split('    if params.how == "clash"')[0]
+        .replace("import signal", "import json, shutil, signal", 1)
+    )
+    body = f"folder = context.state.parent\n{textwrap.dedent(code)}"
+    stage.write_text(start + textwrap.indent(body, "    "))
+    house.pipeline("name: demo\nsteps: {x: {stage: breaks}}\n")
+    return house
+
+
+def quiet(ended: Ended) -> Ended:
+    """A run that shows nothing of the secret, and no control characters."""
+    for text in (ended.out, ended.err):
+        assert SECRET not in text
+        assert not {character for character in text if not character.isprintable()} - {"\n"}
+    return ended
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_the_log_in_a_message_is_not_read_through_a_link(house: House, secret: Path, link: bool) -> None:
+    put = f"os.symlink({str(secret)!r}, folder / 'log.txt')" if link else "os.mkfifo(folder / 'log.txt')"
+    leaving(house, f"os.remove(folder / 'log.txt')\n{put}\nos._exit(2)")
+    ended = quiet(house("run", "p.yaml"))
+    kind = "link" if link else "named pipe"
+    log = house.work / "runs/demo/x/log.txt"
+    assert (ended.code, ended.error) == (
+        2,
+        f"step x: {log}: is a {kind}, not a file that Floodrunner made; remove the {kind} and run again",
+    )
+    quiet(command(house, "status"))
+    ended = quiet(command(house, "logs", "x"))
+    assert ended.code == 2
+    assert f"is a {kind}, not a file" in ended.error
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_events_are_not_read_through_a_link_and_a_pipe_is_not_waited_for(
+    house: House, secret: Path, link: bool
+) -> None:
+    put = f"os.symlink({str(secret)!r}, events)" if link else "os.mkfifo(events)"
+    leaving(house, f"events = folder / 'events.jsonl'\nos.remove(events)\n{put}")
+    ended = quiet(house.run())
+    kind = "link" if link else "named pipe"
+    assert ended.code == 2
+    assert (
+        f"events.jsonl: is a {kind}, not a file that Floodrunner made; remove the {kind} and run again" in ended.error
+    )
+    assert "  x  failed" in quiet(command(house, "status")).out
+
+
+def test_status_while_a_step_runs_tells_what_is_in_the_place_of_its_events(house: House) -> None:
+    leaving(house, "").run()
+    folder = house.work / "runs/demo"
+    report = json.loads((folder / "run.json").read_text())
+    report["status"] = report["steps"]["x"]["status"] = "running"
+    (folder / "run.json").write_text(json.dumps(report))
+    (folder / "x/events.jsonl").unlink()
+    os.mkfifo(folder / "x/events.jsonl")
+    with lock(folder, "floodrunner run"):
+        ended = command(house, "status")
+    assert ended.code == 0, ended.err
+    assert "  x  running, " in ended.out
+    assert "is a named pipe" in ended.out
+
+
+def test_names_in_a_forged_record_do_not_lead_out_of_the_folder(house: House, tmp_path: Path) -> None:
+    """The runner removes the files of an earlier result by the names in its record."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis").write_text("years of work")
+    names = json.dumps({"names": [str(mine), "../../../../mine", "..", "old.txt", 3]})
+    leaving(
+        house,
+        f"""
+        for name in ("step.json", ".names.json"):
+            (folder / name).write_text({names!r})
+        (folder / "old.txt").write_text("of an earlier result")
+        """,
+    )
+    ended = house.run()
+    assert (ended.code, ended.err) == (0, "")
+    assert (mine / "thesis").read_text() == "years of work"
+    assert not (house.work / "runs/demo/x/old.txt").exists()
+    record = json.loads((house.work / "runs/demo/x/step.json").read_text())
+    record["names"] = ["../../../../mine"]
+    (house.work / "runs/demo/x/step.json").write_text(json.dumps(record))
+    assert house.run().code == 0
+    assert command(house, "clean", "runs/demo", "--yes").code == 0
+    assert (mine / "thesis").read_text() == "years of work"
+
+
+def test_spent_state_is_not_removed_through_a_link(house: House, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis").write_text("years of work")
+    leaving(
+        house,
+        f"""
+        shutil.rmtree(folder / "state")
+        os.symlink({str(mine)!r}, folder / "state")
+        context.emit("spent", path="thesis")
+        """,
+    )
+    ended = house.run()
+    assert ended.code == 3
+    assert "the stage replaced state by a link" in ended.error
+    assert (mine / "thesis").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("kind", ["link", "named pipe"])
+def test_an_output_that_is_no_plain_file_is_refused(house: House, secret: Path, kind: str) -> None:
+    put = f"os.symlink({str(secret)!r}, extra)" if kind == "link" else "os.mkfifo(extra)"
+    leaving(house, f"extra = context.output_folder / 'extra'\n{put}")
+    ended = quiet(house.run())
+    assert ended.code == 3
+    assert ended.error.startswith(
+        f"step x: a bug in stage breaks: the stage wrote extra, a {kind}; only files and folders can be published"
+    )
+    assert secret.read_text() == f"{SECRET}\n"
+
+
+def test_artifacts_outside_of_the_folder_are_not_shown(house: House, secret: Path) -> None:
+    leaving(
+        house,
+        f"""
+        (context.output_folder / "picture.png").write_text("x")
+        (context.state / "log").write_text("x")
+        os.symlink({str(secret)!r}, context.state / "linked")
+        outside = [{str(secret)!r}, "../../../../home", "..", "../../x/../../y", "a\\0b", "\\ud800", "../state/linked"]
+        for path in [*outside, "picture.png", "../state/log", "a\\x1b[2J", ""]:
+            context.emit("artifact", path=path, title="\\x1b[31ma picture")
+        """,
+    )
+    assert house.run().code == 0
+    ended = quiet(command(house, "status"))
+    shown = ended.out.split("Look at:\n")[1].splitlines()
+    titled = "  (\\x1b[31ma picture)"
+    assert shown[:2] == [f"  runs/demo/x/picture.png{titled}", f"  runs/demo/x/state/log{titled}"]
+    assert not any("home" in line or "linked" in line or line.startswith("  /") for line in shown)
+
+
+def test_control_characters_of_a_stage_do_not_reach_the_terminal(house: House) -> None:
+    leaving(
+        house,
+        """
+        context.message("\\x1b]0;mine\\x07\\x1b[2J\\rdone \\u202egnp.exe")
+        context.metric("a\\x1b[1mb", 3.0)
+        print("loading\\rhalf\\rall \\x1b[32mgreen\\x9b \\u2066x", flush=True)
+        """,
+    )
+    ended = quiet(house.run())
+    assert ended.code == 0, ended.err
+    assert "x: \\x1b]0;mine\\x07\\x1b[2J done \\u202egnp.exe" in ended.out
+    assert "a\\x1b[1mb 3" in quiet(command(house, "status")).out
+    log = quiet(command(house, "logs", "x")).out
+    assert "loading\nhalf\nall \\x1b[32mgreen\\x9b \\u2066x\n" in log
+
+
+def test_a_flood_of_events_ends(house: House) -> None:
+    leaving(
+        house,
+        """
+        with open(folder / "events.jsonl", "a") as events:
+            for _ in range(100):
+                events.write('{"event": "message", "text": "again"}\\n' * 100)
+            events.write("x" * 10_000_000)
+            events.write("\\n" + "[" * 100_000 + "\\n")
+            events.write('{"event": "metric", "name": [], "value": ' + "9" * 4000 + "}\\n")
+        """,
+    )
+    ended = house.run()
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("x: again") == 1000
+    assert "x: and 9000 more messages, which are in events.jsonl" in ended.out
+
+
+def test_folders_full_of_junk_are_cleaned(house: House) -> None:
+    leaving(
+        house,
+        """
+        for n in range(3000):
+            (folder / f"junk{n}").touch()
+        (folder / "\\x1b[2Jjunk").mkdir()
+        os.mkfifo(folder / "pipe")
+        os.symlink("/", folder / "state.1")
+        (folder / "state" / "kept").touch()
+        locked = folder / "locked"
+        locked.mkdir()
+        (locked / "file").touch()
+        locked.chmod(0)
+        """,
+    )
+    assert house.run().code == 0
+    assert quiet(command(house, "status")).code == 0
+    assert quiet(command(house, "clean", "runs/demo", "--yes")).code == 0
+    assert os.listdir(house.work / "runs/demo/x") == ["state"]
+    assert quiet(command(house, "clean", "runs/demo", "--yes", "--state")).code == 0
+    assert not (house.work / "runs/demo").exists()
+    assert os.path.isdir("/etc")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", {"../../x": {"status": "waiting"}}),
+        ("steps", {"x": {}}),
+        ("steps", {"x": {"status": "failed"}}),
+        ("steps", {"x": 3}),
+        ("pipeline", {}),
+        ("pipeline", None),
+        ("status", None),
+        ("ended", None),
+        ("ended", [3]),
+    ],
+)
+def test_a_damaged_report_is_one_line(done: House, name: str, value: object) -> None:
+    run = done.work / "runs/demo/run.json"
+    run.write_text(json.dumps({**json.loads(run.read_text()), name: value}))
+    for arguments in (["status"], ["logs", "x"], ["clean", "runs/demo", "--yes"]):
+        ended = command(done, *arguments)
+        assert ended.code == 2
+        assert ended.error.startswith("runs/demo/run.json: is damaged (")
+        assert ended.error.endswith("; remove this file and run again: finished steps are kept")
+
+
+def test_damaged_times_are_shown_as_they_are(done: House) -> None:
+    run = done.work / "runs/demo/run.json"
+    run.write_text(json.dumps({**json.loads(run.read_text()), "ended": "yester\x1bday"}))
+    ended = command(done, "status")
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("demo in runs/demo: done yester\\x1bday\n")
