@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
 from contract.stage import Context, InputError, StageParams
+
+if TYPE_CHECKING:
+    import numpy as np
 
 INPUTS = {"labels": "labels"}
 OUTPUTS = {"volume": "partitions"}
@@ -35,23 +39,52 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    from segmentation.ffn.partitions import check_box, partition
-    from stages.storage.labels import read_labels
-    from stages.storage.volumes import open_volume, write_volume
+    import numpy as np
+
+    from segmentation.ffn.partitions import (
+        check_box,
+        large_objects,
+        number_objects,
+        object_sizes,
+        partition_slabs,
+    )
+    from segmentation.pieces import of_length
+    from stages.storage.labels import check_labels, read_box, slabs
+    from stages.storage.volumes import create_volume, open_volume
 
     path = context.inputs["labels"]
     radius = params.lom_radius_xyz[::-1]
-    with open_volume(path) as (dataset, _):
+    everywhere = slice(None)
+    with open_volume(path) as (labels, place):
+        check_labels(path, labels)
+        shape = labels.shape
         try:
-            check_box(dataset.shape, radius)
+            check_box(shape, radius)
         except ValueError as error:
             raise InputError(f"{path}: {error}; lower lom_radius_xyz, or label a larger volume") from None
-    labels, place = read_labels(path)
-    if not labels.any():
-        raise InputError(f"{path}: all voxels are background (label 0); label some objects, or choose other sections")
+
+        def parts() -> Iterator[np.ndarray]:
+            return (read_box(path, labels, (z, everywhere, everywhere)) for z in slabs(shape))
+
+        ids, sizes = object_sizes(parts())
+        if not len(ids):
+            raise InputError(
+                f"{path}: all voxels are background (label 0); label some objects, or choose other sections"
+            )
+        try:
+            kept = large_objects(ids, sizes, params.min_size)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; lower min_size") from None
+        objects = number_objects(parts(), shape, kept)
+    inner = objects[tuple(slice(r, n - r) for r, n in zip(radius, shape, strict=True))]
+    if not any(section.any() for section in inner):
+        raise InputError(
+            f"{path}: no object of {params.min_size} voxels or more comes further into the volume than lom_radius_xyz "
+            f"{list(params.lom_radius_xyz)}; lower lom_radius_xyz or min_size, or label a larger volume"
+        )
     report = partial(context.progress, unit="blocks")
-    try:
-        partitions = partition(labels, radius, params.thresholds, params.min_size, report)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; lower min_size") from None
-    write_volume(context.outputs["volume"], "partitions", partitions, place)
+    with create_volume(context.outputs["volume"], "partitions", shape, np.uint8, place) as target:
+        depth = target.chunks[0]
+        made = of_length(partition_slabs(objects, radius, params.thresholds, report), depth)
+        for z, part in zip(slabs(shape, depth), made, strict=True):
+            target[z] = part

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
@@ -49,23 +50,48 @@ def partition(
     compute_partitions.py writes.
     """
     check_box(labels.shape, radius)
-    box = [2 * r + 1 for r in radius]
-    dense, kept = _dense(labels, min_size)
-    inner = tuple(slice(r, n - r) for r, n in zip(radius, labels.shape, strict=True))
-    result = np.full(labels.shape, OUTSIDE, np.uint8)
-    result[inner] = 0
-    quantise = _class_by_count(thresholds, math.prod(box))
+    numbered = number_objects([labels], labels.shape, large_objects(*object_sizes([labels]), min_size))
+    return np.concatenate(list(partition_slabs(numbered, radius, thresholds, progress)))
 
-    def fill_block(label: int, core: tuple[slice, ...]) -> None:
-        mask = dense[tuple(slice(c.start - r, c.stop + r) for c, r in zip(core, radius, strict=True))] == label
+
+def partition_slabs(
+    objects: np.ndarray, radius: Sequence[int], thresholds: Sequence[float], progress: Progress | None = None
+) -> Iterator[np.ndarray]:
+    """Classifies like `partition`; yields the result in slabs of sections, so that only one of them is in memory.
+
+    Args:
+      objects: (z, y, x) from `number_objects`; the box must fit in it.
+    """
+    box = [2 * r + 1 for r in radius]
+    inner = tuple(slice(r, n - r) for r, n in zip(radius, objects.shape, strict=True))
+    quantise = _class_by_count(thresholds, math.prod(box))
+    bounds = [(k, each) for k, each in enumerate(ndimage.find_objects(objects), 1) if each is not None]
+    slabs = [slice(z, min(z + _BLOCK[0], inner[0].stop)) for z in range(inner[0].start, inner[0].stop, _BLOCK[0])]
+    blocks = [[(k, core) for k, each in bounds for core in _blocks(each, (z, *inner[1:]))] for z in slabs]
+    total, done = sum(map(len, blocks)), 0
+    outside = np.full((radius[0], *objects.shape[1:]), OUTSIDE, np.uint8)
+
+    def fill_block(result: np.ndarray, first: int, number: int, core: tuple[slice, ...]) -> None:
+        mask = objects[tuple(slice(c.start - r, c.stop + r) for c, r in zip(core, radius, strict=True))] == number
         inside = mask[tuple(slice(r, n - r) for r, n in zip(radius, mask.shape, strict=True))]
         if inside.any():
             counts = _box_sums(mask, box)
-            result[core][inside] = quantise[counts[inside]]
+            at = (slice(core[0].start - first, core[0].stop - first), *core[1:])
+            result[at][inside] = quantise[counts[inside]]
 
-    blocks = [(label, core) for label, bounds in kept for core in _blocks(bounds, inner)]
-    on_blocks(fill_block, blocks, progress)
-    return result
+    yield outside
+    for z, of_slab in zip(slabs, blocks, strict=True):
+        result = np.full((z.stop - z.start, *objects.shape[1:]), OUTSIDE, np.uint8)
+        result[:, inner[1], inner[2]] = 0
+        report = None if progress is None else partial(_add, progress, done, total)
+        on_blocks(fill_block, [(result, z.start, *block) for block in of_slab], report)
+        done += len(of_slab)
+        yield result
+    yield outside
+
+
+def _add(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)
 
 
 def check_box(shape: Sequence[int], radius: Sequence[int]) -> None:
@@ -81,21 +107,60 @@ def check_box(shape: Sequence[int], radius: Sequence[int]) -> None:
         )
 
 
-def _dense(labels: np.ndarray, min_size: int) -> tuple[np.ndarray, list[tuple[int, tuple[slice, ...]]]]:
-    """Renumbers the labels 1, 2, ...; also returns number and bounding box of labels with `min_size` voxels or more."""
-    # Section by section to save memory: np.unique copies its input, and np.bincount converts it to 8-byte integers.
-    ids = np.unique(np.concatenate([np.zeros(1, labels.dtype), *(np.unique(section) for section in labels)]))
-    dense = np.empty(labels.shape, np.min_scalar_type(len(ids)))
-    numbers = np.arange(len(ids), dtype=dense.dtype)
-    sizes = np.zeros(len(ids), np.int64)
-    for source, target in zip(labels, dense, strict=True):
-        map_array(source, ids, numbers, out=target)  # type: ignore[no-untyped-call]
-        sizes += np.bincount(target.ravel(), minlength=len(ids))
-    largest = sizes[1:].max(initial=0)
+def object_sizes(slabs: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Counts the voxels of each label.
+
+    Args:
+      slabs: consecutive (z, y, x) parts of one volume, integers, 0 = none.
+
+    Returns:
+      The labels that occur, ascending, without 0; and their numbers of voxels, int64.
+    """
+    ids: list[np.ndarray] = []
+    sizes: list[np.ndarray] = []
+    for slab in slabs:
+        for section in slab:
+            flat = section.ravel()
+            # Along x, labels change only every few dozen voxels, and runs of equal labels are quicker to sort.
+            starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+            found, place = np.unique(flat[starts], return_inverse=True)
+            ids.append(found)
+            sizes.append(np.bincount(place, np.diff(starts, append=len(flat))).astype(np.int64))
+    labels, place = np.unique(np.concatenate(ids), return_inverse=True)
+    total = np.zeros(len(labels), np.int64)
+    np.add.at(total, place, np.concatenate(sizes))
+    return labels[labels != 0], total[labels != 0]
+
+
+def large_objects(ids: np.ndarray, sizes: np.ndarray, min_size: int) -> np.ndarray:
+    """Returns the ids of `object_sizes` with `min_size` voxels or more.
+
+    Raises:
+      ValueError: if there is none; names the largest size.
+    """
+    largest = sizes.max(initial=0)
     if largest < max(min_size, 1):
         raise ValueError(f"the largest object has {largest} voxels, but min_size is {min_size}")
-    bounds = ndimage.find_objects(dense)
-    return dense, [(label, bounds[label - 1]) for label in range(1, len(ids)) if sizes[label] >= min_size]
+    return ids[sizes >= min_size]
+
+
+def number_objects(slabs: Iterable[np.ndarray], shape: Sequence[int], ids: np.ndarray) -> np.ndarray:
+    """Numbers the labels `ids` 1, 2, ... in their order; all others become 0.
+
+    Args:
+      slabs: consecutive (z, y, x) parts of a volume of `shape`, integers.
+
+    Returns:
+      (z, y, x), unsigned integers of the smallest type that holds the numbers.
+    """
+    objects = np.empty(shape, np.min_scalar_type(len(ids)))
+    numbers = np.arange(1, len(ids) + 1, dtype=objects.dtype)
+    z = 0
+    for slab in slabs:
+        for section in slab:  # one by one, because `map_array` copies what it gets
+            map_array(section, ids, numbers, out=objects[z])  # type: ignore[no-untyped-call]
+            z += 1
+    return objects
 
 
 def _blocks(bounds: Sequence[slice], inner: Sequence[slice]) -> Iterator[tuple[slice, ...]]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from contract.stage import InputError
 from segmentation.ffn.coordinates import coordinates
 from stages.ffn_coordinates import Params
+from stages.storage import coordinates as tables
 from stages.storage.coordinates import read_coordinates
 from stages.storage.volumes import Place, write_volume
 
@@ -68,6 +69,37 @@ def test_refuses_a_margin_that_leaves_nothing(run_stage, path: Path) -> None:
         "volume of 200 x 8 x 6; "
         "lower margin_xyz (or lom_radius_xyz of ffn-partitions)"
     )
+
+
+def test_refuses_positions_that_are_all_background(run_stage, tmp_path: Path) -> None:
+    array = np.zeros((6, 8, 20), np.uint8)
+    array[:, :, :3] = 4
+    write_volume(tmp_path / "edge.h5", "partitions", array, Place())
+    with pytest.raises(InputError) as error:
+        run_stage("ffn-coordinates", {"partitions": tmp_path / "edge.h5"}, margin_xyz=[3, 1, 1])
+    assert str(error.value) == (
+        f"{tmp_path / 'edge.h5'}: all 336 positions that lie margin_xyz [3, 1, 1] inside the volume are background, "
+        "and a network that sees no object learns none; lower margin_xyz, or label objects further inside"
+    )
+
+
+def test_a_table_of_several_pieces_and_chunks(run_stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_PIECE", 1)
+    array = np.random.default_rng(1).choice([0, 1, 2, 3, 255], (20, 60, 70)).astype(np.uint8)
+    write_volume(tmp_path / "large.h5", "partitions", array, Place())
+    result = run_stage("ffn-coordinates", {"partitions": tmp_path / "large.h5"}, margin_xyz=[0, 1, 2])
+    with h5py.File(result["table"]) as file:
+        assert len(file["indices"]) > 2 * file["indices"].chunks[0]
+    np.testing.assert_array_equal(
+        read_coordinates(result["table"]).indices, coordinates(array, (2, 1, 0), background=True).indices
+    )
+
+
+def test_no_scratch_file_stays(run_stage, path: Path) -> None:
+    result = run_stage("ffn-coordinates", {"partitions": path}, margin_xyz=[3, 2, 1], tfrecord=True)
+    assert sorted(file.name for file in result["table"].parent.iterdir()) == ["table.h5", "tf_record_file"]
+    last = result.reported("progress")[-1]
+    assert (last["done"], last["unit"]) == (last["total"], "records")
 
 
 def test_refuses_what_is_no_partitions(run_stage, tmp_path: Path) -> None:

@@ -55,6 +55,29 @@ def test_refuses_objects_that_are_all_too_small(run_stage, labels: Path) -> None
     assert str(error.value) == f"{labels}: the largest object has 720 voxels, but min_size is 10000; lower min_size"
 
 
+def test_refuses_objects_that_lie_in_the_margin_only(run_stage, tmp_path: Path) -> None:
+    array = np.zeros((6, 10, 17), np.uint16)
+    array[:, :2] = 4
+    array[3, 4:6, 8] = 5  # further inside, but too small
+    write_volume(tmp_path / "edge.h5", "labels", array, PLACE)
+    with pytest.raises(InputError) as error:
+        run_stage("ffn-partitions", {"labels": tmp_path / "edge.h5"}, lom_radius_xyz=[1, 2, 1], min_size=10)
+    assert str(error.value) == (
+        f"{tmp_path / 'edge.h5'}: no object of 10 voxels or more comes further into the volume than lom_radius_xyz "
+        "[1, 2, 1]; lower lom_radius_xyz or min_size, or label a larger volume"
+    )
+
+
+def test_a_deep_volume_is_written_part_by_part(run_stage, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    array = rng.integers(0, 4, (45, 3, 4)).repeat(3, 0).repeat(3, 1).repeat(3, 2).astype(np.uint32) * 70000
+    write_volume(tmp_path / "deep.h5", "labels", array, PLACE)
+    result = run_stage("ffn-partitions", {"labels": tmp_path / "deep.h5"}, lom_radius_xyz=[1, 1, 3], min_size=30)
+    expected = partition(array, (3, 1, 1), Params().thresholds, 30)
+    np.testing.assert_array_equal(read_volume(result["volume"])[0], expected)
+    assert len(np.unique(expected)) > 4
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [

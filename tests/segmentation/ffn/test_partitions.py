@@ -82,10 +82,28 @@ def test_min_size_counts_the_label_not_its_parts() -> None:
     np.testing.assert_array_equal(partition(labels, (0, 0, 0), (0.5,), 3)[0, 0], [2, 0, 0, 0, 2, 0, 0, 0, 2])
 
 
+def test_sizes_of_objects_are_counted_over_all_parts() -> None:
+    labels = np.array([[[0, 9, 9]], [[2**64 - 2, 0, 9]], [[3, 3, 2**64 - 2]]], np.uint64)
+    ids, sizes = partitions.object_sizes([labels[:1], labels[1:]])
+    assert (ids.dtype, ids.tolist(), sizes.tolist()) == (np.uint64, [3, 9, 2**64 - 2], [2, 3, 2])
+    kept = partitions.large_objects(ids, sizes, 3)
+    numbered = partitions.number_objects([labels[:2], labels[2:]], labels.shape, kept)
+    assert numbered.dtype == np.uint8  # one object: the ids themselves would take 8 bytes a voxel
+    np.testing.assert_array_equal(numbered, labels == 9)
+
+
+def test_more_objects_than_a_byte_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "_BLOCK", (2, 64, 64))
+    labels = np.arange(1, 301, dtype=np.uint32).reshape(1, 15, 20).repeat(5, 0) * 1000
+    assert (partition(labels, (1, 1, 1), (1 / 27, 4 / 27), 5)[1:-1, 1:-1, 1:-1] == 2).all()  # 3 of 27 voxels
+
+
 def test_progress_ends_at_the_total() -> None:
     calls: list[tuple[int, int]] = []
     partition(np.ones((4, 4, 4), np.uint8), (1, 1, 1), (0.5,), 1, lambda done, total: calls.append((done, total)))
     assert calls == [(1, 1)]
+    partition(np.ones((135, 1, 1), np.uint8), (1, 0, 0), (0.5,), 1, lambda done, total: calls.append((done, total)))
+    assert calls[1:] == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_box_that_does_not_fit_is_refused_with_its_size() -> None:
