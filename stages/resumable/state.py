@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from contract.stage import InputError
-from stages.storage.hdf5 import create_hdf5
+from stages.storage.hdf5 import create_hdf5, open_hdf5, whole
+from stages.storage.hdf5_tree import datasets
 
 _VALUES = "values.json"
 
@@ -55,12 +55,11 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     """
     if not path.exists():
         return None
-    arrays: dict[str, np.ndarray] = {}
     try:
-        with h5py.File(path, "r") as file:
-            file.visititems(lambda k, v: arrays.update({k: v[...]}) if isinstance(v, h5py.Dataset) else None)
+        with open_hdf5(path) as file:
+            arrays = {name: whole(dataset, path) for name, dataset in datasets(file, path).items()}
         return arrays, json.loads(arrays.pop(_VALUES).tobytes())
-    except (OSError, KeyError, ValueError):
+    except (InputError, KeyError, ValueError):
         raise InputError(
             f"{path}: the saved state is truncated or damaged; put back a copy of it, or start this step over with "
             "--force, which moves the state aside"

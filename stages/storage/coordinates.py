@@ -6,17 +6,18 @@ The table is an HDF5 file with the datasets `classes`, `starts` and `indices` (s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from contract.stage import InputError
 from segmentation.ffn.coordinates import Classes, Coordinates
 from segmentation.pieces import of_length
-from stages.storage.hdf5 import create_hdf5, open_hdf5
+from stages.storage.hdf5 import attribute, create_hdf5, open_hdf5, whole
+from stages.storage.hdf5_tree import datasets
 
 _PIECE = 2**20
 
@@ -48,15 +49,40 @@ def read_coordinates(path: str | Path) -> Coordinates:
     """Reads a table that `write_coordinates` wrote.
 
     Raises:
-      InputError: if the file is missing, damaged, or not a table of positions.
+      InputError: if the file is missing, damaged, or not a table of positions inside its volume.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            z, y, x = (int(v) for v in file.attrs["shape_zyx"])
-            return Coordinates((z, y, x), file["classes"][...], file["starts"][...], file["indices"][...])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except KeyError:
-        raise InputError(f"{path}: is not a table of positions; connect the output of ffn-coordinates") from None
-    except OSError:
-        raise InputError(f"{path}: is not a readable HDF5 file; run ffn-coordinates again") from None
+    with open_hdf5(path) as file:
+        shape = np.ravel(attribute(file, "shape_zyx", path))
+        found = datasets(file, path)
+        if shape.shape != (3,) or shape.dtype.kind not in "iu" or not {"classes", "starts", "indices"} <= set(found):
+            raise InputError(f"{path}: is not a table of positions; connect the output of ffn-coordinates")
+        z, y, x = shape.tolist()
+        table = Coordinates((z, y, x), *(whole(found[name], path) for name in ("classes", "starts", "indices")))
+    problem = _problem(table)
+    if problem:
+        raise InputError(f"{path}: its {problem}; run ffn-coordinates again")
+    return table
+
+
+def _problem(table: Coordinates) -> str | None:
+    """Says what is wrong with a table, so that positions outside the volume are not read."""
+    arrays = {"classes": table.classes, "starts": table.starts, "indices": table.indices}
+    for name, array in arrays.items():
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            return f"{name} are {array.dtype} {array.shape}, not a list of whole numbers"
+    starts, total = table.starts, len(table.indices)
+    if not total:
+        return "list of positions is empty"
+    if (
+        len(starts) != len(table.classes) + 1
+        or starts[0] != 0
+        or starts[-1] != total
+        or (starts[:-1] > starts[1:]).any()
+    ):
+        return f"starts do not divide its {total} positions among its {len(table.classes)} classes"
+    if min(table.shape) < 1 or table.indices.min() < 0 or table.indices.max() >= math.prod(table.shape):
+        return (
+            f"positions go from {table.indices.min()} to {table.indices.max()}, which are not all inside a volume of "
+            f"shape {table.shape}"
+        )
+    return None

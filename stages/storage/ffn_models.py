@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from contract.stage import InputError
 from segmentation.ffn.network import NetworkSpec
 from stages.storage.hdf5 import create_hdf5
+from stages.storage.weights import read_arrays
 
 if TYPE_CHECKING:
     import keras
@@ -53,12 +53,10 @@ def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray]
             fov=tuple(int(v) for v in settings["fov_xyz"][::-1]),  # type: ignore[arg-type]  # three of them
             deltas=tuple(int(v) for v in settings["deltas_xyz"][::-1]),  # type: ignore[arg-type]
         )
-        with h5py.File(folder / "weights.h5", "r") as file:
-            weights: dict[str, np.ndarray] = {}
-            file.visititems(lambda k, v: weights.update({k: v[...]}) if isinstance(v, h5py.Dataset) else None)
-        return network, weights, int(settings["step"])
+        step = int(settings["step"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise _no_model(folder, error) from None
+    return network, read_arrays(folder / "weights.h5"), step
 
 
 def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:

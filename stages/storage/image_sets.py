@@ -14,8 +14,12 @@ import h5py
 import numpy as np
 
 from contract.stage import InputError
-from stages.storage.hdf5 import create_hdf5, open_hdf5
+from stages.storage.hdf5 import create_hdf5, open_hdf5, reading, whole
 from stages.storage.names import natural_key
+from stages.storage.words import shown, some
+
+_LONGEST_NAME = 247
+"""Bytes; file systems take 255, and stages add a suffix: .png, .writing."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ def write_set(path: Path, pictures: Iterable[Picture]) -> None:
     """Writes pictures, one at a time, so that they need not all be in memory. Their names must differ."""
     with create_hdf5(path) as file:
         for picture in pictures:
+            check_name(picture.name, path)
             group = file.create_group(picture.name)
             _put(group, "image", picture.image)
             if picture.labels is not None:
@@ -50,7 +55,7 @@ def write_set(path: Path, pictures: Iterable[Picture]) -> None:
 def is_set(path: str | Path) -> bool:
     """Returns whether an HDF5 file is a set of pictures, not a volume. Raises InputError if it cannot be opened."""
     with open_hdf5(path) as file:
-        return _is_set(file)
+        return _is_set(file, path)
 
 
 def read_set(path: str | Path) -> list[Picture]:
@@ -60,31 +65,57 @@ def read_set(path: str | Path) -> list[Picture]:
       InputError: if the file is missing or damaged, is not a set of pictures, or holds arrays of a wrong shape or type.
     """
     with open_hdf5(path) as file:
-        if not _is_set(file):
+        if not _is_set(file, path):
+            with reading(path):
+                held = some(shown(str(name)) for name in file) or "nothing"
             raise InputError(
-                f"{path}: is not a set of pictures (it holds {', '.join(file) or 'nothing'}); "
+                f"{path}: is not a set of pictures (it holds {held}); "
                 "connect the output of import-pairs, phantom-cells or unet-predict"
             )
-        names = sorted(file, key=lambda name: (natural_key(name), name))
-        return [_picture(path, name, file[name]) for name in names]
+        with reading(path):
+            names = list(file)
+        for name in names:
+            check_name(name, path)
+        return [_picture(path, name, file) for name in sorted(names, key=lambda name: (natural_key(name), name))]
+
+
+def check_name(name: str | bytes, path: str | Path) -> None:
+    """Raises InputError if the name of a picture cannot be the name of a file, which stages make from it."""
+    text = name if isinstance(name, str) else name.decode("utf-8", "replace")
+    problem = None
+    if isinstance(name, bytes):
+        problem = "is not UTF-8"
+    elif text in (".", "..") or "/" in text or not text:
+        problem = "would be a folder"
+    elif not text.isprintable():
+        problem = "holds characters that cannot be shown"
+    elif len(text.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
+        problem = f"has more than {_LONGEST_NAME} bytes"
+    if problem:
+        raise InputError(
+            f"{path}: the name of a picture {problem}, so no file can be named after it: {shown(text)!r}; rename the "
+            "picture, and import it again"
+        )
 
 
 def _put(group: h5py.Group, name: str, array: np.ndarray) -> None:
     group.create_dataset(name, data=array, chunks=True, compression="gzip", compression_opts=1, shuffle=True)
 
 
-def _is_set(file: h5py.File) -> bool:
-    groups = list(file.values())
-    return bool(groups) and all(
-        isinstance(group, h5py.Group) and isinstance(group.get("image"), h5py.Dataset) for group in groups
-    )
+def _is_set(file: h5py.File, path: str | Path) -> bool:
+    with reading(path):
+        groups = list(file.values())
+        return bool(groups) and all(
+            isinstance(group, h5py.Group) and isinstance(group.get("image"), h5py.Dataset) for group in groups
+        )
 
 
-def _picture(path: str | Path, name: str, group: h5py.Group) -> Picture:
-    try:
-        image, labels, probability = group["image"][...], _part(group, "labels"), _part(group, "probability")
-    except OSError:
-        raise InputError(f"{path}: picture {name} cannot be read because the file is damaged; make it again") from None
+def _picture(path: str | Path, name: str, file: h5py.File) -> Picture:
+    where = f"{path}: picture {name}"
+    with reading(where):
+        group = file[name]
+        image, labels, probability = (_part(group, key, where) for key in ("image", "labels", "probability"))
+    assert image is not None  # `_is_set` has seen it
     if image.ndim not in (2, 3) or 0 in image.shape or image.dtype not in (np.uint8, np.uint16, np.float32):
         raise InputError(
             f"{path}: the image of {name} is {image.dtype} {image.shape}; a picture is (y, x) or (y, x, channel) of "
@@ -104,5 +135,5 @@ def _picture(path: str | Path, name: str, group: h5py.Group) -> Picture:
     return Picture(name, image, None if labels is None else labels.astype(np.int32, copy=False), probability)
 
 
-def _part(group: h5py.Group, key: str) -> np.ndarray | None:
-    return group[key][...] if isinstance(group.get(key), h5py.Dataset) else None
+def _part(group: h5py.Group, key: str, where: str) -> np.ndarray | None:
+    return whole(group[key], where) if isinstance(group.get(key), h5py.Dataset) else None

@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 
 from contract.stage import InputError
-from stages.storage.volumes import Place, open_volume
+from stages.storage.hdf5 import check_memory
+from stages.storage.volumes import Place, open_volume, read_part
 
 
 def check_labels(path: str | Path, dataset: h5py.Dataset) -> None:
@@ -27,10 +28,7 @@ def read_box(path: str | Path, dataset: h5py.Dataset, box: tuple[slice, slice, s
     Raises:
       InputError: if the part holds a negative number, or its data is damaged.
     """
-    try:
-        labels = dataset[box]
-    except OSError:
-        raise InputError(f"{path}: its data cannot be read because the file is damaged; make it again") from None
+    labels = read_part(path, dataset, *box)
     if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
         raise InputError(
             f"{path}: dataset {dataset.name} holds the negative label {labels.min()}; labels are 0 (none) or an id "
@@ -47,6 +45,7 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, Place]:
     """
     with open_volume(path) as (dataset, place):
         check_labels(path, dataset)
+        check_memory(dataset, path)
         return read_box(path, dataset, (slice(None), slice(None), slice(None))), place
 
 

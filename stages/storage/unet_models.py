@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from contract.stage import InputError
 from segmentation.unet.network import NetworkSpec
 from stages.storage.hdf5 import create_hdf5
+from stages.storage.weights import read_arrays
 
 if TYPE_CHECKING:
     import keras
@@ -52,8 +52,7 @@ def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
             squash=bool(about["squash"]),
         )
         model = architecture_of(network).build(network)
-        with h5py.File(folder / "weights.h5", "r") as file:
-            model.set_weights([file[name][...] for name in sorted(file)])
+        model.set_weights(list(read_arrays(folder / "weights.h5").values()))  # sorted by name
     except (OSError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(

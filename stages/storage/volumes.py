@@ -13,7 +13,9 @@ import numpy as np
 
 from contract.ports import split_dataset
 from contract.stage import InputError
-from stages.storage.hdf5 import create_hdf5, open_hdf5
+from stages.storage.hdf5 import attribute, check_memory, create_hdf5, open_hdf5, reading, whole
+from stages.storage.hdf5_tree import datasets
+from stages.storage.words import shown
 
 DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", "partitions": "af"}
 """Kind of volume -> the name that its dataset gets. A reader takes the only 3D dataset of a file, whatever its name."""
@@ -73,15 +75,14 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
       InputError: like `open_volume`; also if the data is damaged.
     """
     with open_volume(path) as (dataset, place):
+        check_memory(dataset, path)
         return read_part(path, dataset, ...), place
 
 
 def read_part(path: str | Path, dataset: h5py.Dataset, *box: Any) -> np.ndarray:
     """Reads the part `dataset[box]` of the volume in the file `path`. Raises InputError if its data is damaged."""
-    try:
+    with reading(path):
         return dataset[box]
-    except OSError:
-        raise InputError(f"{path}: its data cannot be read because the file is damaged; make it again") from None
 
 
 @contextmanager
@@ -108,13 +109,13 @@ def write_volume(path: Path, kind: str, array: np.ndarray, place: Place) -> None
 
 
 def _place(path: str, dataset: h5py.Dataset) -> Place:
-    sizes = np.ravel(dataset.attrs.get("voxel_size_xyz", (1.0, 1.0, 1.0)))
+    sizes = _numbers(dataset, "voxel_size_xyz", (1.0, 1.0, 1.0), path)
     if sizes.shape != (3,) or sizes.dtype.kind not in "uif" or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise InputError(
             f"{path}: attribute voxel_size_xyz of dataset {dataset.name} is {sizes.tolist()}; it must be three numbers "
             "above 0, x, y, z in nm: correct or remove it"
         )
-    offset = np.ravel(dataset.attrs.get("offset_xyz", (0, 0, 0)))
+    offset = _numbers(dataset, "offset_xyz", (0, 0, 0), path)
     if offset.shape != (3,) or offset.dtype.kind not in "ui":
         raise InputError(
             f"{path}: attribute offset_xyz of dataset {dataset.name} is {offset.tolist()}; it must be three whole "
@@ -124,9 +125,13 @@ def _place(path: str, dataset: h5py.Dataset) -> Place:
     return Place((float(x), float(y), float(z)), (dx, dy, dz))
 
 
+def _numbers(dataset: h5py.Dataset, name: str, missing: tuple[float, ...], path: str) -> np.ndarray:
+    value = attribute(dataset, name, path)
+    return np.ravel(missing if value is None else value)
+
+
 def _choose(file: h5py.File, path: str, name: str | None) -> h5py.Dataset:
-    volumes: dict[str, h5py.Dataset] = {}
-    file.visititems(lambda key, item: volumes.update({key: item}) if isinstance(item, h5py.Dataset) else None)
+    volumes = datasets(file, path)
     names = ", ".join(volumes) or "none"
     if name is not None:
         if name.strip("/") not in volumes:
@@ -161,7 +166,12 @@ def keep_names(volume: h5py.Dataset, names: Iterable[str] | None) -> None:
 
 def kept_names(volume: h5py.Dataset) -> tuple[str, ...] | None:
     """Returns the file names of the sections of a volume; None if they are not stored."""
-    names = volume.parent.get(NAMES)
-    if not isinstance(names, h5py.Dataset) or names.shape != (volume.shape[0],):
-        return None
-    return tuple(names.asstr()[...])
+    where = f"{volume.file.filename}: {NAMES}"
+    with reading(where):
+        names = volume.parent.get(NAMES)
+        if not isinstance(names, h5py.Dataset) or names.shape != (volume.shape[0],):
+            return None
+        if h5py.check_string_dtype(names.dtype) is None:
+            raise InputError(f"{where} holds {names.dtype}, not names of files; rename or remove this dataset")
+        found = whole(names, where)
+    return tuple(shown(name.decode("utf-8", "replace")) for name in found)

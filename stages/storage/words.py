@@ -29,6 +29,12 @@ def some(names: Iterable[str], most: int = 3) -> str:
     return ", ".join(every[:most]) + (", ..." if len(every) > most else "")
 
 
+def shown(text: str, most: int = 100) -> str:
+    """Writes a name or a message from a file on one line: without control characters, and not longer than `most`."""
+    plain = "".join(c if c.isprintable() else "?" for c in text)
+    return plain if len(plain) <= most else f"{plain[: most - 3]}..."
+
+
 def no_permission(path: str | Path) -> InputError:
     """Makes the error for a file or folder that this user may not read."""
     return InputError(f"{path}: this user may not read it; allow reading (chmod), or copy it")

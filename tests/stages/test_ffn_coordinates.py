@@ -121,7 +121,7 @@ def test_reading_says_what_is_wrong_with_a_table(path: Path, tmp_path: Path) -> 
         read_coordinates(path)
     data = path.read_bytes()
     (tmp_path / "cut.h5").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match=r"cut\.h5: is not a readable HDF5 file; run ffn-coordinates again"):
+    with pytest.raises(InputError, match=r"cut\.h5: is truncated; make it again"):
         read_coordinates(tmp_path / "cut.h5")
     with h5py.File(tmp_path / "text.h5", "w") as file:
         file["classes"] = "text"

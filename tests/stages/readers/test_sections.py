@@ -221,7 +221,7 @@ def test_a_truncated_or_damaged_hdf5_is_refused(tmp_path: Path) -> None:
     assert refusal(file) == f"{file}: is truncated; make it again, or copy it again from its source"
     middle = len(whole) - 8000
     file.write_bytes(whole[:middle] + bytes(2000) + whole[middle + 2000 :])
-    assert refusal(file) == f"{file}: its data cannot be read because the file is damaged; make it again"
+    assert refusal(file).startswith(f"{file}: cannot be read because the file is damaged (HDF5: ")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -89,7 +89,7 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
         raw.seek(chunk.byte_offset)
         raw.write(b"\0" * chunk.size)
     with pytest.raises(
-        InputError, match=r"set\.h5: picture a cannot be read because the file is damaged; make it again"
+        InputError, match=r"set\.h5: picture a: cannot be read because the file is damaged \(HDF5: .*\); make it again"
     ):
         read_set(tmp_path / "set.h5")
 
