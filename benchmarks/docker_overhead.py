@@ -43,7 +43,7 @@ def pipeline(folder: Path, steps: int) -> Path:
 
 def run(file: Path, workdir: Path) -> tuple[float, list[float]]:
     """Runs a pipeline in a new run folder. Returns seconds: of the whole run, and of each step, from `run.json`."""
-    command = [sys.executable, "-m", "runner.cli", "run", str(file), "--engine", "docker", "--workdir", str(workdir)]
+    command = [sys.executable, "-m", "runner", "run", str(file), "--engine", "docker", "--workdir", str(workdir)]
     begun = time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - begun

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from runner import machine, words
+from runner import machine, search_path, words
 from runner.doctor import docker, gpu
 from runner.doctor.finding import Finding
 from runner.engines import local
@@ -31,8 +31,9 @@ def examine(workdir: Path) -> Iterator[Finding]:
     """Yields all findings, in the order in which a person would look; slow checks come last."""
     root = registry.scan().root
     with ThreadPoolExecutor(1) as pool:
-        keras = pool.submit(_keras)
+        keras = pool.submit(_keras, root)
         yield _python(sys.version_info[:2])
+        yield from _search_path()
         yield from _wsl(machine.wsl_version())
         yield _memory(psutil.virtual_memory().total)
         yield from _folder(workdir)
@@ -52,6 +53,17 @@ def _python(version: tuple[int, ...]) -> Finding:
     return Finding("trouble", text, "use Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 test")
 
 
+def _search_path() -> Iterator[Finding]:
+    """Names the variables with which an environment adds packages for all of its Python programs."""
+    if found := search_path.strangers():
+        text = f"PYTHONPATH is set ({os.pathsep.join(found)})"
+        yield Finding("note", f"{text}; Floodrunner and its steps do not use it")
+    for name in ("PYTHONHOME", "PYTHONUSERBASE"):
+        if value := os.environ.get(name):
+            advice = f"if steps fail to start, unset {name}"
+            yield Finding("note", f"{name} is set ({value}), which changes what Python loads", advice)
+
+
 def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
     """Checks whether the packages that stages use are installed, and whether Keras and its backend can be imported."""
     there = [f"{name} {version}" for name in local.distributions() if (version := local.version(name)) is not None]
@@ -63,14 +75,14 @@ def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
     yield keras.result()
 
 
-def _keras() -> Finding:
+def _keras(root: Path) -> Finding:
     """Imports Keras in another process, because the import takes seconds, and may crash on a processor without AVX."""
     code = "import keras; print(keras.backend.backend(), keras.__version__)"
     try:
         with tempfile.TemporaryDirectory() as home:
             answer = subprocess.run(
-                [sys.executable, "-c", code],
-                env={**os.environ, **local.keras_settings(Path(home))},
+                [sys.executable, "-P", "-c", code],
+                env={**search_path.environment(root), **local.keras_settings(Path(home))},
                 capture_output=True,
                 text=True,
                 timeout=_IMPORT_TIMEOUT_S,

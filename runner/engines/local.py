@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contract.job import JOB_FILE, LOG_FILE
-from runner import machine
+from runner import machine, search_path
 from runner.engines import base
 from runner.engines.base import Exit, Job, killed_by
 from runner.errors import UserError
@@ -86,9 +86,7 @@ def reclaim(folder: Path) -> None:
 def start(job: Job, root: Path) -> Process:
     write_json(job.folder / JOB_FILE, job.described(gpu=False))
     environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH")))),
-        "PYTHONUNBUFFERED": "1",
+        **search_path.environment(root),
         "FLOODRUNNER_STDIN_IS_LIFELINE": "1",
         **keras_settings(job.folder / _KERAS),
     }

@@ -212,7 +212,7 @@ class House:
         # Steps here compute with all processors, as those in containers do: how many there are shows in the last bits.
         for name in ("KERAS_BACKEND", *THREADS):
             environment.pop(name, None)
-        return [sys.executable, "-P", "-m", "runner.cli", *arguments], {**environment, **self.environment}
+        return [sys.executable, "-P", "-m", "runner", *arguments], {**environment, **self.environment}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command, environment = self.command(*arguments)

@@ -310,7 +310,7 @@ def test_packages_are_no_trouble_where_containers_have_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usable: bool
 ) -> None:
     monkeypatch.setattr(local, "missing", lambda: ["numpy"])
-    monkeypatch.setattr(doctor, "_keras", lambda: Finding("ok", "Keras loads"))
+    monkeypatch.setattr(doctor, "_keras", lambda root: Finding("ok", "Keras loads"))
     monkeypatch.setattr(docker, "examine", lambda root: [])
     monkeypatch.setattr(docker, "usable", lambda root: usable)
     *_, packages = doctor.examine(tmp_path)  # nobody asks whether Keras loads then

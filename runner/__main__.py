@@ -1,0 +1,20 @@
+"""The `floodrunner` command. Before it loads anything, it leaves out what the environment adds to Python's search path.
+
+Module systems and ROS set PYTHONPATH for all programs. A package called `stages` or `contract`, or a library built for
+another Python, would be found there before ours.
+"""
+
+from __future__ import annotations
+
+from runner import search_path
+
+
+def main() -> None:
+    search_path.clean()
+    from runner.cli import main as command_line
+
+    command_line()
+
+
+if __name__ == "__main__":
+    main()

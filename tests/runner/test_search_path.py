@@ -1,0 +1,134 @@
+"""What the environment adds to Python's search path decides nothing: neither for the command nor for a step."""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import doctor, search_path
+from tests.runner.conftest import REPOSITORY, House
+
+STAGE = '''
+    """Tell what Python finds."""
+    import importlib.util
+    import json
+    import os
+    import sys
+    import warnings
+
+    from contract.stage import Context, StageParams
+
+    INPUTS = {}
+    OUTPUTS = {"seen": "metrics"}
+
+    class Params(StageParams):
+        pass
+
+    def run(params: Params, context: Context) -> None:
+        import numpy
+
+        warnings.warn("would be an error with PYTHONWARNINGS=error")
+        origins = {name: getattr(importlib.util.find_spec(name), "origin", None) for name in ("stages", "lab_tools")}
+        seen = {
+            **origins,
+            "numpy": numpy.__file__,
+            "path": sys.path,
+            "optimize": sys.flags.optimize,
+            "python": sorted(name for name in os.environ if name.startswith("PYTHON")),
+        }
+        context.outputs["seen"].write_text(json.dumps(seen))
+    '''
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Path:
+    """A folder as ROS and module systems name it in PYTHONPATH: packages named as ours, and of another Python."""
+    folder = tmp_path / "stranger"
+    for name in ("stages", "segmentation", "contract", "click", "pydantic", "numpy", "h5py", "lab_tools"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text('raise ImportError("built for another Python")\n')
+    return folder
+
+
+def looked(house: House, **environment: str) -> dict[str, Any]:
+    """What a step saw that ran in this environment."""
+    (house.code / "stages" / "where.py").write_text(textwrap.dedent(STAGE).lstrip())
+    house.pipeline("name: demo\nsteps: {x: {stage: where}}\n")
+    house.environment |= environment
+    ended = house("run", "p.yaml")
+    assert (ended.code, ended.err) == (0, "")
+    seen: dict[str, Any] = json.loads((house.work / "runs/demo/x/seen.json").read_text())
+    return seen
+
+
+def test_packages_in_pythonpath_are_not_found(house: House, stranger: Path) -> None:
+    """They come first there, before a checkout of Floodrunner, which counts."""
+    path = os.pathsep.join(map(str, (stranger, house.code, REPOSITORY)))
+    seen = looked(house, PYTHONPATH=path)
+    assert seen["stages"] == str(house.code / "stages" / "__init__.py")
+    assert seen["lab_tools"] is None
+    assert str(stranger) not in seen["path"]
+    assert str(stranger) not in seen["numpy"]
+
+
+def test_code_that_python_runs_at_its_start_is_not_run_in_a_step(house: House, stranger: Path) -> None:
+    (stranger / "sitecustomize.py").write_text(
+        "import sys\nif 'stages' in sys.orig_argv:\n    raise SystemExit('of another Python')\n"
+    )
+    path = os.pathsep.join(map(str, (house.code, REPOSITORY, stranger)))
+    seen = looked(house, PYTHONPATH=path, PYTHONWARNINGS="error", PYTHONOPTIMIZE="1", PYTHONSTARTUP="/none")
+    assert seen["optimize"] == 0
+    assert set(seen["python"]) <= {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE"}
+
+
+def test_packages_of_the_user_are_not_found(house: House, tmp_path: Path) -> None:
+    """`pip install --user` puts them in ~/.local, which counts before the packages of a Conda environment."""
+    own = tmp_path / "local" / "lib" / f"python3.{sys.version_info[1]}" / "site-packages" / "lab_tools"
+    own.mkdir(parents=True)
+    (own / "__init__.py").touch()
+    seen = looked(house, PYTHONUSERBASE=str(tmp_path / "local"))
+    assert seen["lab_tools"] is None
+    assert not any("local/lib/python3" in path and str(tmp_path) in path for path in seen["path"])
+
+
+def test_what_environments_name_of_the_installation_itself_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    packages = site.getsitepackages()[0]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), packages, str(REPOSITORY), "")))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), packages, str(REPOSITORY), *sys.path])
+    search_path.clean()
+    assert sys.path[:2] == [packages, str(REPOSITORY)]
+    assert str(tmp_path) not in sys.path
+
+
+def test_user_packages_stay_where_floodrunner_is_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_path, "_in_user_site", lambda: True)
+    own = site.getusersitepackages()
+    monkeypatch.setattr(sys, "path", [own, *sys.path])
+    monkeypatch.setenv("PYTHONUSERBASE", "/somewhere")
+    search_path.clean()
+    assert sys.path[0] == own
+    found = search_path.environment(Path("/code"))
+    assert found["PYTHONUSERBASE"] == "/somewhere"
+    assert "PYTHONNOUSERSITE" not in found
+
+
+def test_doctor_names_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    assert list(doctor._search_path()) == []
+    monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}{os.pathsep}{tmp_path}")
+    monkeypatch.setenv("PYTHONHOME", "/opt/python2")
+    first, second = doctor._search_path()
+    assert (first.level, first.text) == (
+        "note",
+        f"PYTHONPATH is set ({tmp_path}); Floodrunner and its steps do not use it",
+    )
+    assert second.text == "PYTHONHOME is set (/opt/python2), which changes what Python loads"
