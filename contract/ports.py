@@ -56,6 +56,11 @@ def split_dataset(path: str) -> tuple[str, str | None]:
     return (match[1], match[2]) if match else (path, None)
 
 
+def is_hdf5(name: str) -> bool:
+    """Whether a file is an HDF5 file by its name."""
+    return name.lower().endswith((".h5", ".hdf5", ".hdf"))
+
+
 def is_harmless(name: str) -> bool:
     """Whether a file of this name is not the user's data: it is hidden, or a file manager made it."""
     # Windows marks downloaded files with a second stream, which WSL shows as a separate file.

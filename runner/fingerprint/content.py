@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from contract.ports import is_harmless, split_dataset
+from contract.ports import is_harmless, is_hdf5, split_dataset
 from runner.errors import UserError
+from runner.fingerprint import hdf5_parts
 
 # A file that changed less than this before may change again without a new time stamp, so its hash is not kept.
 _SETTLED_NS = 2_000_000_000
@@ -123,7 +124,7 @@ def combined(hashes: dict[str, str]) -> str:
 
 
 def of_input(path: str, cache: Cache, deep: bool = True) -> str:
-    """The hash of a user's input.
+    """The hash of a user's input. Other files that an HDF5 file takes data from count as part of it.
 
     Args:
       path: a file, which may carry a dataset (`image.h5:raw`), or a folder.
@@ -137,6 +138,10 @@ def of_input(path: str, cache: Cache, deep: bool = True) -> str:
     try:
         if top.is_file():
             digest = cache.sha256(top)
+            parts = hdf5_parts.parts(top) if is_hdf5(name) else []
+            if parts:  # by number, because the location does not count
+                hashes = measure({f"part {number}": part for number, part in enumerate(parts)}, cache)
+                digest = combined({"": digest, **{key: file.sha256 for key, file in hashes.items()}})
             return digest if dataset is None else combined({dataset: digest})
         names = os.listdir(top)
         if not deep:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from contract.ports import split_dataset
+from contract.ports import is_hdf5, split_dataset
 from contract.stage import InputError
 from segmentation.threads import processors
 from stages.readers import files as image_files
@@ -35,7 +35,7 @@ def open_stack(path: str) -> Iterator[Stack]:
                 yield stack
         else:
             yield _folder(path, files)
-    elif dataset is not None or file.lower().endswith((".h5", ".hdf5", ".hdf")):
+    elif dataset is not None or is_hdf5(file):
         with _open_hdf5(path) as stack:
             yield stack
     elif not where.exists() or where.suffix.lower() not in SUFFIXES:
