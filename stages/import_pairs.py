@@ -69,12 +69,14 @@ def _read(params: Params, context: Context) -> list[Picture]:
     from stages.readers.mask_meaning import cells_in
     from stages.readers.masks import open_masks, read_ids
     from stages.readers.pairs import pair
-    from stages.readers.pictures import image_of, left_out, open_pictures
+    from stages.readers.pictures import image_of, left_out, open_pictures, remarks
     from stages.storage.image_sets import Picture
 
     path, mask_path = context.inputs["images"], context.inputs["labels"]
     with open_pictures(path) as pictures, open_masks(mask_path) as masks:
         for line in filter(None, map(left_out, dict.fromkeys((path, mask_path)))):
+            context.message(line)
+        for line in (*remarks(pictures), *remarks([file for mask in masks for file in mask.files])):
             context.message(line)
         per_cell = masks[0].per_cell
         if Path(path).resolve() == Path(mask_path).resolve() and not per_cell:

@@ -93,7 +93,8 @@ def run(params: Params, context: Context) -> None:
 
 def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
     """Yields name and image of each picture; reports progress. A set is read at once, a folder picture by picture."""
-    from stages.readers.pictures import image_of, open_pictures
+    from stages.readers.pairs import channels_of
+    from stages.readers.pictures import image_of, open_pictures, remarks
     from stages.storage import image_sets
 
     path = context.inputs["images"]
@@ -104,6 +105,10 @@ def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
             context.progress(done, len(pictures), "pictures")
         return
     with open_pictures(path) as sources:
+        for line in remarks(sources):
+            context.message(line)
+        if channels := channels_of(sources):
+            context.message(f"{path}: {channels}; each is taken as a picture of its own")
         for done, source in enumerate(sources, 1):
             yield source.name, image_of(source)
             context.progress(done, len(sources), "pictures")

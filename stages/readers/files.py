@@ -33,22 +33,27 @@ def head(file: Path) -> Section:
     return head_of(file)
 
 
-def heads(path: str | Path, files: Sequence[Path]) -> list[Section]:
+def heads(
+    path: str | Path, files: Sequence[Path], problem_of: Callable[[Section], str | None] | None = None
+) -> list[Section]:
     """Reads the heads of all files of a folder, in their order.
 
     Args:
       path: the folder as the user wrote it, for messages.
       files: its files; each head is read once.
+      problem_of: returns why a file that can be read cannot be used, and what to do; None if it can.
 
     Raises:
-      InputError: like `head`. If several files have the same problem, one message tells it, and how many files have it.
-        Of several problems, the message tells the one that most files have.
+      InputError: like `head`, and if a file cannot be used. If several files have the same problem, one message tells
+        it, and how many files have it. Of several problems, the message tells the one that most files have.
     """
     found: list[Section] = []
     wrong: defaultdict[str, list[FileError]] = defaultdict(list)
     for file in files:
         try:
             found.append(head(file))
+            if problem_of is not None and (problem := problem_of(found[-1])):
+                raise FileError(file, problem)
         except FileError as error:
             wrong[error.problem].append(error)
     if not wrong:

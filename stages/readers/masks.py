@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +12,9 @@ import numpy as np
 
 from contract.stage import InputError
 from segmentation.mask_levels import Levels, mask_levels, value_counts
-from stages.readers.forms import opaque
+from stages.readers.forms import Form, opaque
 from stages.readers.label_pixels import check_form, ids_of
-from stages.readers.pictures import Source, entries, open_pictures, source
+from stages.readers.pictures import Source, entries, open_pictures, sources
 from stages.storage.words import size
 
 _MOST_EXACT = 2**24  # single precision holds whole numbers exactly up to this one
@@ -56,10 +57,12 @@ def open_masks(path: str) -> Iterator[list[Mask]]:
     files, folders = entries(Path(path)) if Path(path).is_dir() else ([], [])
     if folders and not files:
         inside = {each.name: each / "masks" if (each / "masks").is_dir() else each for each in folders}
-        yield [Mask(name, [source(f) for f in entries(folder)[0]], per_cell=True) for name, folder in inside.items()]
+        files_of = {name: entries(folder)[0] for name, folder in inside.items()}
+        found = iter(sources(path, [file for each in files_of.values() for file in each], _no_mask))
+        yield [Mask(name, list(itertools.islice(found, len(each))), per_cell=True) for name, each in files_of.items()]
     else:
-        with open_pictures(path) as sources:
-            yield [Mask(each.name, [each]) for each in sources]
+        with open_pictures(path, _no_mask) as pictures:
+            yield [Mask(each.name, [each]) for each in pictures]
 
 
 def read_ids(mask: Mask, picture: Source, shape: tuple[int, int]) -> Ids:
@@ -95,10 +98,11 @@ def read_ids(mask: Mask, picture: Source, shape: tuple[int, int]) -> Ids:
 def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
     pixels, form = file.read()
     # Fiji saves masks with an inverting look-up table: cells are 255, and are shown as black.
-    inverted = form.type == "inverted" and pixels.dtype.kind == "u"
+    inverted = form.type == "inverted" and form.bits >= 8
+    if problem := _no_mask(form):
+        raise InputError(f"{file.where}: {problem}")
     if form.type == "float":
-        pixels, form = _whole(pixels, file.where), form._replace(type="signed")
-    check_form(f"{file.where}: is {form}", form._replace(type="unsigned") if inverted else form)
+        pixels = _whole(pixels, file.where)
     if pixels.shape[:2] != shape:
         raise InputError(
             f"{file.where}: is {size(pixels.shape[:2])} pixels, but its picture {picture.where} is {size(shape)}; "
@@ -109,6 +113,16 @@ def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
     if pixels.ndim == 3 and not coloured:
         pixels = pixels[..., 0]
     return Ids(file.where, ids_of(pixels, file.where), coloured, inverted)
+
+
+def _no_mask(form: Form) -> str | None:
+    """Returns why pixels of a form cannot be a mask, and what to do; None if they can."""
+    readable = {"float": form.samples == 1, "inverted": form.bits >= 8}.get(form.type, False)
+    try:
+        check_form(f"is {form}", form._replace(type="unsigned") if readable else form)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _whole(pixels: np.ndarray, where: str) -> np.ndarray:

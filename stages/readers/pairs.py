@@ -8,11 +8,17 @@ from collections.abc import Sequence
 
 from contract.stage import InputError
 from stages.readers.masks import Mask
-from stages.readers.pictures import Source
+from stages.readers.pictures import Source, name_key
 from stages.storage.words import some
 
-_MASK = r"cp_masks?|masks?|labels?|seg|segmentations?|gt|annotations?|instances?"
+_MASK = (
+    r"cp_masks?|masks?|labels?|label[ _-]?images?|lbl|seg|segmentations?|gt|annotations?|instances?"
+    r"|simple segmentation|object identities"
+)
 _PICTURE = r"images?|img"
+_CHANNEL = r"(?<=[ ._-])(ch?|w|channel[ _-]?)\d{1,2}(?=$|[ ._-])"
+
+_MOST_CHANNELS = 6  # more numbers count something else
 
 
 def pair(
@@ -21,7 +27,8 @@ def pair(
     """Pairs each picture with its mask.
 
     First, pictures and masks of the same name are pairs. Then, among the rest, names are compared again without a word
-    at the end (`_mask`, `_labels`, ...) or at the beginning (`mask_`, `img_`, ...).
+    at the end (`_mask`, `_labels`, ...) or at the beginning (`mask_`, `img_`, ...). Names are compared without regard
+    to upper case, to Unicode forms that look the same, and to `.ome` at the end.
 
     Args:
       pictures, masks: all pictures and all masks; no two pictures and no two masks have the same name.
@@ -33,15 +40,15 @@ def pair(
     Raises:
       InputError: if a picture or a mask has no partner, or a picture has several; the message names the first ones.
     """
-    same_names = {mask.name: mask for mask in masks}
-    found = {picture.name: same_names.pop(picture.name) for picture in pictures if picture.name in same_names}
+    same_names = {name_key(mask.name): mask for mask in masks}
+    found = {picture.name: same_names.pop(key) for picture in pictures if (key := name_key(picture.name)) in same_names}
     alike: defaultdict[str, list[Mask]] = defaultdict(list)
     for mask in same_names.values():
         alike[_bare(mask.name, _MASK)].append(mask)
     for picture in pictures:
         if picture.name in found:
             continue
-        fitting = alike.pop(picture.name, []) or alike.pop(_bare(picture.name, _PICTURE), [])
+        fitting = alike.pop(name_key(picture.name), []) or alike.pop(_bare(picture.name, _PICTURE), [])
         if len(fitting) > 1:
             raise InputError(
                 f"{mask_path}: {some(mask.name for mask in fitting)} may all be the mask of {picture.name}; keep only "
@@ -51,6 +58,11 @@ def pair(
             found[picture.name] = fitting[0]
     lonely = [picture.name for picture in pictures if picture.name not in found]
     left = [mask.name for rest in alike.values() for mask in rest]
+    if (lonely or left) and (channels := channels_of(pictures)):
+        raise InputError(
+            f"{mask_path}: masks and pictures do not match ({len(masks)} masks, {len(pictures)} pictures): in "
+            f"{picture_path}, {channels}; give a folder with only the channel in which the cells were drawn"
+        )
     if not found:
         raise InputError(
             f"{mask_path}: no mask ({some(left)}) has the name of a picture in {picture_path} ({some(lonely)}); "
@@ -68,7 +80,22 @@ def pair(
     return [(picture, found[picture.name]) for picture in pictures]
 
 
+def channels_of(pictures: Sequence[Source]) -> str | None:
+    """Returns a message that names pictures that differ only in the number of a channel (`_ch00`, `_w1`, `_C2`)."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for picture in pictures:
+        bare, count = re.subn(_CHANNEL, "#", picture.name, flags=re.IGNORECASE)
+        if count == 1:
+            alike[name_key(bare)].append(picture.name)
+    groups = [names for names in alike.values() if 1 < len(names) <= _MOST_CHANNELS]
+    if not groups or 2 * sum(map(len, groups)) < len(pictures):
+        return None
+    more = f", and {len(groups) - 1} more such group{'s' if len(groups) > 2 else ''}" if len(groups) > 1 else ""
+    return f"{some(groups[0])} differ only in the number of a channel{more}"
+
+
 def _bare(name: str, words: str) -> str:
-    """Removes one of these words from the end of a name or, if none is there, from its beginning."""
-    shorter = re.sub(rf"[ ._-]({words})$", "", name, flags=re.IGNORECASE)
-    return shorter if shorter != name else re.sub(rf"^({words})[ ._-]", "", name, flags=re.IGNORECASE)
+    """Returns the key without one of these words at the end or, if none is there, at the beginning."""
+    key = name_key(name)
+    shorter = re.sub(rf"[ ._-]+({words})$", "", key)
+    return shorter if shorter != key else re.sub(rf"^({words})[ ._-]+", "", key)

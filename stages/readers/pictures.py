@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +15,14 @@ from stages.readers import files as image_files
 from stages.readers import tiff
 from stages.readers.forms import Form, Section, opaque
 from stages.readers.names import JPEG, SUFFIXES, TIFF, listed
-from stages.storage.names import natural_key
+from stages.readers.other_files import refuse_others
+from stages.readers.stack import gathered
+from stages.storage.names import natural_key, same_name
 from stages.storage.words import some
 
 PICTURE_SUFFIXES = (*SUFFIXES, *JPEG)
+
+_PICTURE_FORMS = {Form(bits, samples) for bits in (8, 16) for samples in (1, 2, 3, 4)} | {Form(32, type="float")}
 
 
 class Source(NamedTuple):
@@ -37,31 +42,37 @@ class Source(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_pictures(path: str) -> Iterator[list[Source]]:
+def open_pictures(path: str, problem_of: Callable[[Form], str | None] | None = None) -> Iterator[list[Source]]:
     """Finds pictures: PNG, TIFF or JPEG files of any sizes in a folder, or the sections of a stack.
 
     A folder may also hold one folder for each picture, with the picture in `images/` inside it, like the data of the
     Data Science Bowl 2018. The sections of a stack in one file are named by their number, starting with 0000.
 
+    Args:
+      problem_of: returns why pixels of a form cannot be used, and what to do; None if they can. By default, pixels must
+        be those of a picture that is not a mask.
+
     Raises:
-      InputError: if there are no pictures, or there are other files beside the pictures.
+      InputError: if there are no pictures, there are other files beside the pictures, or a picture cannot be used.
     """
+    problem_of = problem_of or _no_picture
     folder = Path(path)
     if not folder.is_dir():
-        with _sections_of(path) as sources:
-            yield sources
+        with _sections_of(path) as found:
+            yield found
         return
     files, folders = entries(folder)
     if not files and folders and all((each / "images").is_dir() for each in folders):
-        yield [_only_one(each) for each in folders]
+        names = [each.name for each in folders]
+        yield sources(path, [_only_one(each) for each in folders], problem_of, names)
     elif not files:
         what = f"holds only folders ({some(each.name for each in folders)})" if folders else "is empty"
         raise InputError(f"{folder}: {what}, no PNG, TIFF or JPEG pictures; name the folder that holds them")
     elif len(files) == 1 and files[0].suffix.lower() in TIFF and tiff.pages(files[0]) > 1:
-        with _sections_of(str(files[0])) as sources:
-            yield sources
+        with _sections_of(str(files[0])) as found:
+            yield found
     else:
-        yield [source(file) for file in files]
+        yield sources(path, files, problem_of)
 
 
 def entries(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -73,19 +84,23 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     found = sorted(listed(folder), key=lambda entry: (natural_key(entry.stem), entry.name))
     files = [entry for entry in found if not entry.is_dir()]
     folders = [entry for entry in found if entry.is_dir()]
-    for file in files:
-        if file.suffix.lower() not in PICTURE_SUFFIXES:
-            raise InputError(f"{file.name} in {folder} is not a PNG, TIFF or JPEG picture; move it out of the folder")
+    refuse_others(folder, [file for file in files if file.suffix.lower() not in PICTURE_SUFFIXES], len(files))
     for names in ({file: file.stem for file in files}, {each: each.name for each in folders}):
         first: dict[str, Path] = {}
         for entry, name in names.items():
             # Output files get these names, and on some disks A and a are the same file.
-            other = first.setdefault(name.casefold(), entry)
+            other = first.setdefault(name_key(name), entry)
             if other is not entry:
                 raise InputError(
                     f"{folder}: {other.name} and {entry.name} have the same name; rename or remove one of them"
                 )
     return files, folders
+
+
+def name_key(name: str) -> str:
+    """Returns the form in which names of pictures are compared: without regard to upper case, to Unicode forms that
+    look the same, and to `.ome` at the end."""
+    return re.sub(r"\.ome$", "", same_name(name).casefold())
 
 
 def left_out(path: str) -> str | None:
@@ -97,14 +112,40 @@ def left_out(path: str) -> str | None:
     return f"{path}: {len(folders)} {what} beside the pictures {are} ignored: {some(each.name for each in folders)}"
 
 
-def source(file: Path, name: str | None = None) -> Source:
-    """Makes the source of a picture in a file. The picture has the name of the file, unless `name` is given."""
+def sources(
+    path: str | Path,
+    files: Sequence[Path],
+    problem_of: Callable[[Form], str | None],
+    names: Sequence[str] | None = None,
+) -> list[Source]:
+    """Makes the sources of pictures in files. They have the names of their files, unless `names` are given.
 
-    def read() -> tuple[np.ndarray, Form]:
-        form = image_files.head(file).form
-        return image_files.read(file, form), form
+    Raises:
+      InputError: if a file is no picture, or `problem_of` returns a problem; one message tells a problem of many files.
+    """
+    heads = image_files.heads(path, files, lambda head: problem_of(head.form))
+    return [
+        Source(
+            name,
+            str(file),
+            lambda head=head: head,  # type: ignore[misc]
+            lambda file=file, head=head: (image_files.read(file, head.form), head.form),  # type: ignore[misc]
+        )
+        for name, file, head in zip(names or [file.stem for file in files], files, heads, strict=True)
+    ]
 
-    return Source(name or file.stem, str(file), lambda: image_files.head(file), read)
+
+def remarks(found: Sequence[Source]) -> tuple[str, ...]:
+    """Returns what is unusual about pictures although they can be read; each one line for a message."""
+    return gathered(list(dict.fromkeys(each.head() for each in found)))
+
+
+def _no_picture(form: Form) -> str | None:
+    if form.type == "inverted":
+        return f"is {form}, stored with 0 as white; save it with 0 as black"
+    if form not in _PICTURE_FORMS:
+        return f"is {form}; save it as 8- or 16-bit grey or RGB"
+    return None
 
 
 def image_of(picture: Source) -> np.ndarray:
@@ -119,10 +160,8 @@ def image_of(picture: Source) -> np.ndarray:
       InputError: if the picture is damaged, has transparent pixels, or has pixels of another type.
     """
     pixels, form = picture.read()
-    if form.type == "inverted":
-        raise InputError(f"{picture.where}: is {form}, stored with 0 as white; save it with 0 as black")
-    if form not in [Form(bits, samples) for bits in (8, 16) for samples in (1, 2, 3, 4)] + [Form(32, type="float")]:
-        raise InputError(f"{picture.where}: is {form}; save it as 8- or 16-bit grey or RGB")
+    if problem := _no_picture(form):
+        raise InputError(f"{picture.where}: {problem}")
     if pixels.dtype.itemsize * 8 != form.bits:  # a PNG: Pillow reads 16-bit colours as 8-bit
         raise InputError(
             f"{picture.where}: is {form}, which can be read from TIFF only; save it as TIFF, or with 8 bits"
@@ -135,11 +174,11 @@ def image_of(picture: Source) -> np.ndarray:
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
 
 
-def _only_one(folder: Path) -> Source:
+def _only_one(folder: Path) -> Path:
     files, _ = entries(folder / "images")
     if len(files) != 1:
         raise InputError(f"{folder / 'images'}: holds {len(files)} pictures; it must hold one, that of the masks")
-    return source(files[0], folder.name)
+    return files[0]
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from contract.stage import Context, InputError
 from segmentation.scores import detection, isbi2012, overlap
 from stages.reports.picture_summary import MEMBRANES, summary
 from stages.storage.image_sets import Picture, read_set
+from stages.storage.names import same_name
 from stages.storage.words import size, some
 
 
@@ -111,14 +112,14 @@ def _pairs(context: Context) -> list[tuple[Picture, Picture]]:
     """Pairs each segmented picture with the truth of the same name."""
     path, truth_path = context.inputs["segmentation"], context.inputs["labels"]
     segmented, of_truth = (_set(each) for each in (path, truth_path))
-    truths = {picture.name: picture for picture in of_truth}
-    strangers = [picture.name for picture in segmented if picture.name not in truths]
+    truths = {same_name(picture.name): picture for picture in of_truth}
+    strangers = [picture.name for picture in segmented if same_name(picture.name) not in truths]
     if strangers:
         raise InputError(
             f"{path}: {len(strangers)} of {len(segmented)} pictures are not in {truth_path}: {some(strangers)}; "
             "score pictures that have ground truth"
         )
-    pairs = [(picture, truths.pop(picture.name)) for picture in segmented]
+    pairs = [(picture, truths.pop(same_name(picture.name))) for picture in segmented]
     for picture, truth in pairs:
         for where, one in ((path, picture), (truth_path, truth)):
             if one.labels is None:
