@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from contract.stage import InputError
-from stages.readers import png, tiff
+from stages.readers import png, tiff, tiff_write
 from stages.readers.forms import FileError, Form, Section, damaged
 from stages.readers.names import JPEG, PNG, TIFF
 from stages.storage.words import no_permission, some
@@ -97,7 +97,7 @@ def write(file: Path, pixels: np.ndarray, compress_level: int = 6) -> None:
       OSError: if the file cannot be written.
     """
     if file.suffix != ".png":
-        tiff.write_page(file, pixels)
+        tiff_write.write_page(file, pixels)
         return
     Image.fromarray(pixels).save(file, compress_level=compress_level)
 

@@ -1,87 +1,80 @@
-"""Reads and writes TIFF files of one page, and reads stacks of sections in one TIFF file."""
+"""Reads TIFF files: one section, or stacks of sections in one file."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import math
-import re
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
 
-from contract.stage import InputError
 from segmentation.threads import processors
-from stages.readers import forms
+from stages.readers import forms, tiff_scale
 from stages.readers.forms import FileError, Form, Section
-from stages.readers.stack import Read, Stack, gathered, uniform
-from stages.storage.words import no_permission
+from stages.readers.stack import Read, Stack, uniform
+from stages.readers.tiff_chain import Chain, chain
+from stages.readers.tiff_meaning import Meaning, meaning
+from stages.readers.tiff_page import Page, Plain, finished, look
+from stages.readers.tiff_page import pixels as pixels_of
+from stages.storage.words import some
 
-_STRIP_BYTES = 2**18
-_TALKS_OF_DAMAGE = "invalid|corrupt|failed"  # words in tifffile's warnings about damaged files
-_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6}
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it only logs is checked here
+_AS_IT_IS = {f"is_{kind}": False for kind in ("ome", "mmstack", "ndtiff", "lsm", "scanimage", "ndpi")}
+_SOUND = "in Fiji: File > Save As > Tiff writes a sound file"
 
 
-class _Warnings(logging.Handler):
-    """Collects the warnings of tifffile, which only logs that a file is damaged and reads as much as it can."""
+class _Contents(NamedTuple):
+    """What is in a TIFF file.
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.said: list[str] = []
+    Attributes:
+      pages: the pages that are sections, in the order of the sections.
+      sections: number of sections: the pages, or those that are one after the other in the only page.
+      broken: the chain of pages breaks; what was found there.
+      remarks: as for `Section`.
+    """
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+    pages: list[Page]
+    sections: int
+    broken: str | None
+    remarks: tuple[str, ...]
 
 
 @contextlib.contextmanager
-def _open(file: Path) -> Iterator[tifffile.TiffFile]:
-    """Opens a TIFF file and rejects a damaged one.
+def _open(file: Path) -> Iterator[tuple[tifffile.TiffFile, Chain]]:
+    """Opens a TIFF file, so that tifffile reads its pages as they are.
 
-    Only for the main thread, because this listens to the log of tifffile, which all open files share.
+    Left to itself, tifffile also opens the other files of a data set, or reckons where pages of a program should be.
     """
-    logger, warnings = logging.getLogger("tifffile"), _Warnings()
-    logger.addHandler(warnings)
+    found = chain(file)
     try:
-        tiff = tifffile.TiffFile(file)
-        count, _ = len(tiff.pages), tiff.series
-    except PermissionError:
-        raise no_permission(file) from None
+        tiff = tifffile.TiffFile(file, _multifile=False, **_AS_IT_IS)  # type: ignore[arg-type]
     except MemoryError:
         raise
-    except Exception as error:
-        if not file.stat().st_size:
-            raise FileError(file, "is empty; copy it again from its source") from None
-        if str(error).startswith("not a TIFF file"):
-            text = "is not a TIFF file, although its name says so; save it as TIFF, or copy it again"
-            raise FileError(file, text) from None
+    except Exception as error:  # for a damaged file tifffile may raise almost anything
         raise forms.damaged(file) from error
-    finally:
-        logger.removeHandler(warnings)
     with tiff:
-        if not count or any(re.search(_TALKS_OF_DAMAGE, text) for text in warnings.said):
-            raise forms.damaged(file)
-        yield tiff
+        yield tiff, found
+
+
+def _page(tiff: tifffile.TiffFile, number: int) -> tifffile.TiffPage:
+    page = tiff.pages.get(number, aspage=True)
+    assert isinstance(page, tifffile.TiffPage)
+    return page
 
 
 def pages(file: Path) -> int:
-    """Returns the number of sections in a TIFF file. Above 4 GB, ImageJ writes all sections into one page."""
-    with _open(file) as tiff:
-        lead, _ = _axes(tiff.series[0])
-        return max(len(tiff.pages), math.prod(lead))
+    """Returns the number of sections in a TIFF file. Above 4 GB, ImageJ writes all sections into one page.
 
-
-def _axes(series: Any) -> tuple[tuple[int, ...], str]:
-    """Returns lengths and letters of the axes other than y, x and samples, without axes of length 1."""
-    lead = [
-        (size, axis)
-        for size, axis in zip(series.shape, series.axes, strict=True)
-        if axis not in "YXS" and size > 1  # S: the samples of a pixel
-    ]
-    return tuple(size for size, _ in lead), "".join(axis for _, axis in lead)
+    Raises:
+      InputError: as for `open_tiff`.
+    """
+    with _open(file) as (tiff, found):
+        contents = _contents(file, tiff, found)
+        _refuse_broken(file, contents)
+        return contents.sections
 
 
 def single_page(file: Path) -> Section:
@@ -90,93 +83,136 @@ def single_page(file: Path) -> Section:
     Raises:
       InputError: if the file is damaged, or has more than one page.
     """
-    with _open(file) as tiff:
-        if len(tiff.pages) > 1:
+    with _open(file) as (tiff, found):
+        contents = _contents(file, tiff, found)
+        if contents.sections > 1 or len(contents.pages) > 1:
             raise FileError(
                 file,
-                f"holds {len(tiff.pages)} pages, among files of one section each; "
+                f"holds {contents.sections} pages, among files of one section each; "
                 "move it out of the folder, or name it alone as the stack",
             )
-        return _section(file.name, tiff.pages[0])
+        page, remarks = contents.pages[0], contents.remarks
+        if contents.broken:
+            remarks += (f"{contents.broken}; only its one page is read; {_SOUND}",)
+        return Section(file.name, page.height, page.width, page.form, remarks)
 
 
 def page_pixels(file: Path, form: Form) -> np.ndarray:
     """Decodes a TIFF file of one section.
 
+    Args:
+      form: the pixel form that `single_page` returned.
+
     Returns:
-      (y, x) or (y, x, samples), the values as stored.
+      (y, x) or (y, x, samples): the values as stored, turned by the orientation of the page.
 
     Raises:
       InputError: if the page is truncated or damaged, or its compression is not supported.
     """
-    with tifffile.TiffFile(file) as tiff:
-        return _pixels_of(tiff.pages[0], form, str(file))
-
-
-def write_page(file: Path, pixels: np.ndarray) -> None:
-    """Writes (y, x) or (y, x, 3) numbers as a TIFF file of one page, in strips that are compressed with zlib.
-
-    Python's zlib compresses them: tifffile would use whatever library the installed imagecodecs brings, so the same
-    pixels would give different files.
-
-    Raises:
-      OSError: if the file cannot be written.
-    """
-    rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
-    stored = np.packbits(pixels, axis=-1) if pixels.dtype == bool else pixels  # TIFF stores 8 bools in a byte
-    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)  # the byte order in tifffile's header
-    strips = (zlib.compress(stored[y : y + rows].tobytes(), 6) for y in range(0, len(stored), rows))
-    colour = "rgb" if pixels.ndim == 3 else "minisblack"
-    tifffile.imwrite(
-        file,
-        strips,
-        shape=pixels.shape,
-        dtype=pixels.dtype.newbyteorder("="),
-        rowsperstrip=rows,
-        photometric=colour,
-        compression="zlib",
-        metadata=None,
-    )
+    with _open(file) as (tiff, found):
+        known = _contents(file, tiff, found).pages[0]
+        return pixels_of(str(file), _page(tiff, known.number), known)
 
 
 @contextlib.contextmanager
 def open_tiff(file: Path) -> Iterator[Stack]:
-    """Opens a TIFF file of many sections.
+    """Opens a TIFF file of many sections: all its pages, however they are grouped.
 
     Raises:
       InputError: if the file is damaged, its pages differ in size or form, or it also has channels or time points.
     """
-    with _open(file) as tiff:
-        yield _stack(file, tiff)
+    with _open(file) as (tiff, found):
+        contents = _contents(file, tiff, found)
+        _refuse_broken(file, contents)
+        yield _stack(file, tiff, contents)
 
 
-def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
-    if len(tiff.series) > 1:  # tifffile puts pages of the same size and type into one series
-        heads = [_section(f"page {k}", page) for k, page in enumerate(tiff.pages, 1)]
-        uniform(str(file), heads)
-    series = tiff.series[0]
-    lead, letters = _axes(series)
-    if len(lead) != 1 or letters == "C":
-        raise InputError(
-            f"{file}: holds {' x '.join(str(n) for n in lead)} pictures (axes {letters}); a stack has one axis of "
-            "sections; save one channel and one time point of the file"
-        )
-    head = _section(file.name, series.keyframe)
-    count = lead[0]
+def _refuse_broken(file: Path, contents: _Contents) -> None:
+    if contents.broken:
+        again = f"copy it again from its source ({contents.broken})"
+        raise FileError(file, f"is truncated or damaged; {again}; {_SOUND} of the pages that are left")
+
+
+def _contents(file: Path, tiff: tifffile.TiffFile, found: Chain) -> _Contents:
+    try:
+        signed, remarks = tiff_scale.calibration(tiff)
+        looks = []
+        for number, tags in enumerate(found.tags):
+            where = file if len(found.tags) == 1 else f"{file} page {number + 1}"
+            looks.append(look(where, _page(tiff, number), tags, found.size, signed))
+    except (MemoryError, FileError):
+        raise
+    except Exception as error:  # for a damaged file tifffile may raise almost anything
+        raise forms.damaged(file) from error
+    kept = _without_copies(looks)
+    if len(kept) < len(looks):
+        left = [str(page.number + 1) for page in looks if page not in kept]
+        remarks += (f"{len(left)} smaller copies of its sections are left out (page {some(left)})",)
+    if len(kept) > 1:
+        uniform(str(file), [Section(f"page {page.number + 1}", page.height, page.width, page.form) for page in kept])
+    said = meaning(file, tiff, len(kept), kept[0].form.samples) if len(kept) == len(looks) else Meaning()
+    if said.order and len(said.order) == len(kept):
+        kept = [kept[number] for number in said.order]
+    sections = _sections(file, kept, said, found)
+    complete = len(kept) > 1 and said.sections == len(kept)
+    if found.broken and complete:
+        remarks += (f"{found.broken}; its description speaks of {len(kept)} pages, which are all there",)
+    return _Contents(
+        kept,
+        sections,
+        None if complete or (found.broken is None) else found.broken,
+        remarks + said.remarks + _shared(kept),
+    )
+
+
+def _without_copies(looks: list[Page]) -> list[Page]:
+    """Leaves out thumbnails and the smaller levels of a pyramid, if the file calls them so."""
+    whole = [page for page in looks if not page.reduced] or looks[:1]
+    largest = max(page.height * page.width for page in whole)
+    return [page for page in looks if page in whole or page.height * page.width >= largest]
+
+
+def _sections(file: Path, kept: list[Page], said: Meaning, found: Chain) -> int:
+    """Returns the number of sections. One page may hold many, one after the other, as ImageJ and MetaMorph write them.
+
+    Raises:
+      InputError: if the file ends amid the sections.
+    """
+    count, page = said.sections or 1, kept[0]
+    if len(kept) > 1 or page.plain is None or found.broken:
+        return len(kept)
+    room = (found.size - page.plain.start) // page.plain.size
+    if room < 2 or count == 1:  # the description may be that of a stack from which this page was taken
+        return 1
+    if room < count:
+        raise forms.damaged(file)
+    return count
+
+
+def _shared(kept: list[Page]) -> tuple[str, ...]:
+    """Returns the remarks about pages, each once; those about some pages only say about which."""
+    numbers: dict[str, list[str]] = {}
+    for page in kept:
+        for remark in page.remarks:
+            numbers.setdefault(remark, []).append(str(page.number + 1))
+    return tuple(
+        remark if len(which) == len(kept) else f"page {some(which)}: {remark}" for remark, which in numbers.items()
+    )
+
+
+def _stack(file: Path, tiff: tifffile.TiffFile, contents: _Contents) -> Stack:
+    pages, count = contents.pages, contents.sections
+    head = pages[0]
     names = tuple(f"{file} page {k}" for k in range(1, count + 1))
-    if series.dataoffset is not None and head.form.samples == 1:
-        reads = _mapped(file, tiff, series, (count, head.height, head.width))
+    voxel_size, remarks = tiff_scale.voxel_size(tiff)
+    if all(page.plain is not None for page in pages):
+        reads = _mapped(file, pages, count)
         threads = min(processors(), 4)
     else:
-        pages = [page for page in series.pages if page is not None]
-        if len(pages) != count:
-            raise InputError(
-                f"{file}: holds {count} sections in {len(pages)} pages; save it with one section in each page"
-            )
 
         def reads() -> Iterator[Read]:
             for page, name in zip(pages, names, strict=True):
-                yield lambda page=page, name=name: _pixels_of(page, head.form, name)  # type: ignore[misc]
+                yield lambda page=page, name=name: pixels_of(name, _page(tiff, page.number), page)  # type: ignore[misc]
 
         threads = 1  # all pages are read through one file handle
 
@@ -186,83 +222,25 @@ def _stack(file: Path, tiff: tifffile.TiffFile) -> Stack:
         head.form,
         names,
         files=None,
-        voxel_size_xyz=_voxel_size(tiff),
+        voxel_size_xyz=voxel_size,
         offset_xyz=(0, 0, 0),
         reads=reads,
         threads=threads,
-        remarks=gathered([head]),
+        remarks=tuple(f"{file.name}: {remark}" for remark in contents.remarks + remarks),
     )
 
 
-def _mapped(
-    file: Path, tiff: tifffile.TiffFile, series: Any, shape: tuple[int, int, int]
-) -> Callable[[], Iterator[Read]]:
-    """Reads, by memory map, sections that are stored one after the other without compression."""
-    dtype = series.dtype.newbyteorder(tiff.byteorder)
-    if series.dataoffset + math.prod(shape) * dtype.itemsize > file.stat().st_size:
-        raise forms.damaged(file)
-    pixels = np.memmap(file, dtype, "r", series.dataoffset, shape)
-    return lambda: (lambda section=section: np.array(section) for section in pixels)  # type: ignore[misc]
+def _mapped(file: Path, pages: list[Page], count: int) -> Callable[[], Iterator[Read]]:
+    """Reads, by memory map, sections that are stored uncompressed, each row after row."""
+    stored = np.memmap(file, np.uint8, "r")
 
+    def read(page: Page, plain: Plain, ahead: int) -> np.ndarray:
+        start = plain.start + ahead * plain.size
+        return finished(np.array(stored[start : start + plain.size]).view(plain.dtype).reshape(plain.shape), page)
 
-def _voxel_size(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
-    """Returns the voxel size x, y, z in nm; None unless ImageJ or OME metadata give it.
-
-    The resolution tag alone is not used, because most programs write 72 dpi, whatever the true pixel size is.
-    """
-    if tiff.is_imagej:
-        data = tiff.imagej_metadata or {}
-        scale = _NM.get(str(data.get("unit", "")).strip().lower())
-        tags = tiff.series[0].keyframe.tags
-        if scale is None or "spacing" not in data or "XResolution" not in tags or "YResolution" not in tags:
-            return None
-        (nx, dx), (ny, dy) = tags["XResolution"].value, tags["YResolution"].value
-        if not (nx and dx and ny and dy and data["spacing"] > 0):
-            return None
-        x, y, z = dx / nx, dy / ny, float(data["spacing"])
-        return round(x * scale, 6), round(y * scale, 6), round(z * scale, 6)
-    if tiff.is_ome and tiff.ome_metadata:
-        sizes = []
-        for axis in "XYZ":
-            found = re.search(rf'PhysicalSize{axis}="([^"]+)"', tiff.ome_metadata)
-            unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', tiff.ome_metadata)
-            scale = _NM.get(unit[1].lower() if unit else "µm")
-            if found is None or scale is None or not float(found[1]) > 0:
-                return None
-            sizes.append(round(float(found[1]) * scale, 6))
-        return sizes[0], sizes[1], sizes[2]
-    return None
-
-
-def _section(name: str, page: Any) -> Section:
-    """Returns the name, size and pixel form of a page of a `tifffile.TiffFile`."""
-    page = page.keyframe
-    if page.dtype is None:
-        form = Form(page.bitspersample, page.samplesperpixel, "oddly stored")
-    else:
-        form = forms.form_of(page.dtype, page.samplesperpixel)
-    if page.photometric == 3:
-        form = form._replace(type="palette")
-    elif page.photometric == 0:
-        form = form._replace(type="inverted")
-    return Section(name, page.imagelength, page.imagewidth, form)
-
-
-def _pixels_of(page: Any, form: Form, where: str) -> np.ndarray:
-    """Decodes a page of a TIFF file: (y, x) or (y, x, samples).
-
-    Raises:
-      InputError: if the page is truncated or damaged, or its compression is not supported; `where` names the page.
-    """
-    try:
-        pixels = page.asarray()
-    except MemoryError:
-        raise
-    except Exception as error:  # for a damaged page tifffile and imagecodecs may raise almost anything
-        if "not supported" in str(error):
-            compression = getattr(page.keyframe.compression, "name", page.keyframe.compression)
-            text = f"{where}: {form}, compressed as {compression}, cannot be read; save it without compression"
-            raise InputError(text) from None
-        raise forms.damaged(where) from error
-    planar = form.samples > 1 and page.keyframe.planarconfig == 2
-    return np.moveaxis(pixels, 0, -1) if planar else pixels
+    each = count // len(pages)  # sections in a page
+    return lambda: (
+        lambda page=page, plain=page.plain, ahead=ahead: read(page, plain, ahead)  # type: ignore[misc]
+        for page in pages
+        for ahead in range(each)
+    )

@@ -86,15 +86,101 @@ def test_a_stack_among_sections_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_channels_and_times_are_no_sections(tmp_path: Path) -> None:
+def test_a_page_of_another_size_among_series_is_named(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "stack.tif") as out:
+        out.write(np.zeros((4, 20, 30), np.uint8), photometric="minisblack")
+        out.write(np.zeros((10, 15), np.uint8))
+    assert "page 5 is 15 x 10 pixels, but 4 of the 5 sections are 30 x 20" in refusal(tmp_path / "stack.tif")
+
+
+def remarks(path: Path) -> tuple[str, ...]:
+    with open_stack(str(path)) as stack:
+        return stack.remarks
+
+
+SIX = np.concatenate([GREY, 255 - GREY])
+
+
+@pytest.mark.parametrize("counts", [(4, 2), (1, 5), (3, 3), (1, 1, 1, 1, 1, 1), (6,)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
+def test_equal_pages_are_sections_however_they_were_written(
+    tmp_path: Path, counts: tuple[int, ...], dtype: type, options: dict[str, object]
+) -> None:
+    file, start = tmp_path / "stack.tif", 0
+    with tifffile.TiffWriter(file) as out:
+        for count in counts:
+            block = SIX[start] if count == 1 else SIX[start : start + count]
+            out.write(block.astype(dtype), photometric="minisblack", **options)
+            start += count
+    np.testing.assert_array_equal(read(file), SIX)
+    told = f"stack.tif: 6 pages in {len(counts)} series of {', '.join(map(str, counts[:-1]))} and {counts[-1]}: all are"
+    assert [remark.startswith(told) for remark in remarks(file)] == ([True] if 1 < len(counts) < 6 else [])
+
+
+def test_sections_that_were_appended_one_by_one(tmp_path: Path) -> None:
+    for section in SIX:
+        tifffile.imwrite(tmp_path / "stack.tif", section, append=True)
+    np.testing.assert_array_equal(read(tmp_path / "stack.tif"), SIX)
+
+
+@pytest.mark.parametrize(
+    "description", ['{"shape": [3, 20, 30]}', "ImageJ=1.54f\nimages=3\nslices=3\n", "an EM of the cortex"]
+)
+def test_stacks_that_were_joined_as_tiffcp_joins_them(tmp_path: Path, description: str) -> None:
+    """The first page of each part keeps a description that speaks of the part."""
     file = tmp_path / "stack.tif"
-    tifffile.imwrite(file, np.zeros((4, 2, 20, 30), np.uint8), imagej=True, metadata={"axes": "ZCYX"})
-    assert refusal(file) == (
-        f"{file}: holds 4 x 2 pictures (axes ZC); a stack has one axis of sections; save one channel "
-        "and one time point of the file"
-    )
-    tifffile.imwrite(file, np.zeros((3, 20, 30), np.uint8), imagej=True, metadata={"axes": "CYX"})
-    assert "holds 3 pictures (axes C)" in refusal(file)
+    with tifffile.TiffWriter(file) as out:
+        for z, section in enumerate(SIX):
+            text = description if z % 3 == 0 else None
+            out.write(section, photometric="minisblack", metadata=None, contiguous=False, description=text)
+    np.testing.assert_array_equal(read(file), SIX)
+    assert len(remarks(file)) == (0 if description.startswith("an EM") else 1)
+
+
+def test_a_stack_cut_out_of_another_one_tells_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(file) as out:
+        for section in GREY:
+            out.write(section, metadata=None, contiguous=False, description="ImageJ=1.54f\nimages=99\nslices=99\n")
+    np.testing.assert_array_equal(read(file), GREY)
+    told = "its description speaks of 99 pictures, but it has 3 pages: each page is taken as a section"
+    assert remarks(file) == (f"stack.tif: {told}",)
+
+
+def test_all_sections_in_one_page_as_imagej_writes_them_above_4_gb(tmp_path: Path) -> None:
+    file = tmp_path / "stack.tif"
+    words = f"ImageJ=1.54f\nimages={len(SIX)}\nslices={len(SIX)}\n"
+    for section, description in ((SIX, words), (SIX.astype(">u2"), words)):
+        tifffile.imwrite(file, section[0], description=description, metadata=None, byteorder=">")
+        with tifffile.TiffFile(file) as opened:
+            start, one = opened.pages[0].dataoffsets[0], section[0].tobytes()
+        data = file.read_bytes()
+        assert data[start:] == one  # the pixels are the end of the file
+        file.write_bytes(data + section[1:].tobytes())
+        np.testing.assert_array_equal(read(file), SIX)
+        file.write_bytes(file.read_bytes()[:-1])
+        assert refusal(file) == f"{file}: is truncated or damaged; copy it again from its source"
+        file.write_bytes(data)  # a page that was taken from the stack
+        assert refusal(file).startswith(f"{file}: is one section;")
+
+
+def test_smaller_copies_are_no_sections(tmp_path: Path) -> None:
+    """The levels of a pyramid: in the chain of pages with a mark, or out of it."""
+    with tifffile.TiffWriter(tmp_path / "chain.tif") as out:
+        out.write(GREY, photometric="minisblack", metadata=None)
+        out.write(GREY[:, ::2, ::2], photometric="minisblack", subfiletype=1, metadata=None)
+    np.testing.assert_array_equal(read(tmp_path / "chain.tif"), GREY)
+    told = "chain.tif: 3 smaller copies of its sections are left out (page 4, 5, 6)"
+    assert remarks(tmp_path / "chain.tif") == (told,)
+    with tifffile.TiffWriter(tmp_path / "aside.tif") as out:
+        out.write(GREY, photometric="minisblack", subifds=1)
+        out.write(GREY[:, ::2, ::2], photometric="minisblack", subfiletype=1)
+    np.testing.assert_array_equal(read(tmp_path / "aside.tif"), GREY)
+    with tifffile.TiffWriter(tmp_path / "liar.tif") as out:
+        for section in GREY:
+            out.write(section, subfiletype=1, metadata=None, contiguous=False)
+    np.testing.assert_array_equal(read(tmp_path / "liar.tif"), GREY)
 
 
 def voxel_size(path: Path) -> tuple[float, float, float] | None:

@@ -1,0 +1,111 @@
+"""Voxel sizes and grey values as ImageJ and OME describe them in TIFF files."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tifffile
+
+from stages.readers import ome
+
+_NM = {
+    "nm": 1.0,
+    "nanometer": 1.0,
+    "nanometers": 1.0,
+    "um": 1e3,
+    "µm": 1e3,
+    "\\u00b5m": 1e3,
+    "micron": 1e3,
+    "microns": 1e3,
+    "micrometer": 1e3,
+    "micrometers": 1e3,
+    "mm": 1e6,
+    "pm": 1e-3,
+    "å": 0.1,
+    "angstrom": 0.1,
+    "angstroms": 0.1,
+}
+"""Units of length in nm. Inch and cm are not among them: with these, programs write the resolution of a printer."""
+
+_SIGNED = (0, -32768, 1)  # ImageJ: cf = 0 is a straight line, c0 + c1 x
+
+Size = tuple[float, float, float]
+
+
+def voxel_size(tiff: tifffile.TiffFile) -> tuple[Size | None, tuple[str, ...]]:
+    """Returns the voxel size x, y, z in nm, and remarks; None unless ImageJ or OME metadata give it.
+
+    The resolution tag alone is not used, because most programs write 72 dpi, whatever the true pixel size is.
+    """
+    page = tiff.pages.first
+    if page.is_ome:
+        return _of_ome(page.description)
+    if tiff.is_imagej:
+        return _of_imagej(tiff.imagej_metadata or {}, page)
+    return None, ()
+
+
+def _of_ome(description: str) -> tuple[Size | None, tuple[str, ...]]:
+    written = ome.sizes(description)
+    read = {axis: _in_nm(number, unit) for axis, (number, unit) in written.items()}
+    for axis, (number, unit) in written.items():
+        if read[axis] is None and _scale(unit) is not None:
+            return None, (f"its PhysicalSize{axis.upper()} is {number!r}, not a number above 0: it is not used",)
+    x, y, z = (read.get(axis) for axis in "xyz")
+    return None if x is None or y is None or z is None else (x, y, z), ()
+
+
+def _of_imagej(data: dict[str, Any], page: tifffile.TiffPage) -> tuple[Size | None, tuple[str, ...]]:
+    unit = str(data.get("unit", ""))
+    if "spacing" not in data or _scale(unit) is None:
+        return None, ()
+    z = _in_nm(data["spacing"], unit)
+    x, y = (_in_nm(_length(page.tags.valueof(code)), unit) for code in (282, 283))
+    if z is None:
+        return None, (f"ImageJ's spacing of its sections is {data['spacing']!r}, not a number above 0: it is not used",)
+    return None if x is None or y is None else (x, y, z), ()
+
+
+def _length(resolution: object) -> float | None:
+    """Returns the length of a pixel for a resolution, which TIFF stores as a fraction of pixels per unit."""
+    match resolution:
+        case (int(pixels), int(units)) if pixels > 0:
+            return units / pixels
+    return None
+
+
+def _scale(unit: str) -> float | None:
+    return _NM.get(unit.strip().lower().replace("μ", "µ"))
+
+
+def _in_nm(length: object, unit: str) -> float | None:
+    """Returns a length in nm; None if it is no finite number above 0, or the unit is no unit of length."""
+    scale = _scale(unit)
+    try:
+        value = float(length) * scale if scale is not None else math.nan  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return round(value, 6) if 0 < value < math.inf and round(value, 6) else None
+
+
+def calibration(tiff: tifffile.TiffFile) -> tuple[bool, tuple[str, ...]]:
+    """Returns whether ImageJ's calibration makes the 16-bit numbers of a file signed, and remarks about any other.
+
+    ImageJ stores a signed number plus 32768, and says so in its calibration: y = c0 + c1 x.
+
+    Source: ImageJ, `Calibration.isSigned16Bit` and `FileOpener.decodeDescriptionString`.
+    """
+    data = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
+    if "cf" not in data and "c0" not in data:
+        return False, ()
+    curve = (data.get("cf", 0), data.get("c0", 0), data.get("c1", 1))
+    if curve == _SIGNED:
+        return True, ()
+    if curve == (0, 0, 1):
+        return False, ()
+    return False, (f"ImageJ's calibration of its grey values (cf, c0, c1 = {_list(curve)}) is not applied",)
+
+
+def _list(values: tuple[object, ...]) -> str:
+    return ", ".join(str(value)[:20] for value in values)

@@ -1,0 +1,182 @@
+"""Pages that are channels, times or positions, by the description of ImageJ, OME or tifffile."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from stages.readers import tiff
+from stages.readers.forms import FileError
+from tests.stages.readers.test_sections import GREY, read, refusal
+from tests.stages.readers.test_tiff import SIX, remarks
+
+ONE_OF = "a network takes one grey channel or RGB: save the one with the cells (Image > Color > Split Channels)"
+IDS = [uuid.UUID(int=k + 1) for k in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [({"imagej": True}, "ImageJ's C"), ({"ome": True}, "OME's C"), ({}, "axis C")]
+)
+def test_channels_are_refused_by_name(tmp_path: Path, options: dict[str, object], name: str) -> None:
+    file = tmp_path / "a.tif"
+    for shape, axes in (((2, 20, 30), "CYX"), ((4, 2, 20, 30), "ZCYX")):
+        metadata = {"axes": axes}
+        tifffile.imwrite(file, np.zeros(shape, np.uint8), photometric="minisblack", metadata=metadata, **options)
+        assert refusal(file) == f"{file}: holds 2 channels ({name}); {ONE_OF}"
+        with pytest.raises(FileError) as caught:
+            tiff.single_page(file)
+        assert caught.value.problem == f"holds 2 channels ({name}); {ONE_OF}"
+
+
+@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {}])
+def test_sections_and_times_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(
+        file, np.zeros((2, 3, 20, 30), np.uint8), photometric="minisblack", metadata={"axes": "TZYX"}, **options
+    )
+    assert "pictures (axes" in refusal(file)
+    assert "a stack has one axis of sections; save one channel and one time point of the file" in refusal(file)
+
+
+@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {}])
+def test_times_alone_are_taken_as_sections_and_told(tmp_path: Path, options: dict[str, object]) -> None:
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(file, GREY, photometric="minisblack", metadata={"axes": "TYX"}, **options)
+    np.testing.assert_array_equal(read(file), GREY)
+    assert remarks(file) == ("a.tif: its axis T (times) is taken as the axis of sections",)
+
+
+def test_more_channels_than_there_are_in_light_are_sections(tmp_path: Path) -> None:
+    """What tifffile writes for ImageJ without being told the axes."""
+    stack = np.resize(GREY, (8, 20, 30))
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), stack)
+    assert remarks(tmp_path / "a.tif") == ("a.tif: its axis C (channels) is taken as the axis of sections",)
+    tifffile.imwrite(tmp_path / "a.tif", stack[:7], imagej=True)
+    assert "holds 7 channels (ImageJ's C)" in refusal(tmp_path / "a.tif")
+
+
+def test_colours_are_no_channels_whatever_the_axis_is_called(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (4, 20, 30, 3), np.uint8)
+    for axes in ("ZYXS", "ZYXC"):
+        tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb", metadata={"axes": axes})
+        np.testing.assert_array_equal(read(tmp_path / "a.tif"), colours)
+    tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb", metadata={"axes": "ZYXS"}, ome=True)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), colours)
+
+
+def ome(planes: str, z: int = 6, c: int = 1, own: uuid.UUID | None = None, order: str = "XYZCT") -> bytes:
+    image = (
+        f'<Pixels ID="Pixels:0" DimensionOrder="{order}" Type="uint8" SizeX="30" SizeY="20" SizeZ="{z}" SizeC="{c}" '
+        f'SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels>'
+    )
+    identity = f' UUID="urn:uuid:{own}"' if own else ""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+        f'{identity}><Image ID="Image:0">{image}</Image></OME>'
+    ).encode()
+
+
+def files(names: list[str]) -> str:
+    """The planes of a data set with one plane in each file."""
+    return "".join(
+        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{IDS[z]}</UUID></TiffData>'
+        for z, name in enumerate(names)
+    )
+
+
+def write(file: Path, sections: np.ndarray, description: bytes) -> None:
+    tifffile.imwrite(file, sections, photometric="minisblack", metadata=None, description=description)
+
+
+def test_a_plane_of_an_ome_data_set_is_a_section_whether_the_others_are_there_or_not(tmp_path: Path) -> None:
+    names = [f"run_z{z}.ome.tif" for z in range(6)]
+    told = "its OME description speaks of 6 planes, of which it holds 1; the other files"
+    for folder, as_named in (("all", names), ("renamed", [f"s{z}.tif" for z in range(6)]), ("part", names[:3])):
+        (tmp_path / folder).mkdir()
+        for z, name in enumerate(as_named):
+            write(tmp_path / folder / name, SIX[z], ome(files(names), own=IDS[z]))
+        np.testing.assert_array_equal(read(tmp_path / folder), SIX[: len(as_named)])
+        assert [told in remark for remark in remarks(tmp_path / folder)] == [True]
+    assert "is one section" in refusal(tmp_path / "all" / names[0])
+
+
+def test_the_rest_of_an_ome_data_set_in_other_files_is_not_forgotten(tmp_path: Path) -> None:
+    parts = "".join(
+        f'<TiffData FirstZ="{z}" IFD="{z % 3}" PlaneCount="1">'
+        f'<UUID FileName="{name}">urn:uuid:{IDS[z // 3]}</UUID></TiffData>'
+        for z, name in enumerate(["a.ome.tif"] * 3 + ["a_1.ome.tif"] * 3)
+    )
+    for k, name in enumerate(("a.ome.tif", "a_1.ome.tif")):
+        write(tmp_path / name, SIX[3 * k : 3 * k + 3], ome(parts, own=IDS[k]))
+    for name, other in (("a.ome.tif", "a_1.ome.tif"), ("a_1.ome.tif", "a.ome.tif")):
+        assert refusal(tmp_path / name) == (
+            f"{tmp_path / name}: holds 3 of 6 planes of an OME data set, whose others are in {other}; open it in Fiji "
+            "(Bio-Formats) and save all planes as one TIFF"
+        )
+    (tmp_path / "a_1.ome.tif").unlink()
+    np.testing.assert_array_equal(read(tmp_path / "a.ome.tif"), SIX[:3])
+    assert "speaks of 6 planes, of which it holds 3" in remarks(tmp_path / "a.ome.tif")[0]
+
+
+def test_planes_that_imagej_has_cropped_are_still_in_the_description(tmp_path: Path) -> None:
+    planes = "".join(f'<TiffData FirstZ="{z}" IFD="{z}" PlaneCount="1"/>' for z in range(6))
+    write(tmp_path / "a.tif", SIX[:4], ome(planes, z=4))
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), SIX[:4])
+    write(tmp_path / "a.tif", SIX[:4], ome(planes, z=6))
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), SIX[:4])
+    assert remarks(tmp_path / "a.tif") == ("a.tif: its OME description speaks of 6 planes, but it has 4",)
+
+
+def test_sections_are_in_the_order_of_the_description(tmp_path: Path) -> None:
+    planes = "".join(f'<TiffData FirstZ="{z}" IFD="{5 - z}" PlaneCount="1"/>' for z in range(6))
+    write(tmp_path / "a.tif", SIX, ome(planes))
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), SIX[::-1])
+
+
+@pytest.mark.parametrize("planes", ["", "<TiffData/>", '<TiffData IFD="0" PlaneCount="6"/>'])
+def test_planes_that_are_not_told_one_by_one(tmp_path: Path, planes: str) -> None:
+    write(tmp_path / "a.tif", SIX, ome(planes))
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), SIX)
+    for order in ("XYCZT", "XYZCT"):
+        write(tmp_path / "a.tif", SIX, ome(planes, z=3, c=2, order=order))
+        assert "holds 2 channels (OME's C)" in refusal(tmp_path / "a.tif")
+
+
+def test_ome_images_are_positions_unless_each_is_one_page(tmp_path: Path) -> None:
+    file = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(file, ome=True) as out:
+        for section in SIX:
+            out.write(section)
+    np.testing.assert_array_equal(read(file), SIX)
+    assert remarks(file) == ("a.ome.tif: its 6 OME images of one page each are taken as sections",)
+    with tifffile.TiffWriter(file, ome=True) as out:
+        out.write(SIX[:4], photometric="minisblack")
+        out.write(SIX[4:], photometric="minisblack")
+    assert refusal(file) == (
+        f"{file}: holds 2 OME images of 4 and 2 pages (Image0, Image1); save the one to use as a file of its own"
+    )
+
+
+def test_descriptions_that_say_nothing_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "a.tif"
+    for description, words in (
+        (b"<OME><Image></OME>", "its OME description cannot be read"),
+        (ome("<TiffData IFD='x'/>"), "its OME description cannot be read"),
+        (ome("").replace(b"<Image", b'<BinaryOnly MetadataFile="m.ome" UUID="1"/><Image'), "is in another file"),
+    ):
+        write(file, GREY, description)
+        np.testing.assert_array_equal(read(file), GREY)
+        assert [words in remark for remark in remarks(file)] == [True]
+
+
+def test_a_description_that_is_no_ascii_is_no_damage(tmp_path: Path) -> None:
+    for encoding in ("shift_jis", "utf-8", "latin-1", "utf-16"):
+        text = "高電圧 5 kV" if encoding != "latin-1" else "Vergrößerung 5 µm"
+        write(tmp_path / "a.tif", GREY, text.encode(encoding))
+        np.testing.assert_array_equal(read(tmp_path / "a.tif"), GREY)
+        assert remarks(tmp_path / "a.tif") == ()
