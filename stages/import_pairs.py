@@ -25,6 +25,9 @@ class Params(StageParams):
     elsewhere. classes: a value for each kind of cell, 0 elsewhere; each connected piece of one value is a cell. auto:
     binary or instances, decided from the values. Not needed if the masks are a folder for each picture with a file for
     each cell."""
+    check_order: bool = True
+    """Refuse masks that do not lie on their pictures, but would if they were mirrored, transposed or turned. The check
+    compares how bright the pictures are inside and outside of cells."""
     convert_rgb: Literal["keep", "luminance"] = "keep"
     """How to convert colours to grey. luminance: 0.299 R + 0.587 G + 0.114 B. Pictures whose colours are all grey
     become grey in any case."""
@@ -67,6 +70,7 @@ def _read(params: Params, context: Context) -> list[Picture]:
 
     from segmentation.contrast import luminance
     from stages.readers.mask_meaning import cells_in
+    from stages.readers.mask_turns import check_turns
     from stages.readers.masks import open_masks, read_ids
     from stages.readers.pairs import pair
     from stages.readers.pictures import image_of, left_out, open_pictures, remarks
@@ -102,6 +106,8 @@ def _read(params: Params, context: Context) -> list[Picture]:
         context.message(line)
     found = [Picture(pair[0].name, *arrays) for pair, *arrays in zip(pairs, images, labels, strict=True)]
     _tell_empty(found, context)
+    for line in check_turns(found, mask_path) if params.check_order else ():
+        context.message(line)
     return found
 
 

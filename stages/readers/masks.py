@@ -104,9 +104,11 @@ def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
     if form.type == "float":
         pixels = _whole(pixels, file.where)
     if pixels.shape[:2] != shape:
+        turned = pixels.shape[:2] == shape[::-1]
+        remedy = "turn one of them by 90 degrees" if turned else "export the mask in the size of its picture"
         raise InputError(
             f"{file.where}: is {size(pixels.shape[:2])} pixels, but its picture {picture.where} is {size(shape)}; "
-            "export the mask in the size of its picture"
+            f"{remedy}"
         )
     pixels = opaque(pixels, file.where)
     coloured = pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())
