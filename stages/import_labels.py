@@ -121,7 +121,7 @@ def _check_numbers(stack: Stack, image: h5py.Dataset) -> None:
     For example, section 2 of the labels must not be paired with section 1 of the images. If no number occurs in both
     (0 to 69 and 1000 to 1069), the labels are accepted: they are only counted from another number.
     """
-    from stages.readers.names import section_numbers
+    from stages.readers.name_numbers import section_numbers
     from stages.storage.volumes import kept_names
 
     names = kept_names(image)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from contract.ports import is_harmless
 from contract.stage import InputError
-from stages.storage.names import natural_key
+from stages.readers import other_formats
+from stages.storage.names import natural_keys
 from stages.storage.words import no_permission, some
 
 PNG, TIFF = (".png",), (".tif", ".tiff")
@@ -24,47 +24,54 @@ SUFFIXES = PNG + TIFF
 """Suffixes of files that are accepted as sections."""
 
 
-def section_files(folder: Path) -> list[Path]:
+def section_files(folder: Path) -> tuple[list[Path], list[str]]:
     """Lists the files in a folder of sections, in the order of the numbers in their names.
 
-    Folders, hidden files and files that file managers create are ignored.
+    Hidden files and files that file managers create are ignored.
+
+    Returns:
+      The files of the sections; and messages about folders and files of text beside them, which are not read.
 
     Raises:
       InputError: like `listed`; also if there is no section, or a file is not a section, or two sections have the same
         number.
     """
     entries = sorted(listed(folder))
+    folders = [entry.name for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if not entry.is_dir()]
-    for file in files:
-        if file.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{file.name} in {folder} is not a PNG or TIFF section; move it out of the folder")
-    if not files:
-        if entries:
-            raise InputError(
-                f"{folder}: holds only folders ({some(entry.name for entry in entries)}), no PNG or TIFF sections; "
-                "name the folder that holds the sections"
-            )
-        raise InputError(f"{folder}: is empty; put the sections there, each as one PNG or TIFF file")
-    files.sort(key=lambda file: (natural_key(file.stem), file.name))
-    for one, other in itertools.pairwise(files):
-        if natural_key(one.stem) == natural_key(other.stem):
+    sections = [file for file in files if file.suffix.lower() in SUFFIXES]
+    notes = [file.name for file in files if file.suffix.lower() in other_formats.TEXT and sections]
+    others = [file for file in files if file not in set(sections) and file.name not in set(notes)]
+    if others:
+        raise InputError(other_formats.refusal(folder, others, len(files)))
+    if not sections:
+        raise InputError(_nothing(folder, [entry for entry in entries if entry.is_dir()]))
+    keys = dict(zip(sections, natural_keys([file.stem for file in sections]), strict=True))
+    sections.sort(key=lambda file: (keys[file], file.name))
+    for one, other in itertools.pairwise(sections):
+        if keys[one] == keys[other]:
             raise InputError(
                 f"{folder}: {one.name} and {other.name} have the same place in the order of sections; "
                 "rename or remove one of them"
             )
-    return files
+    return sections, [*_left_out(folder, notes, "file", "of text"), *_left_out(folder, folders, "folder")]
 
 
 def listed(folder: Path) -> list[Path]:
     """Lists the files and folders in a folder, except hidden files and files that file managers create.
 
     Raises:
-      InputError: if this user may not read the folder, or a name is not UTF-8 (HDF5 and JSON store only UTF-8).
+      InputError: if this user may not read the folder, it is a Zarr or N5 array, or a name is not UTF-8 (HDF5 and JSON
+        store only UTF-8).
     """
     try:
-        entries = [entry for entry in folder.iterdir() if not is_harmless(entry.name)]
+        entries = list(folder.iterdir())
     except PermissionError:
         raise no_permission(folder) from None
+    array = other_formats.array_in(folder, {entry.name for entry in entries})
+    if array:
+        raise InputError(array)
+    entries = [entry for entry in entries if not is_harmless(entry.name)]
     for entry in entries:
         name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
         if name != entry.name:
@@ -72,13 +79,20 @@ def listed(folder: Path) -> list[Path]:
     return entries
 
 
-def section_numbers(names: Sequence[str]) -> list[int] | None:
-    """Returns the number of each section, if the names are the same except for one number; otherwise None."""
-    keys = [natural_key(Path(name).stem) for name in names]
-    if len(keys) < 2 or any(len(key) != len(keys[0]) for key in keys):
-        return None
-    columns = [column for column in zip(*keys, strict=True) if len(set(column)) > 1]
-    if len(columns) != 1:
-        return None
-    numbers = [value for _, value in columns[0] if isinstance(value, int)]
-    return numbers if len(numbers) == len(keys) else None
+def _nothing(folder: Path, folders: list[Path]) -> str:
+    """The message for a folder without sections."""
+    if not folders:
+        return f"{folder}: is empty; put the sections there, each as one PNG or TIFF file"
+    said = f"{folder}: holds only folders ({some(each.name for each in folders)}), no PNG or TIFF sections; name "
+    inside = [each for each in folders if any(file.suffix.lower() in SUFFIXES for file in listed(each))]
+    if len(inside) > 1:
+        return f"{said}one of those that hold sections, such as {inside[0]}: each is a stack"
+    return f"{said}{inside[0] if inside else 'the folder that holds the sections'}"
+
+
+def _left_out(folder: Path, names: list[str], one: str, more: str = "") -> list[str]:
+    if not names:
+        return []
+    what, are = (one, "is") if len(names) == 1 else (f"{one}s", "are")
+    what = f"{what} {more}".strip()
+    return [f"{folder}: {len(names)} {what} beside the sections {are} not read: {some(names)}"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -13,8 +15,11 @@ from contract.stage import InputError
 from segmentation.threads import processors
 from stages.readers import files as image_files
 from stages.readers import forms, tiff
+from stages.readers.name_numbers import arrangement
 from stages.readers.names import SUFFIXES, TIFF, section_files
+from stages.readers.other_formats import advice
 from stages.readers.stack import AHEAD_BYTES, Read, Stack, gathered, uniform
+from stages.readers.tiles import put_together
 from stages.storage.volumes import kept_names, open_volume, read_part
 
 
@@ -29,17 +34,19 @@ def open_stack(path: str) -> Iterator[Stack]:
     file, dataset = split_dataset(path)
     where = Path(path)
     if where.is_dir():
-        files = section_files(where)
+        files, beside = section_files(where)
         if len(files) == 1 and files[0].suffix.lower() in TIFF and tiff.pages(files[0]) > 1:
             with tiff.open_tiff(files[0]) as stack:
-                yield stack
+                yield replace(stack, remarks=(*beside, *stack.remarks))
         else:
-            yield _folder(path, files)
+            yield _folder(path, files, beside)
     elif dataset is not None or is_hdf5(file):
         with _open_hdf5(path) as stack:
             yield stack
     elif not where.exists() or where.suffix.lower() not in SUFFIXES:
         what = "is not a stack" if where.exists() else "no such file or folder"
+        if where.exists() and (said := advice(where)):
+            raise InputError(f"{path}: {said}")
         raise InputError(f"{path}: {what}; name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file")
     elif where.suffix.lower() not in TIFF or tiff.pages(where) == 1:
         raise InputError(f"{path}: is one section; to import all sections, name their folder, {where.parent}")
@@ -48,8 +55,16 @@ def open_stack(path: str) -> Iterator[Stack]:
             yield stack
 
 
-def _folder(path: str, files: list[Path]) -> Stack:
+def _folder(path: str, files: list[Path], beside: list[str]) -> Stack:
+    found = arrangement(path, [file.name for file in files])
     heads = image_files.heads(path, files)
+    said = [*beside, *([found.remark] if found.remark else [])]
+    if found.tiles is not None:
+        heads, reads, together = put_together(path, files, heads, found)
+        files = [files[rows[0][0]] for rows in found.tiles]
+        said.append(together)
+    else:
+        reads = [partial(image_files.read, file, head.form) for file, head in zip(files, heads, strict=True)]
     shape, form = uniform(path, heads)
     return Stack(
         path,
@@ -59,9 +74,9 @@ def _folder(path: str, files: list[Path]) -> Stack:
         files=tuple(file.name for file in files),
         voxel_size_xyz=None,
         offset_xyz=(0, 0, 0),
-        reads=lambda: (lambda file=file: image_files.read(file, form) for file in files),  # type: ignore[misc]
+        reads=lambda: iter(reads),
         threads=min(processors(), 4),
-        remarks=gathered(heads),
+        remarks=(*said, *gathered(heads)),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from contract.stage import Context, InputError
 from stages.readers.forms import Form, Section
-from stages.readers.names import section_numbers
+from stages.readers.name_numbers import section_numbers
 from stages.storage.volumes import Place
 from stages.storage.words import size, some
 
@@ -91,12 +91,14 @@ def uniform(path: str, heads: list[Section]) -> tuple[tuple[int, int, int], Form
     """
     sizes = Counter((head.width, head.height) for head in heads)
     forms = Counter(head.form for head in heads)
-    (width, height), of_size = sizes.most_common(1)[0]
+    (width, height), of_size = max(sizes.items(), key=lambda item: (item[1], item[0]))
     form, of_form = forms.most_common(1)[0]
     for head in heads:
         if (head.width, head.height) != (width, height):
             odd, norm, right = f"{size((head.height, head.width))} pixels", size((height, width)), of_size
             remedy = "crop or pad the sections to one size"
+            if all(_smaller_copy(other, width, height) for other in sizes if other != (width, height)):
+                remedy = "it looks like a smaller copy, as programs make them for previews: move such files out"
         elif head.form != form:
             odd, norm, right = str(head.form), str(form), of_form
             remedy = "save all sections with the same bit depth and colours"
@@ -109,6 +111,11 @@ def uniform(path: str, heads: list[Section]) -> tuple[tuple[int, int, int], Form
             f"{remedy}, or remove those that differ"
         )
     return (len(heads), height, width), form
+
+
+def _smaller_copy(other: tuple[int, int], width: int, height: int) -> bool:
+    """Whether a size (x, y) is at most half of another one, in the same proportions."""
+    return 2 * other[0] <= width and abs(other[0] * height / width - other[1]) <= 1
 
 
 def gathered(heads: list[Section]) -> tuple[str, ...]:
@@ -157,7 +164,8 @@ def announce(stack: Stack, context: Context) -> None:
     for remark in stack.remarks:
         context.message(remark)
     numbers = section_numbers(stack.files or ())
-    gaps = [(a, b) for a, b in itertools.pairwise(numbers or ()) if b != a + 1]
+    whole = all(number == int(number) for number in numbers or ())  # nothing is missing between 0.5 and 1.25
+    gaps = [(a, b) for a, b in itertools.pairwise(numbers or ()) if b != a + 1 and whole]
     if gaps:
         (a, b), others = gaps[0], len(gaps) - 1
         more = f", and {others} more gap{'s' if others > 1 else ''}" if others else ""

@@ -86,10 +86,12 @@ def test_our_own_volume_keeps_its_place_and_names(stack, run_stage, tmp_path: Pa
 
 
 def test_numbers_that_are_left_out_are_told(tmp_path: Path, run_stage) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
     for z in (0, 1, 4, 5, 9):
-        Image.fromarray(GREY[0]).save(tmp_path / f"{z:03d}.png")
-    assert said(run_stage("import-images", {"stack": tmp_path}, voxel_size_xyz=[1, 1, 1]))[1:] == [
-        f"{tmp_path}: section numbers are missing: 4 follows 1, and 1 more gap; the sections are stacked without gaps"
+        Image.fromarray(GREY[0]).save(folder / f"{z:03d}.png")
+    assert said(run_stage("import-images", {"stack": folder}, voxel_size_xyz=[1, 1, 1]))[1:] == [
+        f"{folder}: section numbers are missing: 4 follows 1, and 1 more gap; the sections are stacked without gaps"
     ]
 
 

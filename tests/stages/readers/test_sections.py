@@ -14,7 +14,6 @@ import tifffile
 from PIL import Image
 
 from contract.stage import InputError
-from stages.readers import names as section_names
 from stages.readers.sections import open_stack
 
 RNG = np.random.default_rng(7)
@@ -83,10 +82,27 @@ def test_hidden_and_harmless_files_and_folders_are_passed_over(tmp_path: Path) -
     np.testing.assert_array_equal(read(stack), GREY)
 
 
-def test_a_text_file_among_the_sections_is_named(tmp_path: Path) -> None:
+def test_what_is_not_read_beside_the_sections_is_told(tmp_path: Path) -> None:
     stack = folder(tmp_path / "images", GREY)
-    (stack / "notes.txt").write_text("good series")
-    assert refusal(stack) == f"notes.txt in {stack} is not a PNG or TIFF section; move it out of the folder"
+    for name in ("metadata.txt", "stage.csv", "Settings.INI", "scan.log"):
+        (stack / name).write_text("pixel size 4 nm")
+    (stack / "masks").mkdir()
+    with open_stack(str(stack)) as opened:
+        assert opened.shape == GREY.shape
+        assert opened.remarks == (
+            f"{stack}: 4 files of text beside the sections are not read: Settings.INI, metadata.txt, scan.log, ...",
+            f"{stack}: 1 folder beside the sections is not read: masks",
+        )
+
+
+def test_a_file_that_is_no_section_is_named(tmp_path: Path) -> None:
+    stack = folder(tmp_path / "images", GREY)
+    (stack / "report.docx").write_text("good series")
+    assert refusal(stack) == f"report.docx in {stack} is not a PNG or TIFF section; move it out of the folder"
+    (stack / "project.zip").write_text("")
+    assert refusal(stack) == (
+        f"{stack}: 2 of 5 files are no PNG or TIFF sections (project.zip, report.docx); move them out of the folder"
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), [("z1.png", "z01.png"), ("0001.png", "0001.tif"), ("A1.png", "a1.png")])
@@ -111,23 +127,6 @@ def test_a_folder_of_folders_is_refused(tmp_path: Path) -> None:
         f"{tmp_path}: holds only folders (a, b, c, ...), no PNG or TIFF sections; name the folder that holds the "
         "sections"
     )
-
-
-@pytest.mark.parametrize(
-    ("names", "numbers"),
-    [
-        (["0000.png", "0002.png"], [0, 2]),
-        (["em_4nm_z001_v2.png", "em_4nm_z002_v2.png"], [1, 2]),
-        (["a1.png", "b2.png"], None),  # two things differ
-        (["s1_t5.png", "s2_t6.png"], None),
-        (["a1.png", "b1.png"], None),  # what differs is no number
-        (["a1.png", "a1b.png"], None),
-        (["a1.png"], None),
-        ([], None),
-    ],
-)
-def test_section_numbers(names: list[str], numbers: list[int] | None) -> None:
-    assert section_names.section_numbers(names) == numbers
 
 
 # Sections that are not alike
@@ -239,8 +238,8 @@ def test_files_that_may_not_be_read(tmp_path: Path) -> None:
 def test_paths_that_are_no_stack(tmp_path: Path) -> None:
     what = "name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file"
     assert refusal(tmp_path / "nope") == f"{tmp_path / 'nope'}: no such file or folder; {what}"
-    (tmp_path / "seg.npz").write_bytes(b"PK")
-    assert refusal(tmp_path / "seg.npz") == f"{tmp_path / 'seg.npz'}: is not a stack; {what}"
+    (tmp_path / "seg.zip").write_bytes(b"PK")
+    assert refusal(tmp_path / "seg.zip") == f"{tmp_path / 'seg.zip'}: is not a stack; {what}"
     assert refusal(tmp_path / "a.h5") == f"{tmp_path / 'a.h5'}: no such file"
 
 

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from stages.storage.names import same_name
+from stages.storage.names import natural_key, natural_keys, same_name
 
 
 @pytest.mark.parametrize("name", ["Käfer-0", "Ångström µm", "が細胞", "plain"])
@@ -17,3 +17,47 @@ def test_names_as_macos_and_as_linux_write_them_are_the_same(name: str) -> None:
 
 def test_other_names_stay_apart() -> None:
     assert len({same_name(name) for name in ("Kafer", "Käfer", "Kaefer", "käfer")}) == 4
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "z1 z2 z10 z100",
+        "z-10 z-5 z0 z5",
+        "z_-002.50 z_-001.00 z_0000.00 z_0001.50",  # Micro-Manager writes positions so
+        "z-1.5 z-0.5 z+0.5 z+1.5",
+        "z\u22122 z0 z2",  # the minus sign of typesetters
+        "stack--5 stack-5 stack-10",  # here - separates, and one more is a sign
+        "z0.5 z1.0 z10.25",
+        "z1 z1.5 z2 z10",
+        "z0.5um_t1 z0.5um_t2 z10.5um_t1",
+        "a-1 a-2 a-10",
+        "2024-01-02_z003 2024-01-02_z010 2024-01-10_z001 2024-02-01_z001",
+        "s1.9 s1.10 s1.11 s2.1",  # section 10 of block 1
+        "em_v1.2.9_z1 em_v1.2.10_z1",
+        "2024.01.02 2024.01.10 2024.02.01",
+        "slide-3-z1 slide-3-z2 slide-10-z1",
+        "z0001 z0002 z10",
+        "img img-1 img-2 img-10",
+        "z\u0661 z\u0662 z\u0661\u0660",  # Arabic digits
+        "z" + "8" * 5000 + " z" + "9" * 5000,
+    ],
+)
+def test_numbers_sort_by_value(names: str) -> None:
+    right = names.split()
+    keys = dict(zip(right, natural_keys(right), strict=True))
+    for mixed in (right[::-1], sorted(right)):
+        again = dict(zip(mixed, natural_keys(mixed), strict=True))
+        assert sorted(mixed, key=again.__getitem__) == right
+        assert again == keys
+
+
+@pytest.mark.parametrize("names", ["z1 z01", "A1 a1", "z1.0 z1 z1.5", "z\uff11 z1", "a\u0308-1 \xe4-1"])
+def test_names_of_one_place(names: str) -> None:
+    one, other, *_ = natural_keys(names.split())
+    assert one == other
+
+
+def test_the_key_of_one_name_takes_no_sign_for_one() -> None:
+    names = ["s1.9", "s1.10", "a-2", "a-10", "z" + "9" * 5000]
+    assert sorted(names, key=natural_key) == ["a-2", "a-10", "s1.9", "s1.10", "z" + "9" * 5000]
