@@ -1,4 +1,4 @@
-"""Turns errors of a disk or file system into messages that say what to do."""
+"""Turns errors of a disk or file system, and a lack of processes, into messages that say what to do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 _NO_SPACE = "free some space and run again: finished steps are kept"
 _NO_PERMISSION = "give this user permission to use this path, or choose another run folder with --workdir"
 _FILE_IN_THE_WAY = "a file is in the way; move the file, or choose another run folder with --workdir"
+OUT_OF_PROCESSES = "no more processes or threads can be started; raise processes of the step (or ulimit -u)"
+"""What is wrong if a stage cannot start a process or thread, and what to do."""
 _ADVICE = {
     errno.ENOSPC: _NO_SPACE,
     errno.EDQUOT: _NO_SPACE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import importlib
 import os
@@ -15,7 +16,7 @@ from types import FrameType, ModuleType
 from typing import IO
 
 from contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
-from contract.disk import disk_trouble
+from contract.disk import OUT_OF_PROCESSES, disk_trouble
 from contract.job import EVENTS_FILE, JOB_FILE, Job
 from contract.stage import Context, InputError, StageError, StageParams, Stopped
 
@@ -68,8 +69,12 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
             f"{job.stage}: out of memory; try a smaller box_xyz or fewer sections, or a machine with more memory",
         )
     except OSError as error:
+        if error.errno == errno.EAGAIN:  # of a system call that starts a process
+            return FAILED, f"{job.stage}: {OUT_OF_PROCESSES}"
         return _disk_trouble(error, context.output_folder)
     except Exception as error:
+        if "can't start new thread" in str(error):
+            return FAILED, f"{job.stage}: {OUT_OF_PROCESSES}"
         return _bug(error)
     return DONE, ""
 

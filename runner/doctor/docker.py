@@ -12,7 +12,7 @@ import psutil
 from runner import machine, words
 from runner.doctor import gpu
 from runner.doctor.finding import Finding
-from runner.engines.docker import client, disk, images
+from runner.engines.docker import client, disk, images, limits
 from runner.errors import UserError
 
 _LITTLE_MEMORY = 4e9
@@ -90,7 +90,7 @@ def _owner() -> Finding:
 def _size(info: dict[str, Any]) -> Finding:
     """Processors and memory of the engine, which may run in a virtual machine that has less than this machine."""
     processors, memory = int(info.get("NCPU") or 0), float(info.get("MemTotal") or 0)
-    text = f"containers have {processors} processors, {words.size(memory)} of memory"
+    text = f"containers have {processors} processors, {words.size(memory)} of memory, of which {limits.by_default()}"
     total = psutil.virtual_memory().total
     where = "memory= and processors= in .wslconfig" if machine.is_wsl() else "Docker Desktop's Settings, Resources"
     if memory < total / 2 or processors < (os.cpu_count() or 1) / 2:

@@ -112,6 +112,9 @@ class Engine(Protocol):
     def no_gpu(self) -> str:
         """Why a step that asks for a GPU runs on the CPU, such as "no GPU found"; "" if it gets a GPU."""
 
+    def notes(self, job: Job) -> list[str]:
+        """What the user should know before a step starts, one line each."""
+
     def orphans(self, workdir: Path) -> list[Orphan]:
         """The stages that killed runners left in a run folder, and that do not end and disappear by themselves."""
 
@@ -131,6 +134,11 @@ class Engine(Protocol):
 def no_facts(jobs: Sequence[Job]) -> dict[str, Any]:
     """`Engine.facts` of an engine whose identity says everything."""
     return {}
+
+
+def no_notes(job: Job) -> list[str]:
+    """`Engine.notes` of an engine that has nothing to tell."""
+    return []
 
 
 def no_orphans(workdir: Path) -> list[Orphan]:

@@ -27,6 +27,7 @@ _MOST_NAMES = 3
 _ORPHAN_ENDS_S = 30  # a little longer than a stage takes to end when its runner is gone
 
 facts = base.no_facts
+notes = base.no_notes
 orphans = base.no_orphans
 
 

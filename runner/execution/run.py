@@ -153,6 +153,8 @@ def _prepare(run: Run, step: Step, job: Job) -> None:
     sweep(job.folder)
     if job.options.gpu and (reason := run.setting.engine.no_gpu()):
         run.show.note(f"{reason}: {job.step} will run on the CPU, which is slower (floodrunner doctor says more)")
+    for line in run.setting.engine.notes(job):
+        run.show.note(line)
     if step.again:
         withdraw(job.folder)  # if this attempt is killed, the next run continues it
     if step.again == FORCED and (aside := set_state_aside(job.folder)):

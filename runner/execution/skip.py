@@ -15,7 +15,7 @@ from runner.fingerprint import code as source_code
 from runner.fingerprint import content
 from runner.fingerprint.content import Cache
 from runner.pipeline.plan import FORCED, FROM, Plan, Step
-from runner.step_options import StepOptions
+from runner.step_options import DecidingOptions
 from runner.workdir.names import HASHES_FILE
 from runner.workdir.records import Parts, StepRecord, read_step
 
@@ -129,7 +129,7 @@ def parts(step: Step, contents: Contents, engine: dict[str, str], root: Path) ->
         code=source_code.hashes(step.stage.name, root),
         params=step.params,
         engine=engine,
-        **step.options.model_dump(),
+        gpu=step.options.gpu,
         inputs={port: digest for port, source in step.sources.items() if (digest := contents.of(source)) is not None},
     )
 
@@ -143,7 +143,7 @@ def differences(old: Parts, new: Parts, unknown: Collection[str]) -> list[str]:
         for name in sorted({*old.params, *new.params})
         if old.params.get(name) != new.params.get(name) or type(old.params.get(name)) is not type(new.params.get(name))
     ]
-    for name in StepOptions.model_fields:
+    for name in DecidingOptions.model_fields:
         if (before := getattr(old, name)) != (now := getattr(new, name)):
             found.append(f"{name}: {_short(before)} -> {_short(now)}")
     for port in sorted({*old.inputs, *new.inputs, *unknown}):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from pathlib import Path
 
 from contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
+from contract.disk import OUT_OF_PROCESSES
 from contract.job import LOG_FILE, PARTIAL, STATE
 from runner import words
 from runner.engines.base import Exit, Job
@@ -16,6 +19,7 @@ from runner.workdir.names import OURS
 from runner.workdir.outputs import unfit
 
 _LAST_BYTES = 4000
+_NO_PROCESSES = "Resource temporarily unavailable|can't start new thread|pthread_create failed"
 _CODES = {status: code for code, status in STATUS.items()}
 
 
@@ -51,11 +55,12 @@ def _crash(exit: Exit, stopped: bool, log: Path) -> tuple[int, str]:
     if stopped:
         return INTERRUPTED, "stopped"
     if exit.cause:
-        return FAILED, f"crashed: {exit.cause}; its output is in {words.here(log)}"
+        return FAILED, f"crashed: {exit.cause}{_no_processes(log)}; its output is in {words.here(log)}"
     if exit.code == BAD_INPUT:
         return BAD_INPUT, _last_line(log)
     code = exit.code if exit.code in (FAILED, BUG) else FAILED
-    return code, f"crashed with exit code {exit.code}: {_last_line(log)}; its output is in {words.here(log)}"
+    last = f"{_last_line(log)}{_no_processes(log)}"
+    return code, f"crashed with exit code {exit.code}: {last}; its output is in {words.here(log)}"
 
 
 def _trouble_with_outputs(job: Job) -> str:
@@ -76,13 +81,28 @@ def _trouble_with_outputs(job: Job) -> str:
 def _last_line(log: Path) -> str:
     """The last non-empty line of a log. Raises FileNotFoundError if the step's folder is gone."""
     try:
+        lines = _last_lines(log)
+    except UserError as error:  # the stage has put something else there
+        return str(error)
+    return lines[-1] if lines else "no output"
+
+
+def _no_processes(log: Path) -> str:
+    """What to do if a library could not start a process or thread, as an addition to a message; "" if it could."""
+    with contextlib.suppress(UserError):
+        if any(re.search(_NO_PROCESSES, line) for line in _last_lines(log)):
+            return f"; {OUT_OF_PROCESSES}"
+    return ""
+
+
+def _last_lines(log: Path) -> list[str]:
+    """The last non-empty lines of a log, such that a terminal can show them."""
+    try:
         with open_own(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
             lines = file.read(_LAST_BYTES).decode("utf-8", "replace").replace("\r", "\n").split("\n")
     except FileNotFoundError:
         if not log.parent.exists():
             raise
-        lines = []
-    except UserError as error:  # the stage has put something else there
-        return str(error)
-    return next((words.shown(line.strip()) for line in reversed(lines) if line.strip()), "no output")
+        return []
+    return [words.shown(line.strip()) for line in lines if line.strip()]

@@ -16,7 +16,7 @@ from contract.job import STATE
 from runner import words
 from runner.errors import UserError
 from runner.fingerprint.content import File
-from runner.step_options import StepOptions
+from runner.step_options import DecidingOptions
 from runner.workdir.files import read_json, read_own
 from runner.workdir.names import RUN_FILE, STEP_FILE, is_output
 
@@ -54,8 +54,8 @@ class Artifact(BaseModel):
     title: str
 
 
-class Parts(StepOptions):
-    """Everything that decides the result of a step, including its options.
+class Parts(DecidingOptions):
+    """Everything that decides the result of a step, including some of its options.
 
     Attributes:
       code: path of a source file -> hash.

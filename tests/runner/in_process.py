@@ -22,7 +22,7 @@ from stages.__main__ import main
 
 identity, no_gpu, reclaim = local.identity, local.no_gpu, local.reclaim
 """As `local`, which also runs stages with this Python: a run folder of one is up to date for the other."""
-facts, orphans = base.no_facts, base.no_orphans
+facts, notes, orphans = base.no_facts, base.no_notes, base.no_orphans
 
 
 def unavailable(jobs: Sequence[Job], root: Path) -> str:

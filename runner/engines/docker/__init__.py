@@ -19,7 +19,7 @@ from contract.codes import DONE
 from contract.job import JOB_FILE, LOG_FILE
 from runner import machine
 from runner.engines.base import Job, Orphan
-from runner.engines.docker import client, containers, images, mounts
+from runner.engines.docker import client, containers, images, limits, mounts
 from runner.errors import UserError
 from runner.workdir.files import write_json
 
@@ -75,6 +75,11 @@ def no_gpu() -> str:
     return "no GPU for containers" if machine.gpus() else "no GPU found"
 
 
+def notes(job: Job) -> list[str]:
+    ignored = limits.ignored(job.options)
+    return [*mounts.readable(job).remarks, *([f"{job.step}: {ignored}"] if ignored else [])]
+
+
 def orphans(workdir: Path) -> list[Orphan]:
     return [
         Orphan(
@@ -126,12 +131,13 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
     """The options of a step's container, as arguments of the SDK's `containers.create`.
 
     The step runs as its caller's user and groups, without capabilities and without a network. It can write only to its
-    folder and to a `/tmp` in memory. Under a rootless engine, root in the container is the caller outside.
+    folder and to a `/tmp` in memory, and its memory and processes are limited. Under a rootless engine, root in the
+    container is the caller outside.
     """
     from docker.types import LogConfig, Mount
 
-    readable = mounts.readable(job).items()
-    bind = [Mount(str(inside), str(outside), type="bind", read_only=True) for inside, outside in readable]
+    readable = mounts.readable(job).mounts
+    bind = [Mount(str(inside), str(outside), type="bind", read_only=True) for inside, outside in readable.items()]
     bind.append(Mount(str(job.folder), str(mounts.writable(job)), type="bind"))
     user, groups = f"{os.getuid()}:{os.getgid()}", sorted({*os.getgroups()} - {os.getgid()})
     if client.has_security("rootless"):
@@ -161,7 +167,7 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
         },
         "working_dir": str(job.folder),
         "mounts": bind,
-        "tmpfs": {"/tmp": ""},
+        **limits.settings(job.options),
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": security,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from contract.codes import FAILED, INTERRUPTED
 from contract.job import LOG_FILE
 from runner.engines.base import Exit, killed_by
-from runner.engines.docker import client
+from runner.engines.docker import client, limits
 from runner.errors import UserError
 from runner.workdir.files import open_own
 
@@ -83,7 +83,8 @@ class Running:
             self._wait()
             self._let_finish(copying)
             self._container.reload()
-            self._exit.set_result(_exit(self._container.attrs["State"]))
+            memory = int((self._container.attrs.get("HostConfig") or {}).get("Memory") or 0)
+            self._exit.set_result(_exit(self._container.attrs["State"], memory))
         except NotFound:
             self._exit.set_result(_REMOVED)
         except RequestException:
@@ -141,12 +142,13 @@ class Running:
 _REMOVED = Exit(FAILED, "another program removed its container; run again")
 
 
-def _exit(state: dict[str, Any]) -> Exit:
+def _exit(state: dict[str, Any], memory: int) -> Exit:
+    """How a container ended, from its state; `memory` is the most that it was allowed, bytes, 0 without a limit."""
     code = int(state["ExitCode"])
     if state.get("Status") in ("removing", "dead"):
         return _REMOVED
     if state.get("OOMKilled"):
-        return Exit(code, "out of memory (so the container was killed)")
+        return Exit(code, limits.out_of_memory(memory))
     if state.get("Error"):
         return Exit(code, f"the Docker engine could not run the container: {state['Error']}")
     if code == 128 + signal.SIGKILL:

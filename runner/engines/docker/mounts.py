@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from contract.ports import split_dataset
 from runner.engines.base import Job
+from runner.engines.docker import links
 from runner.errors import UserError
 
 _SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
@@ -16,24 +16,32 @@ _TREES = tuple(Path("/", name) for name in _SYSTEM)  # the image's own folders: 
 _HOLDERS = tuple(
     Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib")
 )  # nothing may be mounted on these folders, but data of a user may be below them
-_MOST_HOPS = 40  # the kernel's limit: it takes a longer chain of links for a loop
 
 
-def readable(job: Job) -> dict[Path, Path]:
-    """What a step may read besides its own folder: its inputs, and the folders to which links in its inputs lead.
+class View(NamedTuple):
+    """What a step may read besides its own folder.
+
+    Attributes:
+      mounts: path inside the container -> path on this machine.
+      remarks: a line for each folder that the step sees because links lead there.
+    """
+
+    mounts: dict[Path, Path]
+    remarks: list[str]
+
+
+def readable(job: Job) -> View:
+    """What a step may read: its inputs, and what links in its inputs lead to.
 
     Links in the user's own inputs are followed. Links in the output of a step are not, because a stage could make a
     link to any file of its user. Links to parts of the system are not followed either: in the container they lead to
     the image's own files.
 
-    Returns:
-      Path inside the container -> path on this machine. They differ for a relative link in a folder that is itself
-      reached through a link, because the container does not have that second link.
-
     Raises:
-      UserError: if a mount would hide a part of the image, or the output of a step is a link out of the step's folder.
+      UserError: if a mount would hide a part of the image, the output of a step is a link out of the step's folder, or
+        a link leads to what no step may see.
     """
-    found: dict[Path, Path] = {}
+    view = View({}, [])
     for port, text in job.inputs.items():
         path = Path(split_dataset(text)[0])
         _refuse(path, f"step {job.step}: input {port}")  # refuse the path before its files are listed
@@ -43,13 +51,14 @@ def readable(job: Job) -> dict[Path, Path]:
                 f"step {job.step}: input {port} {path}: the step that wrote it made a link that leads out of its "
                 "folder, and such links are not followed; remove the link, and correct the stage of that step"
             )
-        for inside, outside in chain([(path, path)], _behind_links(path) if brought else ()):
-            if _is_system(inside):
-                continue
+        found = {path: path}
+        if brought:
+            found |= _behind_links(job, port, path, view.remarks)
+        for inside, outside in found.items():
             _refuse(inside, f"step {job.step}: a link in input {port} leads to")
-            if not any(inside.is_relative_to(folder) for folder in (*found, job.folder)):
-                found[inside] = outside
-    return found
+            if not any(inside.is_relative_to(folder) for folder in (*view.mounts, job.folder)):
+                view.mounts[inside] = outside
+    return view
 
 
 def writable(job: Job) -> Path:
@@ -58,26 +67,52 @@ def writable(job: Job) -> Path:
     return job.folder
 
 
-def _behind_links(path: Path) -> Iterator[tuple[Path, Path]]:
-    """The folders outside `path` to which links in it lead, for each hop of each link.
+def _behind_links(job: Job, port: str, path: Path, remarks: list[str]) -> dict[Path, Path]:
+    """What links in an input lead to: single files where they are few, else their folders, and whole folders.
 
-    Yields:
-      The path in the container, and the path on this machine.
+    Returns:
+      Path inside the container -> path on this machine.
+
+    Raises:
+      UserError: if no step may see what a link leads to, or links lead to very many folders.
     """
-    if not path.is_dir():
-        return
-    for parent, folders, files in os.walk(path):
-        for name in (*folders, *files):
-            inside = outside = Path(parent, name)
-            for _ in range(_MOST_HOPS):
-                try:
-                    to = os.readlink(outside)
-                except OSError:  # it is not a link, or this user may not read it
-                    break
-                inside = Path(os.path.abspath(inside.parent / to))
-                outside = Path(os.path.abspath(Path(os.path.realpath(outside.parent), to)))
-                if os.path.exists(outside) and not inside.is_relative_to(path):
-                    yield (inside, outside) if os.path.isdir(outside) else (inside.parent, outside.parent)
+    files: dict[Path, Path] = {}
+    folders: dict[Path, Path] = {}
+    parents: dict[Path, Path] = {}
+    for hops in links.targets(path):
+        for number, hop in enumerate(hops):
+            if _is_system(hop.inside):
+                break
+            is_folder = hop.outside.is_dir()
+            if reason := links.private(hop.outside):
+                raise UserError(_not_shown(job, port, hop, reason))
+            if number == 0:  # a mount follows the other hops itself
+                (folders if is_folder else files)[hop.inside] = hop.outside
+            if not is_folder:
+                parents.setdefault(hop.inside.parent, hop.outside.parent)
+    many = len(files) > links.MOST_FILES
+    if many:
+        for inside, outside in parents.items():
+            if not _is_system(inside) and (reason := links.private(outside)):
+                raise UserError(_not_shown(job, port, links.Target(path, inside, outside), reason))
+        folders |= parents
+    if len(folders) > links.MOST_FOLDERS:
+        raise UserError(
+            f"step {job.step}: links in input {port} lead to {len(folders)} folders, more than a container can be "
+            "given; copy the files into the input folder, or use --engine local"
+        )
+    if folders:
+        what = f"links to {len(files)} files" if many else "links to folders"
+        where = ", ".join(map(str, folders))
+        remarks.append(f"{job.step}: input {port} holds {what}; the step can read all of {where}")
+    return folders if many else {**folders, **files}
+
+
+def _not_shown(job: Job, port: str, hop: links.Target, reason: str) -> str:
+    return (
+        f"step {job.step}: {hop.link} in input {port} leads to {hop.outside}, {reason}, which a step does not get to "
+        "see; copy the files that are meant into the input folder"
+    )
 
 
 def _is_system(path: Path) -> bool:

@@ -26,6 +26,68 @@ STAGES = {
             seen = looking.look(context, params.write, params.host, params.port)
             context.outputs["seen"].write_text(json.dumps(seen))
         ''',
+    "greedy": '''
+        """Use much of one thing."""
+        import os
+        import threading
+        from pathlib import Path
+
+        from contract.stage import Context, StageParams
+
+        INPUTS = {}
+        OUTPUTS = {"done": "metrics"}
+
+        class Params(StageParams):
+            megabytes: int = 0
+            """Of memory."""
+            in_tmp: int = 0
+            """Megabytes of a file in /tmp."""
+            threads: int = 0
+            """Started at once."""
+            processes: int = 0
+            """Started at once."""
+
+        def run(params: Params, context: Context) -> None:
+            held = [b"x" * 1_000_000 for _ in range(params.megabytes)]
+            with open("/tmp/large", "wb") as file:
+                for _ in range(params.in_tmp):
+                    file.write(b"x" * 1_000_000)
+            ended = threading.Event()
+            try:
+                for _ in range(params.threads):
+                    threading.Thread(target=ended.wait, daemon=True).start()
+                for _ in range(params.processes):
+                    if os.fork() == 0:
+                        ended.wait(60)
+                        os._exit(0)
+            finally:
+                ended.set()
+            context.outputs["done"].write_text(str(len(held)))
+        ''',
+    "leaves": '''
+        """Put something else in the place of a file in its folder."""
+        import os
+        import time
+
+        from contract.stage import Context, StageParams
+
+        INPUTS = {}
+        OUTPUTS = {"done": "metrics"}
+
+        class Params(StageParams):
+            name: str
+            """Which file."""
+            to: str = ""
+            """Where a link leads; a named pipe without it."""
+
+        def run(params: Params, context: Context) -> None:
+            path = context.state.parent / params.name
+            path.unlink(missing_ok=True)
+            os.symlink(params.to, path) if params.to else os.mkfifo(path)
+            context.outputs["done"].write_text("1")
+            if params.name.endswith(".txt"):
+                os._exit(2)
+        ''',
     "lines": '''
         """Count to a number, slowly, telling each; goes on from its state."""
         import json

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.engines.base import Job
-from runner.engines.docker import mounts
+from runner.engines.docker import links, mounts
 from runner.errors import UserError
 from runner.step_options import StepOptions
 
@@ -27,6 +27,10 @@ def job(tmp_path: Path, **inputs: Path | str) -> Job:
     )
 
 
+def seen(job: Job) -> dict[Path, Path]:
+    return mounts.readable(job).mounts
+
+
 def same(*paths: Path) -> dict[Path, Path]:
     return {path: path for path in paths}
 
@@ -39,23 +43,24 @@ def put(path: Path) -> Path:
 
 def test_files_and_folders_are_seen_once(tmp_path: Path) -> None:
     stack, file = put(tmp_path / "stack" / "a.png").parent, put(tmp_path / "file.h5")
-    found = mounts.readable(job(tmp_path, a=stack, b=file, c=stack, d=stack / "a.png"))
+    found = seen(job(tmp_path, a=stack, b=file, c=stack, d=stack / "a.png"))
     assert found == same(stack, file)
 
 
 def test_a_dataset_is_no_part_of_the_path(tmp_path: Path) -> None:
     file = put(tmp_path / "a:b.h5")
-    assert mounts.readable(job(tmp_path, a=f"{file}:raw")) == same(file)
-    assert mounts.readable(job(tmp_path, a=f"{file}@volumes/raw")) == same(file)
+    assert seen(job(tmp_path, a=f"{file}:raw")) == same(file)
+    assert seen(job(tmp_path, a=f"{file}@volumes/raw")) == same(file)
 
 
 def test_what_is_in_the_own_folder_is_there_anyway(tmp_path: Path) -> None:
     own = put(tmp_path / "runs" / "one" / "state" / "model.h5")
-    assert mounts.readable(job(tmp_path, a=own)) == {}
+    assert seen(job(tmp_path, a=own)) == {}
     assert mounts.writable(job(tmp_path)) == tmp_path / "runs" / "one"
 
 
-def test_links_lead_to_the_folders_of_what_they_point_at(tmp_path: Path) -> None:
+def linked(tmp_path: Path) -> Path:
+    """A stack of links to files, and to one folder."""
     stack = tmp_path / "stack"
     stack.mkdir()
     (stack / "absolute").symlink_to(put(tmp_path / "far" / "a.png"))
@@ -66,8 +71,107 @@ def test_links_lead_to_the_folders_of_what_they_point_at(tmp_path: Path) -> None
     (tmp_path / "hop").mkdir()
     (tmp_path / "hop" / "on").symlink_to(put(tmp_path / "third" / "e.png"))
     (stack / "chain").symlink_to(tmp_path / "hop" / "on")
-    found = mounts.readable(job(tmp_path, a=stack))
+    return stack
+
+
+def test_the_files_that_links_lead_to_are_seen_and_none_beside_them(tmp_path: Path) -> None:
+    stack = linked(tmp_path)
+    view = mounts.readable(job(tmp_path, a=stack))
+    files = ("far/a.png", "near/b.png", "hop/on", "whole")
+    assert view.mounts == same(stack, *(tmp_path / name for name in files))
+    assert view.remarks == [
+        f"one: input a holds links to folders; the step can read all of {tmp_path}/whole",
+    ]
+
+
+def test_a_stack_of_links_has_its_folder_seen_which_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MOST_FILES", 2)
+    stack = tmp_path / "stack"
+    stack.mkdir()
+    for name in "abc":
+        (stack / f"{name}.tif").symlink_to(put(tmp_path / "raw" / f"{name}.tif"))
+    view = mounts.readable(job(tmp_path, a=stack))
+    assert view.mounts == same(stack, tmp_path / "raw")
+    assert view.remarks == [f"one: input a holds links to 3 files; the step can read all of {tmp_path}/raw"]
+
+
+def test_a_stack_of_links_to_links_has_all_folders_on_the_way_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "MOST_FILES", 3)
+    stack = linked(tmp_path)
+    (stack / "more").symlink_to(put(tmp_path / "far" / "more.png"))
+    found = seen(job(tmp_path, a=stack))
     assert found == same(stack, *(tmp_path / name for name in ("far", "near", "whole", "hop", "third")))
+
+
+def test_links_to_files_in_very_many_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MOST_FILES", 2)
+    monkeypatch.setattr(links, "MOST_FOLDERS", 2)
+    stack = tmp_path / "stack"
+    stack.mkdir()
+    for name in "abc":
+        (stack / name).symlink_to(put(tmp_path / name / "x.tif"))
+    with pytest.raises(UserError, match="links in input a lead to 3 folders, more than a container can be given; copy"):
+        mounts.readable(job(tmp_path, a=stack))
+
+
+@pytest.mark.parametrize(
+    ("to", "what"),
+    [
+        (".ssh", "which is part of .ssh, where keys and settings are kept"),
+        (".ssh/id_rsa", "which is part of .ssh, where keys and settings are kept"),
+        (".config/gcloud/x.json", "which is part of .config, where keys and settings are kept"),
+        (".netrc", "which is part of .netrc, where keys and settings are kept"),
+        ("data/to-keys", "which is part of .ssh, where keys and settings are kept"),
+        ("data/keys/id_rsa", "which is part of .ssh, where keys and settings are kept"),
+        ("", "a home folder"),
+        ("..", "which holds home folders"),
+        ("../other", "a home folder"),
+    ],
+)
+def test_what_is_private_is_not_seen_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, what: str
+) -> None:
+    home = tmp_path / "homes" / "me"
+    monkeypatch.setenv("HOME", str(home))
+    for name in (".ssh/id_rsa", ".config/gcloud/x.json", ".netrc", "data/a.tif", "../other/.bashrc"):
+        put(home / name)
+    (home / "data" / "to-keys").symlink_to("../.ssh/id_rsa")
+    (home / "data" / "keys").symlink_to("../.ssh")
+    stack = put(tmp_path / "stack" / "a.tif").parent
+    (stack / "b.tif").symlink_to(home / "data" / "a.tif")
+    assert seen(job(tmp_path, a=stack)) == same(stack, home / "data" / "a.tif")
+    target = Path(os.path.normpath(home / to))
+    (stack / "c.tif").symlink_to(target)
+    with pytest.raises(UserError) as caught:
+        mounts.readable(job(tmp_path, a=stack))
+    start = f"step one: {stack}/c.tif in input a leads to "
+    assert str(caught.value).startswith(start)
+    assert str(caught.value).endswith(
+        f", {what}, which a step does not get to see; copy the files that are meant into the input folder"
+    )
+
+
+def test_a_stack_of_links_into_a_home_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the whole home could be mounted."""
+    monkeypatch.setattr(links, "MOST_FILES", 2)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    stack = tmp_path / "stack"
+    stack.mkdir()
+    for name in "abc":
+        (stack / f"{name}.tif").symlink_to(put(tmp_path / "home" / f"{name}.tif"))
+    with pytest.raises(UserError, match=f"leads to {tmp_path}/home, a home folder, which a step does not get to see"):
+        mounts.readable(job(tmp_path, a=stack))
+
+
+def test_hidden_files_are_no_data(tmp_path: Path) -> None:
+    """Such as an editor's locks, and the links of a virtual environment."""
+    stack = put(tmp_path / "stack" / "a.png").parent
+    (stack / ".lock").symlink_to(put(tmp_path / ".ssh" / "id"))
+    put(stack / ".venv" / "x")
+    (stack / ".venv" / "lib").symlink_to(put(tmp_path / "far" / "x"))
+    assert seen(job(tmp_path, a=stack)) == same(stack)
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
@@ -76,7 +180,7 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     (stack / "y").symlink_to("x")
     (stack / "self").symlink_to("self")
     (stack / "up").symlink_to("..")
-    assert mounts.readable(job(tmp_path, a=stack)) == same(stack, tmp_path)
+    assert seen(job(tmp_path, a=stack)) == same(stack, tmp_path)
 
 
 def test_a_relative_link_in_a_folder_that_is_itself_reached_through_a_link(tmp_path: Path) -> None:
@@ -88,8 +192,8 @@ def test_a_relative_link_in_a_folder_that_is_itself_reached_through_a_link(tmp_p
     named = tmp_path / "work" / "stack"
     named.parent.mkdir()
     named.symlink_to(stack)
-    found = mounts.readable(job(tmp_path, a=named))
-    assert found == {named: named, tmp_path / "work" / "far": tmp_path / "real" / "far"}
+    found = seen(job(tmp_path, a=named))
+    assert found == {named: named, tmp_path / "work" / "far" / "a.png": tmp_path / "real" / "far" / "a.png"}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +215,7 @@ def test_a_relative_link_in_a_folder_that_is_itself_reached_through_a_link(tmp_p
 )
 def test_what_would_hide_a_part_of_the_image_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(UserError) as caught:
-        mounts.readable(job(tmp_path, images=path))
+        seen(job(tmp_path, images=path))
     assert str(caught.value) == (
         f"step one: input images {path}: mounting it would hide a system folder of the container; move the data to a "
         "separate folder, or use --engine local"
@@ -125,18 +229,15 @@ def test_links_to_parts_of_the_system_are_passed_over(tmp_path: Path) -> None:
         assert os.path.exists(to)
         (stack / name).symlink_to(to)
     (stack / "far").symlink_to(put(tmp_path / "far" / "b.png"))
-    assert mounts.readable(job(tmp_path, images=stack)) == same(stack, tmp_path / "far")
+    assert seen(job(tmp_path, images=stack)) == same(stack, tmp_path / "far" / "b.png")
 
 
-def test_a_link_to_what_lies_in_a_folder_that_cannot_be_mounted_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Data may be there, and only the whole folder could be mounted."""
+def test_a_link_to_a_folder_that_cannot_be_mounted_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mounts, "_HOLDERS", (tmp_path / "holder",))
     stack = put(tmp_path / "stack" / "a.png").parent
-    (stack / "b.png").symlink_to(put(tmp_path / "holder" / "b.png"))
+    (stack / "b").symlink_to(put(tmp_path / "holder" / "b.png").parent)
     with pytest.raises(UserError) as caught:
-        mounts.readable(job(tmp_path, images=stack))
+        seen(job(tmp_path, images=stack))
     assert str(caught.value) == (
         f"step one: a link in input images leads to {tmp_path}/holder: mounting it would hide a system folder of "
         "the container; move the data to a separate folder, or use --engine local"
@@ -145,15 +246,15 @@ def test_a_link_to_what_lies_in_a_folder_that_cannot_be_mounted_is_refused(
 
 def test_links_in_what_a_step_has_made_are_not_followed(tmp_path: Path) -> None:
     """A step that could have its successor see any folder of the user's would not be shut in."""
-    secret = put(tmp_path / "home" / ".ssh" / "id")
+    secret = put(tmp_path / "home" / "letters" / "x")
     made = put(tmp_path / "runs" / "former" / "stack" / "a.png").parent
     brought = put(tmp_path / "runs2" / "stack" / "a.png").parent
     for folder in (made, brought):
         (folder / "b.png").symlink_to(secret)
-    assert mounts.readable(job(tmp_path, images=made)) == same(made)
-    assert mounts.readable(job(tmp_path, images=brought)) == same(brought, secret.parent)
+    assert seen(job(tmp_path, images=made)) == same(made)
+    assert seen(job(tmp_path, images=brought)) == same(brought, secret)
     whole = tmp_path / "runs"
-    assert mounts.readable(job(tmp_path, images=whole)) == same(whole, secret.parent)
+    assert seen(job(tmp_path, images=whole)) == same(whole, secret)
 
 
 def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) -> None:
@@ -163,17 +264,17 @@ def test_a_link_in_the_place_of_what_a_step_has_made_is_refused(tmp_path: Path) 
     made.parent.mkdir(parents=True)
     made.symlink_to(secret)
     with pytest.raises(UserError) as caught:
-        mounts.readable(job(tmp_path, text=made))
+        seen(job(tmp_path, text=made))
     assert str(caught.value) == (
         f"step one: input text {made}: the step that wrote it made a link that leads out of its folder, and such "
         "links are not followed; remove the link, and correct the stage of that step"
     )
     (tmp_path / "runs" / "moved").symlink_to(put(tmp_path / "disk" / "moved" / "text.json").parent)
     moved = tmp_path / "runs" / "moved" / "text.json"
-    assert mounts.readable(job(tmp_path, text=moved)) == same(moved)
+    assert seen(job(tmp_path, text=moved)) == same(moved)
     own = put(tmp_path / "runs" / "former" / "b.json")
     (own.parent / "c.json").symlink_to("b.json")
-    assert mounts.readable(job(tmp_path, text=own.parent / "c.json")) == same(own.parent / "c.json")
+    assert seen(job(tmp_path, text=own.parent / "c.json")) == same(own.parent / "c.json")
 
 
 @pytest.mark.parametrize("folder", ["/usr/share", "/usr/share/runs/one", "/tmp"])
@@ -186,4 +287,4 @@ def test_a_run_folder_that_is_a_system_folder_is_refused(folder: str) -> None:
     "path", ["/home/me/data", "/data", "/mnt/c/data", "/usr2", "/var/tmp/x", "/tmp/x", "/dev/shm/x", "/run/media/disk"]
 )
 def test_folders_of_users_are_not(tmp_path: Path, path: str) -> None:
-    assert mounts.readable(job(tmp_path, a=path)) == same(Path(path))
+    assert seen(job(tmp_path, a=path)) == same(Path(path))

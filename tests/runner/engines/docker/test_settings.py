@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from runner.engines import docker as docker_engine
 from runner.engines import local
 from runner.engines.base import Job
 from runner.engines.docker import client as docker_api
-from runner.engines.docker import containers, images
+from runner.engines.docker import containers, images, limits
 from runner.errors import UserError
 from runner.step_options import StepOptions
 
@@ -183,7 +184,12 @@ KILLED = "killed from outside (docker kill, docker stop, or no memory left); run
             137,
             "killed from outside (docker kill, docker stop, or no memory left); run again",
         ),
-        ({"ExitCode": 137, "OOMKilled": True}, 137, "out of memory (so the container was killed)"),
+        (
+            {"ExitCode": 137, "OOMKilled": True},
+            137,
+            "out of memory: it may use 4.0 GB; raise its memory_gb, or try a smaller box_xyz or fewer sections, or a "
+            "machine with more memory",
+        ),
         ({"ExitCode": 139}, 139, "killed by SIGSEGV (a fault in a library)"),
         (
             {"ExitCode": 127, "Error": "no such file"},
@@ -192,8 +198,56 @@ KILLED = "killed from outside (docker kill, docker stop, or no memory left); run
         ),
     ],
 )
-def test_how_a_container_can_end(state: dict[str, Any], code: int, cause: str) -> None:
-    assert containers._exit(state) == (code, cause)
+def test_how_a_container_can_end(engine: dict[str, Any], state: dict[str, Any], code: int, cause: str) -> None:
+    engine["MemTotal"] = 16_000_000_000
+    assert containers._exit(state, 4_000_000_000) == (code, cause)
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"), [(14_400_000_000, "it may use 14.4 GB; try a smaller"), (0, "try a smaller")]
+)
+def test_what_to_do_without_enough_memory(engine: dict[str, Any], limit: int, text: str) -> None:
+    """Nobody is told to raise a limit that is all there is."""
+    engine["MemTotal"] = 16_000_000_000
+    assert limits.out_of_memory(limit).startswith(f"out of memory: {text} box_xyz or fewer sections, or a machine")
+
+
+ABLE = {"MemoryLimit": True, "SwapLimit": True, "PidsLimit": True, "MemTotal": 16_000_000_000, "NCPU": 8}
+
+
+def test_a_step_may_use_a_share_of_the_machine(job: Job, engine: dict[str, Any]) -> None:
+    engine |= ABLE
+    found = docker_engine.settings(job, gpu=False)
+    assert found["mem_limit"] == found["memswap_limit"] == 14_400_000_000
+    assert found["pids_limit"] == 1024 + 8 * 64
+    assert found["shm_size"] == 7_200_000_000
+    assert found["tmpfs"] == {"/tmp": "size=7200000000"}
+    assert docker_engine.notes(job) == []
+    assert limits.by_default() == "a step may use 14.4 GB and 1536 processes"
+
+
+def test_a_pipeline_sets_what_a_step_may_use(job: Job, engine: dict[str, Any]) -> None:
+    engine |= ABLE
+    wants = dataclasses.replace(job, options=StepOptions(memory_gb=0.5, processes=100))
+    found = docker_engine.settings(wants, gpu=False)
+    assert found["mem_limit"] == found["memswap_limit"] == 500_000_000
+    assert found["pids_limit"] == 100
+    assert docker_engine.notes(wants) == []
+
+
+def test_an_engine_that_cannot_limit_is_not_asked_to(job: Job, engine: dict[str, Any]) -> None:
+    """A rootless engine on a system with cgroups of version 1. Nobody hears of it who has set no limit."""
+    engine |= {"MemoryLimit": False, "SwapLimit": False, "PidsLimit": False, "MemTotal": 16_000_000_000}
+    found = docker_engine.settings(job, gpu=False)
+    assert not {"mem_limit", "memswap_limit", "pids_limit", "shm_size"} & set(found)
+    assert docker_engine.notes(job) == []
+    wants = dataclasses.replace(job, options=StepOptions(memory_gb=8, processes=100))
+    assert docker_engine.notes(wants) == [
+        "one: this Docker engine cannot limit what a step uses, and ignores memory_gb and processes"
+    ]
+    engine |= {"MemoryLimit": True}
+    assert "memswap_limit" not in docker_engine.settings(wants, gpu=False)  # without swap accounting
+    assert limits.by_default() == "a step may use 14.4 GB and any number of processes"
 
 
 def test_an_engine_whose_socket_is_gone_ends_the_wait(
