@@ -328,7 +328,7 @@ def test_a_state_of_another_segmentation_is_set_aside(
     elif change == "code":
         program = "other code"
     elif change == "image":
-        image, _ = volumes.read_volume(inputs["image"])
+        image, place = volumes.read_volume(inputs["image"])
         image[0, 0, 0] += 1
         volumes.write_volume(inputs["image"], "image", image, place)
     else:
@@ -428,14 +428,14 @@ def test_boxes_that_do_not_fit(
 def test_a_volume_smaller_than_the_field_of_view_is_refused(
     run_stage: Callable[..., Any], inputs: dict[str, Path]
 ) -> None:
-    image, _ = volumes.read_volume(inputs["image"])
+    image, place = volumes.read_volume(inputs["image"])
     volumes.write_volume(inputs["image"], "image", image[:2], place)
     with pytest.raises(InputError, match=r"40 x 32 x 2 voxels .* is too small .* at least 4 x 4 x 3"):
         run_stage("ffn-infer", inputs)
 
 
 def test_nan_in_the_volume_is_refused(run_stage: Callable[..., Any], inputs: dict[str, Path]) -> None:
-    image, _ = volumes.read_volume(inputs["image"])
+    image, place = volumes.read_volume(inputs["image"])
     image = image.astype(np.float32)
     image[3, 4, 5] = np.nan
     volumes.write_volume(inputs["image"], "image", image, place)
