@@ -157,7 +157,7 @@ def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, 
     if extra < 0:
         raise forms.damaged(where)
     alpha = extra == 1 and _is_alpha(page, colour=samples == 4)
-    if extra == 2 and page.planarconfig == 1:
+    if extra == 2 and samples == 3 and page.planarconfig == 1:
         remarks = ("its three samples are taken as red, green and blue, although it does not call them so",)
     elif extra and not alpha:
         raise FileError(where, f"holds {samples} channels in one page{_or_sections(samples)}; {CHANNELS}")
@@ -169,6 +169,9 @@ def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, 
     if page.compression != 1 and page.compression not in tifffile.TIFF.DECOMPRESSORS:
         compression = getattr(page.compression, "name", page.compression)
         raise FileError(where, f"{form}, compressed as {compression}, cannot be read; save it without compression")
+    if isinstance(page.bitspersample, int) and page.bitspersample not in (1, form.bits):
+        highest = 2**page.bitspersample - 1
+        remarks += (f"its pixels have {page.bitspersample} bits, read as {form.bits}-bit numbers from 0 to {highest}",)
     if photometric == _PALETTE:
         form = form._replace(type="palette")
     elif photometric == _INVERTED:
