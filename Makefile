@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo containers test check bench docs lock
+.PHONY: demo containers test check fuzz bench docs lock
 
 demo: .venv/.cpu
 	$(BIN)/floodrunner run pipelines/quickstart.yaml
@@ -21,6 +21,11 @@ check: .venv/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(PYTEST) --cov --cov-report=
+
+# Damaged files of each format, some minutes for each hundred mutants; `python -m tests.fuzz --help` for one format.
+FUZZ_MUTANTS ?= 500
+fuzz: .venv/.dev
+	$(BIN)/python -m tests.fuzz --mutants $(FUZZ_MUTANTS)
 
 bench: .venv/.cpu
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -15,8 +16,13 @@ def _odd(size: int) -> int:
     return size
 
 
-Size = Annotated[int, Field(ge=1), AfterValidator(_odd)]
-Distance = Annotated[int, Field(ge=0)]
+# The upper limits are far beyond any network in use; they refuse a slip of the keyboard before memory is asked for.
+Depth = Annotated[int, Field(ge=1, le=100)]
+Features = Annotated[int, Field(ge=1, le=512)]
+Size = Annotated[int, Field(ge=1, le=999), AfterValidator(_odd)]
+Distance = Annotated[int, Field(ge=0, le=499)]
+
+_MOST_VOXELS = 10_000_000
 
 
 class FieldOfView(StageParams):
@@ -26,6 +32,14 @@ class FieldOfView(StageParams):
     """Size of the field of view, voxels; each number is odd."""
     deltas_xyz: tuple[Distance, Distance, Distance]
     """Distance by which the field of view moves along each axis, voxels; use about a quarter of `fov_xyz`."""
+
+    @model_validator(mode="after")
+    def _is_not_too_large(self) -> Self:
+        if math.prod(self.fov_xyz) > _MOST_VOXELS:
+            raise ValueError(
+                f"fov_xyz {list(self.fov_xyz)} are {math.prod(self.fov_xyz):,} voxels; use at most {_MOST_VOXELS:,}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _moves_stay_inside(self) -> Self:

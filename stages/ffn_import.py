@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from contract.ffn import FieldOfView
+from contract.ffn import Depth, FieldOfView
 from contract.stage import Context, InputError
 
 INPUTS = {"checkpoint": "ffn-checkpoint"}
@@ -18,7 +18,7 @@ class Params(FieldOfView):
     name: str | None = Field(None, min_length=1)
     """Name of the checkpoint in the folder, such as `model.ckpt-7000000`. By default, the checkpoint with the most
     steps."""
-    depth: int | None = Field(None, ge=1)
+    depth: Depth | None = None
     """Number of residual modules, `depth` in google/ffn's `model_args`. By default, the depth of the checkpoint; any
     other depth is refused."""
 
@@ -27,14 +27,16 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from segmentation.ffn import checkpoint
-    from segmentation.ffn import network as ffn
     from stages.storage import ffn_models
 
     prefix = _choose(Path(context.inputs["checkpoint"]), params.name)
     try:
         weights, step = checkpoint.read(prefix)
         network = checkpoint.network_of(weights, params.fov_xyz[::-1], params.deltas_xyz[::-1])
-        ffn.set_weights(ffn.build(network), weights)  # fails if weights are missing or have wrong shapes
+    except ValueError as error:
+        raise InputError(f"{prefix}: {error}; choose another checkpoint with name, or another folder") from None
+    try:
+        ffn_models.check(network, step)
     except ValueError as error:
         raise InputError(f"{prefix}: {error}; choose another checkpoint with name, or another folder") from None
     if params.depth not in (None, network.depth):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
-from contract.ffn import Distance, FieldOfView, Size
+from contract.ffn import Depth, Distance, Features, FieldOfView, Size
 from contract.stage import Context, InputError
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ _PIECE = 2**20
 class Params(FieldOfView):
     max_steps: int = Field(1_000_000, ge=1)
     """Number of training steps (of gradient descent) in total, over all runs of the stage."""
-    depth: int = Field(9, ge=1)
+    depth: Depth = 9
     """Number of residual modules of the network, each of two convolutions."""
-    features: int = Field(32, ge=1)
+    features: Features = 32
     """Channels of each convolution."""
     fov_xyz: tuple[Size, Size, Size] = (33, 33, 17)
     """Size of the field of view, in voxels; all three numbers must be odd."""
@@ -126,7 +126,7 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
     image, _ = volumes.read_volume(context.inputs["image"])
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise InputError(f"{context.inputs['image']}: contains NaN or infinite values; import it with import-images")
-    labels, _ = read_labels(context.inputs["labels"], context)
+    labels, _ = read_labels(context.inputs["labels"])
     if not image.shape == labels.shape == coordinates.shape:
         raise InputError(
             f"{context.inputs['image']}: the image is {voxels(image.shape)}, but the labels are "

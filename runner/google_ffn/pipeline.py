@@ -155,8 +155,9 @@ def _model(text: str, refuse: Any) -> dict[str, Any]:
         arguments = json.loads(text or "{}")
         if not isinstance(arguments, dict):
             raise ValueError("it is not a JSON object")
-    except ValueError as error:
-        raise refuse(f"model_args: is not JSON ({error}); write depth, fov_size and deltas like google/ffn") from None
+    except (ValueError, RecursionError) as error:
+        reason = "its brackets are nested too deeply" if isinstance(error, RecursionError) else error
+        raise refuse(f"model_args: is not JSON ({reason}); write depth, fov_size and deltas like google/ffn") from None
     known = {"depth": "depth", "fov_size": "fov_xyz", "deltas": "deltas_xyz"}
     for name in arguments.keys() - known.keys() - {"batch_size"}:
         raise refuse(f"model_args: {name!r} is not supported; {suggest(name, known)}")

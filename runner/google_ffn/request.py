@@ -41,6 +41,7 @@ numbers will do. google/ffn's `float` is `double` here, so that 0.95 stays as th
 
 _ALIGN_TYPES = ("UNKNOWN_ALIGNMENT", "NO_ALIGNMENT")
 _PACKAGE = "ffn"
+_LONGEST = 200  # characters of protobuf's own message, which quotes the whole line
 
 
 def parse(text: str, kind: str, source: str) -> Any:
@@ -82,7 +83,10 @@ def _words(error: text_format.ParseError) -> str:
         kind, name = unknown.groups()
         known = [field.partition(":")[0] for field in _MESSAGES[kind].split()]
         return f"google/ffn's {kind} has no field {name!r}; {suggest(name, known)}"
-    return f"{' '.join(text.split())}; write the request in google/ffn's text format"
+    text = " ".join(text.split())
+    return (
+        f"{text if len(text) <= _LONGEST else f'{text[:_LONGEST]} ...'}; write the request in google/ffn's text format"
+    )
 
 
 @functools.cache

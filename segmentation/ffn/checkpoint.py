@@ -6,13 +6,15 @@ paths, unlike the rest of this package.
 
 from __future__ import annotations
 
+import glob
+import math
 import re
 from pathlib import Path
 
 import numpy as np
 
 from segmentation import backend  # noqa: F401  # imported before TensorFlow, to set its log level
-from segmentation.ffn.network import NetworkSpec, Triple
+from segmentation.ffn.network import NetworkSpec, Triple, check_weights, weight_shapes
 
 _STEP = "global_step"
 _OURS = re.compile(r"seed_update/conv(\d+_[ab]|_lom)/(weights|biases)")
@@ -31,16 +33,29 @@ def read(prefix: Path) -> tuple[dict[str, np.ndarray], int]:
 
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-        names = sorted(reader.get_variable_to_shape_map())
-        weights = {name: reader.get_tensor(name) for name in names if _OURS.fullmatch(name)}
-        step = int(reader.get_tensor(_STEP)) if _STEP in names else 0
-    except (tf.errors.OpError, IndexError, ValueError) as error:  # IndexError: the data file is too short
+        shapes = reader.get_variable_to_shape_map()
+        ours = sorted(name for name in shapes if _OURS.fullmatch(name))
+        _check_size(prefix, [shapes[name] for name in ours])
+        weights = {name: reader.get_tensor(name) for name in ours}
+        step = int(reader.get_tensor(_STEP)) if _STEP in shapes else 0
+    # IndexError: the data file is too short. RuntimeError, SystemError and TypeError: a value of an odd type.
+    except (tf.errors.OpError, IndexError, RuntimeError, SystemError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"the files are missing, truncated or damaged; copy them again ({reason})") from None
     if "seed_update/conv0_a/weights" not in weights:
-        held = ", ".join(names[:3]) or "nothing"
+        held = ", ".join(sorted(shapes)[:3]) or "nothing"
         raise ValueError(f"holds no ConvStack3DFFNModel of google/ffn: no seed_update/conv0_a/weights, but {held}")
+    if odd := [name for name, array in weights.items() if array.dtype.kind != "f"]:
+        raise ValueError(f"the weights {odd[0]} are {weights[odd[0]].dtype}, not floating-point numbers")
     return weights, step
+
+
+def _check_size(prefix: Path, shapes: list[list[int]]) -> None:
+    """Raises ValueError, before memory is asked for, if the files with the data are smaller than what they hold."""
+    data = sum(file.stat().st_size for file in prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))
+    expected = sum(2 * math.prod(shape) for shape in shapes)  # bytes; no weights have fewer than 16 bits
+    if min((size for shape in shapes for size in shape), default=0) < 0 or expected > data:
+        raise ValueError(f"weights of {expected:,} bytes or more, but {data:,} bytes of data")
 
 
 def write(prefix: Path, weights: dict[str, np.ndarray], step: int) -> None:
@@ -63,6 +78,13 @@ def write(prefix: Path, weights: dict[str, np.ndarray], step: int) -> None:
 
 def network_of(weights: dict[str, np.ndarray], fov: Triple, deltas: Triple) -> NetworkSpec:
     """Describes the network that has these weights. Depth and features follow from the weights, but not fov and deltas
-    (both z, y, x)."""
+    (both z, y, x).
+
+    Raises:
+      ValueError: if weights are missing, or have shapes that do not belong to one network; the message names one.
+    """
     depth = sum(name.endswith("_a/weights") for name in weights)
-    return NetworkSpec(depth, weights["seed_update/conv0_a/weights"].shape[-1], fov, deltas)
+    features = weights["seed_update/conv0_a/weights"].shape[-1:]
+    network = NetworkSpec(depth, features[0] if features else 0, fov, deltas)
+    check_weights(weights, weight_shapes(network))
+    return network

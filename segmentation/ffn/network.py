@@ -6,6 +6,7 @@ with pre-activation and without pooling. Its output is added to the logits of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -50,6 +51,18 @@ def build(network: NetworkSpec) -> keras.Model:
     return keras.Model(given, given[..., 1:] + update)
 
 
+def weight_shapes(network: NetworkSpec) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the weights, by the names that `weights` uses, without building the network."""
+    n = network.features
+    inputs = {"conv0_a": 2} | {
+        f"conv{i}_{part}": n for i in range(network.depth) for part in "ab" if (i, part) != (0, "a")
+    }
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, channels in inputs.items():
+        shapes |= {f"seed_update/{name}/weights": (3, 3, 3, channels, n), f"seed_update/{name}/biases": (n,)}
+    return shapes | {"seed_update/conv_lom/weights": (1, 1, 1, n, 1), "seed_update/conv_lom/biases": (1,)}
+
+
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns the weights by google/ffn's names, `seed_update/conv0_a/weights` and so on.
 
@@ -63,18 +76,22 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
     return named
 
 
+def check_weights(named: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Compares weights with the names and shapes that a network expects. Raises ValueError like `set_weights`."""
+    if odd := sorted(expected.keys() ^ named.keys()):
+        raise ValueError(f"weights {', '.join(odd[:3])}: only in the network or only in the file; is the depth wrong?")
+    for name, shape in expected.items():
+        if named[name].shape != shape:
+            raise ValueError(f"weights {name}: shape {named[name].shape}, expected {shape}")
+
+
 def set_weights(model: keras.Model, named: dict[str, np.ndarray]) -> None:
     """Sets the weights, which have the names that the function `weights` returns.
 
     Raises:
       ValueError: if an array is missing, unexpected, or of the wrong shape; the message names the array.
     """
-    expected = weights(model)
-    if odd := sorted(expected.keys() ^ named.keys()):
-        raise ValueError(f"weights {', '.join(odd[:3])}: only in the network or only in the file; is the depth wrong?")
-    for name, array in expected.items():
-        if array.shape != named[name].shape:
-            raise ValueError(f"weights {name}: shape {named[name].shape}, expected {array.shape}")
+    check_weights(named, {name: array.shape for name, array in weights(model).items()})
     for layer in _convolutions(model):
         layer.set_weights([named[f"seed_update/{layer.name}/{part}"] for part in ("weights", "biases")])
 

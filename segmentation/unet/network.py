@@ -81,6 +81,9 @@ class Architecture(Protocol):
         float32, the probability that each pixel is foreground, interior, contact (see `instances.targets`).
         """
 
+    def weight_shapes(self, network: NetworkSpec) -> list[tuple[int, ...]]:
+        """Returns the shapes of the weights, in the order of Keras's `get_weights`, without building the network."""
+
     def folded(self, network: NetworkSpec, model: keras.Model) -> keras.Model:
         """Returns a model only for prediction, faster if possible; its results may differ by rounding.
 

@@ -83,13 +83,19 @@ class Inference:
         self._context.progress(self._settled, total, "seeds")
 
     def _resume(self, canvas: Canvas) -> None:
-        from segmentation.ffn.canvas import Attempt
         from stages.resumable import state
 
         saved = state.load(self._context.state / STATE_FILE)
         if saved is None:
             return
         arrays, values = saved
+        with state.restoring(self._context.state / STATE_FILE):
+            self._continue(canvas, arrays, values)
+
+    def _continue(self, canvas: Canvas, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
+        from segmentation.ffn.canvas import Attempt
+        from stages.resumable import state
+
         if values["identity"] != self._identity:
             aside = state.set_aside(self._context.state)
             self._context.message(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from contract.stage import InputError
-from stages.storage.hdf5 import create_hdf5, open_hdf5, whole
+from stages.storage.hdf5 import attribute, create_hdf5, open_hdf5, whole
 from stages.storage.hdf5_tree import datasets
 
-_VALUES = "values.json"
+_VALUES, _SUMS, _SUM = "values.json", "sums", "crc32"
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -41,7 +44,9 @@ def save(path: Path, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> N
             shrinks = array.size > 2**16 and array.dtype.kind in "iu"
             packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if shrinks else {}
             file.create_dataset(name, data=array, **packed)
-        file[_VALUES] = np.frombuffer(json.dumps(values).encode(), np.uint8)
+        text = json.dumps({**values, _SUMS: {name: _sum(array) for name, array in arrays.items()}}).encode()
+        file[_VALUES] = np.frombuffer(text, np.uint8)
+        file[_VALUES].attrs[_SUM] = zlib.crc32(text)
     with open(beside, "rb") as written:
         os.fsync(written.fileno())
     beside.replace(path)
@@ -58,12 +63,41 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     try:
         with open_hdf5(path) as file:
             arrays = {name: whole(dataset, path) for name, dataset in datasets(file, path).items()}
-        return arrays, json.loads(arrays.pop(_VALUES).tobytes())
-    except (InputError, KeyError, ValueError):
-        raise InputError(
-            f"{path}: the saved state is truncated or damaged; put back a copy of it, or start this step over with "
-            "--force, which moves the state aside"
-        ) from None
+            expected = attribute(file[_VALUES], _SUM, path) if _VALUES in arrays else None
+    except InputError:
+        raise _damaged(path) from None
+    with restoring(path):
+        text = arrays.pop(_VALUES).tobytes()
+        if expected not in (None, zlib.crc32(text)):
+            raise _damaged(path)
+        values = json.loads(text)
+        sums = values.pop(_SUMS, None)  # earlier versions saved none
+        if sums is not None and sums != {name: _sum(array) for name, array in arrays.items()}:
+            raise _damaged(path)
+    return arrays, values
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Inside, what a saved state lacks, or holds in another form, is an InputError: the state is of another version, or
+    damaged."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise _damaged(path) from error
+
+
+def _sum(array: np.ndarray) -> list[Any]:
+    """Type, shape and CRC-32 of an array, which tell that it is read as it was saved."""
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return [str(array.dtype), list(array.shape), zlib.crc32(flat.data)]
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{path}: the saved state is truncated or damaged; put back a copy of it, or start this step over with "
+        "--force, which moves the state aside"
+    )
 
 
 def set_aside(folder: Path) -> Path:

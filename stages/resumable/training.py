@@ -139,6 +139,12 @@ class Saved:
         if saved is None:
             return Progress()
         arrays, values = saved
+        with state.restoring(self._path):
+            return self._continue(task, arrays, values, max_steps)
+
+    def _continue(
+        self, task: Task, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any], max_steps: int
+    ) -> Progress:
         if other := [name for name, value in self._identity.items() if values["identity"].get(name) != value]:
             aside = state.set_aside(self._context.state)
             self._context.message(

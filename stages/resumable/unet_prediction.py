@@ -35,7 +35,9 @@ class Finished:
         if saved is None:
             return None
         arrays, values = saved
-        if values["identity"] != self._identity_of(image):
+        with state.restoring(self._file(name)):
+            identity, found = values["identity"], (arrays["labels"], arrays["probability"])
+        if identity != self._identity_of(image):
             aside = state.set_aside(self._context.state)
             self._context.message(
                 f"the saved state has other settings or data: it is kept in state/{aside.name}, and prediction starts "
@@ -46,7 +48,7 @@ class Finished:
             self._context.message("continuing after the pictures that are already finished")
         self._reused = True
         self._files.append(self._file(name))
-        return Picture(name, image, arrays["labels"], arrays["probability"])
+        return Picture(name, image, *found)
 
     def save(self, picture: Picture) -> None:
         from stages.resumable import state

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field, ValidationError
 
+from contract.ffn import Depth, Features, FieldOfView
 from contract.stage import InputError
 from segmentation.ffn.network import NetworkSpec
 from stages.storage.hdf5 import create_hdf5
+from stages.storage.json_files import problem, read_json
 from stages.storage.weights import read_arrays
 
 if TYPE_CHECKING:
     import keras
+
+_ADVICE = (
+    "give the model/ folder of ffn-train or ffn-import; to use a checkpoint of google/ffn, convert it with ffn-import"
+)
 
 
 def write_model(folder: Path, network: NetworkSpec, weights: dict[str, np.ndarray], step: int) -> None:
@@ -28,57 +35,64 @@ def write_model(folder: Path, network: NetworkSpec, weights: dict[str, np.ndarra
     with create_hdf5(folder / "weights.h5") as file:
         for name, array in weights.items():
             file[name] = array
-    settings = {
+    text = json.dumps(_settings(network, step), indent=2)
+    (folder / "network.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _settings(network: NetworkSpec, step: int) -> dict[str, Any]:
+    return {
         "depth": network.depth,
         "features": network.features,
         "fov_xyz": network.fov[::-1],
         "deltas_xyz": network.deltas[::-1],
         "step": step,
     }
-    (folder / "network.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+class _Settings(FieldOfView):
+    """`network.json`."""
+
+    depth: Depth
+    features: Features
+    step: Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def check(network: NetworkSpec, step: int) -> None:
+    """Raises ValueError if `read_weights` would refuse a model of this network and step."""
+    try:
+        _Settings.model_validate_json(json.dumps(_settings(network, step)))
+    except ValidationError as error:
+        raise ValueError(problem(error)) from None
 
 
 def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray], int]:
     """Reads the network, weights and step that `write_model` wrote.
 
     Raises:
-      InputError: if the folder does not hold a model of `ffn-train` or `ffn-import`, or a file in it is damaged.
+      InputError: if the folder does not hold a model of `ffn-train` or `ffn-import`, a file in it is damaged, or the
+        weights do not fit the network.
     """
+    from segmentation.ffn import network as ffn
+
     folder = Path(folder)
-    try:
-        settings = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        network = NetworkSpec(
-            depth=int(settings["depth"]),
-            features=int(settings["features"]),
-            fov=tuple(int(v) for v in settings["fov_xyz"][::-1]),  # type: ignore[arg-type]  # three of them
-            deltas=tuple(int(v) for v in settings["deltas_xyz"][::-1]),  # type: ignore[arg-type]
+    if not (folder / "network.json").exists():
+        raise InputError(
+            f"{folder}: not a model that ffn-train or ffn-import wrote (it holds no network.json); {_ADVICE}"
         )
-        step = int(settings["step"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise _no_model(folder, error) from None
-    return network, read_arrays(folder / "weights.h5"), step
+    settings = read_json(folder / "network.json", _Settings, _ADVICE)
+    network = NetworkSpec(settings.depth, settings.features, settings.fov_xyz[::-1], settings.deltas_xyz[::-1])
+    return network, read_arrays(folder / "weights.h5", ffn.weight_shapes(network), _ADVICE), settings.step
 
 
 def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
     """Reads the description of a network, and builds the model with its weights.
 
     Raises:
-      InputError: like `read_weights`; also if the weights do not fit the network.
+      InputError: like `read_weights`.
     """
     from segmentation.ffn import network as ffn
 
     network, weights, _ = read_weights(folder)
-    try:
-        model = ffn.build(network)
-        ffn.set_weights(model, weights)
-    except ValueError as error:
-        raise _no_model(folder, error) from None
+    model = ffn.build(network)
+    ffn.set_weights(model, weights)
     return network, model
-
-
-def _no_model(folder: str | Path, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(
-        f"{folder}: not a model that ffn-train or ffn-import wrote ({reason}); give the model/ folder of one of these; "
-        "to use a checkpoint of google/ffn, convert it with ffn-import"
-    )

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from contract.stage import InputError
+from stages.storage.json_files import read_json
+
+_LARGEST = 1e30
+"""Greys of this size still leave room for their differences in float32, with which the networks compute."""
+
+Grey = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
+
+
+class _Statistics(BaseModel):
+    """What `segmentation.statistics.moments` computes; only the mean and the standard deviation are needed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    mean: Grey
+    stddev: Annotated[float, Field(ge=0, le=_LARGEST, allow_inf_nan=False)]
+    minimum: Grey | None = None
+    maximum: Grey | None = None
+    voxels: Annotated[int, Field(ge=1)] | None = None
 
 
 def read_statistics(path: str | Path) -> tuple[float, float]:
@@ -15,15 +34,10 @@ def read_statistics(path: str | Path) -> tuple[float, float]:
     Raises:
       InputError: if the file does not hold these two numbers, or the standard deviation is 0.
     """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-        mean, stddev = float(values["mean"]), float(values["stddev"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    found = read_json(Path(path), _Statistics, "connect the output of statistics")
+    if found.stddev < 1 / _LARGEST:
         raise InputError(
-            f"{path}: holds no mean and stddev ({type(error).__name__}: {error}); connect the output of statistics"
-        ) from None
-    if not (math.isfinite(mean) and math.isfinite(stddev) and stddev > 0):
-        raise InputError(
-            f"{path}: mean {mean}, stddev {stddev}; an image of one grey cannot be normalised: check the sections"
+            f"{path}: mean {found.mean}, stddev {found.stddev}; an image of one grey cannot be normalised: check the "
+            "sections"
         )
-    return mean, stddev
+    return found.mean, found.stddev

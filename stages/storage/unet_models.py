@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from contract.stage import InputError
 from segmentation.unet.network import NetworkSpec
 from stages.storage.hdf5 import create_hdf5
+from stages.storage.json_files import read_json
 from stages.storage.weights import read_arrays
 
 if TYPE_CHECKING:
     import keras
+
+_ADVICE = "give the model/ folder of unet-train, or train again"
 
 
 def write_model(folder: Path, network: NetworkSpec, weights: Sequence[np.ndarray], about: dict[str, Any]) -> None:
@@ -33,30 +37,43 @@ def write_model(folder: Path, network: NetworkSpec, weights: Sequence[np.ndarray
     (folder / "network.json").write_text(text + "\n", encoding="utf-8")
 
 
+class _Settings(BaseModel):
+    """`network.json`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    architecture: str
+    channels: Literal[1, 3]
+    depth: Annotated[int, Field(ge=1, le=8)]
+    width: Annotated[int, Field(ge=1, le=1024)]
+    squash: bool
+    step: Annotated[int, Field(ge=0)] | None = None
+    validation: list[str] = []
+
+
 def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
     """Reads the description of a network, and builds the model with its weights.
 
     Raises:
-      InputError: if the folder does not hold a model of `unet-train`, or the weights do not fit the network.
+      InputError: if the folder does not hold a model of `unet-train`, a file in it is damaged, or the weights do not
+        fit the network.
     """
-    from segmentation.unet.architectures import architecture_of
+    from segmentation.unet.architectures import ARCHITECTURES
 
     folder = Path(folder)
-    try:
-        about = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        network = NetworkSpec(
-            architecture=about["architecture"],
-            channels=int(about["channels"]),
-            depth=int(about["depth"]),
-            width=int(about["width"]),
-            squash=bool(about["squash"]),
-        )
-        model = architecture_of(network).build(network)
-        model.set_weights(list(read_arrays(folder / "weights.h5").values()))  # sorted by name
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{folder}: not a model that unet-train of this version wrote ({reason}); give the model/ folder of "
-            "unet-train, or train again"
-        ) from None
+    if not (folder / "network.json").exists():
+        raise InputError(f"{folder}: not a model that unet-train wrote (it holds no network.json); {_ADVICE}")
+    file = folder / "network.json"
+    settings = read_json(file, _Settings, _ADVICE)
+    architecture = ARCHITECTURES.get(settings.architecture)
+    if architecture is None:
+        known = " or ".join(ARCHITECTURES)
+        raise InputError(f"{file}: architecture: found {settings.architecture[:60]!r}, not {known}; {_ADVICE}")
+    network = NetworkSpec(
+        settings.architecture, settings.channels, settings.depth, settings.width, squash=settings.squash
+    )
+    shapes = {f"{i:03d}": shape for i, shape in enumerate(architecture.weight_shapes(network))}
+    weights = read_arrays(folder / "weights.h5", shapes, _ADVICE)
+    model = architecture.build(network)
+    model.set_weights([weights[name] for name in shapes])
     return network, model

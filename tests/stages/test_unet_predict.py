@@ -199,9 +199,13 @@ def test_what_is_no_model_is_refused(
             del file["000"]
     elif damage == "no json":
         (model / "network.json").write_text("depth: 4")
-    with pytest.raises(
-        InputError, match=r"model: not a model that unet-train of this version wrote .*; give the model/ folder of"
-    ):
+    words = {
+        "no folder": "model: not a model that unet-train wrote",
+        "other depth": r"weights.h5: does not fit network.json: the weights \d+ are",
+        "cut weights": "weights.h5: does not fit network.json: the weights 000 are only in the network",
+        "no json": "network.json: is not JSON: expecting value in line 1",
+    }
+    with pytest.raises(InputError, match=f"{words[damage]}.*; give the model/ folder of unet-train"):
         run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": model})
 
 

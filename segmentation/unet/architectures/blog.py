@@ -50,6 +50,19 @@ def folded(network: NetworkSpec, model: keras.Model) -> keras.Model:
     return model
 
 
+def weight_shapes(network: NetworkSpec) -> list[tuple[int, ...]]:
+    widths = _widths(network)
+    shapes: list[tuple[int, ...]] = []
+    for level, width in enumerate(widths):
+        channels = widths[level - 1] if level else network.channels
+        shapes += [(4, 4, channels, width), (width,), *[(width,)] * (4 if level else 0)]
+    channels = widths[-1]
+    for width in widths[-2::-1]:
+        shapes += [(2, 2, width, channels), *[(width,)] * 5]
+        channels = 2 * width
+    return [*shapes, (2, 2, OUTPUTS, channels), (OUTPUTS,)]
+
+
 def build(network: NetworkSpec) -> keras.Model:
     """Builds the network: 4 x 4 convolutions with stride 2 down to one pixel, and transposed convolutions back up.
 
@@ -59,7 +72,7 @@ def build(network: NetworkSpec) -> keras.Model:
     import keras
     from keras import layers, ops
 
-    widths = [network.width * min(2**level, _WIDEST) for level in range(network.depth)]
+    widths = _widths(network)
     x = given = layers.Input((INPUT_SIZE, INPUT_SIZE, network.channels))
     skips = []
     for level, width in enumerate(widths):
@@ -76,6 +89,10 @@ def build(network: NetworkSpec) -> keras.Model:
             x = layers.Dropout(0.5)(x)
         x = layers.Concatenate()([x, skip])
     return keras.Model(given, _up(OUTPUTS, len(widths), activation="sigmoid")(ops.relu(x)))
+
+
+def _widths(network: NetworkSpec) -> list[int]:
+    return [network.width * min(2**level, _WIDEST) for level in range(network.depth)]
 
 
 def _up(filters: int, level: int, activation: str | None = None) -> layers.Conv2DTranspose:

@@ -72,6 +72,19 @@ def build(network: NetworkSpec) -> keras.Model:
     return _build(network, normalised=True)
 
 
+def weight_shapes(network: NetworkSpec) -> list[tuple[int, ...]]:
+    def double(channels: int, width: int) -> list[tuple[int, ...]]:
+        return [(3, 3, channels, width), *[(width,)] * 4, (3, 3, width, width), *[(width,)] * 4]
+
+    widths = [network.width * 2**level for level in range(network.depth + 1)]
+    shapes: list[tuple[int, ...]] = []
+    for channels, width in zip([network.channels, *widths], widths, strict=False):
+        shapes += double(channels, width)
+    for below, width in zip(widths[:0:-1], widths[-2::-1], strict=True):
+        shapes += [(2, 2, width, below), (width,), *double(2 * width, width)]
+    return [*shapes, (1, 1, widths[0], OUTPUTS), (OUTPUTS,)]
+
+
 def folded(network: NetworkSpec, model: keras.Model) -> keras.Model:
     """Returns the same network without normalisation, which is a sixth faster.
 

@@ -24,6 +24,13 @@ def test_parameters_are_those_of_the_paper() -> None:
     assert len(named) == 2 * 19
 
 
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_the_shapes_of_the_weights_are_known_before_building(depth: int) -> None:
+    network = SMALL._replace(depth=depth)
+    built = {name: array.shape for name, array in ffn.weights(ffn.build(network)).items()}
+    assert ffn.weight_shapes(network) == built
+
+
 def test_the_output_is_the_mask_given_plus_an_update() -> None:
     model = ffn.build(SMALL)
     zeros = {name: np.zeros_like(array) for name, array in ffn.weights(model).items()}

@@ -38,6 +38,20 @@ BLOG = {  # side of the output, its channels, kernel and biases; worked out from
 }
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkSpec("classic", 1, 1, 1),
+        NetworkSpec("classic", 3, 3, 5),
+        NetworkSpec("blog", 1, 8, 2, squash=True),
+        NetworkSpec("blog", 3, 4, 3, squash=True),
+    ],
+)
+def test_the_shapes_of_the_weights_are_known_before_building(network: NetworkSpec) -> None:
+    architecture = architecture_of(network)
+    assert architecture.weight_shapes(network) == [array.shape for array in architecture.build(network).get_weights()]
+
+
 def test_the_blogs_network_is_as_described() -> None:
     model = blog.build(BLOG_SPEC)
     assert model.input_shape == (None, 256, 256, 1)
