@@ -50,13 +50,18 @@ def overlay(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray
     """Blends the colours of a section's labels with its image; pixels without a label show the image alone.
 
     Args:
-      image: (y, x) uint8.
+      image: (y, x) uint8; `contrast.to_display` makes it of other types.
       labels: (y, x) integers, 0 = none.
       opacity: opacity of the colours, 0 to 1; outlines have twice this opacity, 1 at most.
 
     Returns:
       (y, x, 3) uint8.
+
+    Raises:
+      ValueError: if the image is of another type: its values would be cut off.
     """
+    if image.dtype != np.uint8:
+        raise ValueError(f"the image is {image.dtype}, and an overlay takes uint8")
     painted, outline = _painted(labels)
     share = np.where(labels != 0, opacity, 0.0).astype(np.float32)
     share[outline] = min(1.0, 2 * opacity)
@@ -67,9 +72,9 @@ def overlay(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray
 def _painted(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the coloured labels, (y, x, 3) uint8, and a mask of the outlines, (y, x) bool."""
     largest = int(labels.max())
-    if largest < labels.size:
+    if labels.min() >= 0 and largest < labels.size:
         painted = palette(np.arange(largest + 1))[labels]
-    else:  # a table of all ids would be larger than the section
+    else:  # a table of all ids would be larger than the section, or has no place for negative ones
         ids, place = np.unique(labels, return_inverse=True)
         painted = palette(ids)[place.reshape(labels.shape)]
     outline = boundaries(labels) & (labels != 0)

@@ -83,15 +83,47 @@ def clahe(section: np.ndarray, block: int = 127, max_slope: float = 1.5) -> np.n
     return np.rint(equalize_adapthist(section, block, max_slope / bins, bins) * 255).astype(np.uint8)
 
 
+def display_range(sections: Iterable[np.ndarray]) -> tuple[float, float] | None:
+    """Finds the range of values that `to_display` should map to black and white: the 0.1th and the 99.9th percentile.
+
+    Args:
+      sections: arrays of any shape and real type; NaN and infinite values do not count.
+
+    Returns:
+      The two values; None if no value is finite.
+    """
+    values = [section[np.isfinite(section)] for section in sections]
+    every = np.concatenate([each.astype(np.float64) for each in values]) if values else np.zeros(0)
+    if not len(every):
+        return None
+    low, high = np.percentile(every, [0.1, 99.9])
+    return float(low), float(high)
+
+
+def to_display(section: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Maps values of any real type from `low` to `high` linearly to 0 to 255, rounded.
+
+    Returns:
+      uint8, same shape; lower values and NaN are 0, higher ones 255.
+    """
+    value = (section.astype(np.float64) - low) / max(high - low, 1e-300)
+    return np.rint(np.nan_to_num(np.clip(value, 0, 1), nan=0.0) * 255).astype(np.uint8)
+
+
 def displayed(image: np.ndarray) -> np.ndarray:
     """Converts a picture of any type to 8-bit grey for display.
 
     Args:
-      image: (y, x) or (y, x, 3).
+      image: (y, x), (y, x, 3), or (y, x, channels): of other than 3 channels the mean is shown. NaN is shown black.
 
     Returns:
       (y, x) uint8; greys from the 0.1th to the 99.9th percentile are mapped to 0 to 255.
     """
-    grey = image if image.ndim == 2 else luminance(image)
-    low, high = np.percentile(grey, [0.1, 99.9])
-    return np.rint(np.clip((grey - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)
+    if image.ndim == 2:
+        grey = image
+    elif image.shape[2] != 3:
+        grey = image.mean(axis=2)
+    else:
+        grey = luminance(image) if image.dtype in (np.uint8, np.uint16) else image @ np.array(LUMINANCE)
+    low, high = display_range([grey]) or (0.0, 0.0)
+    return to_display(grey, low, high)

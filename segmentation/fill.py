@@ -35,7 +35,8 @@ def fill(labels: np.ndarray, spacing: Sequence[float], max_distance: float) -> n
     Args:
       labels: (z, y, x) integers, 0 = unsegmented.
       spacing: distance between neighbouring voxels along z, y, x, nm.
-      max_distance: largest distance, nm, above 0.
+      max_distance: largest distance, nm, above 0. Distances that differ by less than about a 30,000th of it may count
+        as equal, so it should not be much larger than the volume.
 
     Returns:
       (z, y, x), of the type of `labels`.
@@ -75,6 +76,11 @@ def reach(shape: Sequence[int], spacing: Sequence[float], max_distance: float) -
     """Returns how many voxels `max_distance` (nm) spans along z, y, x, limited to the size of a volume of `shape`."""
     # 1e-9 is added because, for example, 0.3 / 0.1 is 2.9999999999999996.
     return tuple(min(int(max_distance / s + 1e-9), n - 1) for s, n in zip(spacing, shape, strict=True))
+
+
+def diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
+    """Returns the diagonal of a volume in nm: a distance that is larger than any in it. Arguments are z, y, x."""
+    return math.hypot(*(n * s for n, s in zip(shape, spacing, strict=True)))
 
 
 def _nearest_along(keys: np.ndarray, axis: int, before: int, size: int, costs: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Encodes ids of labels as colours and greys, and finds the connected pieces of a label volume."""
+"""Ids of labels: those that mean "none", ids as colours and greys, and the connected pieces of a label volume."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,6 +11,35 @@ import numpy as np
 CONNECTIVITY: Final = 26
 """Voxels that share a face, an edge or a corner are connected. With thick sections, the cross-sections of a thin
 oblique neurite may touch only at a corner."""
+
+NONE_IDS: Final = (*(2**bits - k for bits in (64, 32) for k in (1, 2, 3)), 2**63 - 1, 2**31 - 1, -1, -2, -3)
+"""Ids that mean "none" in types of 32 or 64 bits; the negative ones in any type.
+
+The three largest of a type, which are -1, -2, -3 in a signed type, are background, invalid and outside in CREMI,
+Paintera and BigCat; the largest of a signed type marks what is missing in others."""
+
+
+def clear_unlabelled(ids: np.ndarray, also: Sequence[int] = ()) -> tuple[np.ndarray, dict[int, int]]:
+    """Sets ids that mean "none" to 0: those in `NONE_IDS`, and others if they are given.
+
+    Args:
+      ids: integers or bool of any shape; not changed.
+      also: other ids that mean "none".
+
+    Returns:
+      The ids, the same array if there was nothing to do; and, for each id that was found, the number of its voxels.
+    """
+    known = NONE_IDS if ids.dtype.itemsize >= 4 else NONE_IDS[-3:] if ids.dtype.kind == "i" else ()
+    if not ids.size or not (known or also):
+        return ids, {}
+    least, most = int(ids.min()), int(ids.max())
+    cleared, found = ids, {}
+    for value in {*known, *also} - {0}:
+        if least <= value <= most and (here := ids == ids.dtype.type(value)).any():
+            cleared = ids.copy() if cleared is ids else cleared
+            cleared[here] = 0
+            found[value] = int(np.count_nonzero(here))
+    return cleared, found
 
 
 def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     import h5py
     import numpy as np
 
+    from stages.storage.labels import Labels
     from stages.storage.volumes import Place
 
 INPUTS = {"volume": "image|labels", "image": "image?"}
 OUTPUTS = {"sections": "sections"}
 
-_OVERVIEW_LEAST, _OVERVIEW_MOST = 512, 2048  # pixels: smallest and largest length of the longest side of a section
-_GAP = 8
 _FAST = 3  # compression level of PNG sections; low, because compressing takes longer than colouring
 
 
@@ -42,85 +41,90 @@ def run(params: Params, context: Context) -> None:
 
     from segmentation.threads import processors
     from stages.readers import files
-    from stages.storage.labels import slabs
+    from stages.reports.overlays import overview
+    from stages.storage.labels import Labels, slabs
     from stages.storage.volumes import open_volume, read_part
 
     folder = context.outputs["sections"]
-    with open_volume(context.inputs["volume"]) as (volume, place), _image_at(volume, place, context) as image:
-        paint = _painter(params, volume, context)
+    path = context.inputs["volume"]
+    with open_volume(path) as (volume, place), _image_at(volume, place, context) as image:
+        labels = None if _is_image(volume) else Labels(path, volume)
+        if labels is None:
+            of_image = _image_pixels(params, volume, context)
+        else:
+            of_labels = _label_pixels(params, labels, context)
         folder.mkdir()
         first, total = place.offset[0], len(volume)
         suffix = ".tif" if params.format == "tiff" else ".png"
 
         def write(z: int, section: np.ndarray, grey: np.ndarray | None) -> None:
-            files.write(folder / f"z{first + z:04d}{suffix}", paint(section, grey), _FAST)
+            pixels = of_image(section) if labels is None else of_labels(section, grey)
+            files.write(folder / f"z{first + z:04d}{suffix}", pixels, _FAST)
 
         with ThreadPoolExecutor(min(processors(), 4)) as pool:
-            for part in slabs(volume.shape, _depth(volume)):
-                sections = read_part(context.inputs["volume"], volume, part)
+            for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):
+                sections = read_part(path, volume, part) if labels is None else labels.read(part)
                 greys = image(part) if image and params.style == "overlay" else [None] * len(sections)
                 jobs = list(map(pool.submit, [write] * len(sections), range(part.start, part.stop), sections, greys))
                 for z, job in enumerate(jobs, part.start + 1):
                     job.result()
                     context.progress(z, total, "sections")
         context.artifact(folder, f"{total} sections, the first is z{first:04d}{suffix}")
-        if image:
+        if labels is not None:
+            labels.announce(context)
+        if image and labels is not None:
             middle = slice(total // 2, total // 2 + 1)
-            labels = read_part(context.inputs["volume"], volume, middle)[0]
-            path = folder.with_name("overview.png")
-            files.write(path, _overview(image(middle)[0], labels, params.opacity), _FAST)
-            context.artifact(path, f"section {first + total // 2}: the image, and the labels over it")
+            picture = folder.with_name("overview.png")
+            files.write(picture, overview(image(middle)[0], labels.read(middle)[0], params.opacity), _FAST)
+            context.artifact(picture, f"section {first + total // 2}: the image, and the labels over it")
 
 
 @contextmanager
 def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
-    """Opens the image, if one is connected.
-
-    Yields:
-      A function that returns the part of the image at a range of sections of the volume; None if no image is connected.
-
-    Raises:
-      InputError: if the volume does not lie inside the image, or is an image itself.
-    """
-    from stages.storage.volumes import open_volume, read_part
-    from stages.storage.words import box
+    """Opens the image, if one is connected: yields what `greys_under` does, None without an image."""
+    from stages.reports.overlays import greys_under
 
     if "image" not in context.inputs:
         yield None
         return
-    path, of_volume = context.inputs["image"], context.inputs["volume"]
+    path = context.inputs["volume"]
     if _is_image(volume):
-        raise InputError(f"{of_volume}: is an image itself; connect `image` only if `volume` holds labels")
-    with open_volume(path) as (image, image_place):
-        start = [a - b for a, b in zip(place.offset, image_place.offset, strict=True)]
-        stop = [a + n for a, n in zip(start, volume.shape, strict=True)]
-        if min(start) < 0 or any(a > n for a, n in zip(stop, image.shape, strict=True)):
-            raise InputError(
-                f"{of_volume}: its box, {box(volume.shape, place.offset)}, is not inside the box of the image, "
-                f"{box(image.shape, image_place.offset)}; connect the image that the labels were made from"
-            )
-        z, y, x = start
-        yield lambda part: read_part(
-            path, image, slice(part.start + z, part.stop + z), slice(y, stop[1]), slice(x, stop[2])
+        raise InputError(f"{path}: is an image itself; connect `image` only if `volume` holds labels")
+    with greys_under(context.inputs["image"], volume.shape, place, path, context) as greys:
+        yield greys
+
+
+def _image_pixels(params: Params, volume: h5py.Dataset, context: Context) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function that turns a section of an image into the pixels of a file, with the same values."""
+    import numpy as np
+
+    path = context.inputs["volume"]
+    if params.style is not None:
+        raise InputError(f"style: {params.style} is for labels, but {path} is an image; leave style out")
+    if volume.dtype.kind not in "uifb":
+        raise InputError(f"{path}: dataset {volume.name} is {volume.dtype}, not grey values; import the images again")
+    if volume.dtype.kind == "b":
+        context.message(f"{path}: the image is true and false, which are written as 255 and 0")
+        return lambda section: np.where(section, np.uint8(255), np.uint8(0))
+    if params.format == "png" and volume.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"{path}: the image is {volume.dtype}, but a PNG takes whole numbers of 8 or 16 bits without sign; set "
+            "format: tiff, which keeps all values"
         )
+    if volume.dtype == np.float16:  # few programs read it
+        return lambda section: section.astype(np.float32)
+    return lambda section: section
 
 
-def _painter(
-    params: Params, volume: h5py.Dataset, context: Context
+def _label_pixels(
+    params: Params, volume: Labels, context: Context
 ) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
-    """Returns a function that turns a section of the volume, and of the image, into the pixels of a file."""
+    """Returns a function that turns a section of labels, and of the image, into the pixels of a file."""
     import numpy as np
 
     from segmentation import colours, labels
 
     path = context.inputs["volume"]
-    if _is_image(volume):
-        if params.style is not None:
-            raise InputError(f"style: {params.style} is for labels, but {path} is an image; leave style out")
-        return lambda section, _: section
-    from stages.storage.labels import check_labels
-
-    check_labels(path, volume)
     style = params.style or "ids"
     if style == "overlay":
         if "image" not in context.inputs:
@@ -130,10 +134,15 @@ def _painter(
         return lambda section, grey: colours.overlay(np.asarray(grey), section, params.opacity)
     if style == "colour":
         return lambda section, _: colours.colours(section)
-    largest = _largest(path, volume)
+    ids = _ids(volume)
+    largest = int(ids.max(initial=0))
     if style == "8_bit":
         if largest > 255:
-            context.message(f"ids go up to {largest}, so several ids have the same grey; style: ids keeps them apart")
+            shared = len(ids) - len(np.unique(labels.to_greys(ids)))
+            context.message(
+                f"ids go up to {largest}: above 255 the greys begin again at 1, so {shared} of {len(ids)} ids share "
+                "their grey with another; style: ids keeps them apart"
+            )
         return lambda section, _: labels.to_greys(section)
     if style == "vast":
         if largest >= 2**24:
@@ -146,7 +155,10 @@ def _painter(
             f"{path}: id {largest} does not fit the 16 bits of a grey PNG; set format: tiff, or style: vast"
         )
     if largest >= 2**32:
-        raise InputError(f"{path}: id {largest} does not fit the 32 bits of a TIFF; renumber the ids")
+        raise InputError(
+            f"{path}: id {largest} does not fit the 32 bits of a TIFF; renumber the ids (import-labels with relabel: "
+            "connected_components), or use style: colour"
+        )
     return lambda section, _: section.astype(np.uint32)
 
 
@@ -156,30 +168,13 @@ def _is_image(volume: h5py.Dataset) -> bool:
     return volume.name.rsplit("/", 1)[-1] == DATASETS["image"]
 
 
-def _largest(path: str, volume: h5py.Dataset) -> int:
-    from stages.storage.labels import slabs
-    from stages.storage.volumes import read_part
-
-    if volume.dtype.itemsize == 1:
-        return 255
-    return max(int(read_part(path, volume, part).max()) for part in slabs(volume.shape, _depth(volume)))
-
-
-def _depth(volume: h5py.Dataset) -> int:
-    return volume.chunks[0] if volume.chunks else 16
-
-
-def _overview(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray:
-    """Returns image and overlay side by side, (y, x, 3) uint8; small sections are enlarged, large ones reduced."""
+def _ids(volume: Labels) -> np.ndarray:
+    """Returns the ids that occur, or all that may occur if the type is so small that none needs to be looked for."""
     import numpy as np
-    from PIL import Image
 
-    from segmentation.colours import overlay
+    from segmentation.ffn.partitions import object_sizes
+    from stages.storage.labels import slabs
 
-    factor = max(1, _OVERVIEW_LEAST // max(image.shape))
-    image, labels = (array.repeat(factor, 0).repeat(factor, 1) for array in (image, labels))
-    gap = np.full((image.shape[0], _GAP, 3), 255, np.uint8)
-    both = np.concatenate([np.repeat(image[..., None], 3, 2), gap, overlay(image, labels, opacity)], axis=1)
-    picture = Image.fromarray(both)
-    picture.thumbnail((2 * _OVERVIEW_MOST, _OVERVIEW_MOST))
-    return np.asarray(picture)
+    if volume.dtype == np.uint8:
+        return np.arange(1, 256)
+    return object_sizes(volume.read(part) for part in slabs(volume.shape, volume.depth))[0]

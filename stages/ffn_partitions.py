@@ -49,14 +49,12 @@ def run(params: Params, context: Context) -> None:
         partition_slabs,
     )
     from segmentation.pieces import of_length
-    from stages.storage.labels import check_labels, read_box, slabs
-    from stages.storage.volumes import create_volume, open_volume
+    from stages.storage.labels import open_labels, slabs
+    from stages.storage.volumes import create_volume
 
     path = context.inputs["labels"]
     radius = params.lom_radius_xyz[::-1]
-    everywhere = slice(None)
-    with open_volume(path) as (labels, place):
-        check_labels(path, labels)
+    with open_labels(path, context) as (labels, place):
         shape = labels.shape
         try:
             check_box(shape, radius)
@@ -64,10 +62,11 @@ def run(params: Params, context: Context) -> None:
             raise InputError(f"{path}: {error}; lower lom_radius_xyz, or label a larger volume") from None
 
         def parts() -> Iterator[np.ndarray]:
-            return (read_box(path, labels, (z, everywhere, everywhere)) for z in slabs(shape))
+            return map(labels.read, slabs(shape))
 
         ids, sizes = object_sizes(parts())
         if not len(ids):
+            labels.announce(context)
             raise InputError(
                 f"{path}: all voxels are background (label 0); label some objects, or choose other sections"
             )

@@ -126,7 +126,7 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
     image, _ = volumes.read_volume(context.inputs["image"])
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise InputError(f"{context.inputs['image']}: contains NaN or infinite values; import it with import-images")
-    labels, _ = read_labels(context.inputs["labels"])
+    labels, _ = read_labels(context.inputs["labels"], context)
     if not image.shape == labels.shape == coordinates.shape:
         raise InputError(
             f"{context.inputs['image']}: the image is {voxels(image.shape)}, but the labels are "

@@ -21,28 +21,29 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.fill import fill, reach
-    from stages.storage.labels import check_labels, read_box, slabs
-    from stages.storage.volumes import create_volume, open_volume
+    from segmentation.fill import diagonal, fill, reach
+    from stages.storage.labels import open_labels, slabs
+    from stages.storage.volumes import create_volume
 
     path = context.inputs["segmentation"]
     empty = filled = 0
-    with open_volume(path) as (source, place):
-        check_labels(path, source)
+    with open_labels(path, context) as (source, place):
         if place.voxel_size_xyz == (1.0, 1.0, 1.0):
             context.message(
                 f"{path}: the voxel size is 1 x 1 x 1 nm, the value for an unknown size; max_distance is in nm, so if "
                 "the voxel size is wrong, set voxel_size_xyz in the step that imports the images"
             )
         shape = source.shape
-        halo = reach(shape, place.spacing, params.max_distance)[0]
+        # Nothing is further away than the diagonal, and `fill` tells distances apart to a 30,000th of its limit.
+        distance = min(params.max_distance, diagonal(shape, place.spacing))
+        halo = reach(shape, place.spacing, distance)[0]
         with create_volume(context.outputs["segmentation"], "segmentation", shape, source.dtype, place) as target:
             depth = max(1, _SLAB_VOXELS // (shape[1] * shape[2]) // 16) * 16
             for z in slabs(shape, depth):
                 first = max(z.start - halo, 0)
-                labels = read_box(path, source, (slice(first, z.stop + halo), slice(None), slice(None)))
+                labels = source.read(slice(first, z.stop + halo))
                 core = slice(z.start - first, z.stop - first)
-                result = fill(labels, place.spacing, params.max_distance)[core]
+                result = fill(labels, place.spacing, distance)[core]
                 target[z] = result
                 holes = labels[core] == 0
                 empty += int(holes.sum())

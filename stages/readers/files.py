@@ -1,26 +1,25 @@
-"""Reads and writes one image file: PNG, JPEG, or a TIFF of one page.
-
-PNG and JPEG go through Pillow. TIFF goes through the module `tiff`, which also reads stacks in one file.
-"""
+"""Reads and writes one image file: PNG, JPEG, or a TIFF of one page."""
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from contract.stage import InputError
-from stages.readers import png, tiff, tiff_write
-from stages.readers.forms import FileError, Form, Section, damaged
+from stages.readers import jpeg, png, tiff, tiff_write
+from stages.readers.forms import FileError, Form, Section
 from stages.readers.names import JPEG, PNG, TIFF
-from stages.storage.words import no_permission, some
+from stages.storage.words import some
 
-Image.MAX_IMAGE_PIXELS = None  # Pillow's limit is for pictures from the web; an EM section may be 20,000 x 20,000
-
-_JPEG_SAMPLES = {"L": 1, "RGB": 3}
+# Pillow's limits are for pictures from the web; an EM section may be 20,000 x 20,000. The heads are checked by ours.
+Image.MAX_IMAGE_PIXELS = None
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+warnings.filterwarnings("ignore", module=r"PIL\.")  # about what is beside the pixels: Exif data, previews
 
 
 def head(file: Path) -> Section:
@@ -69,13 +68,14 @@ def heads(
 
 
 def read(file: Path, form: Form) -> np.ndarray:
-    """Decodes an image file. An Exif orientation is not applied.
+    """Decodes an image file.
 
     Args:
       form: the pixel form that `head` returned for this file.
 
     Returns:
-      (y, x) or (y, x, samples), the values as stored. Only a PNG with 16-bit colours is different: Pillow returns the
+      (y, x) or (y, x, samples), the values as stored, turned by the orientation of the file as viewers show it, so that
+      the size is the one of the head. Only a PNG with 16-bit colours is different: Pillow returns the
       upper 8 bits, so the array is uint8 although `form` has 16 bits.
 
     Raises:
@@ -102,42 +102,10 @@ def write(file: Path, pixels: np.ndarray, compress_level: int = 6) -> None:
     Image.fromarray(pixels).save(file, compress_level=compress_level)
 
 
-def _png_pixels(file: Path, form: Form) -> np.ndarray:
-    return png.as_stored(_decoded(file, "PNG"), form)
-
-
-def _jpeg_pixels(file: Path, form: Form) -> np.ndarray:
-    return _decoded(file, "JPEG")
-
-
-def _jpeg_head(file: Path) -> Section:
-    try:
-        with Image.open(file, formats=("JPEG",)) as image:
-            mode, (width, height) = image.mode, image.size
-    except PermissionError:
-        raise no_permission(file) from None
-    except Exception:  # for a damaged file Pillow may raise almost any exception
-        what = "is not a JPEG file, although its name says so" if file.stat().st_size else "is empty"
-        raise FileError(file, f"{what}; copy it again from its source") from None
-    if mode not in _JPEG_SAMPLES:
-        raise FileError(file, f"is a JPEG file with {mode} colours; save it as grey or RGB, preferably as PNG")
-    return Section(file.name, height, width, Form(8, _JPEG_SAMPLES[mode]))
-
-
-def _decoded(file: Path, container: str) -> np.ndarray:
-    try:
-        with Image.open(file, formats=(container,)) as image:
-            return np.asarray(image)
-    except MemoryError:
-        raise
-    except Exception as error:  # for a damaged file Pillow may raise almost any exception
-        raise damaged(file) from error
-
-
 _FORMATS = (
-    (PNG, png.head, _png_pixels),
+    (PNG, png.head, png.pixels),
     (TIFF, tiff.single_page, tiff.page_pixels),
-    (JPEG, _jpeg_head, _jpeg_pixels),
+    (JPEG, jpeg.head, jpeg.pixels),
 )
 """For each format: its suffixes, and the functions that read the head and the pixels of its files."""
 

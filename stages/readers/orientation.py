@@ -45,11 +45,11 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
       orientation: 1 ... 8.
 
     Returns:
-      (y, x) or (y, x, samples), a view; orientations 5 ... 8 swap y and x.
+      (y, x) or (y, x, samples); orientations 5 ... 8 swap y and x.
 
     Source: TIFF Revision 6.0 (Adobe, 1992), page 36; Exif 2.3, 4.6.4 A.
     """
-    return _TURNS[orientation][1](pixels) if orientation in _TURNS else pixels
+    return np.ascontiguousarray(_TURNS[orientation][1](pixels)) if orientation in _TURNS else pixels
 
 
 def size_of(height: int, width: int, orientation: int) -> tuple[int, int]:

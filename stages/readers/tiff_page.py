@@ -48,6 +48,8 @@ _RATIO = {1: 1, 5: 4096, 7: 2048, 8: 1100, 32946: 1100, 32773: 64, 34925: 65536,
 """For each compression the largest ratio, rounded up, of pixels to stored bytes: none, LZW, JPEG, Deflate (twice),
 PackBits, LZMA, Zstandard."""
 
+_RATIO_OF_OTHERS = 2**20
+
 _LARGEST_TILE = 2**26
 """Largest number of pixels of a tile that is larger than its page."""
 
@@ -107,7 +109,8 @@ def look(where: str | Path, page: tifffile.TiffPage, tags: frozenset[int], size:
     if lost & _LAYOUT.keys():
         raise forms.damaged(where)
     shape = (page.imagelength, page.imagewidth)
-    if not all(isinstance(length, int) for length in (*shape, page.samplesperpixel, page.imagedepth)):
+    counts = (*shape, page.imagedepth, page.samplesperpixel, page.compression, page.photometric, page.predictor)
+    if not all(isinstance(count, int) for count in counts) or page.planarconfig not in (1, 2):
         raise forms.damaged(where)
     if 0 in shape:
         raise FileError(where, f"has {shape[1]} x {shape[0]} pixels; export it again from its source")
@@ -157,7 +160,7 @@ def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, 
     if extra < 0:
         raise forms.damaged(where)
     alpha = extra == 1 and _is_alpha(page, colour=samples == 4)
-    if extra == 2 and page.planarconfig == 1:
+    if extra == 2 and samples == 3 and page.planarconfig == 1:
         remarks = ("its three samples are taken as red, green and blue, although it does not call them so",)
     elif extra and not alpha:
         raise FileError(where, f"holds {samples} channels in one page{_or_sections(samples)}; {CHANNELS}")
@@ -169,6 +172,9 @@ def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, 
     if page.compression != 1 and page.compression not in tifffile.TIFF.DECOMPRESSORS:
         compression = getattr(page.compression, "name", page.compression)
         raise FileError(where, f"{form}, compressed as {compression}, cannot be read; save it without compression")
+    if isinstance(page.bitspersample, int) and page.bitspersample not in (1, form.bits):
+        highest = 2**page.bitspersample - 1
+        remarks += (f"its pixels have {page.bitspersample} bits, read as {form.bits}-bit numbers from 0 to {highest}",)
     if photometric == _PALETTE:
         form = form._replace(type="palette")
     elif photometric == _INVERTED:
@@ -215,8 +221,8 @@ def _check_pixels(where: str | Path, page: tifffile.TiffPage, size: int) -> None
         raise forms.damaged(where)
     bits = page.bitspersample if isinstance(page.bitspersample, int) else min(page.bitspersample)
     stored = page.imagewidth * page.imagelength * page.samplesperpixel * bits // 8
-    ratio = _RATIO.get(int(page.compression), 0)
-    if ratio and stored > ratio * (sum(counts[:parts]) + 64 * parts):
+    ratio = _RATIO.get(int(page.compression), _RATIO_OF_OTHERS)
+    if stored > ratio * (sum(counts[:parts]) + 64 * parts):
         raise forms.damaged(where)
 
 

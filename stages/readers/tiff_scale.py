@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from typing import Any
 
 import tifffile
@@ -14,8 +16,7 @@ _NM = {
     "nanometer": 1.0,
     "nanometers": 1.0,
     "um": 1e3,
-    "µm": 1e3,
-    "\\u00b5m": 1e3,
+    "μm": 1e3,  # the Greek letter, which NFKC makes of the sign for micro
     "micron": 1e3,
     "microns": 1e3,
     "micrometer": 1e3,
@@ -76,7 +77,9 @@ def _length(resolution: object) -> float | None:
 
 
 def _scale(unit: str) -> float | None:
-    return _NM.get(unit.strip().lower().replace("μ", "µ"))
+    """Returns the length of a unit in nm; None if it is none. ImageJ writes letters beyond ASCII as `\\u00B5`."""
+    letters = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code[1], 16)), unit)
+    return _NM.get(unicodedata.normalize("NFKC", letters).strip().lower())
 
 
 def _in_nm(length: object, unit: str) -> float | None:

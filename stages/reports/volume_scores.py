@@ -9,9 +9,9 @@ from contract.stage import Context, InputError
 from segmentation.scores import rand_and_vi
 from segmentation.scores.rand_and_vi import Score
 from stages.storage.image_sets import is_set
-from stages.storage.labels import check_labels, read_box, slabs
-from stages.storage.volumes import open_volume
-from stages.storage.words import box
+from stages.storage.labels import open_labels, slabs
+from stages.storage.volumes import Place
+from stages.storage.words import box, size
 
 _TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented ignored"}
 
@@ -31,9 +31,10 @@ def score_volumes(context: Context) -> None:
         file, dataset = split_dataset(path)
         if dataset is None and is_set(file):
             raise InputError(f"{path}: is a set of pictures, not a volume; connect a volume, or use evaluate-pictures")
-    with open_volume(segmentation_path) as (segmentation, place), open_volume(truth_path) as (truth, truth_place):
-        check_labels(segmentation_path, segmentation)
-        check_labels(truth_path, truth)
+    with (
+        open_labels(segmentation_path, context) as (segmentation, place),
+        open_labels(truth_path, context) as (truth, truth_place),
+    ):
         shape = segmentation.shape
         start = tuple(a - b for a, b in zip(place.offset, truth_place.offset, strict=True))
         if any(a < 0 or a + n > m for a, n, m in zip(start, shape, truth.shape, strict=True)):
@@ -41,12 +42,12 @@ def score_volumes(context: Context) -> None:
                 f"{segmentation_path}: its box, {box(shape, place.offset)}, is not inside the box of the truth, "
                 f"{box(truth.shape, truth_place.offset)} ({truth_path}); connect labels of the same sections"
             )
+        _say_where(segmentation_path, place, shape, truth_path, truth_place, truth.shape, context)
         inside = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
         parts = []
         for z in slabs(shape):
-            at_truth = (slice(z.start + start[0], z.stop + start[0]), inside[1], inside[2])
-            segments = read_box(segmentation_path, segmentation, (z, slice(None), slice(None)))
-            parts.append(rand_and_vi.overlaps(segments, read_box(truth_path, truth, at_truth)))
+            true = truth.read(slice(z.start + start[0], z.stop + start[0]), inside[1], inside[2])
+            parts.append(rand_and_vi.overlaps(segmentation.read(z), true))
             context.progress(z.stop, shape[0], "sections")
     table = rand_and_vi.combine(parts)
     labelled = table.truth != 0
@@ -70,10 +71,41 @@ def score_volumes(context: Context) -> None:
     print(_table(scores, counts))
     if not counts["objects"]:
         context.message("the segmentation has no object, so its scores mean nothing")
+    elif counts["truth_voxels_unsegmented"] == counts["truth_voxels"]:
+        context.message(
+            f"no voxel with ground truth is segmented (objects found: {counts['objects']}), so the scores mean "
+            "nothing; check that both are of the same part of the tissue"
+        )
     context.metric("adapted_rand_error", scores["unsegmented_as_background"].adapted_rand_error)
     context.metric("adapted_rand_error_unsegmented_ignored", scores["unsegmented_ignored"].adapted_rand_error)
     context.metric("objects", counts["objects"])
     context.metric("truth_objects", counts["truth_objects"])
+
+
+def _say_where(
+    path: str,
+    place: Place,
+    shape: tuple[int, ...],
+    truth_path: str,
+    truth_place: Place,
+    truth_shape: tuple[int, ...],
+    context: Context,
+) -> None:
+    """Says with which part of the truth a smaller segmentation is compared, and if the voxel sizes differ."""
+    sizes, unknown = (place.voxel_size_xyz, truth_place.voxel_size_xyz), Place().voxel_size_xyz
+    if sizes[0] != sizes[1] and unknown not in sizes:
+        ours, theirs = map(list, sizes)
+        context.message(
+            f"voxel_size_xyz is {ours} in {path}, but {theirs} in {truth_path}; they are compared voxel by voxel, so "
+            "check that both have the same resolution"
+        )
+    if shape != truth_shape:
+        start = [a - b for a, b in zip(place.offset, truth_place.offset, strict=True)]
+        context.message(
+            f"the segmentation, {size(shape)} voxels, is compared with the part of the truth, {size(truth_shape)}, "
+            f"that begins at {size(start)} (x, y, z): offset_xyz is {list(place.offset_xyz)} in the segmentation and "
+            f"{list(truth_place.offset_xyz)} in the truth"
+        )
 
 
 def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:

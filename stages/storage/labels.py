@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from contract.stage import InputError
+from contract.stage import Context, InputError
+from segmentation.labels import clear_unlabelled
 from stages.storage.hdf5 import check_memory
 from stages.storage.volumes import Place, open_volume, read_part
 
@@ -22,31 +24,82 @@ def check_labels(path: str | Path, dataset: h5py.Dataset) -> None:
         )
 
 
-def read_box(path: str | Path, dataset: h5py.Dataset, box: tuple[slice, slice, slice]) -> np.ndarray:
-    """Reads a part of a label volume.
+class Labels:
+    """The labels of a dataset, read in parts. Ids that mean "none" in other programs are read as 0, and counted.
+
+    Attributes:
+      shape: z, y, x.
+      dtype: type of what is read.
+      depth: number of sections that are best read at once.
+    """
+
+    def __init__(self, path: str | Path, dataset: h5py.Dataset) -> None:
+        """Raises InputError if the dataset of the file `path` does not hold integers."""
+        check_labels(path, dataset)
+        self.shape: tuple[int, int, int] = dataset.shape
+        self.dtype: np.dtype = dataset.dtype
+        self.depth: int = dataset.chunks[0] if dataset.chunks else 16
+        self._path, self._dataset = path, dataset
+        self._sections = self._voxels = 0  # that were counted: each section is counted when it is first read
+        self._none: dict[int, int] = {}
+
+    def read(self, z: slice, y: slice = slice(None), x: slice = slice(None)) -> np.ndarray:
+        """Reads a part. Parts may overlap, but must not leave out sections that are read later.
+
+        Raises:
+          InputError: if the part holds another negative number, or its data is damaged.
+        """
+        stored = read_part(self._path, self._dataset, z, y, x)
+        labels, found = clear_unlabelled(stored)
+        if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
+            raise InputError(
+                f"{self._path}: dataset {self._dataset.name} holds the negative label {labels.min()}; labels are 0 "
+                "(none) or an id above 0: renumber them"
+            )
+        start = z.start or 0
+        known = max(self._sections - start, 0)
+        if known and found:
+            found = clear_unlabelled(stored[known:])[1]
+        for value, count in found.items():
+            self._none[value] = self._none.get(value, 0) + count
+        self._voxels += stored[known:].size
+        self._sections = max(self._sections, start + len(stored))
+        return labels
+
+    def announce(self, context: Context) -> None:
+        """Says which ids were read as 0, and how many voxels have them."""
+        for value, count in sorted(self._none.items()):
+            context.message(
+                f"{self._path}: {count:,} voxels ({count / self._voxels:.1%}) are {value}, which means none in CREMI "
+                "and other programs; they count as 0, unlabelled"
+            )
+
+
+@contextmanager
+def open_labels(path: str | Path, context: Context) -> Iterator[tuple[Labels, Place]]:
+    """Opens a label volume for reading; at the end, says which ids were read as 0.
 
     Raises:
-      InputError: if the part holds a negative number, or its data is damaged.
+      InputError: like `open_volume` and `check_labels`.
     """
-    labels = read_part(path, dataset, *box)
-    if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
-        raise InputError(
-            f"{path}: dataset {dataset.name} holds the negative label {labels.min()}; labels are 0 (none) or an id "
-            "above 0: renumber them"
-        )
-    return labels
+    with open_volume(path) as (dataset, place):
+        labels = Labels(path, dataset)
+        yield labels, place
+        labels.announce(context)
 
 
-def read_labels(path: str | Path) -> tuple[np.ndarray, Place]:
+def read_labels(path: str | Path, context: Context) -> tuple[np.ndarray, Place]:
     """Reads a whole label volume, (z, y, x), into memory.
 
     Raises:
-      InputError: like `open_volume`, `check_labels` and `read_box`.
+      InputError: like `open_labels` and `Labels.read`.
     """
     with open_volume(path) as (dataset, place):
-        check_labels(path, dataset)
+        labels = Labels(path, dataset)
         check_memory(dataset, path)
-        return read_box(path, dataset, (slice(None), slice(None), slice(None))), place
+        array = labels.read(slice(0, dataset.shape[0]))
+        labels.announce(context)
+        return array, place
 
 
 def slabs(shape: tuple[int, ...], depth: int = 16) -> Iterator[slice]:

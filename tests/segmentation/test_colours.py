@@ -71,3 +71,17 @@ def test_an_overlay_is_the_image_where_there_is_no_label() -> None:
     assert laid[2, 5] == pytest.approx(0.3 * image[2, 5] + 0.7 * colours(section)[2, 5], abs=0.51)
     np.testing.assert_array_equal(overlay(image, section, 0.0), np.repeat(image[..., None], 3, 2))
     np.testing.assert_array_equal(overlay(image, section, 1.0)[~none], colours(section)[~none])
+
+
+def test_negative_ids_have_a_colour_of_their_own() -> None:
+    section = np.array([[-1, -1, -1, 0, 3, 3, 3]] * 3)
+    painted = colours(section)
+    assert (painted[1, 1] > 0).any()
+    assert (painted[1, 1] != painted[1, 5]).any()
+    assert (painted[1, 3] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.int8, bool])
+def test_an_overlay_takes_8_bit_greys_only(dtype: type) -> None:
+    with pytest.raises(ValueError, match="an overlay takes uint8"):
+        overlay(np.ones((3, 3), dtype), np.ones((3, 3), int), 0.5)

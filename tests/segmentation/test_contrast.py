@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.contrast import clahe, luminance, percentile_range, to_8_bit
+from segmentation.contrast import clahe, display_range, displayed, luminance, percentile_range, to_8_bit, to_display
 
 RNG = np.random.default_rng(11)
 
@@ -70,3 +70,37 @@ def test_clahe_of_a_section_smaller_than_the_block() -> None:
     result = clahe(section, 127)
     assert result.shape == section.shape
     assert (result.min(), result.max()) == (0, 255)
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.int8, np.int16, np.uint32, np.int64, np.float16, np.float32, np.float64]
+)
+def test_any_grey_can_be_shown(dtype: type) -> None:
+    image = np.arange(100).reshape(10, 10).astype(dtype)
+    shown = displayed(image)
+    assert shown.dtype == np.uint8
+    assert np.abs(shown.ravel() - np.linspace(0, 255, 100)).max() <= 1.5
+
+
+def test_values_that_are_no_numbers_do_not_count() -> None:
+    image = np.linspace(0, 1, 100, dtype=np.float32).reshape(10, 10)
+    image[0, :3] = np.nan, np.inf, -np.inf
+    low, high = display_range([image]) or (0, 0)
+    assert 0.02 < low < 0.04
+    assert 0.98 < high < 1
+    assert to_display(image, low, high)[0, :3].tolist() == [0, 255, 0]
+    assert display_range([np.full((3, 3), np.nan)]) is None
+    assert (displayed(np.full((3, 3), np.nan)) == 0).all()
+
+
+def test_true_and_false_are_shown_black_and_white() -> None:
+    image = np.eye(9, dtype=bool)
+    np.testing.assert_array_equal(displayed(image), np.where(image, 255, 0))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.int16])
+def test_pictures_of_any_number_of_channels_are_shown(channels: int, dtype: type) -> None:
+    ramp = np.arange(100).reshape(10, 10).astype(dtype)
+    shown = displayed(np.repeat(ramp[..., None], channels, 2))
+    assert np.abs(shown.astype(int) - displayed(ramp)).max() <= 1

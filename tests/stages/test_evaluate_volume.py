@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from skimage.metrics import adapted_rand_error, variation_of_information
@@ -112,11 +114,94 @@ def test_refuses_a_box_without_ground_truth(run_stage, tmp_path: Path, truth: np
 
 def test_refuses_negative_and_fractional_ids(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
     labels = volume(tmp_path / "t.h5", truth)
-    negative = volume(tmp_path / "n.h5", np.where(truth == 1, -1, truth.astype(np.int64)))
-    with pytest.raises(InputError, match=r"n\.h5: dataset /labels holds the negative label -1; labels are 0"):
+    negative = volume(tmp_path / "n.h5", np.where(truth == 1, -5, truth.astype(np.int64)))
+    with pytest.raises(InputError, match=r"n\.h5: dataset /labels holds the negative label -5; labels are 0"):
         run_stage("evaluate-volume", {"segmentation": negative, "labels": labels})
     with pytest.raises(InputError, match=r"f\.h5: dataset /labels is float64, not integer labels"):
         run_stage("evaluate-volume", {"segmentation": volume(tmp_path / "f.h5", truth * 0.5), "labels": labels})
+
+
+def report(result: Any) -> dict[str, Any]:
+    return json.loads(result["metrics"].read_text())
+
+
+def texts(result: Any) -> list[str]:
+    return [event["text"] for event in result.reported("message")]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "none"),
+    [(np.uint64, 2**64 - 1), (np.uint64, 2**64 - 2), (np.int64, -1), (np.uint32, 2**32 - 1), (np.int16, -1)],
+)
+def test_ids_that_mean_none_count_as_0_on_both_sides(
+    run_stage, tmp_path: Path, truth: np.ndarray, box: np.ndarray, dtype: type, none: int
+) -> None:
+    box = np.where(box == 2**40, 6, box)
+    place, at = (101, 202, 303), (100, 200, 300)
+    inputs = {
+        "segmentation": volume(tmp_path / "s.h5", box, place),
+        "labels": volume(tmp_path / "t.h5", truth, at),
+    }
+    expected = report(run_stage("evaluate-volume", inputs))
+    other = {
+        "segmentation": volume(tmp_path / "s2.h5", np.where(box == 0, dtype(none), box.astype(dtype)), place),
+        "labels": volume(tmp_path / "t2.h5", np.where(truth == 0, dtype(none), truth.astype(dtype)), at),
+    }
+    for mixed in ({"labels": other["labels"]}, {"segmentation": other["segmentation"]}, other):
+        result = run_stage("evaluate-volume", inputs | mixed)
+        assert report(result) == expected
+    said = [text for text in texts(result) if "which means none" in text]
+    unlabelled = int((truth[3:38, 2:12, 1:15] == 0).sum())
+    assert f"{tmp_path / 't2.h5'}: {unlabelled:,} voxels ({unlabelled / box.size:.1%}) are {none}, which" in said[0]
+    assert str(tmp_path / "s2.h5") in said[1]
+
+
+def test_says_which_part_of_a_larger_truth_is_compared(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
+    """A box that some other tool cut out does not know where it lies: then the first corner is compared."""
+    cut = truth[3:38, 2:12, 1:15]
+    labels = volume(tmp_path / "t.h5", truth)
+    result = run_stage("evaluate-volume", {"segmentation": volume(tmp_path / "s.h5", cut, (1, 2, 3)), "labels": labels})
+    assert report(result)["unsegmented_ignored"]["adapted_rand_error"] == 0
+    (text,) = texts(result)
+    assert text == (
+        "the segmentation, 14 x 10 x 35 voxels, is compared with the part of the truth, 16 x 12 x 40, that begins at "
+        "1 x 2 x 3 (x, y, z): offset_xyz is [1, 2, 3] in the segmentation and [0, 0, 0] in the truth"
+    )
+    with h5py.File(tmp_path / "plain.h5", "w") as file:
+        file["seg"] = cut
+    result = run_stage("evaluate-volume", {"segmentation": tmp_path / "plain.h5", "labels": labels})
+    assert "begins at 0 x 0 x 0 (x, y, z): offset_xyz is [0, 0, 0] in the segmentation" in texts(result)[0]
+    whole = run_stage("evaluate-volume", {"segmentation": labels, "labels": labels})
+    assert not texts(whole)
+
+
+def test_says_that_the_voxel_sizes_differ(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
+    write_volume(tmp_path / "half.h5", "labels", truth[:, :6, :8], Place((8.0, 8.0, 30.0)))
+    labels = volume(tmp_path / "t.h5", truth)
+    text = texts(run_stage("evaluate-volume", {"segmentation": tmp_path / "half.h5", "labels": labels}))[0]
+    assert text == (
+        f"voxel_size_xyz is [8.0, 8.0, 30.0] in {tmp_path / 'half.h5'}, but [4.0, 4.0, 30.0] in {labels}; they are "
+        "compared voxel by voxel, so check that both have the same resolution"
+    )
+
+
+def test_says_that_nothing_is_in_common(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
+    elsewhere = np.where(truth == 0, 3, 0).astype(np.uint32)
+    inputs = {"segmentation": volume(tmp_path / "s.h5", elsewhere), "labels": volume(tmp_path / "t.h5", truth)}
+    (text,) = texts(run_stage("evaluate-volume", inputs))
+    assert text == (
+        "no voxel with ground truth is segmented (objects found: 1), so the scores mean nothing; check "
+        "that both are of the same part of the tissue"
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 2), (1, 9, 8)])
+def test_volumes_of_one_section_or_voxel(run_stage, tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    path = volume(tmp_path / "v.h5", np.full(shape, 2**63 + 7, np.uint64))
+    scores = report(run_stage("evaluate-volume", {"segmentation": path, "labels": path}))
+    assert scores["unsegmented_ignored"] == {
+        "adapted_rand_error": 0, "precision": 1, "recall": 1, "vi_split": 0, "vi_merge": 0
+    }  # fmt: skip
 
 
 def test_refuses_a_set_of_pictures(run_stage, tmp_path: Path, truth: np.ndarray) -> None:

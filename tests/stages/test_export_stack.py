@@ -61,7 +61,7 @@ def test_an_image_goes_out_as_it_is(run_stage, volume) -> None:
 @pytest.mark.parametrize("kind", ["labels", "segmentation"])
 @pytest.mark.parametrize(
     ("form", "largest", "dtype"),
-    [("png", 65535, np.uint16), ("tiff", 65535, np.uint16), ("tiff", 65536, np.uint32), ("tiff", 2**32 - 1, np.uint32)],
+    [("png", 65535, np.uint16), ("tiff", 65535, np.uint16), ("tiff", 65536, np.uint32), ("tiff", 2**32 - 4, np.uint32)],
 )
 def test_ids_go_out_as_they_are(run_stage, volume, kind: str, form: str, largest: int, dtype: type) -> None:
     ids = IDS.astype(np.uint64)
@@ -74,7 +74,12 @@ def test_ids_go_out_as_they_are(run_stage, volume, kind: str, form: str, largest
 def test_ids_that_do_not_fit_are_refused(run_stage, volume) -> None:
     for largest, params, words in (
         (2**16, {}, "does not fit the 16 bits of a grey PNG; set format: tiff, or style: vast"),
-        (2**32, {"format": "tiff"}, "does not fit the 32 bits of a TIFF; renumber the ids"),
+        (
+            2**32,
+            {"format": "tiff"},
+            "does not fit the 32 bits of a TIFF; renumber the ids "
+            "(import-labels with relabel: connected_components), or use style: colour",
+        ),
         (2**24, {"style": "vast"}, "does not fit the 24 bits of style: vast; use style: ids"),
     ):
         ids = IDS.astype(np.uint64)
@@ -93,8 +98,106 @@ def test_8_bit_is_the_id_up_to_255_and_shared_above(run_stage, volume) -> None:
     sections = read(result["sections"])
     np.testing.assert_array_equal(sections, IDS)  # 256 -> 1, 512 -> 2, and so on: none is lost in the background
     assert [event["text"] for event in result.reported("message")] == [
-        "ids go up to 1280, so several ids have the same grey; style: ids keeps them apart"
+        "ids go up to 1280: above 255 the greys begin again at 1, so 0 of 5 ids share their grey with another; "
+        "style: ids keeps them apart"
     ]
+
+
+def test_8_bit_says_how_many_ids_share_a_grey(run_stage, volume) -> None:
+    result = run_stage(
+        "export-stack", {"volume": volume(np.arange(1, 601, dtype=np.uint32).reshape(2, 15, 20))}, style="8_bit"
+    )
+    assert [event["text"] for event in result.reported("message")] == [
+        "ids go up to 600: above 255 the greys begin again at 1, so 345 of 600 ids share their grey with another; "
+        "style: ids keeps them apart"
+    ]
+
+
+@pytest.mark.parametrize("style", ["ids", "8_bit", "colour", "overlay", "vast"])
+@pytest.mark.parametrize("form", ["png", "tiff"])
+def test_negative_ids_are_refused_in_every_style(run_stage, volume, style: str, form: str) -> None:
+    ids = IDS.astype(np.int32)
+    ids[18, 2, 3] = -9
+    inputs = {"volume": volume(ids), "image": volume(GREY, "image")}
+    assert refusal(run_stage, inputs, style=style, format=form) == (
+        f"{inputs['volume']}: dataset /labels holds the negative label -9; labels are 0 (none) or an id above 0: "
+        "renumber them"
+    )
+
+
+@pytest.mark.parametrize("style", ["ids", "8_bit", "colour", "overlay", "vast"])
+def test_ids_that_mean_none_go_out_as_0_in_every_style(run_stage, volume, style: str) -> None:
+    image, none = volume(GREY, "image"), IDS == 2
+    clean = run_stage("export-stack", {"volume": volume(np.where(none, 0, IDS)), "image": image}, style=style)
+    for dtype, value in ((np.uint64, 2**64 - 1), (np.int64, -1)):
+        ids = np.where(none, dtype(value), IDS.astype(dtype))
+        result = run_stage("export-stack", {"volume": volume(ids), "image": image}, style=style)
+        np.testing.assert_array_equal(read(result["sections"]), read(clean["sections"]))
+        (message,) = result.reported("message")
+        assert f"{none.sum():,} voxels ({none.mean():.1%}) are {value}, which means none" in message["text"]
+
+
+def test_one_huge_id_among_small_ones(run_stage, volume) -> None:
+    ids = IDS.astype(np.uint64)
+    ids[17, 3, 2] = 2**63 + 5
+    path = volume(ids)
+    sections = read(run_stage("export-stack", {"volume": path}, style="colour")["sections"])
+    np.testing.assert_array_equal(sections[0], colours.colours(IDS[0]))
+    assert (sections[17, 3, 2] > 0).any()
+    assert "id 9223372036854775813 does not fit the 32 bits" in refusal(run_stage, {"volume": path}, format="tiff")
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 30), (1, 1, 1), (20, 1, 30)])
+@pytest.mark.parametrize("style", ["ids", "8_bit", "colour", "overlay", "vast"])
+def test_empty_and_flat_volumes(run_stage, volume, shape: tuple[int, int, int], style: str) -> None:
+    inputs = {"volume": volume(np.zeros(shape, np.uint32)), "image": volume(np.full(shape, 9, np.uint8), "image")}
+    sections = read(run_stage("export-stack", inputs, style=style)["sections"])
+    assert sections.shape[:3] == shape
+    assert (sections == (9 if style == "overlay" else 0)).all()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        GREY.astype(np.int16) * 100 - 9000,
+        GREY.astype(np.int8),
+        GREY.astype(np.uint32) * 9_000_000,
+        GREY.astype(np.int64) - 5,
+        GREY.astype(np.float32) / 7,
+        GREY / 7,
+    ],
+)
+def test_images_that_a_png_cannot_hold_go_out_as_tiff(run_stage, volume, image: np.ndarray) -> None:
+    path = volume(image, "image")
+    assert refusal(run_stage, {"volume": path}) == (
+        f"{path}: the image is {image.dtype}, but a PNG takes whole numbers of 8 or 16 bits without sign; set format: "
+        "tiff, which keeps all values"
+    )
+    sections = read(run_stage("export-stack", {"volume": path}, format="tiff")["sections"])
+    assert sections.dtype == image.dtype
+    np.testing.assert_array_equal(sections, image)
+
+
+def test_images_of_half_precision_and_of_true_and_false(run_stage, volume) -> None:
+    half = (GREY / 7).astype(np.float16)
+    sections = read(run_stage("export-stack", {"volume": volume(half, "image")}, format="tiff")["sections"])
+    assert sections.dtype == np.float32
+    np.testing.assert_array_equal(sections, half)
+    for form in ("png", "tiff"):
+        result = run_stage("export-stack", {"volume": volume(GREY > 99, "image")}, format=form)
+        np.testing.assert_array_equal(read(result["sections"]), np.where(GREY > 99, 255, 0))
+        assert "true and false, which are written as 255 and 0" in result.reported("message")[0]["text"]
+
+
+def test_an_overlay_over_16_bits(run_stage, volume) -> None:
+    image = GREY.astype(np.uint16) * 16  # 12 bits: the highest byte alone would be black, the lowest alone noise
+    result = run_stage("export-stack", {"volume": volume(IDS), "image": volume(image, "image")}, style="overlay")
+    assert "the image is uint16; its values from " in result.reported("message")[0]["text"]
+    ours = read(result["sections"]).astype(int)
+    expected = np.stack([colours.overlay(grey, ids, 0.35) for grey, ids in zip(GREY, IDS, strict=True)])
+    assert np.abs(ours - expected).max() <= 2
+    picture = np.asarray(Image.open(result["sections"].parent / "overview.png"))
+    assert np.abs(picture[8::17, 8:510:17, 0].astype(int) - GREY[10]).max() <= 2
 
 
 @pytest.mark.parametrize("form", ["png", "tiff"])
@@ -181,8 +284,8 @@ def test_damaged_and_wrong_volumes(run_stage, tmp_path: Path) -> None:
     write_volume(path, "labels", RNG.integers(0, 2**32, (40, 64, 64), np.uint32), Place())
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2] + bytes(3000) + data[len(data) // 2 + 3000 :])
-    assert refusal(run_stage, {"volume": path}, format="tiff") == (
-        f"{path}: its data cannot be read because the file is damaged; make it again"
+    assert refusal(run_stage, {"volume": path}, format="tiff").startswith(
+        f"{path}: cannot be read because the file is damaged (HDF5: "
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -89,9 +90,71 @@ def test_mean_and_standard_deviation_may_be_given(run_stage: Callable[..., Any],
     given = {"image_mean": measured["mean"], "image_stddev": measured["stddev"]}
     without = run_stage("ffn-infer", inputs, min_segment_size=100, **given)["segmentation"].parent
     same_results(with_port, without)
-    darker = {"image_mean": measured["mean"] + 200, "image_stddev": measured["stddev"]}
+    darker = {"image_mean": measured["mean"] + 100, "image_stddev": measured["stddev"]}
     other = run_stage("ffn-infer", inputs, min_segment_size=100, **darker)["segmentation"]
     assert not volumes.read_volume(other)[0].any()
+
+
+SETTINGS = {"box_xyz": {"start": [8, 2, 3], "size": [20, 14, 14]}, "min_segment_size": 100}
+
+
+@pytest.mark.parametrize(("mean", "stddev"), [(30000.0, 5000.0), (0.45, 0.2), (-3.0, 50.0)])
+def test_a_mean_that_the_image_cannot_have_is_refused(
+    run_stage: Callable[..., Any], inputs: dict[str, Path], mean: float, stddev: float
+) -> None:
+    """Statistics of 16 bits or of 0 to 1, for an image of 8 bits: all voxels would look alike to the network."""
+    inputs["statistics"].write_text(json.dumps({"mean": mean, "stddev": stddev}))
+    with pytest.raises(InputError) as error:
+        run_stage("ffn-infer", inputs)
+    image = volumes.read_volume(inputs["image"])[0]
+    assert str(error.value) == (
+        f"{inputs['image']}: the image is normalised with mean {mean:g} and standard deviation {stddev:g}, but it has "
+        f"{image.mean():g} and {image.std():g} (values {image.min()} to {image.max()}); use the statistics of these "
+        "images (the stage statistics), with as many bits as they have"
+    )
+    result = run_stage("ffn-infer", inputs, **SETTINGS)  # a box may be blank, so this is said only
+    assert "but this box has " in result.reported("message")[0]["text"]
+
+
+@pytest.mark.parametrize("factor", [5, 1 / 5])
+def test_another_contrast_is_said(
+    run_stage: Callable[..., Any], inputs: dict[str, Path], factor: float, uncompiled: None
+) -> None:
+    measured = json.loads(inputs["statistics"].read_text())
+    assert not [e for e in run_stage("ffn-infer", inputs, **SETTINGS).reported("message") if "normalised" in e["text"]]
+    inputs["statistics"].write_text(json.dumps(measured | {"stddev": measured["stddev"] * factor}))
+    text = run_stage("ffn-infer", inputs, **SETTINGS).reported("message")[0]["text"]
+    assert f"standard deviation {measured['stddev'] * factor:g}, but this box has " in text
+    assert "if little is found, use the statistics of these images" in text
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float64, ">u2"])
+def test_an_image_of_any_type_gives_the_same(
+    run_stage: Callable[..., Any], inputs: dict[str, Path], tmp_path: Path, dtype: Any
+) -> None:
+    """The user's own file, named with its dataset: its statistics are its own."""
+    expected = run_stage("ffn-infer", inputs, **SETTINGS)["segmentation"]
+    image, _ = volumes.read_volume(inputs["image"])
+    measured = json.loads(inputs["statistics"].read_text())
+    shift, scale = (-100, 1) if dtype is np.int16 else (0, 4)
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file["raw"] = ((image.astype(np.int64) + shift) * scale).astype(dtype)
+        file["other"] = np.zeros((3, 3, 3))
+    inputs["image"] = f"{tmp_path / 'own.h5'}:raw"
+    given = {"image_mean": (measured["mean"] + shift) * scale, "image_stddev": measured["stddev"] * scale}
+    del inputs["statistics"]
+    result = run_stage("ffn-infer", inputs, **SETTINGS, **given)["segmentation"]
+    np.testing.assert_array_equal(volumes.read_volume(result)[0], volumes.read_volume(expected)[0])
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, "S3"])
+def test_what_is_no_grey_value_is_refused(
+    run_stage: Callable[..., Any], inputs: dict[str, Path], tmp_path: Path, dtype: Any
+) -> None:
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file["raw"] = np.zeros((20, 32, 40), dtype)
+    with pytest.raises(InputError, match=r"own\.h5: dataset /raw is .*, not grey values; import the images"):
+        run_stage("ffn-infer", {**inputs, "image": tmp_path / "own.h5"})
 
 
 @pytest.mark.parametrize(
@@ -332,7 +395,7 @@ def test_a_damaged_image_is_refused(run_stage: Callable[..., Any], inputs: dict[
     data = bytearray(inputs["image"].read_bytes())
     data[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     inputs["image"].write_bytes(data)
-    with pytest.raises(InputError, match=r"image\.h5: its data cannot be read because the file is damaged"):
+    with pytest.raises(InputError, match=r"image\.h5: cannot be read because the file is damaged"):
         run_stage("ffn-infer", inputs)
 
 

@@ -68,6 +68,21 @@ def test_refuses_objects_that_lie_in_the_margin_only(run_stage, tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize(("dtype", "none"), [(np.uint64, 2**64 - 1), (np.int64, -1), (np.uint32, 2**32 - 1)])
+def test_an_id_that_means_none_is_background(run_stage, tmp_path: Path, dtype: type, none: int) -> None:
+    """As an object it would be the largest of all, and no position would be in the background."""
+    array = np.full((5, 6, 7), none, dtype)
+    array[:, :, 2:4] = 9
+    write_volume(tmp_path / "c.h5", "labels", array, PLACE)
+    result = run_stage("ffn-partitions", {"labels": tmp_path / "c.h5"}, lom_radius_xyz=[1, 1, 1], min_size=3)
+    partitions = read_volume(result["volume"])[0]
+    np.testing.assert_array_equal(partitions[2, 2] == 0, [False, True, False, False, True, True, False])
+    assert f"150 voxels (71.4%) are {none}, which means none" in result.reported("message")[0]["text"]
+    write_volume(tmp_path / "c.h5", "labels", np.full_like(array, none), PLACE)
+    with pytest.raises(InputError, match="all voxels are background"):
+        run_stage("ffn-partitions", {"labels": tmp_path / "c.h5"}, lom_radius_xyz=[1, 1, 1], min_size=3)
+
+
 def test_a_deep_volume_is_written_part_by_part(run_stage, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     array = rng.integers(0, 4, (45, 3, 4)).repeat(3, 0).repeat(3, 1).repeat(3, 2).astype(np.uint32) * 70000
@@ -82,7 +97,7 @@ def test_a_deep_volume_is_written_part_by_part(run_stage, tmp_path: Path) -> Non
     ("array", "words"),
     [
         (np.zeros((5, 5, 5), np.uint8), "all voxels are background (label 0); label some objects, or choose other"),
-        (np.full((5, 5, 5), -3, np.int32), "dataset /labels holds the negative label -3; labels are 0 (none) or an id"),
+        (np.full((5, 5, 5), -4, np.int32), "dataset /labels holds the negative label -4; labels are 0 (none) or an id"),
         (np.full((5, 5, 5), np.nan, np.float32), "dataset /labels is float32, not integer labels (0 = none); import"),
     ],
 )

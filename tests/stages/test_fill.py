@@ -67,6 +67,39 @@ def test_refuses_a_truncated_file(run_stage, tmp_path: Path, segmentation: np.nd
         run_stage("fill", {"segmentation": tmp_path / "s.h5"})
 
 
+@pytest.mark.parametrize("distance", [1e6, 1e12, 1e200])
+def test_a_distance_far_beyond_the_volume_still_finds_the_nearest(run_stage, tmp_path: Path, distance: float) -> None:
+    labels = np.zeros((3, 20, 30), np.uint32)
+    labels[1, 10, 2], labels[1, 10, 27] = 8, 5  # the smaller id is taken only where both are equally near
+    write_volume(tmp_path / "s.h5", "segmentation", labels, Place((4.0, 4.0, 30.0)))
+    result = run_stage("fill", {"segmentation": tmp_path / "s.h5"}, max_distance=distance)
+    expected = np.where(np.arange(30) < 14.5, 8, 5)
+    np.testing.assert_array_equal(read_volume(result["segmentation"])[0], np.broadcast_to(expected, labels.shape))
+
+
+@pytest.mark.parametrize(("dtype", "none"), [(np.uint64, 2**64 - 1), (np.int64, -1), (np.uint32, 2**32 - 1)])
+def test_an_id_that_means_none_is_filled_and_does_not_spread(run_stage, tmp_path: Path, dtype: type, none: int) -> None:
+    labels = np.zeros((4, 5, 9), dtype)
+    labels[:, :, 4:] = none
+    labels[:, :, 2] = 7
+    write_volume(tmp_path / "s.h5", "segmentation", labels, PLACE)
+    result = run_stage("fill", {"segmentation": tmp_path / "s.h5"}, max_distance=12)
+    filled = read_volume(result["segmentation"])[0]
+    assert filled.dtype == dtype
+    np.testing.assert_array_equal(filled[0, 0], [7, 7, 7, 7, 7, 7, 0, 0, 0])
+    texts = [event["text"] for event in result.reported("message")]
+    assert f"100 voxels (55.6%) are {none}, which means none" in texts[0]
+    assert texts[1] == "filled 100 of 160 unsegmented voxels: those within 12 nm of a segment"
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 7), (1, 1, 1), (1, 1, 9)])
+def test_flat_and_empty_volumes(run_stage, tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    write_volume(tmp_path / "s.h5", "segmentation", np.zeros(shape, np.int16), PLACE)
+    result = run_stage("fill", {"segmentation": tmp_path / "s.h5"})
+    filled = read_volume(result["segmentation"])[0]
+    assert (filled.shape, filled.dtype, filled.any()) == (shape, np.int16, False)
+
+
 @pytest.mark.parametrize("distance", [0, -1, "far", True])
 def test_max_distance_is_a_number_above_0(distance: object) -> None:
     with pytest.raises(ValidationError, match="max_distance"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
 
 from contract.stage import InputError
 from stages.readers import files
@@ -71,24 +71,30 @@ def test_head_and_pixels_of_what_was_written(tmp_path: Path, shape: tuple[int, .
     np.testing.assert_array_equal(files.read(file, head.form), array)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_jpeg_is_read_as_it_is_stored(tmp_path: Path, mode: str) -> None:
-    """An Exif orientation turns neither its size nor its pixels."""
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_head_and_pixels_are_turned_as_viewers_show_them(
+    tmp_path: Path, shape: tuple[int, ...], orientation: int, suffix: str
+) -> None:
+    file, array = tmp_path / f"a{suffix}", pixels(shape, np.uint8)
     exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(pixels((20, 30, 3), np.uint8)).convert(mode).save(tmp_path / "a.jpg", exif=exif)
-    head = files.head(tmp_path / "a.jpg")
-    assert head == Section("a.jpg", 20, 30, Form(8, len(mode)))
-    expected = np.asarray(Image.open(tmp_path / "a.jpg"))
-    np.testing.assert_array_equal(files.read(tmp_path / "a.jpg", head.form), expected)
-
-
-def test_a_jpeg_for_printers_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "a.jpeg"
-    Image.new("CMYK", (30, 20)).save(file)
-    with pytest.raises(InputError) as caught:
-        files.head(file)
-    assert str(caught.value) == f"{file}: is a JPEG file with CMYK colours; save it as grey or RGB, preferably as PNG"
+    exif[274] = orientation
+    if suffix == ".tif":
+        tifffile.imwrite(file, array, metadata=None, extratags=[(274, 3, 1, orientation, True)])
+    else:
+        Image.fromarray(array).save(file, exif=exif)
+    with Image.open(file) as image:
+        stored = Image.fromarray(array) if suffix == ".tif" else image.copy()
+        stored.getexif()[274] = orientation
+        expected = np.asarray(ImageOps.exif_transpose(stored))
+    head = files.head(file)
+    read = files.read(file, head.form)
+    np.testing.assert_array_equal(read, expected)
+    assert (head.height, head.width) == read.shape[:2]
+    assert read.flags.c_contiguous
+    told = [f"as its orientation tag ({orientation}) says and viewers show it; Fiji shows them as stored"]
+    assert [remark.split(", ", 1)[1] for remark in head.remarks] == (told if orientation > 1 else [])
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])

@@ -1,0 +1,72 @@
+"""Reads JPEG files, through Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from stages.readers import orientation
+from stages.readers.forms import FileError, Form, Section, damaged
+from stages.storage.words import no_permission
+
+_SAMPLES = {"L": 1, "RGB": 3}
+_START = b"\xff\xd8\xff"
+_RATIO = 2048
+"""Largest ratio of pixels to stored bytes, rounded up: progressive files store 8 x 8 even pixels in 1 bit."""
+
+
+def head(file: Path) -> Section:
+    """Reads the size and pixel form of a JPEG file; the size is that of the pixels turned as viewers show them.
+
+    Raises:
+      InputError: if the file is damaged, is not a JPEG file, or has colours that no stage can use.
+    """
+    try:
+        with Image.open(file, formats=("JPEG",)) as image:
+            mode, (width, height), exif = image.mode, image.size, image.info.get("exif")
+    except PermissionError:
+        raise no_permission(file) from None
+    except MemoryError:
+        raise
+    except Exception:  # for a damaged file Pillow may raise almost any exception
+        raise FileError(file, _what(file)) from None
+    if mode not in _SAMPLES:
+        raise FileError(file, f"is a JPEG file with {mode} colours; save it as grey or RGB, preferably as PNG")
+    if width * height * _SAMPLES[mode] > _RATIO * file.stat().st_size:
+        raise damaged(file)
+    turn = orientation.of_exif(exif)
+    size = orientation.size_of(height, width, turn)
+    return Section(file.name, *size, Form(8, _SAMPLES[mode]), orientation.remarks(turn))
+
+
+def _what(file: Path) -> str:
+    """Says why Pillow does not take a file for a JPEG file, and what to do."""
+    with open(file, "rb") as opened:
+        start = opened.read(len(_START))
+    if start == _START:
+        return "is damaged, or a JPEG that cannot be read (12 bits, lossless); copy it again, or save it as PNG"
+    what = "is not a JPEG file, although its name says so" if start else "is empty"
+    return f"{what}; copy it again from its source"
+
+
+def pixels(file: Path, form: Form) -> np.ndarray:
+    """Decodes a JPEG file.
+
+    Args:
+      form: the pixel form that `head` returned for this file.
+
+    Returns:
+      (y, x) or (y, x, 3) uint8, turned as viewers show them.
+
+    Raises:
+      InputError: if the file is truncated or damaged.
+    """
+    try:
+        with Image.open(file, formats=("JPEG",)) as image:
+            return orientation.turned(np.asarray(image), orientation.of_exif(image.info.get("exif")))
+    except MemoryError:
+        raise
+    except Exception as error:  # for a damaged file Pillow may raise almost any exception
+        raise damaged(file) from error

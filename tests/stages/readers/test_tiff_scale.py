@@ -1,0 +1,127 @@
+"""Voxel sizes and signs of grey values as ImageJ and OME write them, also when they are no numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from stages.readers import ome, tiff
+from stages.readers.forms import Form
+from stages.readers.sections import open_stack
+from tests.stages.readers.test_sections import GREY, read
+
+
+def scale(file: Path) -> tuple[tuple[float, float, float] | None, tuple[str, ...]]:
+    with open_stack(str(file)) as stack:
+        return stack.voxel_size_xyz, stack.remarks
+
+
+def imagej(file: Path, lines: str, resolution: tuple[float, float] = (0.25, 0.2)) -> Path:
+    with tifffile.TiffWriter(file) as out:
+        for section in GREY:
+            description = f"ImageJ=1.54f\nimages=3\nslices=3\n{lines}\n"
+            text = description.encode()
+            out.write(section, metadata=None, description=text, resolution=resolution, contiguous=False)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("unit=nm\nspacing=30.0", (4, 5, 30)),
+        ("unit=\\u00B5m\nspacing=0.03", (4000, 5000, 30)),
+        ("unit=\u00b5m\nspacing=0.03", (4000, 5000, 30)),
+        ("unit=micron\nspacing=0.03", (4000, 5000, 30)),
+        ("unit=\\u00C5\nspacing=300", (0.4, 0.5, 30)),
+        ("unit=pixel\nspacing=1.0", None),
+        ("unit=inch\nspacing=1.0", None),  # 72 dpi, which ImageJ took for a pixel size
+        ("unit=cm\nspacing=1.0", None),
+        ("spacing=30.0", None),
+        ("unit=nm", None),
+    ],
+)
+def test_units_of_imagej(tmp_path: Path, lines: str, expected: tuple[float, ...] | None) -> None:
+    found, remarks = scale(imagej(tmp_path / "a.tif", lines))
+    assert found == (pytest.approx(expected) if expected else None)
+    assert remarks == ()
+
+
+@pytest.mark.parametrize("spacing", ["unknown", "-30.0", "0", "NaN", "Infinity", "1e999"])
+def test_a_spacing_that_is_no_length_is_told(tmp_path: Path, spacing: str) -> None:
+    found, remarks = scale(imagej(tmp_path / "a.tif", f"unit=nm\nspacing={spacing}"))
+    assert found is None
+    assert [remark.startswith("a.tif: ImageJ's spacing of its sections is ") for remark in remarks] == [True]
+
+
+def test_a_resolution_of_nothing_is_no_size(tmp_path: Path) -> None:
+    assert scale(imagej(tmp_path / "a.tif", "unit=nm\nspacing=30", resolution=(0, 0))) == (None, ())
+
+
+def ome_file(file: Path, size: str, unit: str) -> Path:
+    pixels = (
+        '<Pixels DimensionOrder="XYZCT" Type="uint8" SizeX="30" SizeY="20" SizeZ="3" SizeC="1" SizeT="1" '
+        f'PhysicalSizeX="{size}" PhysicalSizeY="5" PhysicalSizeZ="30" PhysicalSizeXUnit="{unit}" '
+        'PhysicalSizeYUnit="nm" PhysicalSizeZUnit="nm"><TiffData/></Pixels>'
+    )
+    schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    description = f'<?xml version="1.0"?><OME xmlns="{schema}"><Image ID="I">{pixels}</Image></OME>'
+    tifffile.imwrite(file, GREY, photometric="minisblack", metadata=None, description=description.encode())
+    return file
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "x"),
+    [("4", "nm", 4), ("0.004", "&#181;m", 4), ("0.004", "\u03bcm", 4), ("40", "\u00c5", 4), ("4e-6", "mm", 4)],
+)
+def test_units_of_ome(tmp_path: Path, size: str, unit: str, x: float) -> None:
+    assert scale(ome_file(tmp_path / "a.tif", size, unit)) == ((x, 5, 30), ())
+
+
+def test_sizes_of_ome_that_are_no_lengths(tmp_path: Path) -> None:
+    for size in ("4,0", "", "-4", "nan", "inf", "0"):
+        words = f"a.tif: its PhysicalSizeX is {size!r}, not a number above 0: it is not used"
+        assert scale(ome_file(tmp_path / "a.tif", size, "nm")) == (None, (words,))
+    for unit in ("pixel", "reference frame", ""):
+        assert scale(ome_file(tmp_path / "a.tif", "4", unit)) == (None, ())
+    assert ome.sizes("<OME") == {}
+    assert ome.sizes("<OME/>") == {}
+
+
+def calibrated(file: Path, lines: str, array: np.ndarray) -> Path:
+    with tifffile.TiffWriter(file) as out:
+        for section in array:
+            text = f"ImageJ=1.54f\nimages={len(array)}\nslices={len(array)}\n{lines}"
+            out.write(section, metadata=None, description=text, contiguous=False)
+    return file
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_signed_numbers_of_imagej_get_their_sign(tmp_path: Path, byteorder: str) -> None:
+    """ImageJ stores 0 as 32768 when it has opened a file of signed 16-bit numbers, also one of labels."""
+    signed = (GREY.astype(np.int16) - 100) * 7
+    stored = (signed.astype(np.int32) + 32768).astype(np.uint16)
+    stack = calibrated(tmp_path / "a.tif", "cf=0\nc0=-32768\nc1=1\nvunit=gray value\n", stored.astype(byteorder + "u2"))
+    np.testing.assert_array_equal(read(stack), signed)
+    with open_stack(str(stack)) as opened:
+        assert opened.form == Form(16, type="signed")
+    one = calibrated(tmp_path / "b.tif", "cf=0\nc0=-32768\nc1=1\n", stored[:1])
+    np.testing.assert_array_equal(tiff.page_pixels(one, tiff.single_page(one).form), signed[0])
+    compressed = tmp_path / "c.tif"
+    with tifffile.TiffFile(stack) as opened_tiff:
+        description = opened_tiff.pages.first.description
+    tifffile.imwrite(
+        compressed, stored, photometric="minisblack", metadata=None, description=description, compression="zlib"
+    )
+    np.testing.assert_array_equal(read(compressed), signed)
+
+
+def test_other_calibrations_are_told(tmp_path: Path) -> None:
+    wide = GREY.astype(np.uint16)
+    told = "a.tif: ImageJ's calibration of its grey values (cf, c0, c1 = 0, 5.5, -0.5) is not applied"
+    assert scale(calibrated(tmp_path / "a.tif", "cf=0\nc0=5.5\nc1=-0.5\n", wide))[1] == (told,)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), wide)
+    assert scale(calibrated(tmp_path / "a.tif", "cf=0\nc0=0\nc1=1\n", wide))[1] == ()
+    np.testing.assert_array_equal(read(calibrated(tmp_path / "a.tif", "cf=0\nc0=-32768\nc1=1\n", GREY)), GREY)
