@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
-from h5py import h5d, h5l, h5o, h5p
+from h5py import h5d, h5g, h5l, h5o, h5p
 
 from contract.stage import InputError
 from stages.storage.hdf5 import reading
@@ -56,16 +56,13 @@ def _children(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Datase
 
 def opened(group: h5py.Group, name: bytes) -> h5py.Group | h5py.Dataset | None:
     """Opens what a group holds under a name; None for a named type, which holds no data."""
-    found = h5o.open(group.id, name)
-    if isinstance(found, h5py.h5g.GroupID):
-        return h5py.Group(found)
-    return _dataset(group, name, found) if isinstance(found, h5d.DatasetID) else None
-
-
-def _dataset(group: h5py.Group, name: bytes, found: h5d.DatasetID) -> h5py.Dataset:
-    if found.get_create_plist().get_external_count():
-        # Without this, HDF5 looks for the files with the data in the current folder, not beside this file.
-        access = h5p.create(h5p.DATASET_ACCESS)
-        access.set_efile_prefix(b"${ORIGIN}")
-        found = h5d.open(group.id, name, access)
-    return h5py.Dataset(found)
+    kind = h5o.get_info(group.id, name).type
+    if kind == h5o.TYPE_GROUP:
+        return h5py.Group(h5g.open(group.id, name))
+    if kind != h5o.TYPE_DATASET:
+        return None
+    # Without this, HDF5 looks for external files with the data in the current folder, not beside this file. It must be
+    # so each time that the dataset is opened.
+    access = h5p.create(h5p.DATASET_ACCESS)
+    access.set_efile_prefix(b"${ORIGIN}")
+    return h5py.Dataset(h5d.open(group.id, name, access))

@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from contract.ports import split_dataset
+from contract.ports import is_hdf5, split_dataset
+from runner import words
 from runner.engines.base import Job
 from runner.engines.docker import links
 from runner.errors import UserError
+from runner.fingerprint import hdf5_parts
 
 _SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
 _TREES = tuple(Path("/", name) for name in _SYSTEM)  # the image's own folders: nothing may be mounted on or below them
@@ -31,11 +33,11 @@ class View(NamedTuple):
 
 
 def readable(job: Job) -> View:
-    """What a step may read: its inputs, and what links in its inputs lead to.
+    """What a step may read: its inputs, what links in them lead to, and the other files that HDF5 files take data from.
 
     Links in the user's own inputs are followed. Links in the output of a step are not, because a stage could make a
-    link to any file of its user. Links to parts of the system are not followed either: in the container they lead to
-    the image's own files.
+    link to any file of its user; nor are the other files of an HDF5 file that a step made. Links to parts of the system
+    are not followed either: in the container they lead to the image's own files.
 
     Raises:
       UserError: if a mount would hide a part of the image, the output of a step is a link out of the step's folder, or
@@ -53,7 +55,8 @@ def readable(job: Job) -> View:
             )
         found = {path: path}
         if brought:
-            found |= _behind_links(job, port, path, view.remarks)
+            where = f"step {job.step}: input {port}"
+            found |= _behind_links(where, path, view.remarks) | _hdf5_parts(where, path, view.remarks)
         for inside, outside in found.items():
             _refuse(inside, f"step {job.step}: a link in input {port} leads to")
             if not any(inside.is_relative_to(folder) for folder in (*view.mounts, job.folder)):
@@ -67,7 +70,7 @@ def writable(job: Job) -> Path:
     return job.folder
 
 
-def _behind_links(job: Job, port: str, path: Path, remarks: list[str]) -> dict[Path, Path]:
+def _behind_links(where: str, path: Path, remarks: list[str]) -> dict[Path, Path]:
     """What links in an input lead to: single files where they are few, else their folders, and whole folders.
 
     Returns:
@@ -84,35 +87,64 @@ def _behind_links(job: Job, port: str, path: Path, remarks: list[str]) -> dict[P
             if _is_system(hop.inside):
                 break
             is_folder = hop.outside.is_dir()
-            if reason := links.private(hop.outside):
-                raise UserError(_not_shown(job, port, hop, reason))
+            _refuse_private(hop.outside, f"{where}: {hop.link} leads to")
             if number == 0:  # a mount follows the other hops itself
                 (folders if is_folder else files)[hop.inside] = hop.outside
             if not is_folder:
                 parents.setdefault(hop.inside.parent, hop.outside.parent)
-    many = len(files) > links.MOST_FILES
-    if many:
-        for inside, outside in parents.items():
-            if not _is_system(inside) and (reason := links.private(outside)):
-                raise UserError(_not_shown(job, port, links.Target(path, inside, outside), reason))
-        folders |= parents
-    if len(folders) > links.MOST_FOLDERS:
-        raise UserError(
-            f"step {job.step}: links in input {port} lead to {len(folders)} folders, more than a container can be "
-            "given; copy the files into the input folder, or use --engine local"
-        )
     if folders:
-        what = f"links to {len(files)} files" if many else "links to folders"
-        where = ", ".join(map(str, folders))
-        remarks.append(f"{job.step}: input {port} holds {what}; the step can read all of {where}")
-    return folders if many else {**folders, **files}
+        remarks.append(f"{where} holds links to folders; the step can read all of {_listed(folders)}")
+    return folders | _few(where, f"holds links to {len(files)} files", files, parents, remarks)
 
 
-def _not_shown(job: Job, port: str, hop: links.Target, reason: str) -> str:
-    return (
-        f"step {job.step}: {hop.link} in input {port} leads to {hop.outside}, {reason}, which a step does not get to "
-        "see; copy the files that are meant into the input folder"
-    )
+def _hdf5_parts(where: str, path: Path, remarks: list[str]) -> dict[Path, Path]:
+    """The other files that an HDF5 file takes data from, in the form and with the errors of `_behind_links`."""
+    found = hdf5_parts.parts(path) if is_hdf5(path.name) and path.is_file() else []
+    files: dict[Path, Path] = {}
+    for part in found:
+        takes = f"{where}: {path} takes data from"
+        if _is_system(part):
+            raise UserError(f"{takes} {part}, a file of the system, which a step does not get to see; copy the data")
+        _refuse_private(Path(os.path.realpath(part)), takes)
+        files[Path(os.path.abspath(part))] = part
+        # HDF5 also looks beside the file that a link leads to. In the container there is no link.
+        for real in dict.fromkeys((os.path.realpath(path.parent), os.path.dirname(os.path.realpath(path)))):
+            files.setdefault(Path(os.path.abspath(path.parent / os.path.relpath(part, real))), part)
+    parents = {inside.parent: outside.parent for inside, outside in files.items()}
+    return _few(where, f"takes data from {len(found)} files", files, parents, remarks)
+
+
+def _few(
+    where: str, what: str, files: dict[Path, Path], parents: dict[Path, Path], remarks: list[str]
+) -> dict[Path, Path]:
+    """The files if they are few, else the folders that hold them, which a remark names.
+
+    Raises:
+      UserError: if no step may see one of these folders, or they are very many.
+    """
+    if len(files) <= links.MOST_FILES:
+        return files
+    for folder in parents.values():
+        _refuse_private(folder, f"{where} {what}, some of them in")
+    if len(parents) > links.MOST_FOLDERS:
+        raise UserError(
+            f"{where} {what} in {len(parents)} folders, more than a container can be given; copy the files into one "
+            "folder, or use --engine local"
+        )
+    remarks.append(f"{where} {what}; the step can read all of {_listed(parents)}")
+    return parents
+
+
+def _listed(folders: dict[Path, Path]) -> str:
+    return words.listed([str(folder) for folder in folders])
+
+
+def _refuse_private(path: Path, what: str) -> None:
+    if reason := links.private(path):
+        raise UserError(
+            f"{what} {path}, {reason}, which a step does not get to see; copy the files that are meant to another "
+            "folder"
+        )
 
 
 def _is_system(path: Path) -> bool:

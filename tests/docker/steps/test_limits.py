@@ -94,7 +94,7 @@ def test_beside_the_files_that_links_lead_to_nothing_is_seen(ship: Ship) -> None
     (stack / "more").symlink_to(raw / "more")
     ended = ship.run()
     assert ended.code == 0, ended.err
-    assert f"look: input stack holds links to 101 files; the step can read all of {raw}" in ended.out.splitlines()
+    assert f"step look: input stack holds links to 101 files; the step can read all of {raw}" in ended.out.splitlines()
     assert ship.result("look", "seen.json")["reads"]["stack"]["more"] == "one more"
     assert ship.result("look", "seen.json")["writes"] == {str(raw / "secret"): "EROFS"}
 

@@ -148,3 +148,38 @@ def test_a_dataset_of_a_file_with_an_odd_name(real: Ship) -> None:
         assert ended.code == 0, ended.err
         with h5py.File(real.work / f"odd {kind}" / "image" / "volume.h5") as file:
             assert np.array_equal(file["raw"][...], image)
+
+
+def test_data_of_an_hdf5_file_that_is_in_other_files(real: Ship) -> None:
+    """Virtual datasets, external storage and links to other files: one of each, and one virtual of a virtual one."""
+    import h5py
+    import numpy as np
+
+    image = np.random.default_rng(0).integers(0, 255, (8, 40, 50), np.uint8)
+    folder = real.work / "parts"
+    (folder / "deep").mkdir(parents=True)
+    for name, part in (("a.h5", image[:4]), ("deep/b.h5", image[4:])):
+        with h5py.File(folder / name, "w") as file:
+            file["raw"] = part
+    with h5py.File(folder / "b.h5", "w") as file:
+        layout = h5py.VirtualLayout((4, 40, 50), np.uint8)
+        layout[:] = h5py.VirtualSource("deep/b.h5", "raw", (4, 40, 50))
+        file.create_virtual_dataset("raw", layout)
+    with h5py.File(folder / "whole.h5", "w") as file:
+        layout = h5py.VirtualLayout(image.shape, np.uint8)
+        layout[:4] = h5py.VirtualSource("a.h5", "raw", (4, 40, 50))
+        layout[4:] = h5py.VirtualSource(folder / "b.h5", "raw", (4, 40, 50))
+        file.create_virtual_dataset("virtual", layout)
+        file.create_dataset("external", image.shape, np.uint8, external=[(folder / "raw.bin", 0, image.nbytes)])
+        file["external"][...] = image
+        file["link"] = h5py.ExternalLink("a.h5", "raw")
+    real.pipeline(
+        "name: odd\ninputs: {stack: {path: x}}\nsteps: {image: {stage: import-images, in: {stack: inputs.stack}}}\n"
+    )
+    for dataset, expected in (("virtual", image), ("external", image), ("link", image[:4])):
+        for kind in ("docker", "local"):
+            workdir = f"{dataset} {kind}"
+            ended = real.run("--input", f"stack=parts/whole.h5:{dataset}", "--workdir", workdir, engine=kind)
+            assert ended.code == 0, ended.err
+            with h5py.File(real.work / workdir / "image" / "volume.h5") as file:
+                assert np.array_equal(file["raw"][...], expected)

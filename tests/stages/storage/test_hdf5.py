@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from stages.storage.hdf5 import create_hdf5
+from stages.storage.volumes import open_volume
 
 RNG = np.random.default_rng(1)
 
@@ -42,6 +43,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 FILL = """
 import sys
 from stages.storage.hdf5 import create_hdf5
+from stages.storage.volumes import open_volume
 import numpy as np
 try:
     with create_hdf5(sys.argv[1]) as file:
@@ -99,3 +101,16 @@ def test_a_stage_on_a_full_disk_tells_so_in_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, words + "\n")
     end = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
     assert (end["event"], end["status"], end["message"]) == ("end", "bad-input", words)
+
+
+def test_several_datasets_with_their_data_in_other_files(tmp_path: Path) -> None:
+    """HDF5 refuses to open such a dataset in another way while it is open."""
+    image = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, where in (("beside", "raw.bin"), ("elsewhere", tmp_path / "whole.bin")):
+            file.create_dataset(name, image.shape, np.uint8, external=[(where, 0, image.nbytes)])
+        file["elsewhere"][...] = image
+    (tmp_path / "raw.bin").write_bytes(image.tobytes())
+    for name in ("beside", "elsewhere"):
+        with open_volume(f"{tmp_path}/a.h5:{name}") as (dataset, _):
+            assert np.array_equal(dataset[...], image)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from runner.engines.base import Job
@@ -80,7 +82,7 @@ def test_the_files_that_links_lead_to_are_seen_and_none_beside_them(tmp_path: Pa
     files = ("far/a.png", "near/b.png", "hop/on", "whole")
     assert view.mounts == same(stack, *(tmp_path / name for name in files))
     assert view.remarks == [
-        f"one: input a holds links to folders; the step can read all of {tmp_path}/whole",
+        f"step one: input a holds links to folders; the step can read all of {tmp_path}/whole",
     ]
 
 
@@ -92,7 +94,7 @@ def test_a_stack_of_links_has_its_folder_seen_which_is_said(tmp_path: Path, monk
         (stack / f"{name}.tif").symlink_to(put(tmp_path / "raw" / f"{name}.tif"))
     view = mounts.readable(job(tmp_path, a=stack))
     assert view.mounts == same(stack, tmp_path / "raw")
-    assert view.remarks == [f"one: input a holds links to 3 files; the step can read all of {tmp_path}/raw"]
+    assert view.remarks == [f"step one: input a holds links to 3 files; the step can read all of {tmp_path}/raw"]
 
 
 def test_a_stack_of_links_to_links_has_all_folders_on_the_way_seen(
@@ -112,7 +114,9 @@ def test_links_to_files_in_very_many_folders_are_refused(tmp_path: Path, monkeyp
     stack.mkdir()
     for name in "abc":
         (stack / name).symlink_to(put(tmp_path / name / "x.tif"))
-    with pytest.raises(UserError, match="links in input a lead to 3 folders, more than a container can be given; copy"):
+    with pytest.raises(
+        UserError, match="holds links to 3 files in 3 folders, more than a container can be given; copy"
+    ):
         mounts.readable(job(tmp_path, a=stack))
 
 
@@ -146,10 +150,9 @@ def test_what_is_private_is_not_seen_through_a_link(
     (stack / "c.tif").symlink_to(target)
     with pytest.raises(UserError) as caught:
         mounts.readable(job(tmp_path, a=stack))
-    start = f"step one: {stack}/c.tif in input a leads to "
-    assert str(caught.value).startswith(start)
+    assert str(caught.value).startswith(f"step one: input a: {stack}/c.tif leads to ")
     assert str(caught.value).endswith(
-        f", {what}, which a step does not get to see; copy the files that are meant into the input folder"
+        f", {what}, which a step does not get to see; copy the files that are meant to another folder"
     )
 
 
@@ -161,8 +164,68 @@ def test_a_stack_of_links_into_a_home_folder_is_refused(tmp_path: Path, monkeypa
     stack.mkdir()
     for name in "abc":
         (stack / f"{name}.tif").symlink_to(put(tmp_path / "home" / f"{name}.tif"))
-    with pytest.raises(UserError, match=f"leads to {tmp_path}/home, a home folder, which a step does not get to see"):
+    with pytest.raises(
+        UserError, match=f"3 files, some of them in {tmp_path}/home, a home folder, which a step does not"
+    ):
         mounts.readable(job(tmp_path, a=stack))
+
+
+def virtual(path: Path, *names: str) -> Path:
+    """An HDF5 file that takes its data from others."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        layout = h5py.VirtualLayout((len(names), 3), np.uint8)
+        for number, name in enumerate(names):
+            layout[number] = h5py.VirtualSource(name, "raw", (3,))
+        file.create_virtual_dataset("raw", layout)
+    return path
+
+
+def test_the_files_that_an_hdf5_file_takes_data_from_are_seen(tmp_path: Path) -> None:
+    file = virtual(tmp_path / "data" / "a.h5", "b.h5", "../far/c.h5", str(tmp_path / "d.h5"), "missing.h5")
+    parts = [put(path) for path in (tmp_path / "data" / "b.h5", tmp_path / "far" / "c.h5", tmp_path / "d.h5")]
+    view = mounts.readable(job(tmp_path, a=f"{file}:raw"))
+    assert view.mounts.keys() == {file, *parts}
+    assert all(inside.samefile(outside) for inside, outside in view.mounts.items())
+    assert view.remarks == []
+
+
+def test_the_other_files_are_found_where_a_link_to_the_first_leads(tmp_path: Path) -> None:
+    """Inside there is no link: HDF5 looks for them beside the file, where it was named."""
+    virtual(tmp_path / "real" / "a.h5", "b.h5")
+    part = put(tmp_path / "real" / "b.h5")
+    (tmp_path / "named").symlink_to("real")
+    found = seen(job(tmp_path, a=tmp_path / "named" / "a.h5"))
+    assert found[tmp_path / "named" / "b.h5"].samefile(part)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.h5").symlink_to("../real/a.h5")
+    found = seen(job(tmp_path, a=tmp_path / "other" / "x.h5"))
+    assert found[tmp_path / "other" / "b.h5"].samefile(part)
+
+
+def test_external_storage_in_a_private_or_system_file_is_refused(tmp_path: Path) -> None:
+    key = put(tmp_path / ".ssh" / "id_rsa")
+    for name, what in ((str(key), "which is part of .ssh"), ("/etc/passwd", "a file of the system")):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("raw", (1, 1), np.uint8, external=[(name, 0, 1)])
+        with pytest.raises(UserError, match=f"a.h5 takes data from {name}, {what}"):
+            mounts.readable(job(tmp_path, a=tmp_path / "a.h5"))
+
+
+def test_files_that_an_output_of_a_step_takes_data_from_are_not_seen(tmp_path: Path) -> None:
+    made = virtual(tmp_path / "runs" / "former" / "volume.h5", str(put(tmp_path / "mine.h5")))
+    assert seen(job(tmp_path, a=made)) == same(made)
+
+
+def test_many_parts_of_an_hdf5_file_have_their_folder_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MOST_FILES", 2)
+    parts = [put(tmp_path / "data" / "parts" / f"{n}.h5") for n in range(3)]
+    file = virtual(tmp_path / "data" / "a.h5", *(str(part) for part in parts))
+    view = mounts.readable(job(tmp_path, a=file))
+    assert view.mounts == same(file, tmp_path / "data" / "parts")
+    assert view.remarks == [
+        f"step one: input a takes data from 3 files; the step can read all of {tmp_path}/data/parts"
+    ]
 
 
 def test_hidden_files_are_no_data(tmp_path: Path) -> None:
