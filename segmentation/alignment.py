@@ -77,6 +77,7 @@ def shift_of_sections(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[
     return best - 1, float(mean[best]), float(mean[1])
 
 
+_REVERSED = "put in the reverse order of sections"
 _Way = Callable[[np.ndarray], np.ndarray]
 
 
@@ -105,13 +106,15 @@ class Turn(NamedTuple):
         lie, or if no other way is clearly better.
       there: contrast after that; equal to `here` if `how` is empty.
       here: contrast of the labels as they lie, in standard deviations of the image.
+      clear: whether the labels clearly fit, as they lie or after that.
       nowhere: whether the labels fit in no way, although they are large enough to tell.
     """
 
     how: str
     there: float
     here: float
-    nowhere: bool
+    clear: bool
+    nowhere: bool = False
 
 
 class _Fit(NamedTuple):
@@ -155,12 +158,13 @@ def find_turn(
       labels: (y, x) integers or bool, 0 = none; one for each image and of its size. All must lie the same way.
       square: whether the whole images are square, if these are parts of them (see `middle`).
       reverse: returns the images of the sections that have the same numbers counted from the other end of the stack.
-        It is called only if the labels do not fit as they lie.
+        Sections near the middle tell little about the order.
 
     Returns:
       None if no image has contrast or no labels have outlines. `how` is not empty only if the contrast there is at
       least 6 times the standard deviation of the contrast at other places (more than 16 pixels away) and 1.4 times the
-      largest of these, and 3 times as far above the deviation as that of the labels as they lie.
+      largest of these, and 3 times as far above the deviation as that of the labels as they lie; or, for sections in
+      reverse order, 1.4 times, as neighbouring sections are alike.
 
     The limits are chosen so that correct labels are never refused. In a test on 1,500 crops of SNEMI3D, ISBI 2012 and
     the Data Science Bowl 2018 (64 to 512 pixels a side; as they are, inverted, blurred, with noise, or with two objects
@@ -175,17 +179,23 @@ def find_turn(
         return None
     here = max(own, key=_Fit.rank)
     if here.clear:
-        return Turn("", here.contrast, here.contrast, nowhere=False)
+        others = _fits(reverse(), labels, [_as_they_lie])[0] if reverse is not None else []
+        there = max(others, key=_Fit.rank, default=here)
+        if there.clear and there.certainty >= _FACTOR * here.certainty:
+            return Turn(_REVERSED, there.contrast, here.contrast, clear=True)
+        return Turn("", here.contrast, here.contrast, clear=True)
     found = dict(zip(turns, _fits(images, labels, list(turns.values())), strict=True))
     if reverse is not None:
-        last = "put in the reverse order of sections"
         backwards = _fits(reverse(), labels, list(turns.values()))
-        found |= {f"{how} and {last}" if how else last: fits for how, fits in zip(turns, backwards, strict=True)}
+        found |= {
+            f"{how} and {_REVERSED}" if how else _REVERSED: fits for how, fits in zip(turns, backwards, strict=True)
+        }
     del found[""]
     how, there = max(((how, fit) for how, fits in found.items() for fit in fits), key=lambda pair: pair[1].rank())
     if there.clear and there.certainty >= _CLEARER * max(fit.certainty for fit in own):
-        return Turn(how, there.contrast, here.contrast, nowhere=False)
-    return Turn("", here.contrast, here.contrast, all(fit.contrast + 2 * fit.deviation < _NONE for fit in own))
+        return Turn(how, there.contrast, here.contrast, clear=True)
+    nowhere = all(fit.contrast + 2 * fit.deviation < _NONE for fit in own)
+    return Turn("", here.contrast, here.contrast, clear=False, nowhere=nowhere)
 
 
 def _fits(images: Sequence[np.ndarray], labels: Sequence[np.ndarray], turns: Sequence[_Way]) -> list[list[_Fit]]:

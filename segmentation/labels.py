@@ -84,17 +84,23 @@ def to_greys(ids: np.ndarray) -> np.ndarray:
     return np.where(ids > 0, (ids - (ids > 0)) % 255 + 1, 0).astype(np.uint8)
 
 
+_LAST_SECTION, _EVERY_SIDE = 2, 63  # see `Pieces.sides`
+
+
 class Pieces(NamedTuple):
     """The connected pieces of a label volume, numbered from 1.
 
     Attributes:
       ids: (pieces + 1) uint64, the id of each piece; piece 0 is the background.
       voxels: (pieces + 1) int64, the number of voxels of each piece.
+      sides: (pieces + 1) uint8, the sides of the volume that each piece touches: the sum of 1 and 2 (first and last
+        section), 4 and 8 (first and last y), 16 and 32 (first and last x).
       numbers: for each slab, (pieces in the slab + 1): the number that each piece of the slab has in the whole volume.
     """
 
     ids: np.ndarray
     voxels: np.ndarray
+    sides: np.ndarray
     numbers: list[np.ndarray]
 
     def of_ids(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,6 +109,13 @@ class Pieces(NamedTuple):
         voxels = np.zeros(len(ids), np.int64)
         np.add.at(voxels, inverse, self.voxels[1:])
         return ids, pieces, voxels
+
+    def on_every_side(self) -> np.ndarray:
+        """Tells for each id, in the order of `of_ids`, whether it touches all six sides of the volume: bool."""
+        ids, inverse = np.unique(self.ids[1:], return_inverse=True)
+        sides = np.zeros(len(ids), np.uint8)
+        np.bitwise_or.at(sides, inverse, self.sides[1:])
+        return sides == _EVERY_SIDE
 
 
 def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
@@ -119,7 +132,7 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
     from scipy.sparse.csgraph import connected_components
 
     ids, voxels, starts = [np.zeros(1, np.uint64)], [np.zeros(1, np.int64)], [0]
-    touching = [np.zeros((0, 2), np.int64)]
+    sides, touching = [np.zeros(1, np.uint8)], [np.zeros((0, 2), np.int64)]
     total, above = 0, None
     for slab in slabs:
         local, count = cc3d.connected_components(slab, connectivity=CONNECTIVITY, return_N=True)
@@ -129,6 +142,7 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
         ids.append(id_of[1:])
         voxels.append(size[1:])
         voxels[0] += size[0]
+        sides.append(_sides(local, count, first=above is None)[1:])
         # Piece k of this slab has the number total + k in the graph.
         numbered = np.where(local[[0, -1]] > 0, local[[0, -1]].astype(np.int64) + total, 0)
         if above is not None:
@@ -136,14 +150,18 @@ def connected_pieces(slabs: Iterable[np.ndarray]) -> Pieces:
         above = (slab[-1].copy(), numbered[1])
         total += count
         starts.append(total)
+    if above is not None:
+        sides[-1][np.unique(above[1][above[1] > 0]) - starts[-2] - 1] |= _LAST_SECTION
     one, other = np.concatenate(touching).T
     graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(total + 1, total + 1))
     count, number = connected_components(graph, directed=False)  # components, in the order of their first pieces
     of_piece, size = np.zeros(count, np.uint64), np.zeros(count, np.int64)
     of_piece[number] = np.concatenate(ids)
     np.add.at(size, number, np.concatenate(voxels))
+    of_sides = np.zeros(count, np.uint8)
+    np.bitwise_or.at(of_sides, number, np.concatenate(sides))
     numbers = [np.concatenate([[0], number[a + 1 : b + 1]]) for a, b in itertools.pairwise(starts)]
-    return Pieces(of_piece, size, numbers)
+    return Pieces(of_piece, size, of_sides, numbers)
 
 
 def number_pieces(slabs: Iterable[np.ndarray], pieces: Pieces) -> Iterator[np.ndarray]:
@@ -157,6 +175,16 @@ def number_pieces(slabs: Iterable[np.ndarray], pieces: Pieces) -> Iterator[np.nd
 
     for slab, numbers in zip(slabs, pieces.numbers, strict=True):
         yield numbers[cc3d.connected_components(slab, connectivity=CONNECTIVITY)]
+
+
+def _sides(local: np.ndarray, count: int, first: bool) -> np.ndarray:
+    """Returns the sides, except the last section, that each piece of a slab touches: (count + 1) uint8."""
+    sides = np.zeros(count + 1, np.uint8)
+    planes = [(1, local[0])] if first else []
+    planes += [(4, local[:, 0]), (8, local[:, -1]), (16, local[:, :, 0]), (32, local[:, :, -1])]
+    for bit, plane in planes:
+        sides[np.unique(plane)] |= bit
+    return sides
 
 
 def _touching(ids_above: np.ndarray, above: np.ndarray, ids_below: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -5,10 +5,14 @@ Labels are whole numbers: grey values, or 8-bit colours as VAST exports them.
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 
 from contract.stage import InputError
-from segmentation.labels import rgb_to_ids
+from segmentation.labels import clear_unlabelled, rgb_to_ids
 from stages.readers.forms import Form, opaque
 
 _GREYS = "in Fiji: Image > Lookup Tables > Grays, which keeps the ids"
@@ -59,3 +63,37 @@ def ids_of(pixels: np.ndarray, name: str) -> np.ndarray:
     if pixels.dtype.kind == "i" and pixels.min() < 0:
         raise InputError(f"{name}: holds the negative label {pixels.min()}; labels are 0 (none) or an id above 0")
     return pixels.astype(np.uint64 if pixels.dtype.itemsize == 8 else np.uint32)
+
+
+class Unlabelled:
+    """Turns the sections of a stack into ids, and counts the voxels whose id means "none" although it is not 0.
+
+    Sections may be passed from several threads at the same time.
+
+    Attributes:
+      also: ids that mean "none", besides 0 and those that always do.
+      voxels: for each such id that was found, the number of its voxels.
+    """
+
+    def __init__(self, also: Sequence[int]) -> None:
+        self.also = also
+        self.voxels: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    def ids_of(self, pixels: np.ndarray, name: str) -> np.ndarray:
+        """Returns the ids in a section, like the function `ids_of`, with 0 for each that means "none".
+
+        Raises:
+          InputError: like the function; the message about a negative id names the parameter.
+        """
+        if pixels.ndim == 3:
+            pixels = ids_of(pixels, name)
+        pixels, found = clear_unlabelled(pixels, self.also)
+        with self._lock:
+            self.voxels.update(found)
+        if pixels.dtype.kind == "i" and (least := int(pixels.min())) < 0:
+            raise InputError(
+                f"{name}: holds the negative label {least}; if it means none, set unlabelled: [{least}]; if ids above "
+                f"{np.iinfo(pixels.dtype).max} were saved as signed numbers, save them as unsigned ones"
+            )
+        return ids_of(pixels, name)

@@ -18,6 +18,11 @@ def voxels(shape: Sequence[int]) -> str:
     return f"{size(shape)} voxels (x, y, z)"
 
 
+def section_size(shape: Sequence[int]) -> str:
+    """Writes the size of a stack, given as z, y, x: `70 sections of 512 x 512`."""
+    return f"{shape[0]} section{'s' if shape[0] > 1 else ''} of {size(shape[1:])}"
+
+
 def box(shape: Sequence[int], offset: Sequence[int]) -> str:
     """Writes the size and the first corner of a part of a volume, both given as z, y, x."""
     return f"{size(shape)} voxels at {size(offset)} (x, y, z)"

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from skimage.measure import label
 
-from segmentation.labels import connected_pieces, ids_to_rgb, number_pieces, rgb_to_ids, to_greys
+from segmentation.labels import clear_unlabelled, connected_pieces, ids_to_rgb, number_pieces, rgb_to_ids, to_greys
 
 RNG = np.random.default_rng(2)
 
@@ -57,6 +57,41 @@ def test_pieces_are_numbered_in_the_order_in_which_they_begin(depth: int) -> Non
     assert pieces.ids.tolist() == [0, 7, 2, 2, 7]
     ids, count, voxels = pieces.of_ids()
     assert (ids.tolist(), count.tolist(), voxels.tolist()) == ([2, 7], [2, 2], [6, 2])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 100])
+def test_ids_that_touch_every_side(depth: int) -> None:
+    volume = np.zeros((5, 6, 7), np.uint8)
+    volume[:, 3] = volume[:, :, 3] = 4  # a cross through all sections
+    volume[1:, 0, :3] = 2
+    volume[0, 5, 5:], volume[4, 5, 5:] = 3, 3
+    pieces = connected_pieces(slabs(volume, depth))
+    assert pieces.of_ids()[0].tolist() == [2, 3, 4]
+    assert pieces.on_every_side().tolist() == [False, False, True]
+    for number in range(1, len(pieces.ids)):
+        here = np.concatenate(list(number_pieces(slabs(volume, depth), pieces))) == number
+        faces = (here[0], here[-1], here[:, 0], here[:, -1], here[:, :, 0], here[:, :, -1])
+        assert pieces.sides[number] == sum(1 << k for k, face in enumerate(faces) if face.any())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64])
+def test_ids_that_mean_none(dtype: type) -> None:
+    limits = np.iinfo(dtype)
+    ids = np.array([[0, 5, limits.max, limits.max - 1], [5, 9, limits.max, limits.max - 3]], dtype)
+    cleared, found = clear_unlabelled(ids, [9])
+    largest = [limits.max] if limits.bits >= 32 else []
+    if limits.bits >= 32 and limits.min == 0:
+        largest.append(limits.max - 1)
+    assert found == {9: 1} | {value: 2 if value == limits.max else 1 for value in largest}
+    np.testing.assert_array_equal(cleared, np.where(np.isin(ids, np.array([9, *largest], dtype)), 0, ids))
+    assert ids[0, 2] == limits.max
+    kept, nothing = clear_unlabelled(ids[:, :2], [77])
+    assert kept.base is ids
+    assert nothing == {}
+    if limits.min < 0:
+        cleared, found = clear_unlabelled(np.array([-1, -2, -3, -4, 0, 4], dtype))
+        assert cleared.tolist() == [0, 0, 0, -4, 0, 4]
+        assert found == {-1: 1, -2: 1, -3: 1}
 
 
 def test_corners_connect() -> None:
