@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -49,6 +50,24 @@ def _what(file: Path) -> str:
         return "is damaged, or a JPEG that cannot be read (12 bits, lossless); copy it again, or save it as PNG"
     what = "is not a JPEG file, although its name says so" if start else "is empty"
     return f"{what}; copy it again from its source"
+
+
+def size_at(opened: Any, start: int) -> tuple[int, int]:
+    """Reads height and width from the JPEG data that begin at a position of a file; 0, 0 if they do not tell.
+
+    Source: ITU-T T.81 (1992), B.1.1.4 and B.2.2.
+    """
+    at = start + 2
+    while True:
+        opened.seek(at)
+        head = opened.read(9)
+        if len(head) < 9 or head[0] != 0xFF:
+            return 0, 0
+        if 0xC0 <= head[1] <= 0xCF and head[1] not in (0xC4, 0xC8, 0xCC):  # tables and extensions
+            return int.from_bytes(head[5:7], "big"), int.from_bytes(head[7:9], "big")
+        if head[1] in (0xD9, 0xDA):  # the end, or pixels
+            return 0, 0
+        at += 1 if head[1] == 0xFF else 2 + int.from_bytes(head[2:4], "big")
 
 
 def pixels(file: Path, form: Form) -> np.ndarray:

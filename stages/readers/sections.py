@@ -49,7 +49,9 @@ def open_stack(path: str) -> Iterator[Stack]:
             raise InputError(f"{path}: {said}")
         raise InputError(f"{path}: {what}; name a folder of PNG or TIFF sections, a multi-page TIFF or an HDF5 file")
     elif where.suffix.lower() not in TIFF or tiff.pages(where) == 1:
-        raise InputError(f"{path}: is one section; to import all sections, name their folder, {where.parent}")
+        head = image_files.head(where)
+        more = f" ({'; '.join((str(head.form), *head.remarks))})" if head.remarks else ""
+        raise InputError(f"{path}: is one section{more}; to import all sections, name their folder, {where.parent}")
     else:
         with tiff.open_tiff(where) as stack:
             yield stack

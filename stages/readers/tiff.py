@@ -17,12 +17,14 @@ from stages.readers.forms import FileError, Form, Section
 from stages.readers.stack import Read, Stack, uniform
 from stages.readers.tiff_chain import Chain, chain
 from stages.readers.tiff_meaning import Meaning, meaning
-from stages.readers.tiff_page import Page, Plain, finished, look
-from stages.readers.tiff_page import pixels as pixels_of
+from stages.readers.tiff_page import Page, Plain, look
+from stages.readers.tiff_pixels import finished
+from stages.readers.tiff_pixels import pixels as pixels_of
 from stages.storage.words import some
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it only logs is checked here
 _AS_IT_IS = {f"is_{kind}": False for kind in ("ome", "mmstack", "ndtiff", "lsm", "scanimage", "ndpi")}
+_MOST_LEVELS = 20  # a picture and its smaller copies are fewer pages
 _SOUND = "in Fiji: File > Save As > Tiff writes a sound file"
 
 
@@ -68,10 +70,14 @@ def _page(tiff: tifffile.TiffFile, number: int) -> tifffile.TiffPage:
 def pages(file: Path) -> int:
     """Returns the number of sections in a TIFF file. Above 4 GB, ImageJ writes all sections into one page.
 
+    A file of very many pages is not looked at more closely: smaller copies of its sections count, too.
+
     Raises:
       InputError: as for `open_tiff`.
     """
     with _open(file) as (tiff, found):
+        if len(found.tags) > _MOST_LEVELS:
+            return len(found.tags)
         contents = _contents(file, tiff, found)
         _refuse_broken(file, contents)
         return contents.sections

@@ -164,6 +164,11 @@ def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, 
         remarks = ("its three samples are taken as red, green and blue, although it does not call them so",)
     elif extra and not alpha:
         raise FileError(where, f"holds {samples} channels in one page{_or_sections(samples)}; {CHANNELS}")
+    elif samples > 1 and page.planarconfig == 2:  # what Python programs make of a stack of 3 or 4 sections
+        remarks = (
+            f"its {samples} planes are taken as the colours of one picture, as it says; if they are sections, save it "
+            "with one section in each page",
+        )
     if page.dtype is None or page.dtype.kind == "c":
         bits = max(page.bitspersample) if isinstance(page.bitspersample, tuple) else page.bitspersample
         kind = "complex numbers" if page.sampleformat in (5, 6) else "numbers"
@@ -224,35 +229,3 @@ def _check_pixels(where: str | Path, page: tifffile.TiffPage, size: int) -> None
     ratio = _RATIO.get(int(page.compression), _RATIO_OF_OTHERS)
     if stored > ratio * (sum(counts[:parts]) + 64 * parts):
         raise forms.damaged(where)
-
-
-def pixels(where: str, page: tifffile.TiffPage, known: Page) -> np.ndarray:
-    """Decodes a page.
-
-    Args:
-      where: name of the page, for messages.
-      page: the page.
-      known: what `look` returned for the page.
-
-    Returns:
-      (y, x) or (y, x, samples): the values as stored, turned by the orientation of the page; ImageJ's signed numbers
-      with their sign.
-
-    Raises:
-      InputError: if the page is truncated or damaged.
-    """
-    try:
-        array: np.ndarray = page.asarray()
-    except MemoryError:
-        raise
-    except Exception as error:  # for a damaged page tifffile and imagecodecs may raise almost anything
-        raise forms.damaged(where) from error
-    planar = known.form.samples > 1 and page.planarconfig == 2
-    return finished(np.moveaxis(array, 0, -1) if planar else array, known)
-
-
-def finished(array: np.ndarray, known: Page) -> np.ndarray:
-    """Turns stored pixels by the orientation of their page, and gives ImageJ's signed numbers their sign."""
-    if known.signed:
-        array = (array ^ np.uint16(0x8000)).view(np.int16)
-    return orientation.turned(array, known.orientation)

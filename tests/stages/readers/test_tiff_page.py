@@ -101,6 +101,21 @@ def test_three_samples_are_taken_as_colours_and_told(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), array)
 
 
+def test_planes_of_colours_may_be_sections_and_that_is_told(tmp_path: Path) -> None:
+    """tifffile writes a stack of 3 sections as the colours of one, if nobody tells it otherwise."""
+    array = pixels(3, 20, 30)
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb", planarconfig="separate")
+    told = (
+        "its 3 planes are taken as the colours of one picture, as it says; if they are sections, save it with one "
+        "section in each page"
+    )
+    assert tiff.single_page(tmp_path / "a.tif").remarks == (told,)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), array.transpose(1, 2, 0))
+    assert refusal(tmp_path / "a.tif").startswith(
+        f"{tmp_path / 'a.tif'}: is one section (8-bit RGB; {told}); to import"
+    )
+
+
 def test_colours_that_no_stage_can_use(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
     Image.new("CMYK", (30, 20)).save(file)
@@ -189,6 +204,19 @@ def test_an_even_picture_is_none_of_these(tmp_path: Path, compression: str) -> N
     assert read(file).shape == (2000, 2000)
     tifffile.imwrite(file, np.zeros((2000, 2000), np.uint8), compression=compression, tile=(256, 256))
     assert read(file).shape == (2000, 2000)
+
+
+@pytest.mark.parametrize("options", [{"tile": (64, 64)}, {"rowsperstrip": 16}])
+def test_jpeg_data_that_are_larger_than_their_tile(tmp_path: Path, options: dict[str, object]) -> None:
+    file = tmp_path / "a.tif"
+    array = pixels(64, 64, 3)
+    tifffile.imwrite(file, array, photometric="rgb", compression="jpeg", compressionargs={"level": 100}, **options)
+    np.testing.assert_allclose(read(file).mean(), array.mean(), atol=2)
+    data = bytearray(file.read_bytes())
+    start = data.rindex(b"\xff\xc0")
+    data[start + 5 : start + 9] = b"\xff\x00\xff\x00"
+    file.write_bytes(data)
+    assert problem(file) == DAMAGED
 
 
 def test_tiles_of_a_size_beyond_reason(tmp_path: Path) -> None:
