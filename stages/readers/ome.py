@@ -75,13 +75,13 @@ def _planes(root: ElementTree.Element, name: str, pages: int) -> Planes:
         samples = int(channel.attrib.get("SamplesPerPixel", 1)) if channel is not None else 1
         sizes["C"] = max(1, sizes["C"] // samples)
         number = len(names)
-        names.append(image.attrib.get("Name") or image.attrib.get("ID", f"image {number}"))
+        names.append(_words(image.attrib.get("Name", "")) or f"image {number}")
         described += math.prod(sizes.values())
         parts = [element for element in pixels if _is(element, "TiffData")] or [ElementTree.Element("TiffData")]
         for part in parts:
             uuid = next((element for element in part if _is(element, "UUID")), None)
             if uuid is not None and not _is_this_file(uuid, root, name):
-                elsewhere[uuid.attrib.get("FileName", "?")] = None
+                elsewhere[_words(uuid.attrib.get("FileName", "?"))] = None
                 continue
             start = int(part.attrib.get("IFD", 0))
             default = part.attrib.get("NumPlanes", 1 if "IFD" in part.attrib else pages)
@@ -123,6 +123,11 @@ def _summed(
         elsewhere,
         tuple(remarks),
     )
+
+
+def _words(text: str) -> str:
+    """Returns the first characters of a text, without those that would break a message."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:200])
 
 
 def _is(element: ElementTree.Element, name: str) -> bool:

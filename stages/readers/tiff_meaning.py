@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 import tifffile
@@ -16,6 +17,9 @@ from stages.storage.words import some
 
 _WRITERS = ("shaped", "stk", "fluoview", "nih")
 """Kinds of files, in tifffile's words, whose descriptions tell what their pages are."""
+
+Axes = list[tuple[str, int]]
+"""Letters and lengths of the axes of a file other than y, x and samples, without axes of length 1."""
 
 _MOST_CHANNELS = 7
 _NAMES = {"C": "channels", "T": "times", "P": "positions", "R": "tiles"}
@@ -55,8 +59,8 @@ def meaning(file: Path, tiff: tifffile.TiffFile, pages: int, samples: int) -> Me
     if tiff.is_imagej:
         sizes = _imagej_sizes(tiff.imagej_metadata or {}, samples)
         _check(file, sizes, "ImageJ's C")
-        count = math.prod(sizes.values())
-        return Meaning(count, remarks=_told([(count, "".join(sizes))], count, pages))
+        group = _group(sizes)
+        return Meaning(group[0], remarks=_told([group], group[0], pages))
     if not any(getattr(tiff, f"is_{kind}") for kind in _WRITERS):
         return Meaning()
     try:
@@ -66,43 +70,52 @@ def meaning(file: Path, tiff: tifffile.TiffFile, pages: int, samples: int) -> Me
     groups = []
     for axes, shape in series:
         lead = _lead(axes, shape, samples)
-        _check(file, dict(lead), "axis C")
-        groups.append((math.prod(size for _, size in lead), "".join(axis for axis, _ in lead)))
+        _check(file, lead, "axis C")
+        groups.append(_group(lead))
     sections = sum(count for count, _ in groups)
     return Meaning(sections, remarks=_told(groups, sections, pages))
 
 
-def _imagej_sizes(data: dict[str, Any], samples: int) -> dict[str, int]:
-    """Returns lengths of the axes of a hyperstack, without those of length 1."""
+def _group(sizes: Axes) -> tuple[int, str]:
+    """Returns the number of pictures and the letters of their axes."""
+    return math.prod(size for _, size in sizes), "".join(axis for axis, _ in sizes)
+
+
+def _imagej_sizes(data: dict[str, Any], samples: int) -> Axes:
+    """Returns letters and lengths of the axes of a hyperstack, without those of length 1."""
     numbers = {axis: data.get(key, 1) for axis, key in (("T", "frames"), ("Z", "slices"), ("C", "channels"))}
     sizes = {axis: number for axis, number in numbers.items() if isinstance(number, int) and number > 1}
     if sizes.get("C") == samples:
         del sizes["C"]  # Bio-Formats counts samples as channels
     images = data.get("images", 1)
-    return sizes or ({"Z": images} if isinstance(images, int) and images > 1 else {})
+    if not sizes and isinstance(images, int) and images > 1:
+        return [("Z", images)]
+    return list(sizes.items())
 
 
-def _lead(axes: str, shape: Sequence[int], samples: int) -> list[tuple[str, int]]:
+def _lead(axes: str, shape: Sequence[int], samples: int) -> Axes:
     """Returns letters and lengths of the axes other than y, x and samples, without axes of length 1."""
     lead = [(axis, size) for axis, size in zip(axes, shape, strict=True) if axis not in "YXS" and size > 1]
     if samples > 1 and "S" not in axes and lead and lead[-1][1] == samples:
         lead.pop()  # tifffile keeps the letter that the writer gave to the samples
-    return lead
+    return [(axis if axis in ascii_uppercase else "?", size) for axis, size in lead]
 
 
-def _check(file: Path, sizes: dict[str, int], writer: str) -> None:
+def _check(file: Path, sizes: Axes, writer: str) -> None:
     """Rejects channels, and more than one axis of pictures.
 
     Python programs write the sections of a stack as ImageJ's channels, if nobody tells them the axes; ImageJ itself
     shows no more than 7 channels.
     """
-    if "C" in sizes and (len(sizes) > 1 or sizes["C"] <= _MOST_CHANNELS):
-        raise FileError(file, f"holds {sizes['C']} channels ({writer}); {CHANNELS}")
+    channels = next((size for axis, size in sizes if axis == "C"), 0)
+    if channels and (len(sizes) > 1 or channels <= _MOST_CHANNELS):
+        raise FileError(file, f"holds {channels} channels ({writer}); {CHANNELS}")
     if len(sizes) > 1:
+        lengths, letters = " x ".join(str(size) for _, size in sizes), "".join(axis for axis, _ in sizes)
         raise FileError(
             file,
-            f"holds {' x '.join(str(n) for n in sizes.values())} pictures (axes {''.join(sizes)}); a stack has one "
-            "axis of sections; save one channel and one time point of the file",
+            f"holds {lengths} pictures (axes {letters}); a stack has one axis of sections; save one channel and one "
+            "time point of the file",
         )
 
 
@@ -114,9 +127,7 @@ def _told(groups: Sequence[tuple[int, str]], sections: int, pages: int) -> tuple
             f"{sections} pages in {len(groups)} series of {_and(counts)}: all are taken as sections, in the order of "
             "the file"
         )
-    letters = {axes for _, axes in groups} - {"", "Z", "Q", "I"}
-    if letters:
-        told.append(f"its axis {some(sorted(letters))} ({_names(letters)}) is taken as the axis of sections")
+    told += _axis_told({axes for _, axes in groups})
     if pages > 1 and sections != pages:
         told.append(
             f"its description speaks of {sections} picture{'s' if sections > 1 else ''}, but it has {pages} pages: "
@@ -125,8 +136,12 @@ def _told(groups: Sequence[tuple[int, str]], sections: int, pages: int) -> tuple
     return tuple(told)
 
 
-def _names(letters: Iterable[str]) -> str:
-    return ", ".join(_NAMES.get(letter, "of unknown meaning") for letter in sorted(letters))
+def _axis_told(letters: set[str]) -> list[str]:
+    """Returns a remark if sections go by another name."""
+    return [
+        f"its axis {axis} ({_NAMES.get(axis, 'of unknown meaning')}) is taken as the axis of sections"
+        for axis in sorted(letters - {"", "Z", "Q", "I"})
+    ]
 
 
 def _and(counts: Sequence[int]) -> str:
@@ -144,13 +159,13 @@ def _of_ome(file: Path, description: str, pages: int) -> Meaning:
             f"holds {len(planes.images)} OME images of {counts} pages ({some(planes.images)}); "
             "save the one to use as a file of its own",
         )
-    sizes = {axis: len(set(values)) for axis, values in planes.places.items() if len(set(values)) > 1}
+    sizes = [(axis, len(set(values))) for axis, values in planes.places.items() if len(set(values)) > 1]
     _check(file, sizes, "OME's C")
     remarks = list(planes.remarks)
-    if set(sizes) & set(_NAMES):
-        remarks.append(f"its axis {', '.join(sizes)} ({_names(sizes)}) is taken as the axis of sections")
+    remarks += _axis_told({axis for axis, _ in sizes})
     if planes.elsewhere and pages > 1:
-        beside = [name for name in planes.elsewhere if name != file.name and (file.parent / name).exists()]
+        there = {entry.name for entry in file.parent.iterdir()} - {file.name}
+        beside = [name for name in planes.elsewhere if name in there]
         if beside:
             raise FileError(
                 file,

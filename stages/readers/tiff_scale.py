@@ -111,4 +111,4 @@ def calibration(tiff: tifffile.TiffFile) -> tuple[bool, tuple[str, ...]]:
 
 
 def _list(values: tuple[object, ...]) -> str:
-    return ", ".join(str(value)[:20] for value in values)
+    return ", ".join(repr(value)[:20] for value in values)

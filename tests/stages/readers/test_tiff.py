@@ -165,6 +165,17 @@ def test_all_sections_in_one_page_as_imagej_writes_them_above_4_gb(tmp_path: Pat
         assert refusal(file).startswith(f"{file}: is one section;")
 
 
+def test_all_sections_in_one_page_as_metamorph_writes_them(tmp_path: Path) -> None:
+    file, planes = tmp_path / "stack.tif", np.resize(GREY, (10, 20, 30))
+    one_each = np.ones((5, 2), np.uint32).tobytes()  # tifffile counts the numbers, of which two are a fraction
+    tags = [(code, 5, 5, one_each, True) for code in (33628, 33629)]
+    tifffile.imwrite(file, planes[0], metadata=None, extratags=tags)
+    with tifffile.TiffFile(file) as opened:
+        assert opened.pages.first.tags[33629].count == 10
+    file.write_bytes(file.read_bytes() + planes[1:].tobytes())
+    np.testing.assert_array_equal(read(file), planes)
+
+
 def test_smaller_copies_are_no_sections(tmp_path: Path) -> None:
     """The levels of a pyramid: in the chain of pages with a mark, or out of it."""
     with tifffile.TiffWriter(tmp_path / "chain.tif") as out:

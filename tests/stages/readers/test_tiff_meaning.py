@@ -42,6 +42,14 @@ def test_sections_and_times_are_refused(tmp_path: Path, options: dict[str, objec
     assert "a stack has one axis of sections; save one channel and one time point of the file" in refusal(file)
 
 
+@pytest.mark.parametrize("axes", [None, "QQYX", "PRYX", "\nZYX"])
+def test_two_axes_of_any_name_are_refused(tmp_path: Path, axes: str | None) -> None:
+    file = tmp_path / "a.tif"
+    metadata = {"axes": axes} if axes else {}
+    tifffile.imwrite(file, np.zeros((4, 2, 20, 30), np.uint8), photometric="minisblack", metadata=metadata)
+    assert f"{file}: holds 4 x 2 pictures (axes" in refusal(file)
+
+
 @pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {}])
 def test_times_alone_are_taken_as_sections_and_told(tmp_path: Path, options: dict[str, object]) -> None:
     file = tmp_path / "a.tif"
@@ -157,9 +165,10 @@ def test_ome_images_are_positions_unless_each_is_one_page(tmp_path: Path) -> Non
     with tifffile.TiffWriter(file, ome=True) as out:
         out.write(SIX[:4], photometric="minisblack")
         out.write(SIX[4:], photometric="minisblack")
-    assert refusal(file) == (
-        f"{file}: holds 2 OME images of 4 and 2 pages (Image0, Image1); save the one to use as a file of its own"
-    )
+    words = "holds 2 OME images of 4 and 2 pages ({}); save the one to use as a file of its own"
+    assert refusal(file) == f"{file}: " + words.format("Image0, Image1")
+    file.write_bytes(file.read_bytes().replace(b'"Image0"', b'"I&#10;0"'))
+    assert refusal(file) == f"{file}: " + words.format("I 0, Image1")
 
 
 def test_descriptions_that_say_nothing_are_told(tmp_path: Path) -> None:
