@@ -52,7 +52,7 @@ def split_dataset(path: str) -> tuple[str, str | None]:
 
     The separator counts only after an HDF5 suffix, so `C:\\data` and `a@b/images` stay whole.
     """
-    match = re.fullmatch(r"(.*\.(?:h5|hdf5|hdf))(?:[:@](.+))?", path, re.IGNORECASE)
+    match = re.fullmatch(r"(.*?\.(?:h5|hdf5|hdf))(?:[:@](.+))?", path, re.IGNORECASE)
     return (match[1], match[2]) if match else (path, None)
 
 

@@ -11,11 +11,10 @@ from pydantic import Field
 from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
-    import h5py
     import numpy as np
 
     from stages.storage.labels import Labels
-    from stages.storage.volumes import Place
+    from stages.storage.volumes import Place, Volume
 
 INPUTS = {"volume": "image|labels", "image": "image?"}
 OUTPUTS = {"sections": "sections"}
@@ -80,7 +79,7 @@ def run(params: Params, context: Context) -> None:
 
 
 @contextmanager
-def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
+def _image_at(volume: Volume, place: Place, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
     """Opens the image, if one is connected: yields what `greys_under` does, None without an image."""
     from stages.reports.overlays import greys_under
 
@@ -94,7 +93,7 @@ def _image_at(volume: h5py.Dataset, place: Place, context: Context) -> Iterator[
         yield greys
 
 
-def _image_pixels(params: Params, volume: h5py.Dataset, context: Context) -> Callable[[np.ndarray], np.ndarray]:
+def _image_pixels(params: Params, volume: Volume, context: Context) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function that turns a section of an image into the pixels of a file, with the same values."""
     import numpy as np
 
@@ -162,7 +161,7 @@ def _label_pixels(
     return lambda section, _: section.astype(np.uint32)
 
 
-def _is_image(volume: h5py.Dataset) -> bool:
+def _is_image(volume: Volume) -> bool:
     from stages.storage.volumes import DATASETS
 
     return volume.name.rsplit("/", 1)[-1] == DATASETS["image"]

@@ -12,7 +12,7 @@ from contract.stage import Context, InputError
 from segmentation.alignment import find_turn, middle, shift_of_sections
 from stages.readers.name_numbers import section_numbers
 from stages.readers.stack import Stack
-from stages.storage.volumes import kept_names, read_part
+from stages.storage.volumes import Volume, kept_names, read_part
 from stages.storage.words import section_size
 
 _SAMPLED = 8  # smallest number of consecutive sections in each sample for the check of the order
@@ -44,7 +44,7 @@ def check_size(stack: Stack, shape: tuple[int, ...]) -> None:
     )
 
 
-def check_numbers(stack: Stack, image: h5py.Dataset) -> None:
+def check_numbers(stack: Stack, image: Volume) -> None:
     """Raises InputError if labels and images are different sections, according to the numbers in the file names.
 
     For example, section 2 of the labels must not be paired with section 1 of the images. If no number occurs in both
@@ -72,7 +72,7 @@ def outer_sections(depth: int) -> list[int]:
 
 
 def check_lie(
-    stack: Stack, labels: h5py.Dataset, sections: dict[int, np.ndarray], image: h5py.Dataset, context: Context
+    stack: Stack, labels: h5py.Dataset, sections: dict[int, np.ndarray], image: Volume, context: Context
 ) -> None:
     """Checks whether outlines and areas of the labels lie on what the images show.
 
@@ -128,7 +128,7 @@ def _of_swapped_axes(labels: h5py.Dataset, numbers: Iterable[int]) -> Iterator[t
         yield "y and z", [labels[window[0], k, window[1]] for k in numbers]
 
 
-def _check_shift(stack: Stack, labels: h5py.Dataset, image: h5py.Dataset, context: Context) -> None:
+def _check_shift(stack: Stack, labels: h5py.Dataset, image: Volume, context: Context) -> None:
     """Raises InputError if, in a sample of sections, outlines fit the section before or after better than their own."""
     depth = max(labels.chunks[0], _SAMPLED)  # HDF5 decompresses whole chunks, so all their sections are used
     starts = range(0, max(1, len(labels) - 2), depth)

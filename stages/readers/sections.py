@@ -8,19 +8,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import h5py
-
 from contract.ports import is_hdf5, split_dataset
 from contract.stage import InputError
 from segmentation.threads import processors
 from stages.readers import files as image_files
-from stages.readers import forms, tiff
+from stages.readers import hdf5, tiff
 from stages.readers.name_numbers import arrangement
 from stages.readers.names import SUFFIXES, TIFF, section_files
 from stages.readers.other_formats import advice
-from stages.readers.stack import AHEAD_BYTES, Read, Stack, gathered, uniform
+from stages.readers.stack import Stack, gathered, uniform
 from stages.readers.tiles import put_together
-from stages.storage.volumes import kept_names, open_volume, read_part
 
 
 @contextlib.contextmanager
@@ -41,7 +38,7 @@ def open_stack(path: str) -> Iterator[Stack]:
         else:
             yield _folder(path, files, beside)
     elif dataset is not None or is_hdf5(file):
-        with _open_hdf5(path) as stack:
+        with hdf5.open_hdf5(path) as stack:
             yield stack
     elif not where.exists() or where.suffix.lower() not in SUFFIXES:
         what = "is not a stack" if where.exists() else "no such file or folder"
@@ -80,30 +77,3 @@ def _folder(path: str, files: list[Path], beside: list[str]) -> Stack:
         threads=min(processors(), 4),
         remarks=(*said, *gathered(heads)),
     )
-
-
-@contextlib.contextmanager
-def _open_hdf5(path: str) -> Iterator[Stack]:
-    with open_volume(path) as (dataset, place):
-        files = kept_names(dataset)
-        names = files or tuple(f"section {k}" for k in range(dataset.shape[0]))
-        yield Stack(
-            path,
-            dataset.shape,
-            forms.form_of(dataset.dtype),
-            names=tuple(f"{path} ({name})" for name in names),
-            files=files,
-            voxel_size_xyz=place.voxel_size_xyz if "voxel_size_xyz" in dataset.attrs else None,
-            offset_xyz=place.offset_xyz,
-            reads=lambda: _hdf5_reads(path, dataset),
-            threads=min(processors(), 4),
-        )
-
-
-def _hdf5_reads(path: str, dataset: h5py.Dataset) -> Iterator[Read]:
-    depth = dataset.chunks[0] if dataset.chunks else 1  # HDF5 decompresses whole chunks, so each is read once
-    depth = max(1, min(depth, AHEAD_BYTES // (dataset.dtype.itemsize * dataset.shape[1] * dataset.shape[2])))
-    for start in range(0, dataset.shape[0], depth):
-        slab = read_part(path, dataset, slice(start, start + depth))
-        for section in slab:
-            yield lambda section=section: section  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """HDF5 files: writing them safely on a disk that may be full, opening them for reading, and what h5py raises as words.
 
-All HDF5 files are opened here, and all that is read from them is read inside `reading`, or with `whole` or `attribute`.
+All HDF5 files are opened here, and all that is read from them is read inside `reading`, with `whole`, or with
+`attribute`.
 """
 
 from __future__ import annotations
@@ -74,7 +75,6 @@ def create_hdf5(path: Path) -> Iterator[h5py.File]:
 _OF_H5PY = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError, SystemError)
 """What h5py raises for files that are damaged: KeyError for a link, RuntimeError while it lists a group, and others."""
 
-_MOST_OBJECTS = 100_000
 _MOST_BYTES_OF_AN_ATTRIBUTE = 2**20
 
 
@@ -140,7 +140,7 @@ def whole(dataset: h5py.Dataset, where: str | Path) -> np.ndarray:
         return array
 
 
-def check_memory(dataset: h5py.Dataset, where: str | Path) -> None:
+def check_memory(dataset: Any, where: str | Path) -> None:
     """Raises InputError if a dataset is larger than the memory of this machine, before memory is asked for."""
     needed = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

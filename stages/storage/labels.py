@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from contract.stage import Context, InputError
 from segmentation.labels import clear_unlabelled
 from stages.storage.hdf5 import check_memory
-from stages.storage.volumes import Place, open_volume, read_part
+from stages.storage.volumes import Place, Volume, open_volume, read_part
 
 
-def check_labels(path: str | Path, dataset: h5py.Dataset) -> None:
+def check_labels(path: str | Path, dataset: Volume) -> None:
     """Raises InputError if the dataset of the file `path` does not hold integers."""
     if dataset.dtype.kind not in "ui":
         raise InputError(
@@ -33,7 +32,7 @@ class Labels:
       depth: number of sections that are best read at once.
     """
 
-    def __init__(self, path: str | Path, dataset: h5py.Dataset) -> None:
+    def __init__(self, path: str | Path, dataset: Volume) -> None:
         """Raises InputError if the dataset of the file `path` does not hold integers."""
         check_labels(path, dataset)
         self.shape: tuple[int, int, int] = dataset.shape

@@ -13,8 +13,12 @@ import numpy as np
 
 from contract.ports import split_dataset
 from contract.stage import InputError
-from stages.storage.hdf5 import attribute, check_memory, create_hdf5, open_hdf5, reading, whole
-from stages.storage.hdf5_tree import datasets
+from stages.storage.axes import axes_of
+from stages.storage.choice import chosen_dataset, type_of, voxel_type
+from stages.storage.hdf5 import check_memory, create_hdf5, open_hdf5, reading, whole
+from stages.storage.hdf5_data import check_data
+from stages.storage.hdf5_tree import find
+from stages.storage.places import Place, place_in_file
 from stages.storage.words import shown
 
 DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", "partitions": "af"}
@@ -23,66 +27,118 @@ DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", 
 NAMES = "section_names"
 """Name of the dataset beside a volume that holds the file name of each section, if the stack was a folder."""
 
+_LONGEST_NAME = 255
+"""Bytes in the name of a file."""
+
 
 @dataclass(frozen=True)
-class Place:
-    """Voxel size of a volume in nm, and the offset of its corner, in voxels, from the corner of the whole stack."""
+class Volume:
+    """A volume in an HDF5 file, open for reading: `volume[box]` reads a part, as an array.
 
-    voxel_size_xyz: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    offset_xyz: tuple[int, int, int] = (0, 0, 0)
+    Attributes:
+      path: the file, for messages.
+      name: path of the dataset in the file.
+      shape: z, y, x.
+      dtype: type of the voxels, in the byte order of this machine.
+      chunks: size of the blocks in which the file holds the data, z, y, x; None if it is in one piece.
+      place: voxel size and offset.
+      size_known: whether the file gives the voxel size.
+      remarks: what the user should know about the file although it can be read; each a sentence without the path.
+    """
+
+    path: str
+    name: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    chunks: tuple[int, int, int] | None
+    place: Place
+    size_known: bool
+    remarks: tuple[str, ...]
+    dataset: h5py.Dataset
+    axes: tuple[int, int, int]
 
     @property
-    def spacing(self) -> tuple[float, float, float]:
-        """Voxel size in nm, z, y, x."""
-        x, y, z = self.voxel_size_xyz
-        return (z, y, x)
+    def depth(self) -> int:
+        """How many sections to read at once so that no data is read twice."""
+        if self.chunks:
+            return self.chunks[0]
+        return 1 if self.axes[0] == min(self.axes) else self.shape[0]
 
-    @property
-    def offset(self) -> tuple[int, int, int]:
-        """Offset in voxels, z, y, x."""
-        x, y, z = self.offset_xyz
-        return (z, y, x)
+    def __len__(self) -> int:
+        return self.shape[0]
 
-    def shifted(self, start: tuple[int, int, int]) -> Place:
-        """The place of a box that starts at `start` (z, y, x) inside this volume."""
-        x, y, z = self.offset_xyz
-        return Place(self.voxel_size_xyz, (x + start[2], y + start[1], z + start[0]))
+    def __getitem__(self, box: Any) -> np.ndarray:
+        """Reads a part.
+
+        Args:
+          box: like for an array (z, y, x): up to three whole numbers or slices, or `...`.
+
+        Raises:
+          InputError: if its data is damaged.
+        """
+        given = () if box is ... else box if isinstance(box, tuple) else (box,)
+        zyx = (*(part for part in given if part is not ...), *[slice(None)] * 3)[:3]
+        wanted: list[Any] = [0] * self.dataset.ndim
+        for axis, part in zip(self.axes, zyx, strict=True):
+            wanted[axis] = part
+        with reading(self.path):
+            array: np.ndarray = self.dataset[tuple(wanted)]
+        kept = [axis for axis, part in zip(self.axes, zyx, strict=True) if isinstance(part, slice)]
+        array = array.transpose([sorted(kept).index(axis) for axis in kept])
+        return np.asarray(array, self.dtype, order="C")
 
 
 @contextmanager
-def open_volume(path: str | Path) -> Iterator[tuple[h5py.Dataset, Place]]:
+def open_volume(path: str | Path) -> Iterator[tuple[Volume, Place]]:
     """Opens a volume for reading.
 
     Args:
       path: an HDF5 file, followed by `:dataset` or `@dataset` if it holds several 3D datasets.
 
     Yields:
-      The dataset, not empty, and its place.
+      The volume, not empty, and its place.
 
     Raises:
-      InputError: if the file is not a readable HDF5 file, or it is not clear which dataset is meant.
+      InputError: if the file is not a readable HDF5 file, it is not clear which dataset is meant, or which of its axes
+        are z, y and x, or its data is not there.
     """
     file_path, name = split_dataset(str(path))
     with open_hdf5(file_path) as file:
-        dataset = _choose(file, file_path, name)
-        yield dataset, _place(file_path, dataset)
+        dataset = chosen_dataset(file, file_path, name)
+        axes = axes_of(dataset, file_path)
+        dtype = voxel_type(dataset, file_path)
+        remarks = check_data(dataset, file_path)
+        place, size_known, of_place = place_in_file(dataset, file_path)
+        chunks = dataset.chunks
+        volume = Volume(
+            file_path,
+            str(dataset.name),
+            tuple(dataset.shape[axis] for axis in axes.zyx),  # type: ignore[arg-type]  # three of them
+            dtype,
+            chunks and tuple(chunks[axis] for axis in axes.zyx),
+            place,
+            size_known,
+            (*axes.remarks, *remarks, *of_place),
+            dataset,
+            axes.zyx,
+        )
+        yield volume, place
 
 
 def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
     """Reads a whole volume, (z, y, x), into memory.
 
     Raises:
-      InputError: like `open_volume`; also if the data is damaged.
+      InputError: like `open_volume`; also if the data is damaged, or larger than the memory of this machine.
     """
-    with open_volume(path) as (dataset, place):
-        check_memory(dataset, path)
-        return read_part(path, dataset, ...), place
+    with open_volume(path) as (volume, place):
+        check_memory(volume, path)
+        return volume[...], place
 
 
-def read_part(path: str | Path, dataset: h5py.Dataset, *box: Any) -> np.ndarray:
-    """Reads the part `dataset[box]` of the volume in the file `path`. Raises InputError if its data is damaged."""
-    with reading(path):
-        return dataset[box]
+def read_part(path: str | Path, volume: Volume, *box: Any) -> np.ndarray:
+    """Reads the part `volume[box]` of the volume in the file `path`. Raises InputError if its data is damaged."""
+    return volume[box]
 
 
 @contextmanager
@@ -108,70 +164,35 @@ def write_volume(path: Path, kind: str, array: np.ndarray, place: Place) -> None
         dataset[...] = array
 
 
-def _place(path: str, dataset: h5py.Dataset) -> Place:
-    sizes = _numbers(dataset, "voxel_size_xyz", (1.0, 1.0, 1.0), path)
-    if sizes.shape != (3,) or sizes.dtype.kind not in "uif" or not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise InputError(
-            f"{path}: attribute voxel_size_xyz of dataset {dataset.name} is {sizes.tolist()}; it must be three numbers "
-            "above 0, x, y, z in nm: correct or remove it"
-        )
-    offset = _numbers(dataset, "offset_xyz", (0, 0, 0), path)
-    if offset.shape != (3,) or offset.dtype.kind not in "ui":
-        raise InputError(
-            f"{path}: attribute offset_xyz of dataset {dataset.name} is {offset.tolist()}; it must be three whole "
-            "numbers, x, y, z in voxels: correct or remove it"
-        )
-    (x, y, z), (dx, dy, dz) = sizes.tolist(), offset.tolist()
-    return Place((float(x), float(y), float(z)), (dx, dy, dz))
-
-
-def _numbers(dataset: h5py.Dataset, name: str, missing: tuple[float, ...], path: str) -> np.ndarray:
-    value = attribute(dataset, name, path)
-    return np.ravel(missing if value is None else value)
-
-
-def _choose(file: h5py.File, path: str, name: str | None) -> h5py.Dataset:
-    volumes = datasets(file, path)
-    names = ", ".join(volumes) or "none"
-    if name is not None:
-        if name.strip("/") not in volumes:
-            instead = f"write {path}:{next(iter(volumes))}" if volumes else "give another file"
-            raise InputError(f"{path}: has no dataset {name!r}; it holds {names}: {instead}")
-        chosen = volumes[name.strip("/")]
-    else:
-        of_3d = [dataset for dataset in volumes.values() if dataset.ndim == 3]
-        if not of_3d:
-            raise InputError(f"{path}: holds no 3D dataset (datasets: {names}); give a file with one, (z, y, x)")
-        if len(of_3d) > 1:
-            choice = ", ".join(str(dataset.name).strip("/") for dataset in of_3d)
-            raise InputError(
-                f"{path}: holds {len(of_3d)} 3D datasets ({choice}); name one, as in {path}:{choice.split(',')[0]}"
-            )
-        chosen = of_3d[0]
-    if chosen.ndim != 3:
-        raise InputError(
-            f"{path}: dataset {chosen.name} has {chosen.ndim} axes, {chosen.shape}; a volume has three, (z, y, x): "
-            "save the part you mean as a dataset of its own"
-        )
-    if 0 in chosen.shape:
-        raise InputError(f"{path}: dataset {chosen.name} is empty, {chosen.shape}; make it again")
-    return chosen
-
-
 def keep_names(volume: h5py.Dataset, names: Iterable[str] | None) -> None:
-    """Stores the file names of the sections in a dataset beside a volume, because HDF5 limits attributes to 64 kB."""
+    """Stores the file names of the sections in a dataset beside a volume, because HDF5 limits attributes to 64 kB.
+
+    All names get the same length, because a damaged list of names of different lengths can make HDF5 hang.
+    """
     if names is not None:
-        volume.parent.create_dataset(NAMES, data=list(names), dtype=h5py.string_dtype())
+        encoded = [name.encode("utf-8", "surrogateescape") for name in names]
+        longest = max(map(len, encoded), default=1)
+        volume.parent.create_dataset(NAMES, data=encoded, dtype=h5py.string_dtype(length=max(longest, 1)))
 
 
-def kept_names(volume: h5py.Dataset) -> tuple[str, ...] | None:
-    """Returns the file names of the sections of a volume; None if they are not stored."""
-    where = f"{volume.file.filename}: {NAMES}"
+def kept_names(volume: Volume) -> tuple[str, ...] | None:
+    """Returns the file names of the sections of a volume; None if they are not stored.
+
+    Raises:
+      InputError: if they are damaged, or cannot be names of files.
+    """
+    where = f"{volume.path}: {NAMES}"
     with reading(where):
-        names = volume.parent.get(NAMES)
-        if not isinstance(names, h5py.Dataset) or names.shape != (volume.shape[0],):
+        found = find(volume.dataset.parent, NAMES, where)
+        if not isinstance(found, h5py.Dataset) or found.shape != (volume.shape[0],):
             return None
-        if h5py.check_string_dtype(names.dtype) is None:
-            raise InputError(f"{where} holds {names.dtype}, not names of files; rename or remove this dataset")
-        found = whole(names, where)
-    return tuple(shown(name.decode("utf-8", "replace")) for name in found)
+        if found.id.get_type().get_class() != h5py.h5t.STRING:
+            raise InputError(f"{where} are not names of files but {type_of(found)}; rename or remove this dataset")
+        stored = whole(found, where)
+    for number, name in enumerate(stored.tolist()):
+        if len(name) > _LONGEST_NAME:
+            raise InputError(
+                f"{where}: name {number}, {shown(name.decode('utf-8', 'replace'), 30)}, has {len(name)} characters; no "
+                "file has such a name: correct or remove this dataset"
+            )
+    return tuple(shown(name.decode("utf-8", "replace"), _LONGEST_NAME) for name in stored.tolist())

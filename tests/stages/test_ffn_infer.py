@@ -153,7 +153,7 @@ def test_what_is_no_grey_value_is_refused(
 ) -> None:
     with h5py.File(tmp_path / "own.h5", "w") as file:
         file["raw"] = np.zeros((20, 32, 40), dtype)
-    with pytest.raises(InputError, match=r"own\.h5: dataset /raw is .*, not grey values; import the images"):
+    with pytest.raises(InputError, match=r"own\.h5: dataset /raw holds .*, not grey values or labels; save it as"):
         run_stage("ffn-infer", {**inputs, "image": tmp_path / "own.h5"})
 
 

@@ -257,7 +257,7 @@ def test_an_hdf5_dataset_is_read_by_name(tmp_path: Path) -> None:
         out["raw"], out["other"] = GREY, GREY + 1
     np.testing.assert_array_equal(read(f"{file}:raw"), GREY)
     np.testing.assert_array_equal(read(f"{file}@other"), GREY + 1)
-    assert "holds 2 3D datasets (other, raw); name one" in refusal(file)
+    assert "holds 2 3D datasets (other (3, 20, 30), raw (3, 20, 30)); name one" in refusal(file)
 
 
 @pytest.mark.parametrize("chunks", [None, (1, 20, 30), (2, 7, 30), (3, 20, 30)])
