@@ -165,7 +165,7 @@ def clean(target: str, state: bool, yes: bool) -> None:
             return
         for each in orphans:
             if each.at_work:
-                click.echo(f"{each.step} is still running in {each.name}, left by a killed run; clean stops the step")
+                _print([f"{each.step} is still running in {each.name}, left by a killed run; clean stops the step"])
         if not yes:
             if not sys.stdin.isatty():
                 raise UserError(
@@ -190,7 +190,7 @@ def doctor(workdir: str) -> None:
 
     trouble = False
     for finding in doctoring.examine(_folder(workdir)):
-        click.echo(f"{finding.level:8}{finding.text}{f' -> {finding.advice}' if finding.advice else ''}")
+        _print([f"{finding.level:8}{finding.text}{f' -> {finding.advice}' if finding.advice else ''}"])
         trouble = trouble or finding.level == "trouble"
     sys.exit(1 if trouble else 0)
 

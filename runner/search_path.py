@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 _KEPT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+_OF_HDF5 = ("HDF5_EXT_PREFIX", "HDF5_EXTFILE_PREFIX", "HDF5_VDS_PREFIX")
+"""Folders in which HDF5 looks first for the other files that a file takes data from."""
 _CHECKOUT = ("contract/job.py", "stages/__main__.py")
 
 
@@ -29,10 +31,12 @@ def clean() -> None:
 def environment(root: Path) -> dict[str, str]:
     """The environment in which a stage runs: that of this process, with `root` as the only additional folder.
 
-    Python's other variables are left out too: PYTHONWARNINGS=error or PYTHONOPTIMIZE would change what a stage does.
+    Python's other variables are left out too: PYTHONWARNINGS=error or PYTHONOPTIMIZE would change what a stage does. So
+    are those with which HDF5 would find other files than the runner, which counts these files as input.
     """
     kept = (*_KEPT, "PYTHONUSERBASE") if _in_user_site() else _KEPT
-    found = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") or name in kept}
+    foreign = {name for name in os.environ if name.startswith("PYTHON")} - {*kept} | {*_OF_HDF5}
+    found = {name: value for name, value in os.environ.items() if name not in foreign}
     found |= {"PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
     return found if _in_user_site() else found | {"PYTHONNOUSERSITE": "1"}
 

@@ -43,8 +43,9 @@ class Cache:
         self._seen: dict[str, list[str | int]] = {}
         try:
             loaded = json.loads(file.read_bytes())
-            self._known = loaded if isinstance(loaded, dict) else {}
-        except (OSError, ValueError):
+            entries = loaded.items() if isinstance(loaded, dict) else ()
+            self._known = {path: entry for path, entry in entries if isinstance(entry, list) and entry}
+        except (OSError, ValueError, RecursionError):
             pass  # without the cache, all files are read again
 
     def sha256(self, path: Path) -> str:

@@ -170,7 +170,7 @@ class LiveDisplay(Display):
                 Text(_MARKS[line.status], style=colour),
                 Text(line.step, style=colour),
                 bar if running else "",
-                Text(text, style="dim" if line.status in ("waiting", "skipped") else ""),
+                Text(words.shown(text), style="dim" if line.status in ("waiting", "skipped") else ""),
             )
         return table
 

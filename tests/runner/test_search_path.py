@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import site
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from runner import doctor, search_path
@@ -119,6 +122,26 @@ def test_user_packages_stay_where_floodrunner_is_one_of_them(monkeypatch: pytest
     found = search_path.environment(Path("/code"))
     assert found["PYTHONUSERBASE"] == "/somewhere"
     assert "PYTHONNOUSERSITE" not in found
+
+
+def test_hdf5_does_not_look_elsewhere_for_other_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The runner counts the file beside the input as part of it, not one of the same name in another folder."""
+    (tmp_path / "other").mkdir()
+    for name, value in (("part.h5", 1), ("other/part.h5", 5)):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["raw"] = np.full(3, value)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        layout = h5py.VirtualLayout((3,), float)
+        layout[:] = h5py.VirtualSource("part.h5", "raw", (3,))
+        file.create_virtual_dataset("raw", layout)
+    monkeypatch.setenv("HDF5_VDS_PREFIX", str(tmp_path / "other"))
+    monkeypatch.setenv("HDF5_USE_FILE_LOCKING", "FALSE")
+    read = f"import h5py; print(h5py.File({str(tmp_path / 'a.h5')!r})['raw'][:].sum())"
+    environment = search_path.environment(REPOSITORY)
+    assert environment["HDF5_USE_FILE_LOCKING"] == "FALSE"
+    for variables, total in ((dict(os.environ), "15.0"), (environment, "3.0")):
+        ended = subprocess.run([sys.executable, "-c", read], env=variables, capture_output=True, text=True, check=True)
+        assert ended.stdout.strip() == total
 
 
 def test_doctor_names_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

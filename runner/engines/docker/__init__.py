@@ -30,6 +30,7 @@ _HOME = "/tmp"
 _WHOLE_LOG = {"max-size": "1t"}  # nothing is dropped: a runner that takes over a container copies its whole log
 _BACKENDS = ("tensorflow", "jax")
 _CUDA_CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+_LOCKING = ("HDF5_USE_FILE_LOCKING",)  # users of some network file systems have to switch it off
 
 
 def unavailable(jobs: Sequence[Job], root: Path) -> str:
@@ -163,7 +164,7 @@ def settings(job: Job, gpu: bool) -> dict[str, Any]:
             "KERAS_HOME": f"{_HOME}/.keras",
             "PYTHONUNBUFFERED": "1",
             "FLOODRUNNER_LOCK": str(job.folder / containers.LOCK_FILE),
-            **({name: os.environ[name] for name in _CUDA_CHOICE if name in os.environ} if gpu else {}),
+            **{name: os.environ[name] for name in (*_LOCKING, *(_CUDA_CHOICE if gpu else ())) if name in os.environ},
         },
         "working_dir": str(job.folder),
         "mounts": bind,

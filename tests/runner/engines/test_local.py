@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from contract.codes import BAD_INPUT
 from contract.job import JOB_FILE, Job
+from runner.engines import local
+from runner.errors import UserError
 
 if TYPE_CHECKING:
     from conftest import House
@@ -33,3 +39,17 @@ def test_parameters_are_held_against_the_ports_by_the_stage_as_well(house: House
     )
     assert done.returncode == BAD_INPUT
     assert done.stderr.splitlines()[-1] == "slow: connected: ['source']"
+
+
+def test_who_holds_a_steps_folder_is_told_by_number_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage can write the file that names the process."""
+    monkeypatch.setattr(local, "_ORPHAN_ENDS_S", 0)
+    for written, told in (("12345\n", "process 12345"), ("1; rm -rf ~ \x1b[2J" * 1000, "process unknown")):
+        with open(tmp_path / ".running", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(written)
+            file.flush()
+            with pytest.raises(UserError, match=f"{told} of a run that was killed is still running"):
+                local.reclaim(tmp_path)

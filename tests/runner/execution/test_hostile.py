@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from runner import cli
+from runner.engines.base import Exit, Job
+from runner.execution.verdict import judge
+from runner.step_options import StepOptions
+from runner.workdir.events import Progress
 from runner.workdir.lock import lock
 from tests.runner.conftest import Ended, House
 
@@ -270,3 +274,37 @@ def test_damaged_times_are_shown_as_they_are(done: House) -> None:
     ended = command(done, "status")
     assert ended.code == 0, ended.err
     assert ended.out.startswith("demo in runs/demo: done yester\\x1bday\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("OpenBLAS blas_thread_init: pthread_create failed for thread 3", True),
+        ("terminate called: Resource temporarily unavailable", True),
+        ("RuntimeError: can't start new thread", True),
+        ("something else", False),
+    ],
+)
+def test_a_library_that_could_start_no_thread(house: House, line: str, hint: bool) -> None:
+    """Libraries end the process then: nobody reports it but their line in the log."""
+    verdict = judge(Exit(134, "killed by SIGABRT"), Progress(), False, log_of(house, f"{line}\nAborted\n"))
+    text = "; no more processes or threads can be started; raise processes of the step (or ulimit -u)" if hint else ""
+    assert verdict == (1, f"crashed: killed by SIGABRT{text}; its output is in {house.work}/x/log.txt")
+
+
+def log_of(house: House, text: str) -> Job:
+    """A job whose stage has written this log."""
+    folder = house.work / "x"
+    folder.mkdir()
+    (folder / "log.txt").write_text(text)
+    return Job("x", "breaks", {}, {}, {}, folder, StepOptions(), "", "")
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param("[" * 100_000, id="deep"), '{"a": 3}', '{"a": []}', "[1]", '{"a": [1, 2, 3, 4, "x"]}']
+)
+def test_damaged_hashes_are_made_again(done: House, text: str) -> None:
+    (done.work / "runs/demo/.hashes.json").write_text(text)
+    ended = done.run()
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("skipped (nothing changed)") == 3

@@ -53,7 +53,16 @@ def test_a_folder_in_the_place_of_a_record_is_told_as_one(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 100_000, '{"a":' * 100_000, "1" * 5000, '"\\ud800', "[1, 2]", '{"a": ' + "1" * 5000 + "}", ""]
+    "text",
+    [
+        pytest.param("[" * 100_000, id="deep list"),
+        pytest.param('{"a":' * 100_000, id="deep object"),
+        pytest.param("1" * 5000, id="long number"),
+        pytest.param('{"a": ' + "1" * 5000 + "}", id="object with a long number"),
+        '"\\ud800',
+        "[1, 2]",
+        "",
+    ],
 )
 def test_a_record_that_is_no_json_object_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "step.json").write_text(text)

@@ -286,3 +286,18 @@ def test_an_engine_whose_socket_is_gone_ends_the_wait(
     running.close()
     assert not gone.removed  # it may still be at work
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_pipe_in_the_place_of_a_containers_lock_is_not_waited_for(job: Job) -> None:
+    containers.check_lock(job.folder)
+    os.mkfifo(job.folder / containers.LOCK_FILE)
+    with pytest.raises(UserError, match=r"\.container: is a named pipe, not a file that Floodrunner made; remove the"):
+        containers.check_lock(job.folder)
+
+
+def test_whether_hdf5_locks_files_is_the_users_choice(
+    job: Job, engine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "HDF5_USE_FILE_LOCKING" not in docker_engine.settings(job, gpu=False)["environment"]
+    monkeypatch.setenv("HDF5_USE_FILE_LOCKING", "FALSE")
+    assert docker_engine.settings(job, gpu=False)["environment"]["HDF5_USE_FILE_LOCKING"] == "FALSE"
