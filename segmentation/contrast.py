@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from segmentation.blank import Histogram
+
 LUMINANCE = (0.299, 0.587, 0.114)
 """Shares of R, G and B in the luminance (ITU-R BT.601)."""
 
@@ -27,19 +29,20 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 
 def percentile_range(sections: Iterable[np.ndarray], low: float = 0.1, high: float = 99.9) -> tuple[int, int]:
-    """Finds two percentiles of the grey values of all sections together.
+    """Finds two percentiles of the grey values of all sections together, without blank sections and black frames.
 
     Args:
-      sections: uint16 arrays of any shape; each is used once.
+      sections: (y, x) uint16; each is used once. Blank and saturated sections and black frames are left out, because
+        they would move the percentiles away from the tissue.
       low, high: the two percentiles, in per cent.
 
     Returns:
-      Two grey values that occur: the smallest value with at least `low` per cent of all pixels at or below it, and the
-      same for `high`.
+      Two grey values that occur: the smallest value with at least `low` per cent of these pixels at or below it, and
+      the same for `high`.
     """
-    counts = np.zeros(2**16, np.int64)
-    for section in sections:
-        counts += np.bincount(section.ravel(), minlength=2**16)
+    histogram = Histogram(np.dtype(np.uint16))
+    histogram.add(sections)
+    counts, _ = histogram.tissue()
     below = np.cumsum(counts)
     first, last = np.searchsorted(below, [low / 100 * below[-1], high / 100 * below[-1]])
     return int(first), int(last)

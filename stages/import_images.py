@@ -39,10 +39,11 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation import contrast
+    from segmentation import blank, contrast
     from stages.readers.forms import opaque
     from stages.readers.sections import open_stack
     from stages.readers.stack import announce, counted, place_of, slabs
+    from stages.reports import odd_sections
     from stages.storage.volumes import create_volume, keep_names
 
     with open_stack(context.inputs["stack"]) as stack:
@@ -55,10 +56,13 @@ def run(params: Params, context: Context) -> None:
             low, high = contrast.percentile_range(counted(stack.sections(opaque), 0, 2, stack.shape[0], context))
             context.message(f"16-bit greys from {low} to {high} are mapped to 0 to 255")
 
+        looks: dict[str, blank.Look] = {}
+
         def convert(pixels: np.ndarray, name: str) -> np.ndarray:
             pixels = opaque(pixels, name)
             if pixels.ndim == 3:
                 pixels = contrast.luminance(pixels)
+            looks[name] = blank.look(pixels)
             if stack.form.bits == 16:
                 pixels = contrast.to_8_bit(pixels, low, high)
             return contrast.clahe(pixels, params.clahe_block, params.clahe_max_slope) if params.clahe else pixels
@@ -70,6 +74,9 @@ def run(params: Params, context: Context) -> None:
             for slab in slabs(sections, volume.chunks[0]):
                 volume[start : start + len(slab)] = slab
                 start += len(slab)
+        names = stack.files or [f"section {k}" for k in range(stack.shape[0])]
+        for text in odd_sections.sentences(blank.odd([looks[name] for name in stack.names]), names):
+            context.message(text)
 
 
 def _check_form(stack: Stack, params: Params, step: str) -> None:

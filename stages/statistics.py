@@ -1,4 +1,4 @@
-"""Compute mean and standard deviation of an image over all its voxels."""
+"""Compute mean and standard deviation of an image, without blank sections, saturated sections and black frames."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def run(params: Params, context: Context) -> None:
     import json
 
     from segmentation.statistics import moments
+    from stages.reports import odd_sections
     from stages.storage.labels import slabs
-    from stages.storage.volumes import open_volume, read_part
+    from stages.storage.volumes import kept_names, open_volume, read_part
 
     path = context.inputs["volume"]
     with open_volume(path) as (volume, _):
@@ -39,13 +40,24 @@ def run(params: Params, context: Context) -> None:
                 context.progress(part.stop, volume.shape[0], "sections")
 
         try:
-            found = moments(parts())
+            whole, tissue, odd = moments(parts())
         except ValueError as error:
             raise InputError(f"{path}: {error}; make the volume again without them") from None
-    if found.stddev == 0:
+        names = kept_names(volume) or [f"section {k}" for k in range(volume.shape[0])]
+    if tissue.stddev == 0:
         raise InputError(
-            f"{path}: every voxel is {found.minimum:g}; check the sections: no network can be trained on them"
+            f"{path}: every voxel is {whole.minimum:g}; check the sections: no network can be trained on them"
         )
-    context.metric("mean", found.mean)
-    context.metric("stddev", found.stddev)
-    context.outputs["json"].write_text(json.dumps(found._asdict(), indent=2) + "\n", encoding="utf-8")
+    for text in odd_sections.sentences(odd, names):
+        context.message(text)
+    # Tissue is what a network is to see as mean 0 and deviation 1; a few lost sections would shift and stretch it.
+    record: dict[str, object] = tissue._asdict()
+    if tissue.voxels < whole.voxels:
+        record["whole"] = whole._asdict()
+        context.message(
+            f"mean and stddev are those of the tissue, {tissue.mean:.4g} and {tissue.stddev:.4g}; with "
+            f"everything they would be {whole.mean:.4g} and {whole.stddev:.4g}"
+        )
+    context.metric("mean", tissue.mean)
+    context.metric("stddev", tissue.stddev)
+    context.outputs["json"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -26,6 +26,8 @@ class _Statistics(BaseModel):
     minimum: Grey | None = None
     maximum: Grey | None = None
     voxels: Annotated[int, Field(ge=1)] | None = None
+    whole: _Statistics | None = None
+    """The same figures with blank sections, saturated sections and black frames; left out if there are none."""
 
 
 def read_statistics(path: str | Path) -> tuple[float, float]:

@@ -95,6 +95,35 @@ def test_numbers_that_are_left_out_are_told(tmp_path: Path, run_stage) -> None:
     ]
 
 
+# Sections that show no tissue
+
+
+def test_blank_sections_are_counted_and_named(stack, run_stage) -> None:
+    sections = RNG.integers(1, 255, (9, 20, 30), np.uint8)
+    sections[3], sections[5], sections[6] = 0, 0, 200
+    sections[7, :15] = 255
+    result = run_stage("import-images", {"stack": stack(sections)}, voxel_size_xyz=[1, 1, 1])
+    assert said(result)[1:] == [
+        "2 of 9 sections are blank (all 0): z3.png, z5.png",
+        "1 of 9 sections is blank (all 200): z6.png",
+        "1 of 9 sections is saturated (more than half of the voxels are black or white): z7.png",
+    ]
+    np.testing.assert_array_equal(read_volume(result["volume"])[0], sections)
+
+
+def test_a_black_frame_is_told(stack, run_stage) -> None:
+    sections = np.pad(RNG.integers(1, 255, (9, 20, 30), np.uint8), ((0, 0), (10, 10), (15, 15)))
+    result = run_stage("import-images", {"stack": stack(sections)}, voxel_size_xyz=[1, 1, 1], clahe=True)
+    assert said(result)[1:] == [
+        "all 9 sections are in a black frame (rows and columns of 0 at the border, 75.0% of all voxels)"
+    ]
+
+
+def test_all_sections_blank(stack, run_stage) -> None:
+    result = run_stage("import-images", {"stack": stack(np.zeros((3, 20, 30), np.uint16))}, convert_16_bit="full_range")
+    assert said(result)[-1] == "all 3 sections are blank (all 0)"
+
+
 # 16 bits
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from contract.stage import InputError
+from stages.storage.statistics import read_statistics
 from stages.storage.volumes import Place, write_volume
 
 
@@ -29,6 +30,23 @@ def test_figures_and_file(tmp_path: Path, run_stage) -> None:
         ("stddev", found["stddev"]),
     ]
     assert result.reported("progress")[-1]["done"] == 40
+
+
+def test_blank_sections_are_left_out_and_told(tmp_path: Path, run_stage) -> None:
+    volume = np.random.default_rng(1).integers(1, 255, (40, 30, 20), np.uint8)
+    volume[[12, 31]] = 0
+    write_volume(tmp_path / "image.h5", "image", volume, Place())
+    result = run_stage("statistics", {"volume": tmp_path / "image.h5"})
+    found = json.loads(result["json"].read_text())
+    tissue = np.delete(volume, [12, 31], axis=0)
+    assert (found["mean"], found["stddev"]) == pytest.approx((tissue.mean(), tissue.std()))
+    assert (found["whole"]["mean"], found["whole"]["stddev"]) == pytest.approx((volume.mean(), volume.std()))
+    assert [event["text"] for event in result.reported("message")] == [
+        "2 of 40 sections are blank (all 0): section 12, section 31",
+        f"mean and stddev are those of the tissue, {tissue.mean():.4g} and {tissue.std():.4g}; with everything they "
+        f"would be {volume.mean():.4g} and {volume.std():.4g}",
+    ]
+    assert read_statistics(result["json"]) == (found["mean"], found["stddev"])
 
 
 def test_nan_is_refused(tmp_path: Path, run_stage) -> None:
