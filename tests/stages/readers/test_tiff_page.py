@@ -207,14 +207,21 @@ def test_an_even_picture_is_none_of_these(tmp_path: Path, compression: str) -> N
 
 
 @pytest.mark.parametrize("options", [{"tile": (64, 64)}, {"rowsperstrip": 16}])
-def test_jpeg_data_that_are_larger_than_their_tile(tmp_path: Path, options: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("compression", "marker", "at"),
+    [("jpeg", b"\xff\xc0", slice(5, 9)), ("jpeg2000", b"\xff\x4f\xff\x51", slice(8, 16))],
+)
+def test_data_that_are_larger_than_their_tile(
+    tmp_path: Path, options: dict[str, object], compression: str, marker: bytes, at: slice
+) -> None:
+    """Their decoders ask for memory by the size that the data of the tile themselves give."""
     file = tmp_path / "a.tif"
     array = pixels(64, 64, 3)
-    tifffile.imwrite(file, array, photometric="rgb", compression="jpeg", compressionargs={"level": 100}, **options)
+    tifffile.imwrite(file, array, photometric="rgb", compression=compression, **options)
     np.testing.assert_allclose(read(file).mean(), array.mean(), atol=2)
     data = bytearray(file.read_bytes())
-    start = data.rindex(b"\xff\xc0")
-    data[start + 5 : start + 9] = b"\xff\x00\xff\x00"
+    start = data.rindex(marker)
+    data[start + at.start : start + at.stop] = (65280).to_bytes((at.stop - at.start) // 2, "big") * 2
     file.write_bytes(data)
     assert problem(file) == DAMAGED
 
