@@ -35,7 +35,7 @@ from runner.workdir.records import Parts, StepRecord
 
 _POLL_S = 0.1
 _SAY_READING_AFTER_S = 2.0
-_MOST_MESSAGES = 1000  # shown of those that arrive at once
+_MOST_MESSAGES = 200  # shown of those that arrive at once
 
 
 def run(setting: Setting) -> dict[str, Any]:

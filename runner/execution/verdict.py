@@ -69,6 +69,8 @@ def _trouble_with_outputs(job: Job) -> str:
         if (job.folder / name).is_symlink():  # a stage may publish only files in its own folder
             return f"the stage replaced {name} by a link"
     partial = job.folder / PARTIAL
+    if not partial.is_dir():
+        return f"the stage removed {PARTIAL}, the folder of its outputs"
     if trouble := unfit(partial):
         return trouble
     if missing := [port for port, path in job.outputs.items() if not os.path.exists(path)]:

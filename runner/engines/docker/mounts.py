@@ -117,22 +117,32 @@ def _hdf5_parts(where: str, path: Path, remarks: list[str]) -> dict[Path, Path]:
 def _few(
     where: str, what: str, files: dict[Path, Path], parents: dict[Path, Path], remarks: list[str]
 ) -> dict[Path, Path]:
-    """The files if they are few, else the folders that hold them, which a remark names.
+    """The files if they are few; else the folders that hold them, or one folder above all, which a remark names.
+
+    Git-annex and DataLad, for example, have a link for each file, and each file in a folder of its own.
 
     Raises:
-      UserError: if no step may see one of these folders, or they are very many.
+      UserError: if no step may see one of these folders, or there is no folder above all that it may see.
     """
     if len(files) <= links.MOST_FILES:
         return files
     for folder in parents.values():
         _refuse_private(folder, f"{where} {what}, some of them in")
     if len(parents) > links.MOST_FOLDERS:
-        raise UserError(
-            f"{where} {what} in {len(parents)} folders, more than a container can be given; copy the files into one "
-            "folder, or use --engine local"
-        )
+        parents = _above(f"{where} {what} in {len(parents)} folders", parents)
     remarks.append(f"{where} {what}; the step can read all of {_listed(parents)}")
     return parents
+
+
+def _above(what: str, folders: dict[Path, Path]) -> dict[Path, Path]:
+    """The folder above several folders, by its path in the container and on this machine."""
+    inside, outside = (Path(os.path.commonpath(each)) for each in (folders.keys(), folders.values()))
+    below = (Path(os.path.relpath(path, inside)) == Path(os.path.relpath(folders[path], outside)) for path in folders)
+    if links.private(outside) or _is_system(inside) or inside in _HOLDERS or not all(below):
+        raise UserError(
+            f"{what}, more than a container can be given; copy the files into one folder, or use --engine local"
+        )
+    return {inside: outside}
 
 
 def _listed(folders: dict[Path, Path]) -> str:

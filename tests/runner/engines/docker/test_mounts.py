@@ -107,15 +107,40 @@ def test_a_stack_of_links_to_links_has_all_folders_on_the_way_seen(
     assert found == same(stack, *(tmp_path / name for name in ("far", "near", "whole", "hop", "third")))
 
 
-def test_links_to_files_in_very_many_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def annexed(tmp_path: Path) -> Path:
+    """A stack as git-annex keeps it: links to files that are each in a folder of its own."""
+    stack = tmp_path / "home" / "set" / "images"
+    stack.mkdir(parents=True)
+    for name in "abc":
+        put(tmp_path / "home" / "set" / ".git" / "annex" / "objects" / name / "SHA" / "x.tif")
+        (stack / f"{name}.tif").symlink_to(f"../.git/annex/objects/{name}/SHA/x.tif")
+    return stack
+
+
+def test_links_to_files_in_very_many_folders_have_the_folder_above_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(links, "MOST_FILES", 2)
     monkeypatch.setattr(links, "MOST_FOLDERS", 2)
-    stack = tmp_path / "stack"
-    stack.mkdir()
-    for name in "abc":
-        (stack / name).symlink_to(put(tmp_path / name / "x.tif"))
+    stack = annexed(tmp_path)
+    view = mounts.readable(job(tmp_path, a=stack))
+    objects = stack.parent / ".git" / "annex" / "objects"
+    assert view.mounts == same(stack, objects)
+    assert view.remarks == [f"step one: input a holds links to 3 files; the step can read all of {objects}"]
+    named = tmp_path / "named"
+    named.symlink_to(stack.parent)
+    found = seen(job(tmp_path, a=named / "images"))
+    assert found == {named / "images": named / "images", named / ".git" / "annex" / "objects": objects}
+
+
+def test_links_to_files_in_many_folders_of_a_home_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MOST_FILES", 2)
+    monkeypatch.setattr(links, "MOST_FOLDERS", 2)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    stack = annexed(tmp_path)
+    (stack / "d.tif").symlink_to(put(tmp_path / "home" / "other" / "d.tif"))
     with pytest.raises(
-        UserError, match="holds links to 3 files in 3 folders, more than a container can be given; copy"
+        UserError, match="holds links to 4 files in 4 folders, more than a container can be given; copy"
     ):
         mounts.readable(job(tmp_path, a=stack))
 
