@@ -15,16 +15,20 @@ _LUMA = np.rint(np.multiply(LUMINANCE, 2**16)).astype(np.uint32)  # the three nu
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
-    """Converts colours to grey values, rounded: 0.299 R + 0.587 G + 0.114 B.
+    """Converts colours to grey values, rounded for integers of 8 and 16 bits: 0.299 R + 0.587 G + 0.114 B.
 
     Args:
-      rgb: (..., 3) uint8 or uint16.
+      rgb: (..., 3) of any real type.
 
     Returns:
-      (...) of the same type; for R = G = B the result is the same value.
+      (...) of the same type; for R = G = B of 8 or 16 bits the result is the same value. Of other integers the result
+      is floating-point numbers.
 
     Source: ITU-R BT.601.
     """
+    if rgb.dtype not in (np.uint8, np.uint16):
+        weights: np.ndarray = np.array(LUMINANCE, rgb.dtype if rgb.dtype.kind == "f" else np.float64)
+        return rgb @ weights
     return ((rgb @ _LUMA + 0x8000) >> 16).astype(rgb.dtype)
 
 
@@ -127,6 +131,6 @@ def displayed(image: np.ndarray) -> np.ndarray:
     elif image.shape[2] != 3:
         grey = image.mean(axis=2)
     else:
-        grey = luminance(image) if image.dtype in (np.uint8, np.uint16) else image @ np.array(LUMINANCE)
+        grey = luminance(image)
     low, high = display_range([grey]) or (0.0, 0.0)
     return to_display(grey, low, high)

@@ -97,11 +97,12 @@ def _image_pixels(params: Params, volume: Volume, context: Context) -> Callable[
     """Returns a function that turns a section of an image into the pixels of a file, with the same values."""
     import numpy as np
 
+    from stages.storage.grey_levels import check_greys
+
     path = context.inputs["volume"]
     if params.style is not None:
         raise InputError(f"style: {params.style} is for labels, but {path} is an image; leave style out")
-    if volume.dtype.kind not in "uifb":
-        raise InputError(f"{path}: dataset {volume.name} is {volume.dtype}, not grey values; import the images again")
+    check_greys(path, volume)
     if volume.dtype.kind == "b":
         context.message(f"{path}: the image is true and false, which are written as 255 and 0")
         return lambda section: np.where(section, np.uint8(255), np.uint8(0))
@@ -122,6 +123,8 @@ def _label_pixels(
     import numpy as np
 
     from segmentation import colours, labels
+    from segmentation.ffn.partitions import object_sizes
+    from stages.storage.labels import slabs
 
     path = context.inputs["volume"]
     style = params.style or "ids"
@@ -133,10 +136,10 @@ def _label_pixels(
         return lambda section, grey: colours.overlay(np.asarray(grey), section, params.opacity)
     if style == "colour":
         return lambda section, _: colours.colours(section)
-    ids = _ids(volume)
-    largest = int(ids.max(initial=0))
+    largest = _largest(volume)
     if style == "8_bit":
         if largest > 255:
+            ids = object_sizes(volume.read(part) for part in slabs(volume.shape, volume.depth))[0]
             shared = len(ids) - len(np.unique(labels.to_greys(ids)))
             context.message(
                 f"ids go up to {largest}: above 255 the greys begin again at 1, so {shared} of {len(ids)} ids share "
@@ -167,13 +170,9 @@ def _is_image(volume: Volume) -> bool:
     return volume.name.rsplit("/", 1)[-1] == DATASETS["image"]
 
 
-def _ids(volume: Labels) -> np.ndarray:
-    """Returns the ids that occur, or all that may occur if the type is so small that none needs to be looked for."""
-    import numpy as np
-
-    from segmentation.ffn.partitions import object_sizes
+def _largest(volume: Labels) -> int:
     from stages.storage.labels import slabs
 
-    if volume.dtype == np.uint8:
-        return np.arange(1, 256)
-    return object_sizes(volume.read(part) for part in slabs(volume.shape, volume.depth))[0]
+    if volume.dtype.itemsize == 1:
+        return 255
+    return max(int(volume.read(part).max()) for part in slabs(volume.shape, volume.depth))

@@ -13,14 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from segmentation.ffn.network import NetworkSpec, Triple
-    from segmentation.statistics import Moments
     from stages.storage.volumes import Place
 
 INPUTS = {"image": "image", "model": "ffn-model", "statistics": "statistics?"}
 OUTPUTS = {"segmentation": "labels"}
 
-_UNLIKE = 4
-"""If the standard deviation that is used is this many times that of the image, or its part, the user is told."""
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Distance = Annotated[int, Field(ge=0)]
@@ -155,7 +152,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     import numpy as np
 
     from segmentation.statistics import moments
-    from stages.storage import statistics, volumes, words
+    from stages.storage import grey_levels, statistics, volumes, words
 
     path = context.inputs["image"]
     if params.image_mean is not None and params.image_stddev is not None:
@@ -164,8 +161,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
         mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     half: Triple = tuple(n // 2 for n in network.fov)  # type: ignore[assignment]  # three of them
     with volumes.open_volume(path) as (dataset, place):
-        if dataset.dtype.kind not in "uifb":
-            raise InputError(f"{path}: dataset {dataset.name} is {dataset.dtype}, not grey values; import the images")
+        grey_levels.check_greys(path, dataset)
         start, size = _box(params.box_xyz, dataset.shape, path)
         # Reflection repeats the voxels inside the border, so the volume must be longer than the reflected part.
         smallest = [h + 1 for h in half] if params.reflect_border else list(network.fov)
@@ -185,34 +181,13 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
         _, found, _ = moments(image[:, None])  # without blank sections, like the stage statistics
     except ValueError:
         raise InputError(f"{path}: contains NaN or infinite values; import it with import-images") from None
-    _compare(found, mean, stddev, path, params.box_xyz is None, context)
+    grey_levels.check_normalisation(path, found, mean, stddev, context, box=params.box_xyz is not None)
     missing = [(r - (s - a), r - (b - s - n)) for r, s, n, a, b in zip(rim, start, size, low, high, strict=True)]
     image = np.pad(image, missing, mode="reflect")
     image -= np.float32(mean)
     image /= np.float32(stddev)
     box = tuple(slice(r, r + n) for r, n in zip(rim, size, strict=True))
     return _Data(image, box, place.shifted(start))
-
-
-def _compare(found: Moments, mean: float, stddev: float, path: str, whole: bool, context: Context) -> None:
-    """Compares the mean and standard deviation that are used with the image.
-
-    Raises:
-      InputError: if they are those of other grey levels: the mean of an image lies between its darkest and its
-        brightest voxel. For a box there is only a message, as a box may be empty or unlike the rest.
-    """
-    what = (
-        f"{path}: the image is normalised with mean {mean:g} and standard deviation {stddev:g}, but "
-        f"{'it' if whole else 'this box'} has {found.mean:g} and {found.stddev:g} (values {found.minimum:g} to "
-        f"{found.maximum:g})"
-    )
-    advice = "use the statistics of these images (the stage statistics), with as many bits as they have"
-    if not found.minimum <= mean <= found.maximum:
-        if whole:
-            raise InputError(f"{what}; {advice}")
-        context.message(f"{what}; if the box is not blank, {advice}")
-    elif found.stddev and not 1 / _UNLIKE < stddev / found.stddev < _UNLIKE:
-        context.message(f"{what}; if little is found, {advice}")
 
 
 def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Triple]:

@@ -113,23 +113,34 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
     Raises:
       InputError: if they do not fit.
     """
-    import numpy as np
-
     from segmentation.ffn.examples import patch_shape
+    from segmentation.statistics import moments
     from stages.storage import coordinates as tables
-    from stages.storage import statistics, volumes
-    from stages.storage.labels import read_labels
+    from stages.storage import grey_levels, statistics, volumes
+    from stages.storage.labels import read_labels, slabs
     from stages.storage.words import voxels
 
     mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     coordinates = tables.read_coordinates(context.inputs["coordinates"])
-    image, _ = volumes.read_volume(context.inputs["image"])
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise InputError(f"{context.inputs['image']}: contains NaN or infinite values; import it with import-images")
-    labels, _ = read_labels(context.inputs["labels"], context)
+    path = context.inputs["image"]
+    with volumes.open_volume(path) as (dataset, _):
+        grey_levels.check_greys(path, dataset)
+    image, place = volumes.read_volume(path)
+    try:
+        found = moments(image[z] for z in slabs(image.shape, 64))
+    except ValueError:
+        raise InputError(f"{path}: contains NaN or infinite values; import it with import-images") from None
+    grey_levels.check_normalisation(path, found, mean, stddev, context)
+    labels, of_labels = read_labels(context.inputs["labels"], context)
+    if place.offset != of_labels.offset:
+        context.message(
+            f"offset_xyz is {list(place.offset_xyz)} in {path}, but {list(of_labels.offset_xyz)} in "
+            f"{context.inputs['labels']}; they are laid over each other voxel by voxel, so check that both "
+            "show the same part of the tissue"
+        )
     if not image.shape == labels.shape == coordinates.shape:
         raise InputError(
-            f"{context.inputs['image']}: the image is {voxels(image.shape)}, but the labels are "
+            f"{path}: the image is {voxels(image.shape)}, but the labels are "
             f"{voxels(labels.shape)} and the coordinates were made for {voxels(coordinates.shape)}; connect inputs "
             "that belong to one volume"
         )

@@ -9,7 +9,9 @@ from contract.stage import Context, StageParams
 INPUTS = {"segmentation": "labels"}
 OUTPUTS = {"segmentation": "labels"}
 
-_SLAB_VOXELS = 2**25
+_SLAB_VOXELS = 2**23
+_HALOS = 4
+"""Smallest number of halos in a slab: a halo on either side is filled too, only for what is between."""
 
 
 class Params(StageParams):
@@ -38,7 +40,7 @@ def run(params: Params, context: Context) -> None:
         distance = min(params.max_distance, diagonal(shape, place.spacing))
         halo = reach(shape, place.spacing, distance)[0]
         with create_volume(context.outputs["segmentation"], "segmentation", shape, source.dtype, place) as target:
-            depth = max(1, _SLAB_VOXELS // (shape[1] * shape[2]) // 16) * 16
+            depth = max(1, _SLAB_VOXELS // (shape[1] * shape[2]) // 16, -(-_HALOS * halo // 16)) * 16
             for z in slabs(shape, depth):
                 first = max(z.start - halo, 0)
                 labels = source.read(slice(first, z.stop + halo))

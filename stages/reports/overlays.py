@@ -11,6 +11,7 @@ from PIL import Image  # to resize; files are written by `files`
 from contract.stage import Context, InputError
 from segmentation.colours import overlay
 from segmentation.contrast import display_range, to_display
+from stages.storage.grey_levels import check_greys
 from stages.storage.volumes import Place, open_volume, read_part
 from stages.storage.words import box
 
@@ -36,8 +37,7 @@ def greys_under(
       InputError: if the labels do not lie inside the image, or it holds no grey values.
     """
     with open_volume(path) as (image, image_place):
-        if image.dtype.kind not in "uifb":
-            raise InputError(f"{path}: dataset {image.name} is {image.dtype}, not grey values; import the images again")
+        check_greys(path, image)
         start = [a - b for a, b in zip(place.offset, image_place.offset, strict=True)]
         stop = [a + n for a, n in zip(start, shape, strict=True)]
         if min(start) < 0 or any(a > n for a, n in zip(stop, image.shape, strict=True)):

@@ -14,6 +14,14 @@ def test_luminance_is_pillows() -> None:
     np.testing.assert_array_equal(luminance(rgb), np.asarray(Image.fromarray(rgb).convert("L")))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.uint32])
+def test_luminance_of_other_numbers(dtype: type) -> None:
+    rgb = RNG.integers(0, 30000, (5, 6, 3)).astype(dtype)
+    grey = luminance(rgb)
+    assert grey.dtype == (dtype if np.dtype(dtype).kind == "f" else np.float64)
+    np.testing.assert_allclose(grey, rgb.astype(np.float64) @ [0.299, 0.587, 0.114], rtol=1e-5)
+
+
 def test_luminance_of_16_bits() -> None:
     rgb = RNG.integers(0, 2**16, (50, 60, 3), np.uint16)
     rgb[0, 0] = 2**16 - 1

@@ -125,7 +125,7 @@ def test_another_contrast_is_said(
     inputs["statistics"].write_text(json.dumps(measured | {"stddev": measured["stddev"] * factor}))
     text = run_stage("ffn-infer", inputs, **SETTINGS).reported("message")[0]["text"]
     assert f"standard deviation {measured['stddev'] * factor:g}, but this box has " in text
-    assert "if little is found, use the statistics of these images" in text
+    assert "if little is found or learned, use the statistics of these images" in text
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float64, ">u2"])

@@ -99,8 +99,10 @@ def test_more_steps_continue_and_another_training_starts_over(tissue: dict[str, 
         assert told.startswith("the saved state has other settings or data (")
         assert f"{name} changed" in told or f"{name}," in told
         assert (folder / "state" / f"set-aside-{number}" / STATE_FILE).exists()
-    tissue["statistics"].write_text('{"mean": 10, "stddev": 3}')
-    assert "has other settings or data (data changed)" in train(tissue, folder, max_steps=5, seed=2)[0]
+    tissue["statistics"].write_text('{"mean": 100, "stddev": 3}')
+    told = train(tissue, folder, max_steps=5, seed=2)
+    assert "with mean 100 and standard deviation 3, but it has " in told[0]
+    assert "has other settings or data (data changed)" in told[1]
 
 
 def test_positions_too_near_the_border_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:
@@ -143,6 +145,28 @@ def test_nan_in_the_image_is_refused(tissue: dict[str, Path], run_stage: Callabl
     volumes.write_volume(tissue["image"], "image", image, place)
     with pytest.raises(InputError, match=r"image\.h5: contains NaN or infinite values"):
         run_stage("ffn-train", tissue, max_steps=1, **SMALL)
+
+
+@pytest.mark.parametrize(("mean", "stddev"), [(30000, 5000), (0.4, 0.2)])
+def test_statistics_of_another_image_are_refused(
+    tissue: dict[str, Path], run_stage: Callable[..., Any], mean: float, stddev: float
+) -> None:
+    tissue["statistics"].write_text(json.dumps({"mean": mean, "stddev": stddev}))
+    words = (
+        rf"image.h5: the image is normalised with mean {mean} and standard deviation {stddev}, but it has .* \(values "
+    )
+    with pytest.raises(InputError, match=words):
+        run_stage("ffn-train", tissue, max_steps=1, **SMALL)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_labels_from_another_place_are_said(tissue: dict[str, Path], tmp_path: Path) -> None:
+    labels, place = volumes.read_volume(tissue["labels"])
+    volumes.write_volume(tissue["labels"], "labels", labels, place.shifted((0, 0, 100)))
+    assert train(tissue, tmp_path / "t", max_steps=1)[0] == (
+        f"offset_xyz is [0, 0, 0] in {tissue['image']}, but [100, 0, 0] in {tissue['labels']}; they are laid over each "
+        "other voxel by voxel, so check that both show the same part of the tissue"
+    )
 
 
 def test_volumes_of_other_sizes_are_refused(tissue: dict[str, Path], run_stage: Callable[..., Any]) -> None:

@@ -1,0 +1,47 @@
+"""Grey levels of an image: of which types they may be, and whether a mean and standard deviation are theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+
+from contract.stage import Context, InputError
+from segmentation.statistics import Moments
+
+_UNLIKE = 4
+"""If the standard deviation that is used is this many times that of the image, or its part, the user is told."""
+
+
+def check_greys(path: str | Path, dataset: h5py.Dataset) -> None:
+    """Raises InputError if the dataset of the file `path` holds no real numbers, or true and false."""
+    if dataset.dtype.kind not in "uifb":
+        raise InputError(f"{path}: dataset {dataset.name} is {dataset.dtype}, not grey values; import the images again")
+
+
+def check_normalisation(
+    path: str | Path, found: Moments, mean: float, stddev: float, context: Context, box: bool = False
+) -> None:
+    """Compares the mean and standard deviation that are used with those of the image.
+
+    Args:
+      path: the image.
+      found: of the image, or of the box of it that is used.
+      box: whether this is only a part. It may be blank or unlike the rest, so nothing is refused.
+
+    Raises:
+      InputError: if they are those of other grey levels: the mean of an image lies between its darkest and its
+        brightest voxel.
+    """
+    what = (
+        f"{path}: the image is normalised with mean {mean:g} and standard deviation {stddev:g}, but "
+        f"{'this box' if box else 'it'} has {found.mean:g} and {found.stddev:g} (values {found.minimum:g} to "
+        f"{found.maximum:g})"
+    )
+    advice = "use the statistics of these images (the stage statistics), with as many bits as they have"
+    if not found.minimum <= mean <= found.maximum:
+        if not box:
+            raise InputError(f"{what}; {advice}")
+        context.message(f"{what}; if the box is not blank, {advice}")
+    elif found.stddev and not 1 / _UNLIKE < stddev / found.stddev < _UNLIKE:
+        context.message(f"{what}; if little is found or learned, {advice}")
