@@ -97,12 +97,9 @@ def _image_pixels(params: Params, volume: Volume, context: Context) -> Callable[
     """Returns a function that turns a section of an image into the pixels of a file, with the same values."""
     import numpy as np
 
-    from stages.storage.grey_levels import check_greys
-
     path = context.inputs["volume"]
     if params.style is not None:
         raise InputError(f"style: {params.style} is for labels, but {path} is an image; leave style out")
-    check_greys(path, volume)
     if volume.dtype.kind == "b":
         context.message(f"{path}: the image is true and false, which are written as 255 and 0")
         return lambda section: np.where(section, np.uint8(255), np.uint8(0))

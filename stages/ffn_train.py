@@ -123,8 +123,6 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
     mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     coordinates = tables.read_coordinates(context.inputs["coordinates"])
     path = context.inputs["image"]
-    with volumes.open_volume(path) as (dataset, _):
-        grey_levels.check_greys(path, dataset)
     image, place = volumes.read_volume(path)
     try:
         found = moments(image[z] for z in slabs(image.shape, 64))

@@ -11,7 +11,6 @@ from PIL import Image  # to resize; files are written by `files`
 from contract.stage import Context, InputError
 from segmentation.colours import overlay
 from segmentation.contrast import display_range, to_display
-from stages.storage.grey_levels import check_greys
 from stages.storage.volumes import Place, open_volume, read_part
 from stages.storage.words import box
 
@@ -34,10 +33,9 @@ def greys_under(
       A function that returns the part of the image at a range of sections of the labels, (z, y, x) uint8.
 
     Raises:
-      InputError: if the labels do not lie inside the image, or it holds no grey values.
+      InputError: if the labels do not lie inside the image, or it holds no numbers.
     """
     with open_volume(path) as (image, image_place):
-        check_greys(path, image)
         start = [a - b for a, b in zip(place.offset, image_place.offset, strict=True)]
         stop = [a + n for a, n in zip(start, shape, strict=True)]
         if min(start) < 0 or any(a > n for a, n in zip(stop, image.shape, strict=True)):

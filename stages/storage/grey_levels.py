@@ -1,22 +1,14 @@
-"""Grey levels of an image: of which types they may be, and whether a mean and standard deviation are theirs."""
+"""Whether a mean and a standard deviation are those of an image."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import h5py
 
 from contract.stage import Context, InputError
 from segmentation.statistics import Moments
 
 _UNLIKE = 4
 """If the standard deviation that is used is this many times that of the image, or its part, the user is told."""
-
-
-def check_greys(path: str | Path, dataset: h5py.Dataset) -> None:
-    """Raises InputError if the dataset of the file `path` holds no real numbers, or true and false."""
-    if dataset.dtype.kind not in "uifb":
-        raise InputError(f"{path}: dataset {dataset.name} is {dataset.dtype}, not grey values; import the images again")
 
 
 def check_normalisation(

@@ -79,11 +79,6 @@ def test_values_that_are_no_numbers_are_black_and_counted(tmp_path: Path) -> Non
         shown(tmp_path, np.full(SHAPE, np.nan, np.float32))
 
 
-def test_what_is_no_grey_value_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"i\.h5: dataset /raw is complex64, not grey values"):
-        shown(tmp_path, RAMP.astype(np.complex64))
-
-
 def test_labels_of_another_resolution_are_refused_and_of_another_voxel_size_said(tmp_path: Path) -> None:
     """Labels at half the resolution fit into the image, but on a wrong part of it."""
     write_volume(tmp_path / "i.h5", "image", np.zeros((12, 40, 60), np.uint8), Place((4.0, 4.0, 30.0)))
