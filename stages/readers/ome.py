@@ -7,7 +7,7 @@ from collections import Counter
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-_UNREADABLE = "its OME description cannot be read; each page is taken as a section"
+_UNREADABLE = "the OME description cannot be read; each page is taken as a section"
 _AXES = "CZT"
 
 
@@ -56,7 +56,7 @@ def planes(description: str, name: str, pages: int) -> Planes | str:
     try:
         root = ElementTree.fromstring(description)
         if any(_is(element, "BinaryOnly") for element in root):
-            return "its OME description is in another file, which is not read; each page is taken as a section"
+            return "the OME description is in another file, which is not read; each page is taken as a section"
         return _planes(root, name.casefold(), pages)
     except (ElementTree.ParseError, KeyError, ValueError, ZeroDivisionError):
         return _UNREADABLE
@@ -106,14 +106,14 @@ def _summed(
         order = None
         if pages > 1:
             missing = pages - len(found)
-            remarks.append(f"its OME description lacks {missing} of its {pages} pages; each page is taken as a section")
+            remarks.append(f"the OME description lacks {missing} of {pages} pages; each page is taken as a section")
     elif order == tuple(range(pages)):
         order = None
     if not elsewhere and described > len(found):
-        remarks.append(f"its OME description speaks of {described} planes, but it has {pages}")
+        remarks.append(f"the OME description speaks of {described} planes, but there are {pages}")
     images = Counter(names[plane.image] for plane in found.values())
     if len(images) > 1:
-        remarks.append(f"its {len(images)} OME images of one page each are taken as sections")
+        remarks.append(f"{len(images)} OME images of one page each are taken as sections")
     return Planes(
         dict(images),
         {axis.upper(): [getattr(plane, axis) for plane in found.values()] for axis in "czt"},

@@ -62,6 +62,6 @@ def remarks(orientation: int) -> tuple[str, ...]:
     if orientation not in _TURNS:
         return ()
     return (
-        f"its pixels are {_TURNS[orientation][0]}, as its orientation tag ({orientation}) says and viewers show it; "
+        f"pixels are {_TURNS[orientation][0]}, as the orientation tag ({orientation}) says and viewers show them; "
         "Fiji shows them as stored",
     )

@@ -99,7 +99,7 @@ def single_page(file: Path) -> Section:
             )
         page, remarks = contents.pages[0], contents.remarks
         if contents.broken:
-            remarks += (f"{contents.broken}; only its one page is read; {_SOUND}",)
+            remarks += (f"{contents.broken}; only that page is read; {_SOUND}",)
         return Section(file.name, page.height, page.width, page.form, remarks)
 
 
@@ -153,7 +153,7 @@ def _contents(file: Path, tiff: tifffile.TiffFile, found: Chain) -> _Contents:
     kept = _without_copies(looks)
     if len(kept) < len(looks):
         left = [str(page.number + 1) for page in looks if page not in kept]
-        remarks += (f"{len(left)} smaller copies of its sections are left out (page {some(left)})",)
+        remarks += (f"{len(left)} smaller copies of sections are left out (page {some(left)})",)
     if len(kept) > 1:
         uniform(str(file), [Section(f"page {page.number + 1}", page.height, page.width, page.form) for page in kept])
     said = meaning(file, tiff, len(kept), kept[0].form.samples) if len(kept) == len(looks) else Meaning()
@@ -162,7 +162,7 @@ def _contents(file: Path, tiff: tifffile.TiffFile, found: Chain) -> _Contents:
     sections = _sections(file, kept, said, found)
     complete = len(kept) > 1 and said.sections == len(kept)
     if found.broken and complete:
-        remarks += (f"{found.broken}; its description speaks of {len(kept)} pages, which are all there",)
+        remarks += (f"{found.broken}; the description speaks of {len(kept)} pages, which are all there",)
     return _Contents(
         kept,
         sections,

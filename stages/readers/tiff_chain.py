@@ -79,11 +79,11 @@ def _follow(file: Path, opened: BinaryIO, layout: _Layout, offset: int, size: in
     broken = None
     while offset:
         if offset in seen:
-            broken = f"the chain of its pages leads from page {len(tags)} back to page {seen[offset]}"
+            broken = f"the chain of pages leads from page {len(tags)} back to page {seen[offset]}"
             break
         found = _directory(opened, layout, offset) if offset < size else None
         if found is None:
-            broken = f"after page {len(tags)} the chain of its pages leads to where there is no page"
+            broken = f"after page {len(tags)} the chain of pages leads to where there is no page"
             break
         codes, following = found
         if not codes:

@@ -66,7 +66,7 @@ def meaning(file: Path, tiff: tifffile.TiffFile, pages: int, samples: int) -> Me
     try:
         series = [(each.axes, each.shape) for each in tiff.series if each.shape]
     except Exception:  # a description can be anything; then it says nothing, and the pages are what they are
-        return Meaning(remarks=("what it says about its axes cannot be read; each page is taken as a section",))
+        return Meaning(remarks=("what the file says about axes cannot be read; each page is taken as a section",))
     groups = []
     for axes, shape in series:
         lead = _lead(axes, shape, samples)
@@ -130,7 +130,7 @@ def _told(groups: Sequence[tuple[int, str]], sections: int, pages: int) -> tuple
     told += _axis_told({axes for _, axes in groups})
     if pages > 1 and sections != pages:
         told.append(
-            f"its description speaks of {sections} picture{'s' if sections > 1 else ''}, but it has {pages} pages: "
+            f"the description speaks of {sections} picture{'s' if sections > 1 else ''}, but there are {pages} pages: "
             "each page is taken as a section"
         )
     return tuple(told)
@@ -139,7 +139,7 @@ def _told(groups: Sequence[tuple[int, str]], sections: int, pages: int) -> tuple
 def _axis_told(letters: set[str]) -> list[str]:
     """Returns a remark if sections go by another name."""
     return [
-        f"its axis {axis} ({_NAMES.get(axis, 'of unknown meaning')}) is taken as the axis of sections"
+        f"the axis {axis} ({_NAMES.get(axis, 'of unknown meaning')}) is taken as the axis of sections"
         for axis in sorted(letters - {"", "Z", "Q", "I"})
     ]
 
@@ -173,8 +173,9 @@ def _of_ome(file: Path, description: str, pages: int) -> Meaning:
                 f"{some(beside)}; open it in Fiji (Bio-Formats) and save all planes as one TIFF",
             )
     if planes.others:
+        every, be = pages + planes.others, "are" if pages > 1 else "is"
         remarks.append(
-            f"its OME description speaks of {pages + planes.others} planes, of which it holds {pages}; the other files "
-            "of its data set are not looked for"
+            f"the OME description speaks of {every} planes, of which {pages} {be} here; the other files of the "
+            "data set are not looked for"
         )
     return Meaning(planes.here, planes.order, tuple(remarks))

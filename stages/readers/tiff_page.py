@@ -144,8 +144,8 @@ def look(where: str | Path, page: tifffile.TiffPage, tags: frozenset[int], size:
 
 def _about_lost(lost: frozenset[int]) -> str:
     tags = ", ".join(str(code) for code in sorted(lost)[:3])
-    what = "its description" if _DESCRIPTION in lost else "what it says beside the pixels"
-    return f"{what} cannot be read (tag {tags}), but its pixels can; in Fiji: File > Save As > Tiff writes a sound file"
+    what = "the description" if _DESCRIPTION in lost else "what stands beside the pixels"
+    return f"{what} cannot be read (tag {tags}), but the pixels can; in Fiji: File > Save As > Tiff writes a sound file"
 
 
 def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, ...]]:
@@ -161,13 +161,13 @@ def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, 
         raise forms.damaged(where)
     alpha = extra == 1 and _is_alpha(page, colour=samples == 4)
     if extra == 2 and samples == 3 and page.planarconfig == 1:
-        remarks = ("its three samples are taken as red, green and blue, although it does not call them so",)
+        remarks = ("three samples are taken as red, green and blue, although the file does not call them so",)
     elif extra and not alpha:
         raise FileError(where, f"holds {samples} channels in one page{_or_sections(samples)}; {CHANNELS}")
     elif samples > 1 and page.planarconfig == 2:  # what Python programs make of a stack of 3 or 4 sections
         remarks = (
-            f"its {samples} planes are taken as the colours of one picture, as it says; if they are sections, save it "
-            "with one section in each page",
+            f"the {samples} planes are taken as the colours of one picture, as the file says; if they are sections, "
+            "save it with one section in each page",
         )
     if page.dtype is None or page.dtype.kind == "c":
         bits = max(page.bitspersample) if isinstance(page.bitspersample, tuple) else page.bitspersample
@@ -179,7 +179,7 @@ def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, 
         raise FileError(where, f"{form}, compressed as {compression}, cannot be read; save it without compression")
     if isinstance(page.bitspersample, int) and page.bitspersample not in (1, form.bits):
         highest = 2**page.bitspersample - 1
-        remarks += (f"its pixels have {page.bitspersample} bits, read as {form.bits}-bit numbers from 0 to {highest}",)
+        remarks += (f"pixels have {page.bitspersample} bits, read as {form.bits}-bit numbers from 0 to {highest}",)
     if photometric == _PALETTE:
         form = form._replace(type="palette")
     elif photometric == _INVERTED:

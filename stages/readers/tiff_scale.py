@@ -52,7 +52,7 @@ def _of_ome(description: str) -> tuple[Size | None, tuple[str, ...]]:
     read = {axis: _in_nm(number, unit) for axis, (number, unit) in written.items()}
     for axis, (number, unit) in written.items():
         if read[axis] is None and _scale(unit) is not None:
-            return None, (f"its PhysicalSize{axis.upper()} is {number!r}, not a number above 0: it is not used",)
+            return None, (f"the PhysicalSize{axis.upper()} is {number!r}, not a number above 0: it is not used",)
     x, y, z = (read.get(axis) for axis in "xyz")
     return None if x is None or y is None or z is None else (x, y, z), ()
 
@@ -64,7 +64,7 @@ def _of_imagej(data: dict[str, Any], page: tifffile.TiffPage) -> tuple[Size | No
     z = _in_nm(data["spacing"], unit)
     x, y = (_in_nm(_length(page.tags.valueof(code)), unit) for code in (282, 283))
     if z is None:
-        return None, (f"ImageJ's spacing of its sections is {data['spacing']!r}, not a number above 0: it is not used",)
+        return None, (f"ImageJ's spacing of sections is {data['spacing']!r}, not a number above 0: it is not used",)
     return None if x is None or y is None else (x, y, z), ()
 
 
@@ -107,7 +107,7 @@ def calibration(tiff: tifffile.TiffFile) -> tuple[bool, tuple[str, ...]]:
         return True, ()
     if curve == (0, 0, 1):
         return False, ()
-    return False, (f"ImageJ's calibration of its grey values (cf, c0, c1 = {_list(curve)}) is not applied",)
+    return False, (f"ImageJ's calibration of grey values (cf, c0, c1 = {_list(curve)}) is not applied",)
 
 
 def _list(values: tuple[object, ...]) -> str:

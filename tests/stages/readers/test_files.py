@@ -93,7 +93,7 @@ def test_head_and_pixels_are_turned_as_viewers_show_them(
     np.testing.assert_array_equal(read, expected)
     assert (head.height, head.width) == read.shape[:2]
     assert read.flags.c_contiguous
-    told = [f"as its orientation tag ({orientation}) says and viewers show it; Fiji shows them as stored"]
+    told = [f"as the orientation tag ({orientation}) says and viewers show them; Fiji shows them as stored"]
     assert [remark.split(", ", 1)[1] for remark in head.remarks] == (told if orientation > 1 else [])
 
 

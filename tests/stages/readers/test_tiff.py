@@ -144,7 +144,7 @@ def test_a_stack_cut_out_of_another_one_tells_of_it(tmp_path: Path) -> None:
         for section in GREY:
             out.write(section, metadata=None, contiguous=False, description="ImageJ=1.54f\nimages=99\nslices=99\n")
     np.testing.assert_array_equal(read(file), GREY)
-    told = "its description speaks of 99 pictures, but it has 3 pages: each page is taken as a section"
+    told = "the description speaks of 99 pictures, but there are 3 pages: each page is taken as a section"
     assert remarks(file) == (f"stack.tif: {told}",)
 
 
@@ -182,7 +182,7 @@ def test_smaller_copies_are_no_sections(tmp_path: Path) -> None:
         out.write(GREY, photometric="minisblack", metadata=None)
         out.write(GREY[:, ::2, ::2], photometric="minisblack", subfiletype=1, metadata=None)
     np.testing.assert_array_equal(read(tmp_path / "chain.tif"), GREY)
-    told = "chain.tif: 3 smaller copies of its sections are left out (page 4, 5, 6)"
+    told = "chain.tif: 3 smaller copies of sections are left out (page 4, 5, 6)"
     assert remarks(tmp_path / "chain.tif") == (told,)
     with tifffile.TiffWriter(tmp_path / "aside.tif") as out:
         out.write(GREY, photometric="minisblack", subifds=1)

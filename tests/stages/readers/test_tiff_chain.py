@@ -57,8 +57,8 @@ def test_rubbish_after_the_page_of_a_section_is_told(tmp_path: Path, to: int) ->
     with open_stack(str(tmp_path)) as stack:
         (remark,) = stack.remarks
     assert remark == (
-        "3 of 3 files (0.tif, 1.tif, 2.tif): after page 1 the chain of its pages leads to where there is no page; "
-        "only its one page is read; in Fiji: File > Save As > Tiff writes a sound file"
+        "3 of 3 files (0.tif, 1.tif, 2.tif): after page 1 the chain of pages leads to where there is no page; "
+        "only that page is read; in Fiji: File > Save As > Tiff writes a sound file"
     )
     np.testing.assert_array_equal(read(tmp_path), np.resize(GREY[0], (3, 20, 30)))
 
@@ -70,7 +70,7 @@ def test_a_stack_whose_chain_breaks_is_refused(tmp_path: Path, page: int, to: in
     file = pages(tmp_path / "a.tif")
     point(file, page, to)
     assert refusal(file) == (
-        f"{file}: {WORDS} (after page {page + 1} the chain of its pages leads to where there is no page); "
+        f"{file}: {WORDS} (after page {page + 1} the chain of pages leads to where there is no page); "
         "in Fiji: File > Save As > Tiff writes a sound file of the pages that are left"
     )
 
@@ -80,7 +80,7 @@ def test_a_chain_that_bites_its_tail_is_refused(tmp_path: Path) -> None:
     with tifffile.TiffFile(file) as opened:
         first = opened.pages[1].offset
     point(file, 2, first)
-    assert f"{file}: {WORDS} (the chain of its pages leads from page 3 back to page 2)" in refusal(file)
+    assert f"{file}: {WORDS} (the chain of pages leads from page 3 back to page 2)" in refusal(file)
 
 
 def test_a_chain_that_breaks_after_all_pages_of_the_description_is_read(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_chain_that_breaks_after_all_pages_of_the_description_is_read(tmp_path
     np.testing.assert_array_equal(read(file), GREY)
     with open_stack(str(file)) as stack:
         assert stack.remarks == (
-            "a.tif: after page 3 the chain of its pages leads to where there is no page; its description speaks of 3 "
+            "a.tif: after page 3 the chain of pages leads to where there is no page; the description speaks of 3 "
             "pages, which are all there",
         )
 
@@ -105,7 +105,7 @@ def test_a_file_that_ends_in_its_last_directory(tmp_path: Path) -> None:
     struct.pack_into("<I", moved, 4, start + shift)
     file.write_bytes(moved[:-4])  # the offset of the next page, which would be 0, is not there
     (remark,) = tiff.single_page(file).remarks
-    assert remark.startswith("it ends in the middle of page 1; only its one page is read;")
+    assert remark.startswith("it ends in the middle of page 1; only that page is read;")
     file.write_bytes(moved[:-8])  # nor is its last tag
     assert refusal(tmp_path) == f"{file}: {WORDS}"
 
@@ -126,7 +126,7 @@ def test_a_file_without_pages_is_damaged(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_private_tag_whose_value_is_lost_is_told(tmp_path: Path) -> None:
-    for code, what in ((65000, "what it says beside the pixels"), (270, "its description")):
+    for code, what in ((65000, "what stands beside the pixels"), (270, "the description")):
         file = tmp_path / "a.tif"
         tifffile.imwrite(file, GREY[0], metadata=None, extratags=[(code, 7, 40, bytes(40), True)])
         with tifffile.TiffFile(file) as opened:
@@ -135,7 +135,7 @@ def test_a_private_tag_whose_value_is_lost_is_told(tmp_path: Path) -> None:
         struct.pack_into("<I", data, at + 8, len(data) + 5000)
         file.write_bytes(data)
         (remark,) = tiff.single_page(file).remarks
-        assert remark.startswith(f"{what} cannot be read (tag {code}), but its pixels can;")
+        assert remark.startswith(f"{what} cannot be read (tag {code}), but the pixels can;")
         np.testing.assert_array_equal(tiff.page_pixels(file, tiff.single_page(file).form), GREY[0])
 
 

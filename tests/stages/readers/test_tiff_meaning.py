@@ -55,7 +55,7 @@ def test_times_alone_are_taken_as_sections_and_told(tmp_path: Path, options: dic
     file = tmp_path / "a.tif"
     tifffile.imwrite(file, GREY, photometric="minisblack", metadata={"axes": "TYX"}, **options)
     np.testing.assert_array_equal(read(file), GREY)
-    assert remarks(file) == ("a.tif: its axis T (times) is taken as the axis of sections",)
+    assert remarks(file) == ("a.tif: the axis T (times) is taken as the axis of sections",)
 
 
 def test_more_channels_than_there_are_in_light_are_sections(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_more_channels_than_there_are_in_light_are_sections(tmp_path: Path) -> N
     stack = np.resize(GREY, (8, 20, 30))
     tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True)
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), stack)
-    assert remarks(tmp_path / "a.tif") == ("a.tif: its axis C (channels) is taken as the axis of sections",)
+    assert remarks(tmp_path / "a.tif") == ("a.tif: the axis C (channels) is taken as the axis of sections",)
     tifffile.imwrite(tmp_path / "a.tif", stack[:7], imagej=True)
     assert "holds 7 channels (ImageJ's C)" in refusal(tmp_path / "a.tif")
 
@@ -103,7 +103,7 @@ def write(file: Path, sections: np.ndarray, description: bytes) -> None:
 
 def test_a_plane_of_an_ome_data_set_is_a_section_whether_the_others_are_there_or_not(tmp_path: Path) -> None:
     names = [f"run_z{z}.ome.tif" for z in range(6)]
-    told = "its OME description speaks of 6 planes, of which it holds 1; the other files"
+    told = "the OME description speaks of 6 planes, of which 1 is here; the other files"
     for folder, as_named in (("all", names), ("renamed", [f"s{z}.tif" for z in range(6)]), ("part", names[:3])):
         (tmp_path / folder).mkdir()
         for z, name in enumerate(as_named):
@@ -128,7 +128,7 @@ def test_the_rest_of_an_ome_data_set_in_other_files_is_not_forgotten(tmp_path: P
         )
     (tmp_path / "a_1.ome.tif").unlink()
     np.testing.assert_array_equal(read(tmp_path / "a.ome.tif"), SIX[:3])
-    assert "speaks of 6 planes, of which it holds 3" in remarks(tmp_path / "a.ome.tif")[0]
+    assert "speaks of 6 planes, of which 3 are here" in remarks(tmp_path / "a.ome.tif")[0]
 
 
 def test_planes_that_imagej_has_cropped_are_still_in_the_description(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_planes_that_imagej_has_cropped_are_still_in_the_description(tmp_path: P
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), SIX[:4])
     write(tmp_path / "a.tif", SIX[:4], ome(planes, z=6))
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), SIX[:4])
-    assert remarks(tmp_path / "a.tif") == ("a.tif: its OME description speaks of 6 planes, but it has 4",)
+    assert remarks(tmp_path / "a.tif") == ("a.tif: the OME description speaks of 6 planes, but there are 4",)
 
 
 def test_sections_are_in_the_order_of_the_description(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_ome_images_are_positions_unless_each_is_one_page(tmp_path: Path) -> Non
         for section in SIX:
             out.write(section)
     np.testing.assert_array_equal(read(file), SIX)
-    assert remarks(file) == ("a.ome.tif: its 6 OME images of one page each are taken as sections",)
+    assert remarks(file) == ("a.ome.tif: 6 OME images of one page each are taken as sections",)
     with tifffile.TiffWriter(file, ome=True) as out:
         out.write(SIX[:4], photometric="minisblack")
         out.write(SIX[4:], photometric="minisblack")
@@ -174,8 +174,8 @@ def test_ome_images_are_positions_unless_each_is_one_page(tmp_path: Path) -> Non
 def test_descriptions_that_say_nothing_are_told(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
     for description, words in (
-        (b"<OME><Image></OME>", "its OME description cannot be read"),
-        (ome("<TiffData IFD='x'/>"), "its OME description cannot be read"),
+        (b"<OME><Image></OME>", "the OME description cannot be read"),
+        (ome("<TiffData IFD='x'/>"), "the OME description cannot be read"),
         (ome("").replace(b"<Image", b'<BinaryOnly MetadataFile="m.ome" UUID="1"/><Image'), "is in another file"),
     ):
         write(file, GREY, description)

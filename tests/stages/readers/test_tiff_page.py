@@ -97,7 +97,7 @@ def test_three_samples_are_taken_as_colours_and_told(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack", planarconfig="contig")
     head = tiff.single_page(tmp_path / "a.tif")
     assert head.form == Form(8, 3)
-    assert head.remarks == ("its three samples are taken as red, green and blue, although it does not call them so",)
+    assert head.remarks == ("three samples are taken as red, green and blue, although the file does not call them so",)
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), array)
 
 
@@ -106,8 +106,8 @@ def test_planes_of_colours_may_be_sections_and_that_is_told(tmp_path: Path) -> N
     array = pixels(3, 20, 30)
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb", planarconfig="separate")
     told = (
-        "its 3 planes are taken as the colours of one picture, as it says; if they are sections, save it with one "
-        "section in each page"
+        "the 3 planes are taken as the colours of one picture, as the file says; if they are sections, save it with "
+        "one section in each page"
     )
     assert tiff.single_page(tmp_path / "a.tif").remarks == (told,)
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), array.transpose(1, 2, 0))
@@ -155,7 +155,7 @@ def test_pixels_of_any_number_of_bits(tmp_path: Path, bits: int) -> None:
     edit(file, ImageWidth=32, BitsPerSample=bits)
     np.testing.assert_array_equal(read(file), array)
     head = tiff.single_page(file)
-    told = f"its pixels have {bits} bits, read as {8 if bits < 8 else 16}-bit numbers from 0 to {2**bits - 1}"
+    told = f"pixels have {bits} bits, read as {8 if bits < 8 else 16}-bit numbers from 0 to {2**bits - 1}"
     assert head.remarks == ((told,) if bits > 1 else ())
     assert head.form == Form({1: 1, 2: 8, 4: 8}.get(bits, 16))
 

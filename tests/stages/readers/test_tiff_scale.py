@@ -53,7 +53,7 @@ def test_units_of_imagej(tmp_path: Path, lines: str, expected: tuple[float, ...]
 def test_a_spacing_that_is_no_length_is_told(tmp_path: Path, spacing: str) -> None:
     found, remarks = scale(imagej(tmp_path / "a.tif", f"unit=nm\nspacing={spacing}"))
     assert found is None
-    assert [remark.startswith("a.tif: ImageJ's spacing of its sections is ") for remark in remarks] == [True]
+    assert [remark.startswith("a.tif: ImageJ's spacing of sections is ") for remark in remarks] == [True]
 
 
 def test_a_resolution_of_nothing_is_no_size(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_units_of_ome(tmp_path: Path, size: str, unit: str, x: float) -> None:
 
 def test_sizes_of_ome_that_are_no_lengths(tmp_path: Path) -> None:
     for size in ("4,0", "", "-4", "nan", "inf", "0"):
-        words = f"a.tif: its PhysicalSizeX is {size!r}, not a number above 0: it is not used"
+        words = f"a.tif: the PhysicalSizeX is {size!r}, not a number above 0: it is not used"
         assert scale(ome_file(tmp_path / "a.tif", size, "nm")) == (None, (words,))
     for unit in ("pixel", "reference frame", ""):
         assert scale(ome_file(tmp_path / "a.tif", "4", unit)) == (None, ())
@@ -120,7 +120,7 @@ def test_signed_numbers_of_imagej_get_their_sign(tmp_path: Path, byteorder: str)
 
 def test_other_calibrations_are_told(tmp_path: Path) -> None:
     wide = GREY.astype(np.uint16)
-    told = "a.tif: ImageJ's calibration of its grey values (cf, c0, c1 = 0, 5.5, -0.5) is not applied"
+    told = "a.tif: ImageJ's calibration of grey values (cf, c0, c1 = 0, 5.5, -0.5) is not applied"
     assert scale(calibrated(tmp_path / "a.tif", "cf=0\nc0=5.5\nc1=-0.5\n", wide))[1] == (told,)
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), wide)
     assert scale(calibrated(tmp_path / "a.tif", "cf=0\nc0=0\nc1=1\n", wide))[1] == ()
