@@ -136,11 +136,6 @@ def no_facts(jobs: Sequence[Job]) -> dict[str, Any]:
     return {}
 
 
-def no_notes(job: Job) -> list[str]:
-    """`Engine.notes` of an engine that has nothing to tell."""
-    return []
-
-
 def no_orphans(workdir: Path) -> list[Orphan]:
     """`Engine.orphans` of an engine whose stages end when their runner is gone."""
     return []

@@ -27,7 +27,6 @@ _MOST_NAMES = 3
 _ORPHAN_ENDS_S = 30  # a little longer than a stage takes to end when its runner is gone
 
 facts = base.no_facts
-notes = base.no_notes
 orphans = base.no_orphans
 
 
@@ -62,6 +61,11 @@ def keras_settings(home: Path) -> dict[str, str]:
 
 def no_gpu() -> str:
     return "" if machine.gpus() else "no GPU found"
+
+
+def notes(job: Job) -> list[str]:
+    names = [name for name in ("memory_gb", "processes") if getattr(job.options, name) is not None]
+    return [f"{job.step}: {' and '.join(names)} limit steps in containers only (--engine docker)"] if names else []
 
 
 def reclaim(folder: Path) -> None:

@@ -20,9 +20,9 @@ from runner.engines.base import Exit, Job
 from runner.workdir.files import write_json
 from stages.__main__ import main
 
-identity, no_gpu, reclaim = local.identity, local.no_gpu, local.reclaim
+identity, no_gpu, notes, reclaim = local.identity, local.no_gpu, local.notes, local.reclaim
 """As `local`, which also runs stages with this Python: a run folder of one is up to date for the other."""
-facts, notes, orphans = base.no_facts, base.no_notes, base.no_orphans
+facts, orphans = base.no_facts, base.no_orphans
 
 
 def unavailable(jobs: Sequence[Job], root: Path) -> str:

@@ -133,6 +133,16 @@ def test_ports_that_come_and_go(done: House) -> None:
     assert planned(done)["two"] == "run input extra is no longer connected"
 
 
+def test_limits_do_not_change_a_result(done: House) -> None:
+    done.pipeline(done.written.replace("stage: slow", "stage: slow, memory_gb: 8, processes: 100"))
+    assert set(planned(done).values()) == {SKIPPED}
+    ended = done.run(force=["three"])
+    assert ended.code == 0, ended.err
+    note = "three: memory_gb and processes limit steps in containers only (--engine docker)"
+    assert note in ended.out.splitlines()
+    assert done.run().out.count(SKIPPED.removeprefix("skip ")) == 3
+
+
 def test_gpu_is_part_of_it_and_runs_on_the_cpu_with_a_note(done: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "gpus", list)
     done.pipeline(done.written.replace("stage: slow", "stage: slow, gpu: true"))
