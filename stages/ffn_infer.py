@@ -177,10 +177,10 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
         part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         image = volumes.read_part(path, dataset, *part).astype(np.float32)
     try:
-        _, found, _ = moments(image[:, None])  # without blank sections, like the stage statistics
+        every, tissue, _ = moments(image[:, None])
     except ValueError:
         raise InputError(f"{path}: contains NaN or infinite values; import it with import-images") from None
-    grey_levels.check_normalisation(path, found, mean, stddev, context, box=params.box_xyz is not None)
+    grey_levels.check_normalisation(path, every, tissue, mean, stddev, context, box=params.box_xyz is not None)
     missing = [(r - (s - a), r - (b - s - n)) for r, s, n, a, b in zip(rim, start, size, low, high, strict=True)]
     image = np.pad(image, missing, mode="reflect")
     image -= np.float32(mean)

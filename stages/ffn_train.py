@@ -125,10 +125,10 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
     path = context.inputs["image"]
     image, place = volumes.read_volume(path)
     try:
-        found = moments(image[z] for z in slabs(image.shape, 64))
+        every, tissue, _ = moments(image[z] for z in slabs(image.shape, 64))
     except ValueError:
         raise InputError(f"{path}: contains NaN or infinite values; import it with import-images") from None
-    grey_levels.check_normalisation(path, found, mean, stddev, context)
+    grey_levels.check_normalisation(path, every, tissue, mean, stddev, context)
     labels, of_labels = read_labels(context.inputs["labels"], context)
     if place.offset != of_labels.offset:
         context.message(

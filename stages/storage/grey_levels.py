@@ -12,13 +12,19 @@ _UNLIKE = 4
 
 
 def check_normalisation(
-    path: str | Path, found: Moments, mean: float, stddev: float, context: Context, box: bool = False
+    path: str | Path,
+    every: Moments,
+    tissue: Moments,
+    mean: float,
+    stddev: float,
+    context: Context,
+    box: bool = False,
 ) -> None:
     """Compares the mean and standard deviation that are used with those of the image.
 
     Args:
       path: the image.
-      found: of the image, or of the box of it that is used.
+      every, tissue: of all voxels of the image, or of the box of it that is used, and without what is blank.
       box: whether this is only a part. It may be blank or unlike the rest, so nothing is refused.
 
     Raises:
@@ -27,13 +33,13 @@ def check_normalisation(
     """
     what = (
         f"{path}: the image is normalised with mean {mean:g} and standard deviation {stddev:g}, but "
-        f"{'this box' if box else 'it'} has {found.mean:g} and {found.stddev:g} (values {found.minimum:g} to "
-        f"{found.maximum:g})"
+        f"{'this box' if box else 'it'} has {tissue.mean:g} and {tissue.stddev:g} (values {every.minimum:g} to "
+        f"{every.maximum:g})"
     )
     advice = "use the statistics of these images (the stage statistics), with as many bits as they have"
-    if not found.minimum <= mean <= found.maximum:
+    if not every.minimum <= mean <= every.maximum:
         if not box:
             raise InputError(f"{what}; {advice}")
         context.message(f"{what}; if the box is not blank, {advice}")
-    elif found.stddev and not 1 / _UNLIKE < stddev / found.stddev < _UNLIKE:
+    elif tissue.stddev and not 1 / _UNLIKE < stddev / tissue.stddev < _UNLIKE:
         context.message(f"{what}; if little is found or learned, {advice}")
