@@ -94,8 +94,8 @@ def single_page(file: Path) -> Section:
         if contents.sections > 1 or len(contents.pages) > 1:
             raise FileError(
                 file,
-                f"holds {contents.sections} pages, among files of one section each; "
-                "move it out of the folder, or name it alone as the stack",
+                f"holds {contents.sections} pages, and each file in a folder holds one; "
+                "name it alone as the stack, move it out of the folder, or save each page as a file",
             )
         page, remarks = contents.pages[0], contents.remarks
         if contents.broken:

@@ -81,8 +81,8 @@ def test_a_stack_among_sections_is_named(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", GREY[0])
     tifffile.imwrite(tmp_path / "b.tif", GREY, photometric="minisblack")
     assert refusal(tmp_path) == (
-        f"{tmp_path / 'b.tif'}: holds 3 pages, among files of one section each; "
-        "move it out of the folder, or name it alone as the stack"
+        f"{tmp_path / 'b.tif'}: holds 3 pages, and each file in a folder holds one; "
+        "name it alone as the stack, move it out of the folder, or save each page as a file"
     )
 
 
@@ -96,6 +96,19 @@ def test_a_page_of_another_size_among_series_is_named(tmp_path: Path) -> None:
 def remarks(path: Path) -> tuple[str, ...]:
     with open_stack(str(path)) as stack:
         return stack.remarks
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
+def test_the_sections_of_a_stack_are_turned_as_their_pages_say(tmp_path: Path, options: dict[str, object]) -> None:
+    file = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(file) as out:
+        for section in GREY:
+            turned = [(274, 3, 1, 6, True)]
+            out.write(section, metadata=None, contiguous=False, extratags=turned, **options)
+    np.testing.assert_array_equal(read(file), np.rot90(GREY, -1, axes=(1, 2)))
+    assert [
+        remark.startswith("stack.tif: pixels are turned by 90 degrees to the right") for remark in remarks(file)
+    ] == [True]
 
 
 SIX = np.concatenate([GREY, 255 - GREY])
