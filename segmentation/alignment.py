@@ -1,28 +1,15 @@
-"""Checks whether labels belong to the image that they are paired with: to which section, and which way they lie."""
+"""Finds outlines of labels, and whether they lie on the sections of the image that they are paired with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
-from scipy.fft import irfft2, rfft2
-from scipy.ndimage import uniform_filter
-
-WINDOW: Final = 1024
-"""Largest side, in pixels, of the middle part of an image that `find_turn` looks at."""
 
 _MIN_BOUNDARY = 0.001  # smallest share of a section that outlines cover, and that other pixels cover
 _MIN_SECTIONS = 8
 _SHARE = 0.8
 _FACTOR = 1.4
-
-_AROUND = 31  # pixels: differences of brightness over larger distances are taken out before labels are compared
-_NEAR = 2  # pixels by which labels may be off
-_APART = 16  # pixels: from this distance on, a place counts as another one
-_CERTAIN = 6.0  # smallest contrast that counts as found, in standard deviations of the contrast at other places
-_CLEARER = 3.0  # turned labels must fit this much better than labels as they lie
-_NONE = 0.15  # contrast; labels that fit have more
 
 
 def boundaries(labels: np.ndarray) -> np.ndarray:
@@ -75,161 +62,3 @@ def shift_of_sections(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[
     if len(contrasts) < _MIN_SECTIONS or not certain:
         best = 1
     return best - 1, float(mean[best]), float(mean[1])
-
-
-_REVERSED = "put in the reverse order of sections"
-_Way = Callable[[np.ndarray], np.ndarray]
-
-
-def _as_they_lie(labels: np.ndarray) -> np.ndarray:
-    return labels
-
-
-_MIRRORED: Final[dict[str, _Way]] = {
-    "mirrored left to right": lambda labels: labels[:, ::-1],
-    "mirrored top to bottom": lambda labels: labels[::-1],
-    "turned by 180 degrees": lambda labels: labels[::-1, ::-1],
-}
-_TURNED: Final[dict[str, _Way]] = {
-    "transposed (x and y swapped)": lambda labels: labels.T,
-    "turned by 90 degrees to the left": lambda labels: np.rot90(labels),
-    "turned by 90 degrees to the right": lambda labels: np.rot90(labels, -1),
-    "transposed and turned by 180 degrees": lambda labels: labels[::-1, ::-1].T,
-}
-
-
-class Turn(NamedTuple):
-    """Which way labels fit an image, as found by `find_turn`.
-
-    Attributes:
-      how: what must be done to the labels so that they fit, such as "mirrored left to right"; empty if they fit as they
-        lie, or if no other way is clearly better.
-      there: contrast after that; equal to `here` if `how` is empty.
-      here: contrast of the labels as they lie, in standard deviations of the image.
-      clear: whether the labels clearly fit, as they lie or after that.
-      nowhere: whether the labels fit in no way, although they are large enough to tell.
-    """
-
-    how: str
-    there: float
-    here: float
-    clear: bool
-    nowhere: bool = False
-
-
-class _Fit(NamedTuple):
-    contrast: float
-    deviation: float  # of the contrast at other places
-    elsewhere: float  # largest contrast at another place
-
-    @property
-    def certainty(self) -> float:
-        return self.contrast / self.deviation if self.deviation else 0.0
-
-    @property
-    def clear(self) -> bool:
-        return self.certainty >= _CERTAIN and self.contrast >= _FACTOR * self.elsewhere
-
-    def rank(self) -> tuple[bool, float]:
-        return self.clear, self.certainty
-
-
-def middle(shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Returns the middle of an image, at most `WINDOW` pixels a side; it stays in place if the image is turned."""
-    y, x = (slice((n - side) // 2, (n + side) // 2) for n in shape for side in [min(n, WINDOW - n % 2)])
-    return y, x
-
-
-def find_turn(
-    images: Sequence[np.ndarray],
-    labels: Sequence[np.ndarray],
-    square: bool = True,
-    reverse: Callable[[], Sequence[np.ndarray]] | None = None,
-) -> Turn | None:
-    """Finds out whether labels fit an image better if they are transposed, mirrored or turned.
-
-    Labels fit if the image is darker or brighter on their outlines (membranes), or inside of them (nuclei, organelles),
-    than elsewhere. This contrast, in standard deviations of the image, is measured for the labels as they lie and,
-    unless that is clear, for the 3 other ways in which labels can lie on a rectangle, or 7 on a square. Labels that are
-    moved over the image tell how much contrast there is by chance; a cross-correlation gives it for all distances.
-
-    Args:
-      images: (y, x) grey values, all of one size: one picture, or some sections of a stack.
-      labels: (y, x) integers or bool, 0 = none; one for each image and of its size. All must lie the same way.
-      square: whether the whole images are square, if these are parts of them (see `middle`).
-      reverse: returns the images of the sections that have the same numbers counted from the other end of the stack.
-        Sections near the middle tell little about the order.
-
-    Returns:
-      None if no image has contrast or no labels have outlines. `how` is not empty only if the contrast there is at
-      least 6 times the standard deviation of the contrast at other places (more than 16 pixels away) and 1.4 times the
-      largest of these, and 3 times as far above the deviation as that of the labels as they lie; or, for sections in
-      reverse order, 1.4 times, as neighbouring sections are alike.
-
-    The limits are chosen so that correct labels are never refused. In a test on 1,500 crops of SNEMI3D, ISBI 2012 and
-    the Data Science Bowl 2018 (64 to 512 pixels a side; as they are, inverted, blurred, with noise, or with two objects
-    only), no correct labels were found to fit another way or nowhere. Of turned labels with all objects, 11 in 15 were
-    found in one picture of 128 x 128 pixels, and all in one of 256 x 256; of two neurites in 256 x 256, 1 in 5.
-    """
-    turns = {"": _as_they_lie} | _MIRRORED
-    if square and images[0].shape[0] == images[0].shape[1]:
-        turns |= _TURNED
-    (own,) = _fits(images, labels, [_as_they_lie])
-    if not own:
-        return None
-    here = max(own, key=_Fit.rank)
-    if here.clear:
-        others = _fits(reverse(), labels, [_as_they_lie])[0] if reverse is not None else []
-        there = max(others, key=_Fit.rank, default=here)
-        if there.clear and there.certainty >= _FACTOR * here.certainty:
-            return Turn(_REVERSED, there.contrast, here.contrast, clear=True)
-        return Turn("", here.contrast, here.contrast, clear=True)
-    found = dict(zip(turns, _fits(images, labels, list(turns.values())), strict=True))
-    if reverse is not None:
-        backwards = _fits(reverse(), labels, list(turns.values()))
-        found |= {
-            f"{how} and {_REVERSED}" if how else _REVERSED: fits for how, fits in zip(turns, backwards, strict=True)
-        }
-    del found[""]
-    how, there = max(((how, fit) for how, fits in found.items() for fit in fits), key=lambda pair: pair[1].rank())
-    if there.clear and there.certainty >= _CLEARER * max(fit.certainty for fit in own):
-        return Turn(how, there.contrast, here.contrast, clear=True)
-    nowhere = all(fit.contrast + 2 * fit.deviation < _NONE for fit in own)
-    return Turn("", here.contrast, here.contrast, clear=False, nowhere=nowhere)
-
-
-def _fits(images: Sequence[np.ndarray], labels: Sequence[np.ndarray], turns: Sequence[_Way]) -> list[list[_Fit]]:
-    """Measures how well outlines, and areas, of labels fit: for each way to turn them, one or two fits, or none."""
-    shape = images[0].shape
-    sums = np.zeros((len(turns), 2, shape[0], shape[1] // 2 + 1), np.complex64)
-    weights = np.zeros(2)
-    for image, ids in zip(images, labels, strict=True):
-        grey = image.astype(np.float32)
-        grey -= uniform_filter(grey, _AROUND)
-        deviation = grey.std()
-        if not deviation:
-            continue
-        spectrum = rfft2(grey / deviation)
-        for k, mask in enumerate((boundaries(ids), ids != 0)):
-            share = float(mask.mean())
-            if not _MIN_BOUNDARY < share < 1 - _MIN_BOUNDARY:
-                continue
-            weights[k] += share * (1 - share) * mask.size
-            centred = mask.astype(np.float32) - np.float32(share)
-            for of_turn, turn in zip(sums, turns, strict=True):
-                of_turn[k] += spectrum * np.conj(rfft2(turn(centred)))
-    measured = [k for k in range(2) if weights[k]]
-    return [[_fit(irfft2(of_turn[k], shape) / np.float32(weights[k])) for k in measured] for of_turn in sums]
-
-
-def _fit(contrasts: np.ndarray) -> _Fit:
-    """Compares the contrast at no move with that at all others: (y, x), the contrast of labels moved by y, x."""
-    contrasts = np.roll(np.abs(contrasts), [n // 2 for n in contrasts.shape], (0, 1))
-    near, around = (
-        tuple(slice(max(0, n // 2 - distance), n // 2 + distance + 1) for n in contrasts.shape)
-        for distance in (_NEAR, min(_APART, min(contrasts.shape) // 8))
-    )
-    contrast = float(contrasts[near].max())
-    contrasts[around] = 0
-    others = contrasts.size - contrasts[around].size
-    return _Fit(contrast, float(np.sqrt(np.sum(contrasts**2, dtype=np.float64) / others)), float(contrasts.max()))

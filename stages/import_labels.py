@@ -90,7 +90,7 @@ def _written(parts: Iterable[np.ndarray], volume: h5py.Dataset) -> Iterator[np.n
 
 def _kept(parts: Iterable[np.ndarray], numbers: Collection[int], kept: dict[int, np.ndarray]) -> Iterator[np.ndarray]:
     """Yields the parts unchanged, and keeps the middle of the sections that have these numbers."""
-    from segmentation.alignment import middle
+    from segmentation.turns import middle
 
     start = 0
     for part in parts:

@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 
 from contract.stage import Context, InputError
-from segmentation.alignment import find_turn, middle, shift_of_sections
+from segmentation.alignment import shift_of_sections
+from segmentation.turns import find_turn, middle
 from stages.readers.name_numbers import section_numbers
 from stages.readers.stack import Stack
 from stages.storage.volumes import Volume, kept_names, read_part
@@ -79,7 +80,7 @@ def check_lie(
     Args:
       stack: where the labels come from.
       labels: the volume of labels, (z, y, x), and `image`, that of the images.
-      sections: the middle (see `alignment.middle`) of the labels of some sections, by their numbers.
+      sections: the middle (see `turns.middle`) of the labels of some sections, by their numbers.
 
     Raises:
       InputError: if the labels fit the section before or after theirs better than their own; or are transposed,
@@ -109,6 +110,14 @@ def check_lie(
             f"{stack.path}: the labels fit when {how}: the contrast at their outlines, or in their areas, is then "
             f"{turn.there:.2f}, and {turn.here:.2f} as they are; change them so (or the images, if these are wrong), "
             f"{_GO_ON}"
+        )
+    if turn.by is not None:
+        y, x = turn.by
+        move = f"{abs(x)} pixels to the {'right' if x > 0 else 'left'} and {abs(y)} {'down' if y > 0 else 'up'}"
+        context.message(
+            f"{stack.path}: the labels seem to be moved against the images: the contrast at their outlines, or in "
+            f"their areas, is {turn.there:.2f} if they are moved by {move}, and {turn.here:.2f} as they are; "
+            "compare labels and images in a viewer"
         )
     if turn.nowhere:
         context.message(

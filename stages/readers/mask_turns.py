@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from contract.stage import InputError
-from segmentation.alignment import Turn, find_turn, middle
 from segmentation.contrast import luminance
+from segmentation.turns import Turn, find_turn, middle
 from stages.storage.words import some
 
 if TYPE_CHECKING:

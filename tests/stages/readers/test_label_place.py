@@ -158,6 +158,13 @@ def test_labels_of_another_stack_are_told(run_stage, inputs: Importing) -> None:
     )
 
 
+def test_moved_labels_are_told(run_stage, inputs: Importing) -> None:
+    ids = cells(8, seed=5, side=128)  # a crop at another place
+    result = run_stage("import-labels", inputs(picture(ids)[:, :96, :96], ids[:, 12:108, 7:103]))
+    (text,) = [text for text in said(result) if "seem to be moved against the images" in text]
+    assert "if they are moved by 7 pixels to the right and 12 down, and " in text
+
+
 def half_right(ids: np.ndarray) -> np.ndarray:
     return np.concatenate([ids[..., :32], ids[..., 31::-1]], axis=-1)
 
@@ -179,7 +186,7 @@ def test_correct_labels_pass_without_a_word(run_stage, inputs: Importing, kind: 
     elif kind == "empty image":
         image = np.zeros_like(image)
     result = run_stage("import-labels", inputs(image, ids))
-    assert not [text for text in said(result) if "lie on" in text]
+    assert not [text for text in said(result) if "lie on" in text or "moved" in text]
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 8, 16, 70, 1000])
