@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import importlib
+import io
 import os
 import signal
 import sys
@@ -113,6 +114,16 @@ def _listen_for_stop(context: Context) -> None:
         threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
+def _write_utf8() -> None:
+    """Makes standard output and standard error UTF-8, like the log that they go to, whatever the locale says.
+
+    Names of files that are no UTF-8 are written with escapes, so that no message can stop a stage.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def _hold_lock() -> IO[bytes] | None:
     """Locks the step's folder, if this is a container, so that a later run notices that the stage is still running."""
     path = os.environ.get("FLOODRUNNER_LOCK")
@@ -141,5 +152,6 @@ def _leave_with_parent() -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python -m stages FOLDER    (FOLDER holds job.json)")
+    _write_utf8()
     held = _hold_lock()
     sys.exit(main(Path(sys.argv[1])))

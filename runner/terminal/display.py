@@ -19,6 +19,7 @@ _WIDE = 110
 _PLAIN_INTERVAL_S = 5.0
 _METRICS_SHOWN = 3
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "skipped": "–", "stopped": "■", "failed": "✗"}
+_ASCII_MARKS = {"waiting": ".", "running": ">", "done": "+", "skipped": "-", "stopped": "=", "failed": "x"}
 _COLOURS = {
     "waiting": "dim",
     "running": "bold",
@@ -123,6 +124,7 @@ class LiveDisplay(Display):
         from rich.live import Live
 
         self._console = Console()
+        self._marks = _MARKS if _can_write("".join(_MARKS.values()), self._console.encoding) else _ASCII_MARKS
         self._live = Live(
             get_renderable=self._table, console=self._console, refresh_per_second=4, vertical_overflow="ellipsis"
         )
@@ -167,7 +169,7 @@ class LiveDisplay(Display):
             if running:
                 text = f"{words.duration(time.monotonic() - line.started)}: {text}"
             table.add_row(
-                Text(_MARKS[line.status], style=colour),
+                Text(self._marks[line.status], style=colour),
                 Text(line.step, style=colour),
                 bar if running else "",
                 Text(words.shown(text), style="dim" if line.status in ("waiting", "skipped") else ""),
@@ -183,6 +185,14 @@ def make(steps: Sequence[str]) -> Display:
 def can_draw() -> bool:
     """Whether standard output is a terminal that can redraw lines."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _can_write(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def hush(stream: TextIO) -> None:

@@ -148,14 +148,24 @@ def slabs(sections: Iterable[np.ndarray], depth: int) -> Iterator[np.ndarray]:
 def place_of(stack: Stack, voxel_size_xyz: tuple[float, float, float] | None, context: Context) -> Place:
     """Returns the place of a stack.
 
-    The voxel size is that of the parameters, or else that of the file. If neither gives it, the voxel size is 1 x 1 x 1
-    nm, and a message tells the user so.
+    The voxel size is that of the parameters, or else that of the file. If the two differ by more than 1 %, or neither
+    gives it, so that it is 1 x 1 x 1 nm, a message tells the user so.
     """
     voxel_size = voxel_size_xyz or stack.voxel_size_xyz
+    if voxel_size_xyz and stack.voxel_size_xyz and not np.allclose(voxel_size_xyz, stack.voxel_size_xyz, rtol=0.01):
+        context.message(
+            f"{stack.path}: the file says that its voxels are {_nm(stack.voxel_size_xyz)} (x, y, z), but "
+            f"voxel_size_xyz is set to {_nm(voxel_size_xyz)}, which is used; to use the size of the file, leave "
+            "voxel_size_xyz out"
+        )
     if voxel_size is None:
         voxel_size = (1.0, 1.0, 1.0)
         context.message("the voxel size is not known, so 1 x 1 x 1 nm is used; set voxel_size_xyz: [x, y, z] in nm")
     return Place(voxel_size, stack.offset_xyz)
+
+
+def _nm(sizes: tuple[float, float, float]) -> str:
+    return " x ".join(f"{length:g}" for length in sizes) + " nm"
 
 
 def announce(stack: Stack, context: Context) -> None:

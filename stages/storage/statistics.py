@@ -16,7 +16,7 @@ _LARGEST = 1e30
 Grey = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
 
 
-class _Statistics(BaseModel):
+class _Moments(BaseModel):
     """What `segmentation.statistics.moments` computes; only the mean and the standard deviation are needed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -26,7 +26,10 @@ class _Statistics(BaseModel):
     minimum: Grey | None = None
     maximum: Grey | None = None
     voxels: Annotated[int, Field(ge=1)] | None = None
-    whole: _Statistics | None = None
+
+
+class _Statistics(_Moments):
+    whole: _Moments | None = None
     """The same figures with blank sections, saturated sections and black frames; left out if there are none."""
 
 

@@ -70,8 +70,35 @@ def test_the_voxel_size_of_the_file_counts_where_none_is_given(tmp_path: Path, r
     result = run_stage("import-images", {"stack": file})
     assert read_volume(result["volume"])[1].voxel_size_xyz == pytest.approx((4, 4, 30))
     assert not [text for text in said(result) if "voxel size" in text]
-    result = run_stage("import-images", {"stack": file}, voxel_size_xyz=[8, 8, 40])
-    assert read_volume(result["volume"])[1].voxel_size_xyz == (8, 8, 40)
+    for given in ([4, 4, 30], [4.01, 4.01, 29.9]):  # the same, as rounded
+        result = run_stage("import-images", {"stack": file}, voxel_size_xyz=given)
+        assert not [text for text in said(result) if "leave voxel_size_xyz out" in text]
+
+
+def test_a_voxel_size_that_differs_from_that_of_the_file_is_told(tmp_path: Path, run_stage) -> None:
+    file = tmp_path / "stack.tif"
+    metadata = {"spacing": 0.03, "unit": "um", "axes": "ZYX"}
+    tifffile.imwrite(file, GREY, imagej=True, resolution=(250, 250), metadata=metadata)
+    write_volume(tmp_path / "stack.h5", "image", GREY, Place((4, 4, 30)))
+    for path in (file, tmp_path / "stack.h5"):
+        result = run_stage("import-images", {"stack": path}, voxel_size_xyz=[8, 8, 40])
+        assert read_volume(result["volume"])[1].voxel_size_xyz == (8, 8, 40)
+        assert said(result)[1:] == [
+            f"{path}: the file says that its voxels are 4 x 4 x 30 nm (x, y, z), but voxel_size_xyz is set to "
+            "8 x 8 x 40 nm, which is used; to use the size of the file, leave voxel_size_xyz out"
+        ]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_dots_per_inch_are_no_voxel_size(tmp_path: Path, run_stage, suffix: str) -> None:
+    """Most programs write 72 dpi, whatever the size of a pixel is."""
+    (tmp_path / "em").mkdir()
+    for z, section in enumerate(GREY):
+        Image.fromarray(section).save(tmp_path / "em" / f"z{z}{suffix}", dpi=(72, 72))
+    assert (
+        "the voxel size is not known, so 1 x 1 x 1 nm is used"
+        in said(run_stage("import-images", {"stack": tmp_path / "em"}))[-1]
+    )
 
 
 def test_our_own_volume_keeps_its_place_and_names(stack, run_stage, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,18 @@ def test_names_and_figures_stay_whole_in_a_narrow_terminal(clock: Clock) -> None
     live._console.print(live._table())
     for whole in ("unseen-statistics", "4313/7000 steps", "loss 0.2896"):
         assert whole in stream.getvalue()
+
+
+def test_a_terminal_that_knows_only_ascii_gets_marks_that_it_can_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, "ascii", errors="replace"))
+    show = LiveDisplay(["image", "train", "fill"])
+    show.skipped("image", "nothing changed")
+    show.started("train", "never run")
+    show.finished("train", "done", 1)
+    show.note("image: Käfer_µm: 4 sections")
+    show._console.print(show._table())
+    sys.stdout.flush()
+    said, *lines = [line.split() for line in raw.getvalue().decode("ascii").splitlines()]
+    assert said == ["image:", "K?fer_?m:", "4", "sections"]
+    assert [line[:2] for line in lines] == [["-", "image"], ["+", "train"], [".", "fill"]]
