@@ -18,7 +18,7 @@ def shown(text: str) -> str:
 
     Line breaks become spaces, other control characters their codes: `\\x1b`.
     """
-    return _UNSEEN.sub(_code, _SPACES.sub(" ", text))
+    return text if text.isprintable() else _UNSEEN.sub(_code, _SPACES.sub(" ", text))
 
 
 def shown_lines(text: str) -> str:

@@ -24,7 +24,7 @@ _WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
 _POINTS = 200  # most points kept in a window; without a limit, a run of weeks would keep millions
 
 _AT_ONCE = 4 << 20  # bytes read in one go; a line that is longer is no event
-_LAST = 64 << 20  # bytes of events that count when a stage has ended and they are not read yet
+_LAST = 32 << 20  # bytes of events that count when a stage has ended and they are not read yet
 _LONGEST_TEXT = 4000
 _MOST_ENTRIES = 1000  # metrics, artifacts and spent files that are kept; no stage has so many
 _MOST_NUMBER = 1e15
@@ -61,7 +61,7 @@ class Tail:
         return [event for line in data[:end].split(b"\n") if (event := _event(line)) is not None]
 
     def rest(self) -> Iterator[Event]:
-        """All events that are left, once nobody writes any more. Of more than 64 MB only the last ones."""
+        """All events that are left, once nobody writes any more. Of more than 32 MB only the last ones."""
         with contextlib.suppress(FileNotFoundError):
             self._offset = max(self._offset, os.lstat(self._path).st_size - _LAST)
         before = -1
