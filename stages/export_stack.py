@@ -120,8 +120,6 @@ def _label_pixels(
     import numpy as np
 
     from segmentation import colours, labels
-    from segmentation.ffn.partitions import object_sizes
-    from stages.storage.labels import slabs
 
     path = context.inputs["volume"]
     style = params.style or "ids"
@@ -136,7 +134,7 @@ def _label_pixels(
     largest = _largest(volume)
     if style == "8_bit":
         if largest > 255:
-            ids = object_sizes(volume.read(part) for part in slabs(volume.shape, volume.depth))[0]
+            ids = _ids(volume)
             shared = len(ids) - len(np.unique(labels.to_greys(ids)))
             context.message(
                 f"ids go up to {largest}: above 255 the greys begin again at 1, so {shared} of {len(ids)} ids share "
@@ -165,6 +163,13 @@ def _is_image(volume: Volume) -> bool:
     from stages.storage.volumes import DATASETS
 
     return volume.name.rsplit("/", 1)[-1] == DATASETS["image"]
+
+
+def _ids(volume: Labels) -> np.ndarray:
+    from segmentation.ffn.partitions import object_sizes
+    from stages.storage.labels import slabs
+
+    return object_sizes(volume.read(part) for part in slabs(volume.shape, volume.depth))[0]
 
 
 def _largest(volume: Labels) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
 from contract.ports import split_dataset
 from contract.stage import Context, InputError
 from segmentation.scores import rand_and_vi
@@ -12,6 +14,9 @@ from stages.storage.image_sets import is_set
 from stages.storage.labels import open_labels, slabs
 from stages.storage.volumes import Place
 from stages.storage.words import box, size
+
+_LARGE = 0.5
+"""Share of all voxels from which on an id may be the background."""
 
 _TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented ignored"}
 
@@ -56,6 +61,8 @@ def score_volumes(context: Context) -> None:
             f"{truth_path}: no voxel is labelled in the box of the segmentation, {box(shape, place.offset)}; "
             "segment a box that has ground truth, or remove this step"
         )
+    _say_large(segmentation_path, table.segment, table.voxels, context)
+    _say_large(truth_path, table.truth, table.voxels, context)
     scores = {
         "unsegmented_as_background": rand_and_vi.score(table, ignore_unsegmented=False),
         "unsegmented_ignored": rand_and_vi.score(table, ignore_unsegmented=True),
@@ -106,6 +113,28 @@ def _say_where(
             f"that begins at {size(start)} (x, y, z): offset_xyz is {list(place.offset_xyz)} in the segmentation and "
             f"{list(truth_place.offset_xyz)} in the truth"
         )
+
+
+def _say_large(path: str, ids: np.ndarray, voxels: np.ndarray, context: Context) -> None:
+    """Says if an id may be a background that is not 0: a large one, or the largest of 8 or 16 bits, far above others.
+
+    Args:
+      ids, voxels: columns of the table of overlaps.
+    """
+    every, counts = np.unique(ids), rand_and_vi.marginal(ids, voxels)
+    every, counts = every[every != 0], counts[every != 0]
+    if len(every) < 2:
+        return
+    at = int(np.argmax(counts))
+    top = int(np.iinfo(ids.dtype).max)
+    if ids.dtype.itemsize <= 2 and every[-1] == top and 2 * int(every[-2]) < top:
+        at = len(every) - 1
+    elif counts[at] < _LARGE * voxels.sum():
+        return
+    context.message(
+        f"{path}: id {every[at]} covers {counts[at] / voxels.sum():.1%} of all voxels; if it means none, import the "
+        f"labels with import-labels and unlabelled: [{every[at]}], or it counts as an object"
+    )
 
 
 def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:

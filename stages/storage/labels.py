@@ -16,11 +16,14 @@ from stages.storage.volumes import Place, Volume, open_volume, read_part
 
 def check_labels(path: str | Path, dataset: Volume) -> None:
     """Raises InputError if the dataset of the file `path` does not hold integers."""
-    if dataset.dtype.kind not in "ui":
-        raise InputError(
-            f"{path}: dataset {dataset.name} is {dataset.dtype}, not integer labels (0 = none); "
-            "import the labels with import-labels"
-        )
+    if dataset.dtype.kind in "ui":
+        return
+    remedy = (
+        "import the labels with import-labels and relabel: connected_components, which gives each piece an id"
+        if dataset.dtype.kind == "b"
+        else "save the labels as whole numbers, such as uint32"
+    )
+    raise InputError(f"{path}: dataset {dataset.name} is {dataset.dtype}, not integer labels (0 = none); {remedy}")
 
 
 class Labels:
@@ -52,8 +55,8 @@ class Labels:
         labels, found = clear_unlabelled(stored)
         if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
             raise InputError(
-                f"{self._path}: dataset {self._dataset.name} holds the negative label {labels.min()}; labels are 0 "
-                "(none) or an id above 0: renumber them"
+                f"{self._path}: dataset {self._dataset.name} holds the negative label {labels.min()}; if it means "
+                f"none, import the labels with import-labels and unlabelled: [{labels.min()}]; otherwise renumber them"
             )
         start = z.start or 0
         known = max(self._sections - start, 0)

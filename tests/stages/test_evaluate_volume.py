@@ -115,7 +115,7 @@ def test_refuses_a_box_without_ground_truth(run_stage, tmp_path: Path, truth: np
 def test_refuses_negative_and_fractional_ids(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
     labels = volume(tmp_path / "t.h5", truth)
     negative = volume(tmp_path / "n.h5", np.where(truth == 1, -5, truth.astype(np.int64)))
-    with pytest.raises(InputError, match=r"n\.h5: dataset /labels holds the negative label -5; labels are 0"):
+    with pytest.raises(InputError, match=r"n\.h5: dataset /labels holds the negative label -5; if it means none"):
         run_stage("evaluate-volume", {"segmentation": negative, "labels": labels})
     with pytest.raises(InputError, match=r"f\.h5: dataset /labels is float64, not integer labels"):
         run_stage("evaluate-volume", {"segmentation": volume(tmp_path / "f.h5", truth * 0.5), "labels": labels})
@@ -173,6 +173,23 @@ def test_says_which_part_of_a_larger_truth_is_compared(run_stage, tmp_path: Path
     assert "begins at 0 x 0 x 0 (x, y, z): offset_xyz is [0, 0, 0] in the segmentation" in texts(result)[0]
     whole = run_stage("evaluate-volume", {"segmentation": labels, "labels": labels})
     assert not texts(whole)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "share"), [(np.uint8, 255, 0.17), (np.uint16, 65535, 0.17), (np.uint32, 9, 0.67)]
+)
+def test_says_that_an_id_may_be_a_background_that_is_not_0(
+    run_stage, tmp_path: Path, truth: np.ndarray, dtype: type, value: int, share: float
+) -> None:
+    plain = volume(tmp_path / "s.h5", truth)
+    odd = volume(tmp_path / "t.h5", np.where(truth < 6 * share, value, truth).astype(dtype))
+    (text,) = texts(run_stage("evaluate-volume", {"segmentation": plain, "labels": odd}))
+    assert text.startswith(
+        f"{odd}: id {value} covers {np.mean(truth < 6 * share):.1%} of all voxels; if it means none, "
+    )
+    assert text.endswith(f"import the labels with import-labels and unlabelled: [{value}], or it counts as an object")
+    full = volume(tmp_path / "f.h5", np.arange(1, 256, dtype=np.uint8).reshape(1, 15, 17))  # all ids of 8 bits in use
+    assert not texts(run_stage("evaluate-volume", {"segmentation": full, "labels": full}))
 
 
 def test_says_that_the_voxel_sizes_differ(run_stage, tmp_path: Path, truth: np.ndarray) -> None:

@@ -120,8 +120,8 @@ def test_negative_ids_are_refused_in_every_style(run_stage, volume, style: str, 
     ids[18, 2, 3] = -9
     inputs = {"volume": volume(ids), "image": volume(GREY, "image")}
     assert refusal(run_stage, inputs, style=style, format=form) == (
-        f"{inputs['volume']}: dataset /labels holds the negative label -9; labels are 0 (none) or an id above 0: "
-        "renumber them"
+        f"{inputs['volume']}: dataset /labels holds the negative label -9; if it means none, import the labels with "
+        "import-labels and unlabelled: [-9]; otherwise renumber them"
     )
 
 

@@ -97,8 +97,8 @@ def test_a_deep_volume_is_written_part_by_part(run_stage, tmp_path: Path) -> Non
     ("array", "words"),
     [
         (np.zeros((5, 5, 5), np.uint8), "all voxels are background (label 0); label some objects, or choose other"),
-        (np.full((5, 5, 5), -4, np.int32), "dataset /labels holds the negative label -4; labels are 0 (none) or an id"),
-        (np.full((5, 5, 5), np.nan, np.float32), "dataset /labels is float32, not integer labels (0 = none); import"),
+        (np.full((5, 5, 5), -4, np.int32), "dataset /labels holds the negative label -4; if it means none, import"),
+        (np.full((5, 5, 5), np.nan, np.float32), "dataset /labels is float32, not integer labels (0 = none); save"),
     ],
 )
 def test_refuses_what_is_no_labels(run_stage, tmp_path: Path, array: np.ndarray, words: str) -> None:

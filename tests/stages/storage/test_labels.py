@@ -78,11 +78,21 @@ def test_the_largest_id_of_8_or_16_bits_is_an_id(tmp_path: Path, dtype: type, sa
 def test_other_negative_ids_are_refused(tmp_path: Path, value: int, said: Any) -> None:
     array = np.ones((3, 3, 3), np.int64)
     array[1, 1, 1] = value
-    with pytest.raises(InputError, match=f"v.h5: dataset /labels holds the negative label {value}; labels are 0 "):
+    with pytest.raises(InputError, match=f"v.h5: dataset /labels holds the negative label {value}; if it means none"):
         read_labels(volume(tmp_path, array), said)
 
 
-@pytest.mark.parametrize("array", [np.ones((2, 2, 2), bool), np.ones((2, 2, 2), np.float32)])
-def test_no_integers_are_refused(tmp_path: Path, array: np.ndarray, said: Any) -> None:
-    with pytest.raises(InputError, match=f"dataset /labels is {array.dtype}, not integer labels"):
-        read_labels(volume(tmp_path, array), said)
+@pytest.mark.parametrize(
+    ("dtype", "remedy"),
+    [
+        (bool, "import the labels with import-labels and relabel: connected_components, which gives each piece an id"),
+        (np.float32, "save the labels as whole numbers, such as uint32"),
+    ],
+)
+def test_no_integers_are_refused(tmp_path: Path, dtype: type, remedy: str, said: Any) -> None:
+    path = volume(tmp_path, np.ones((2, 2, 2), dtype))
+    with pytest.raises(InputError) as error:
+        read_labels(path, said)
+    assert str(error.value) == (
+        f"{path}: dataset /labels is {np.dtype(dtype)}, not integer labels (0 = none); {remedy}"
+    )
