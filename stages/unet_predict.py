@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -37,6 +37,11 @@ class Params(StageParams):
     pixel: a seventh more with tiles of 2048, half more with 1024. If the network needs longer tiles, they are
     used: a network of depth 4 needs at least 448, twice as much with each further level. At a width of 16, tiles of
     2048 take about 2 GB of memory, and tiles of 1024 about 1.2 GB."""
+    stretch: Literal["as_in_training", "fully"] = "as_in_training"
+    """How far to stretch the grey levels of a picture that shows little but noise: its grey levels range over fewer
+    levels, in units of their noise, than those of any training picture with cells. as_in_training: less, so that noise
+    in an empty field is not made as bright as cells. fully: as those of all other pictures, for pictures with cells
+    that have more noise than training pictures."""
     opacity: float = Field(0.35, ge=0, le=1)
     """Opacity of the colours in the overlays."""
 
@@ -45,19 +50,25 @@ def run(params: Params, context: Context) -> None:
     from segmentation import backend
     from segmentation.unet import instances, prediction
     from segmentation.unet.architectures import architecture_of
-    from segmentation.unet.normalisation import normalise
+    from segmentation.unet.normalisation import is_weak, normalise
     from stages.resumable import state
     from stages.resumable.unet_prediction import Finished
-    from stages.storage import image_sets, unet_models
+    from stages.storage import image_sets, unet_models, unet_ranges
+    from stages.storage.words import some
 
     network, model = unet_models.read_model(context.inputs["model"])
+    weakest = unet_ranges.read_ranges(context.inputs["model"], network.channels)
+    if params.stretch == "fully":
+        weakest = None
     compiled = backend.forward(architecture_of(network).folded(network, model))
     context.message(f"predicting on {backend.device()} ({backend.name()})")
     identity = {
         "params": params.model_dump(mode="json", exclude={"opacity"}),  # overlays are always drawn again
         "network": list(network),
         "weights": state.fingerprint(*model.get_weights()),
+        "weakest": weakest and weakest._asdict(),
     }
+    noise: list[str] = []
     finished = Finished(identity, context)
     listed: list[tuple[str, Cell]] = []
 
@@ -67,9 +78,11 @@ def run(params: Params, context: Context) -> None:
 
     def predicted() -> Iterator[Picture]:
         for name, image in _images(context):
+            if weakest and is_weak(image, network.channels, weakest):
+                noise.append(name)
             picture = finished.load(name, image)
             if picture is None:
-                given = normalise(image, network.channels)
+                given = normalise(image, network.channels, weakest)
                 found = prediction.picture(forward, network, given, params.tile, params.test_time_augmentation)
                 labels = instances.cells(found, params.threshold, params.min_size)
                 picture = image_sets.Picture(name, image, labels, found[..., 0])
@@ -84,6 +97,12 @@ def run(params: Params, context: Context) -> None:
     _write_table(listed, context)
     context.metric("cells", len(listed))
     context.artifact(context.output_folder / "overlay", "each picture with its cells in colour")
+    if noise:
+        context.message(
+            f"{len(noise)} picture{'s show' if len(noise) > 1 else ' shows'} little but noise ({some(noise)}), as "
+            "empty fields do: their grey levels are stretched less than those of other pictures; if there are cells, "
+            "set stretch: fully"
+        )
     if not listed:
         context.message(
             f"no cell was found; if probability/ shows cells, set threshold lower than {params.threshold:g}"

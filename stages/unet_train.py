@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from segmentation.unet.augmentation import Ranges
     from segmentation.unet.network import Architecture, NetworkSpec
+    from segmentation.unet.normalisation import Weakest
     from stages.resumable.unet_training import UNetTask
     from stages.storage.image_sets import Picture
 
@@ -129,9 +130,11 @@ def run(params: Params, context: Context) -> None:
     from segmentation.unet import losses
     from segmentation.unet.examples import Examples
     from segmentation.unet.network import NetworkSpec
+    from segmentation.unet.normalisation import weakest_of
     from segmentation.unet.prediction import resized
     from stages.resumable import state, training
     from stages.resumable.unet_training import UNetTask, Validation
+    from stages.storage import unet_ranges
     from stages.storage.words import some
 
     params = params.resolved()
@@ -143,11 +146,12 @@ def run(params: Params, context: Context) -> None:
     generator = np.random.default_rng(params.seed)
     with_cells = [bool(_labels(picture).any()) for picture in pictures]
     kept_out = _kept_out(with_cells, params.validation_fraction, generator)
+    weakest = weakest_of((each.image for each in pictures if _labels(each).any()), network.channels)
     data = state.fingerprint(*(picture.image for picture in pictures), *map(_labels, pictures))
 
     fit = partial(resized, shape=(params.crop, params.crop)) if network.squash else np.asarray
     used, validated, names = [], [], [pictures[i].name for i in kept_out]
-    for number, (image, target, middles) in enumerate(_prepared(pictures, network, architecture)):
+    for number, (image, target, middles) in enumerate(_prepared(pictures, network, architecture, weakest)):
         if number in kept_out:
             validated.append((fit(image), target))
         else:
@@ -177,6 +181,7 @@ def run(params: Params, context: Context) -> None:
     with context.saves_on_stop():
         training.train(task, schedule, progress, saved, context)
     _finish(params, network, task, names, progress.step, context)
+    unet_ranges.write_ranges(context.outputs["model"], weakest)
 
 
 def _architecture(params: Params) -> Architecture:
@@ -247,7 +252,7 @@ def _labels(picture: Picture) -> np.ndarray:
 
 
 def _prepared(
-    pictures: list[Picture], network: NetworkSpec, architecture: Architecture
+    pictures: list[Picture], network: NetworkSpec, architecture: Architecture, weakest: Weakest
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields, for each picture, the normalised image, the target, and the centres of the cells.
 
@@ -264,7 +269,7 @@ def _prepared(
         target = np.ascontiguousarray(instances.targets(labels)[..., : architecture.OUTPUTS])
         # A squashed picture is used as a whole, so no crop is placed near a cell.
         middles = np.zeros((0, 2)) if network.squash else instances.centres(labels)
-        yield normalise(picture.image, network.channels), target, middles
+        yield normalise(picture.image, network.channels, weakest), target, middles
 
 
 def _finish(params: Params, network: NetworkSpec, task: UNetTask, names: list[str], end: int, context: Context) -> None:

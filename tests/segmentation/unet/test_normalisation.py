@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.unet.normalisation import normalise
+from segmentation.unet.normalisation import is_weak, normalise, weakest_of
 
 
 def picture(dtype: str, highest: float) -> np.ndarray:
@@ -73,3 +73,67 @@ def test_a_few_small_nuclei_on_black_are_seen() -> None:
     np.testing.assert_array_equal(colour[..., 0], scaled)
     np.testing.assert_array_equal(colour[..., 1], normalise(other, 1)[..., 0])
     assert not colour[..., 2].any()
+
+
+def field(seed: int, noise: float, cells: float = 0, dtype: str = "uint16", level: float = 500) -> np.ndarray:
+    """Noise, with a few discs if `cells`, their brightness, is above 0."""
+    generator = np.random.default_rng(seed)
+    y, x = np.indices((160, 160))
+    greys = generator.normal(level, noise, (160, 160))
+    for _ in range(6):
+        cy, cx = generator.uniform(20, 140, 2)
+        greys[np.hypot(y - cy, x - cx) < 12] += cells
+    return np.clip(greys, 0, None).astype(dtype)
+
+
+TRAINING = [field(seed, 20, 600) for seed in range(3)]
+
+
+def test_pictures_with_cells_are_stretched_as_without_limits() -> None:
+    weakest = weakest_of(TRAINING, 1)
+    for image in (*TRAINING, field(9, 20, 600), field(9, 2, 60), field(9, 5, 150, "uint8", 40), field(9, 20, 6000)):
+        assert not is_weak(image, 1, weakest)
+        np.testing.assert_array_equal(normalise(image, 1, weakest), normalise(image, 1))
+
+
+@pytest.mark.parametrize("noise", [3, 20, 90])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_noise_stays_dark(noise: float, dtype: str) -> None:
+    """Whatever the exposure, and the type of the pixels."""
+    weakest = weakest_of(TRAINING, 1)
+    empty = field(7, noise / 4 if dtype == "uint8" else noise, dtype=dtype, level=120 if dtype == "uint8" else 500)
+    assert is_weak(empty, 1, weakest)
+    assert np.percentile(normalise(empty, 1), 99) > 0.8
+    assert np.percentile(normalise(empty, 1, weakest), 99) < 0.45
+
+
+def test_an_uneven_field_of_the_same_microscope_stays_dark() -> None:
+    empty = field(7, 20) + (100 * np.linspace(0, 1, 160)).astype(np.uint16)
+    assert np.percentile(normalise(empty, 1, weakest_of(TRAINING, 1)), 99) < 0.6
+
+
+def test_the_weakest_training_picture_sets_the_limit() -> None:
+    """At most 20 standard deviations of the noise; pictures without noise do not count."""
+    clear, flat = [field(1, 5, 600)], [field(1, 0, 600)]
+    assert weakest_of(clear, 1).ratio == [20]
+    assert weakest_of(flat, 1).ratio == [20]
+    assert weakest_of([*flat, *clear, field(2, 200, 900)], 1).ratio[0] == pytest.approx(10, abs=3)
+    both = weakest_of([TRAINING[0], TRAINING[1] // 8, (TRAINING[2] // 8).astype(np.uint8)], 1)
+    assert set(both.ranges) == {"uint16", "uint8"}
+    assert both.ranges["uint16"][0] < 300 < weakest_of(TRAINING, 1).ranges["uint16"][0]
+
+
+def test_each_channel_has_a_limit() -> None:
+    colour = np.stack([TRAINING[0], field(4, 20), TRAINING[0] // 3], -1)
+    weakest = weakest_of([colour], 3)
+    assert [len(weakest.ratio), len(weakest.ranges["uint16"])] == [3, 3]
+    np.testing.assert_array_equal(normalise(colour, 3, weakest), normalise(colour, 3))
+    grey = weakest_of([TRAINING[0]], 3)
+    assert grey.ratio[0] == grey.ratio[2]
+    assert not is_weak(np.stack([field(5, 20), TRAINING[1], field(6, 20)], -1), 3, grey)
+
+
+def test_tiny_pictures_have_no_noise() -> None:
+    for shape in ((1, 1), (2, 9), (3, 3)):
+        tiny = np.random.default_rng(1).integers(0, 99, shape, np.uint8)
+        assert np.isfinite(normalise(tiny, 1, weakest_of([tiny], 1))).all()
