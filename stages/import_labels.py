@@ -113,7 +113,7 @@ def _place(stack: Stack, params: Params, context: Context) -> Place:
     if "images" not in context.inputs:
         return place_of(stack, params.voxel_size_xyz, context)
     with open_volume(context.inputs["images"]) as (image, place):
-        check_size(stack, image.shape)
+        check_size(stack, image.shape, place, context)
         if params.voxel_size_xyz not in (None, place.voxel_size_xyz):
             raise InputError(
                 f"voxel_size_xyz: {list(params.voxel_size_xyz or ())} is given, but the voxel size of the images is "

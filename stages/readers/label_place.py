@@ -13,6 +13,7 @@ from segmentation.alignment import shift_of_sections
 from segmentation.turns import find_turn, middle
 from stages.readers.name_numbers import section_numbers
 from stages.readers.stack import Stack
+from stages.storage.places import Place
 from stages.storage.volumes import Volume, kept_names, read_part
 from stages.storage.words import section_size
 
@@ -21,16 +22,31 @@ _OUTER = 3  # number of sections at each end that show which way the labels lie
 _GO_ON = "or set check_order: false if the labels are right"
 
 
-def check_size(stack: Stack, shape: tuple[int, ...]) -> None:
-    """Raises InputError if the labels have another size than the images, z, y, x; tells what may be the cause."""
+def check_size(stack: Stack, shape: tuple[int, ...], place: Place, context: Context) -> None:
+    """Checks that labels have the size of the images, and tells if their file gives them another place.
+
+    Args:
+      stack: the labels.
+      shape: size of the images, z, y, x; `place`, their place.
+
+    Raises:
+      InputError: if the sizes differ; the message tells what may be the cause.
+    """
+    within = tuple(ours - theirs for ours, theirs in zip(stack.offset_xyz, place.offset_xyz, strict=True))
     if stack.shape == shape:
+        _tell_place(stack, place, context)
         return
     of_labels, of_images = stack.shape[1:], shape[1:]
     what = "sections" if of_labels == of_images else "size"
     remedy = f"give labels and images of the same {what}"
     factors = {Fraction(image, label) for image, label in zip(of_images, of_labels, strict=True)}
     factor = factors.pop()
-    if sorted(stack.shape) == sorted(shape):
+    if any(stack.offset_xyz) and all(0 <= a <= n - k for a, n, k in zip(within[::-1], shape, stack.shape, strict=True)):
+        remedy = (
+            f"by its offset, the labels are the part of the images that begins at voxel {', '.join(map(str, within))} "
+            "(x, y, z): give that part of the images"
+        )
+    elif sorted(stack.shape) == sorted(shape):
         how = "x and y are swapped" if stack.shape[0] == shape[0] else "the axes are swapped (files hold z, y, x)"
         remedy = f"{how}: transpose the labels, or turn them by 90 degrees, so that they lie on the images"
     elif not factors and factor.denominator == 1 and factor > 1:
@@ -43,6 +59,22 @@ def check_size(stack: Stack, shape: tuple[int, ...]) -> None:
     raise InputError(
         f"{stack.path}: {section_size(stack.shape)} of labels, but {section_size(shape)} of images; {remedy}"
     )
+
+
+def _tell_place(stack: Stack, place: Place, context: Context) -> None:
+    size, of_images = stack.voxel_size_xyz, place.voxel_size_xyz
+    if size is not None and not np.allclose(size, of_images, rtol=0.01):
+        context.message(
+            f"{stack.path}: the file says that voxels are {' x '.join(f'{n:g}' for n in size)} nm, those of the images "
+            f"are {' x '.join(f'{n:g}' for n in of_images)} nm, which is used; check that labels and images have the "
+            "same resolution"
+        )
+    if any(stack.offset_xyz) and stack.offset_xyz != place.offset_xyz:
+        context.message(
+            f"{stack.path}: the file says that the labels begin at voxel {', '.join(map(str, stack.offset_xyz))} "
+            f"(x, y, z), but the images begin at {', '.join(map(str, place.offset_xyz))}, which is used; check that "
+            "they belong together"
+        )
 
 
 def check_numbers(stack: Stack, image: Volume) -> None:

@@ -3,13 +3,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from segmentation.alignment import boundaries
 from stages.readers.label_place import outer_sections
-from stages.storage.volumes import Place, write_volume
+from stages.storage.volumes import Place, read_volume, write_volume
 from tests.stages.label_stacks import cells, folder, hdf5, refusal, said
 
 Importing = Callable[..., dict[str, Path]]
@@ -70,6 +72,42 @@ def test_other_sizes_than_the_images_are_refused(
     assert refusal(run_stage, files) == (
         f"{files['stack']}: 6 sections of 30 x 20 of labels, but {size} of images; {remedy}"
     )
+
+
+def test_labels_of_a_part_of_the_images_are_refused_with_the_part(tmp_path: Path, run_stage) -> None:
+    write_volume(tmp_path / "i.h5", "image", np.zeros((20, 30, 40), np.uint8), Place((4, 4, 40), (1, 0, 0)))
+    with h5py.File(hdf5(tmp_path / "l.h5", np.ones((10, 12, 14), np.uint8)), "r+") as file:
+        file["labels"].attrs["resolution"] = (40.0, 4.0, 4.0)  # as in CREMI, z, y, x in nm
+        file["labels"].attrs["offset"] = (200.0, 32.0, 24.0)
+    text = refusal(run_stage, {"stack": tmp_path / "l.h5", "images": tmp_path / "i.h5"})
+    assert text.endswith(
+        "by its offset, the labels are the part of the images that begins at voxel 5, 8, 5 (x, y, z): "
+        "give that part of the images"
+    )
+
+
+def test_another_place_in_the_file_is_told(tmp_path: Path, run_stage) -> None:
+    write_volume(tmp_path / "i.h5", "image", np.zeros((6, 20, 30), np.uint8), Place((4, 4, 40), (1, 0, 0)))
+    write_volume(tmp_path / "l.h5", "labels", np.ones((6, 20, 30), np.uint8), Place((8, 8, 40), (5, 0, 0)))
+    result = run_stage("import-labels", {"stack": tmp_path / "l.h5", "images": tmp_path / "i.h5"})
+    assert said(result)[1:3] == [
+        f"{tmp_path / 'l.h5'}: the file says that voxels are 8 x 8 x 40 nm, those of the images are 4 x 4 x 40 nm, "
+        "which is used; check that labels and images have the same resolution",
+        f"{tmp_path / 'l.h5'}: the file says that the labels begin at voxel 5, 0, 0 (x, y, z), but the images begin at "
+        "1, 0, 0, which is used; check that they belong together",
+    ]
+    assert read_volume(result["volume"])[1] == Place((4, 4, 40), (1, 0, 0))
+
+
+def test_sizes_are_compared_after_labels_were_turned(tmp_path: Path, run_stage) -> None:
+    ids = cells(3, seed=4, side=80)[:, :64].astype(np.uint8)
+    write_volume(tmp_path / "i.h5", "image", picture(ids), Place())
+    (tmp_path / "l").mkdir()
+    for z, section in enumerate(ids):  # orientation 6: to be shown turned by 90 degrees to the right
+        turned = np.ascontiguousarray(np.rot90(section))
+        tifffile.imwrite(tmp_path / "l" / f"{z}.tif", turned, extratags=[(274, 3, 1, 6, True)])
+    result = run_stage("import-labels", {"stack": tmp_path / "l", "images": tmp_path / "i.h5"})
+    np.testing.assert_array_equal(read_volume(result["volume"])[0], ids)
 
 
 # Order
