@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
 
 from contract.stage import InputError
 from stages.readers import jpeg, png, tiff, tiff_write
 from stages.readers.forms import FileError, Form, Section
 from stages.readers.names import JPEG, PNG, TIFF
+from stages.readers.pillow import Image
 from stages.storage.words import some
-
-# Pillow's limits are for pictures from the web; an EM section may be 20,000 x 20,000. The heads are checked by ours.
-Image.MAX_IMAGE_PIXELS = None
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
-warnings.filterwarnings("ignore", module=r"PIL\.")  # about what is beside the pixels: Exif data, previews
 
 
 def head(file: Path) -> Section:

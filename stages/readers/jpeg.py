@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from stages.readers import orientation
 from stages.readers.forms import FileError, Form, Section, damaged
+from stages.readers.pillow import Image
 from stages.storage.words import no_permission
 
 _SAMPLES = {"L": 1, "RGB": 3}

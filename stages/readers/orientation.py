@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
+
+from stages.readers.pillow import Image
 
 TAG = 274
 """Number of the tag in TIFF and in Exif."""
