@@ -51,6 +51,7 @@ def run(params: Params, context: Context) -> None:
         if labels is None:
             of_image = _image_pixels(params, volume, context)
         else:
+            _say_taken_for_labels(path, volume, context)
             of_labels = _label_pixels(params, labels, context)
         folder.mkdir()
         first, total = place.offset[0], len(volume)
@@ -157,6 +158,15 @@ def _label_pixels(
             "connected_components), or use style: colour"
         )
     return lambda section, _: section.astype(np.uint32)
+
+
+def _say_taken_for_labels(path: str, volume: Volume, context: Context) -> None:
+    from stages.storage.volumes import DATASETS
+
+    if volume.name.rsplit("/", 1)[-1] not in DATASETS.values():
+        context.message(
+            f"{path}: dataset {volume.name} is taken for labels; if it is an image, rename it {DATASETS['image']}"
+        )
 
 
 def _is_image(volume: Volume) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 from pydantic import AfterValidator, Field
 
@@ -96,7 +96,9 @@ def _write_tfrecord(params: Params, context: Context, classes: Classes) -> None:
             context.progress(written, total, "records")
 
     def scratch() -> BinaryIO:
-        return tempfile.TemporaryFile(dir=context.output_folder)  # /tmp may be small, or in memory
+        # Here, because /tmp may be small or in memory; with a name, because some file systems that WSL and containers
+        # use lose a file that has none.
+        return cast(BinaryIO, tempfile.NamedTemporaryFile(dir=context.output_folder, prefix="scratch-"))
 
     with open_indices(context.outputs["table"]) as read, open(path, "wb") as file:
         order = balanced(classes, read, np.random.default_rng(params.seed), scratch)

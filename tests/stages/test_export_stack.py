@@ -137,6 +137,16 @@ def test_ids_that_mean_none_go_out_as_0_in_every_style(run_stage, volume, style:
         assert f"{none.sum():,} voxels ({none.mean():.1%}) are {value}, which means none" in message["text"]
 
 
+def test_says_what_a_dataset_of_another_name_is_taken_for(run_stage, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file["volumes/data"] = GREY
+    result = run_stage("export-stack", {"volume": f"{tmp_path / 'own.h5'}:volumes/data"})
+    assert [event["text"] for event in result.reported("message")] == [
+        f"{tmp_path / 'own.h5'}:volumes/data: dataset /volumes/data is taken for labels; if it is an image, "
+        "rename it raw"
+    ]
+
+
 def test_one_huge_id_among_small_ones(run_stage, volume) -> None:
     ids = IDS.astype(np.uint64)
     ids[17, 3, 2] = 2**63 + 5
