@@ -43,7 +43,7 @@ def run(params: Params, context: Context) -> None:
 
     from segmentation.labels import connected_pieces, number_pieces
     from stages.readers.label_pixels import Unlabelled, check_form
-    from stages.readers.label_place import check_lie, outer_sections
+    from stages.readers.label_place import check_lie, sampled_sections
     from stages.readers.label_report import report
     from stages.readers.sections import open_stack
     from stages.readers.stack import announce, counted, slabs
@@ -63,17 +63,17 @@ def run(params: Params, context: Context) -> None:
 
         big = wide and max(int(section.max()) for section in sections(0)) >= 2**32
         dtype = np.uint64 if big and not relabel else np.uint32
-        outer = outer_sections(stack.shape[0])
+        numbers = sampled_sections(stack.shape[0])
         some: dict[int, np.ndarray] = {}
         with create_volume(context.outputs["volume"], "labels", stack.shape, dtype, place) as volume:
             keep_names(volume, stack.files)
             depth = volume.chunks[0]
             if relabel:
-                pieces = connected_pieces(_kept(slabs(sections(passes - 2), depth), outer, some))
+                pieces = connected_pieces(_kept(slabs(sections(passes - 2), depth), numbers, some))
                 for _ in _written(number_pieces(slabs(sections(passes - 1), depth), pieces), volume):
                     pass
             else:
-                pieces = connected_pieces(_kept(_written(slabs(sections(passes - 1), depth), volume), outer, some))
+                pieces = connected_pieces(_kept(_written(slabs(sections(passes - 1), depth), volume), numbers, some))
             report(stack, pieces, unlabelled, list(some.values()), relabel, context)
             if "images" in context.inputs and params.check_order:
                 with open_volume(context.inputs["images"]) as (image, _):

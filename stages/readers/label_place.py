@@ -104,6 +104,11 @@ def outer_sections(depth: int) -> list[int]:
     return sorted({*first, *(depth - 1 - k for k in first)})
 
 
+def sampled_sections(depth: int) -> list[int]:
+    """Chooses the sections of a stack that show what labels hold and which way they lie."""
+    return sorted({*outer_sections(depth), *(depth * eighths // 8 for eighths in (3, 4, 5))})
+
+
 def check_lie(
     stack: Stack, labels: h5py.Dataset, sections: dict[int, np.ndarray], image: Volume, context: Context
 ) -> None:
@@ -112,7 +117,8 @@ def check_lie(
     Args:
       stack: where the labels come from.
       labels: the volume of labels, (z, y, x), and `image`, that of the images.
-      sections: the middle (see `turns.middle`) of the labels of some sections, by their numbers.
+      sections: the middle (see `turns.middle`) of the labels of some sections, by their numbers. The outer ones are
+        used, if they have labels.
 
     Raises:
       InputError: if the labels fit the section before or after theirs better than their own; or are transposed,
@@ -125,14 +131,16 @@ def check_lie(
     def images(numbers: Iterable[int]) -> list[np.ndarray]:
         return [read_part(path, image, k, *window) for k in numbers]
 
-    own, mirrored = images(sections), [depth - 1 - k for k in sections]
-    reverse = (lambda: images(mirrored)) if depth > 1 else None
-    turn = find_turn(own, list(sections.values()), square, reverse)
+    outer = [k for k in outer_sections(depth) if sections[k].any()]
+    numbers = outer or [k for k, section in sections.items() if section.any()]
+    reverse = (lambda: images(depth - 1 - k for k in numbers)) if depth > 1 else None
+    own = images(numbers)
+    turn = find_turn(own, [sections[k] for k in numbers], square, reverse) if own else None
     if turn is None:
         return
     how = turn.how
     if not turn.clear:
-        for swapped, planes in _of_swapped_axes(labels, sections):
+        for swapped, planes in _of_swapped_axes(labels, numbers):
             other = find_turn(own, planes, square, reverse)
             if other is not None and other.clear:
                 turn, how = other, f"{swapped} are swapped{' and it is ' if other.how else ''}{other.how}"

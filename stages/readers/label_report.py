@@ -35,7 +35,7 @@ def report(
       stack: where the labels come from.
       pieces: their connected pieces, before they are relabelled.
       unlabelled: the ids other than 0 that were taken as background.
-      sections: (y, x) ids of some sections, before they are relabelled.
+      sections: (y, x) ids of some sections, before they are relabelled; those without labels are left out.
       relabel: whether each piece gets its own id.
 
     Raises:
@@ -50,6 +50,7 @@ def report(
             f"{stack.path}: all {section_size(stack.shape)} are background (label 0{others}); "
             "give sections with labelled objects"
         )
+    sections = [section for section in sections if section.any()]
     _refuse_greys(stack, len(ids), sections)
     largest = float(pieces.voxels[1:].max() / voxels.sum())
     is_map = _is_map(stack, sections, relabel, f"{parts.sum()}, of which the largest holds {100 * largest:.0f} %")
@@ -88,8 +89,10 @@ def _power(value: int) -> str:
 
 
 def _refuse_greys(stack: Stack, ids: int, sections: list[np.ndarray]) -> None:
-    labelled = np.mean([np.count_nonzero(section) / section.size for section in sections])
-    if ids < _MANY or labelled < _SPARSE or (share := unsteady_share(sections)) < _GREYS:
+    labelled = sum(np.count_nonzero(section) for section in sections)
+    if ids < _MANY or labelled < _SPARSE * sum(section.size for section in sections):
+        return
+    if (share := unsteady_share(sections)) < _GREYS:
         return
     raise InputError(
         f"{stack.path}: the labels change from pixel to pixel like grey values: {100 * share:.0f} % of the pixels on "

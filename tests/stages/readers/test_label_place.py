@@ -179,6 +179,16 @@ def test_thin_stacks_are_checked(run_stage, inputs: Importing, sections: int) ->
     assert "the labels fit when mirrored top to bottom" in refusal(run_stage, inputs(picture(ids), ids[:, ::-1]))
 
 
+def test_stacks_with_labels_in_few_sections_are_checked(run_stage, inputs: Importing) -> None:
+    ids = cells(24, seed=5, side=96)
+    image = picture(ids)
+    for kept in (slice(10, 16), slice(20, 24)):
+        few = np.zeros_like(ids)
+        few[kept] = ids[kept]
+        run_stage("import-labels", inputs(image, few))
+        assert "the labels fit when mirrored left to right" in refusal(run_stage, inputs(image, few[:, :, ::-1]))
+
+
 def test_few_sections_in_reverse_order_are_found(run_stage, inputs: Importing) -> None:
     ids = cells(7, seed=5, side=96, step=1.2)  # the sections next to the middle fit both ways
     assert "the labels fit when put in the reverse order of sections" in refusal(

@@ -123,3 +123,10 @@ def test_small_objects_points_and_outlines_pass(tmp_path: Path, run_stage) -> No
     separated = np.where([boundaries(section) for section in ids], 0, ids)
     for k, array in enumerate((ids, ids[:, ::4, ::4], points, separated)):
         run_stage("import-labels", {"stack": folder(tmp_path / str(k), array.astype(np.uint8))})
+
+
+def test_a_stack_with_labels_in_one_corner_passes(tmp_path: Path, run_stage) -> None:
+    ids = np.zeros((9, 40, 50), np.uint8)
+    ids[1, :5, :6] = np.arange(30).reshape(5, 6)
+    told = said(run_stage("import-labels", {"stack": folder(tmp_path / "l", ids)}))
+    assert told[-1].startswith("29 ids in 29 connected pieces; ")
