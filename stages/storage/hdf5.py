@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from contract.stage import InputError
+from stages.storage.hdf5_filters import check_filters
 from stages.storage.words import no_permission, shown
 
 
@@ -126,10 +127,15 @@ def whole(dataset: h5py.Dataset, where: str | Path) -> np.ndarray:
     """Reads a whole dataset of a file that a stage wrote: no part of it may be missing.
 
     Raises:
-      InputError: if its data is damaged, incomplete, or larger than the memory of this machine.
+      InputError: if its data is damaged, incomplete, in other files, or larger than the memory of this machine.
     """
     with reading(where):
         check_memory(dataset, where)
+        check_filters(dataset, where)
+        if dataset.is_virtual or dataset.external is not None:
+            raise InputError(
+                f"{where}: takes the data of {dataset.name} from other files, which no step writes; make it again"
+            )
         stored, chunks = stored_chunks(dataset)
         if stored < chunks:
             raise InputError(
@@ -175,7 +181,7 @@ def attribute(item: h5py.Dataset | h5py.Group, name: str, where: str | Path) -> 
         if name not in item.attrs:
             return None
         found = item.attrs.get_id(name)
-        if math.prod(found.shape) * found.dtype.itemsize > _MOST_BYTES_OF_AN_ATTRIBUTE:
+        if math.prod(found.shape or ()) * found.dtype.itemsize > _MOST_BYTES_OF_AN_ATTRIBUTE:
             raise InputError(f"{where}: attribute {name} of {item.name} is too large, {found.shape}; remove it")
         value = item.attrs[name]
         return None if isinstance(value, h5py.Empty) else value

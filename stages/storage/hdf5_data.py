@@ -13,22 +13,9 @@ from h5py import h5s
 from contract.hdf5 import source_files
 from contract.stage import InputError
 from stages.storage.hdf5 import open_hdf5, reading, stored_chunks
+from stages.storage.hdf5_filters import check_filters
 from stages.storage.hdf5_tree import find
 from stages.storage.words import shown
-
-_FILTERS = {
-    307: "bzip2",
-    32000: "LZF",
-    32001: "Blosc",
-    32004: "LZ4",
-    32008: "bitshuffle",
-    32013: "ZFP",
-    32015: "zstd",
-    32017: "SZ",
-    32024: "SZ3",
-    32026: "Blosc2",
-}
-"""Number of a plug-in filter -> its name, from the HDF Group's list of registered filters."""
 
 _MOST_LEVELS = 8  # virtual datasets of virtual datasets
 _SPARSE_BYTES = 2**30
@@ -47,7 +34,7 @@ def check_data(dataset: h5py.Dataset, where: str | Path, level: int = 0) -> tupl
     if level > _MOST_LEVELS:
         raise InputError(f"{where}: virtual datasets refer to each other more than {_MOST_LEVELS} times; copy the data")
     with reading(where):
-        _check_filters(dataset, where)
+        check_filters(dataset, where)
         if dataset.is_virtual:
             return _check_virtual(dataset, where, level)
         if dataset.external is not None:
@@ -66,22 +53,6 @@ def check_data(dataset: h5py.Dataset, where: str | Path, level: int = 0) -> tupl
                 "make it again"
             )
         return (f"only {missing}; the others are read as {value}",)
-
-
-def _check_filters(dataset: h5py.Dataset, where: str | Path) -> None:
-    plan = dataset.id.get_create_plist()
-    for number in range(plan.get_nfilters()):
-        code, _, _, name = plan.get_filter(number)
-        if h5py.h5z.filter_avail(code):
-            continue
-        import hdf5plugin  # noqa: F401 -- makes more filters available; only now, because it takes 0.1 s
-
-        if not h5py.h5z.filter_avail(code):
-            called = _FILTERS.get(code) or shown(name.decode("utf-8", "replace"), 40) or "unknown"
-            raise InputError(
-                f"{where}: dataset {_name(dataset)} is compressed with filter {code} ({called}), which is not "
-                "installed here; write it with gzip, for example with h5repack -f GZIP=1"
-            )
 
 
 def _check_external(dataset: h5py.Dataset, where: str | Path) -> None:

@@ -117,3 +117,31 @@ def test_what_no_picture_can_be_is_refused(tmp_path: Path, key: str, array: np.n
         file["a"][key] = array
     with pytest.raises(InputError, match=words):
         read_set(tmp_path / "set.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (b"..", "would be a folder, so no file can be named after it: '..'; rename the picture, and import it again"),
+        (b"a\xff", "is not UTF-8, so no file can be named after it: 'a�'"),
+        (b"a\x1b[31m", "holds characters that cannot be shown, so no file can be named after it: 'a?[31m'"),
+        (b"a\nb", "holds characters that cannot be shown, so no file can be named after it: 'a?b'"),
+        (b"1" * 5000, "has more than 247 bytes, so no file can be named after it: '1111"),
+        ("ü".encode() * 124, "has more than 247 bytes"),
+    ],
+)
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: bytes, words: str) -> None:
+    path = tmp_path / "set.h5"
+    with h5py.File(path, "w") as file:
+        group = h5py.Group(h5py.h5g.create(file.id, name))
+        group["image"] = np.zeros((5, 7), np.uint8)
+    with pytest.raises(InputError) as caught:
+        read_set(path)
+    assert str(caught.value).startswith(f"{path}: the name of a picture {words}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../up", "..", "x" * 248])
+def test_such_names_are_not_written_either(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="the name of a picture"):
+        write_set(tmp_path / "set.h5", [picture(name)])
