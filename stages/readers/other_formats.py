@@ -73,9 +73,10 @@ def array_in(folder: Path, names: Set[str]) -> str | None:
       folder: the folder.
       names: names of all its entries, also of hidden ones: Zarr's metadata are hidden files.
     """
-    if names & _ZARR or folder.suffix.lower() == ".zarr":
+    suffix = "" if any(name.lower().endswith((".png", ".tif", ".tiff")) for name in names) else folder.suffix.lower()
+    if names & _ZARR or suffix == ".zarr":
         what = f"Zarr data ({min(names & _ZARR, default=folder.name)})"
-    elif folder.suffix.lower() == ".n5" or (names and "attributes.json" in names and _is_n5(folder)):
+    elif suffix == ".n5" or ("attributes.json" in names and _is_n5(folder)):
         what = "N5 data (attributes.json)"
     else:
         return None

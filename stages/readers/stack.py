@@ -174,8 +174,9 @@ def announce(stack: Stack, context: Context) -> None:
     for remark in stack.remarks:
         context.message(remark)
     numbers = section_numbers(stack.files or ())
-    whole = all(number == int(number) for number in numbers or ())  # nothing is missing between 0.5 and 1.25
-    gaps = [(a, b) for a, b in itertools.pairwise(numbers or ()) if b != a + 1 and whole]
+    if any(number != int(number) for number in numbers or ()):
+        return  # nothing is missing between 0.5 and 1.25
+    gaps = [(a, b) for a, b in itertools.pairwise(numbers or ()) if int(b) != int(a) + 1]
     if gaps:
         (a, b), others = gaps[0], len(gaps) - 1
         more = f", and {others} more gap{'s' if others > 1 else ''}" if others else ""

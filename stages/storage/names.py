@@ -108,7 +108,7 @@ def _key(name: str, unsigned: Collection[str], pointed: Collection[str]) -> Key:
                 key.append((1, text))
             # Decimal is exact, knows the digits of every script, and unlike int reads any number of them.
             value = Decimal(part)
-            key.append((0, -value if signed and number.sign != "+" and not k else value))
+            key.append((0, value.copy_negate() if signed and number.sign != "+" and not k else value))
             text = ""
     text += name[end:]
     return (*key, (1, text)) if text else tuple(key)

@@ -86,6 +86,14 @@ def test_zarr_and_n5_are_known_by_what_they_hold(tmp_path: Path, entries: dict[s
     )
 
 
+def test_zarr_and_n5_are_known_by_the_names_of_folders(tmp_path: Path) -> None:
+    for name in ("em.zarr", "em.n5"):
+        (tmp_path / name / "s0").mkdir(parents=True)
+        assert f"{tmp_path / name}: is {'Zarr' if 'zarr' in name else 'N5'} data" in refusal(tmp_path / name)
+    with open_stack(str(files(tmp_path / "copy_of_em.zarr", ".png"))) as stack:  # sections are sections
+        assert stack.shape == (4, 8, 12)
+
+
 def test_a_file_of_attributes_among_sections_is_no_n5(tmp_path: Path) -> None:
     folder = files(tmp_path / "em", ".png")
     (folder / "attributes.json").write_text('{"microscope": "GeminiSEM"}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -113,6 +114,20 @@ def test_two_files_of_one_number_are_refused(tmp_path: Path, one: str, other: st
     assert text.endswith("have the same place in the order of sections; rename or remove one of them")
     assert one in text
     assert other in text
+
+
+def test_two_names_that_look_the_same_are_refused(tmp_path: Path) -> None:
+    for form in ("NFC", "NFD"):
+        Image.fromarray(GREY[0]).save(tmp_path / unicodedata.normalize(form, "Käfer-1.png"))
+    if len(list(tmp_path.iterdir())) == 1:
+        pytest.skip("this file system does not tell NFC and NFD apart")
+    assert "have the same place in the order of sections; rename or remove one of them" in refusal(tmp_path)
+
+
+def test_sections_at_negative_and_decimal_positions(tmp_path: Path) -> None:
+    for number, z in enumerate(("-10.5", "-2.0", "0.0", "1.25", "10.0")):
+        png(tmp_path / f"z{z}.png", np.full((4, 5), number, np.uint8))
+    assert read(tmp_path)[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_other_names_stay_apart() -> None:
         "img img-1 img-2 img-10",
         "z\u0661 z\u0662 z\u0661\u0660",  # Arabic digits
         "z" + "8" * 5000 + " z" + "9" * 5000,
+        f"z-{10**40 + 1} z-{10**40} z0",
     ],
 )
 def test_numbers_sort_by_value(names: str) -> None:
