@@ -13,6 +13,7 @@ from stages.storage.words import section_size
 
 _NAMED = 5  # largest number of ids that a message lists
 _SURROUNDS = 0.2  # smallest share of the voxels of an id that may surround the others
+_GREY = 0x010101  # the id of the grey value 1 in colours
 _GREYS = 0.3  # of `unsteady_share`; labels have at most 0.03, pictures and labels scaled with interpolation 0.4 or more
 _MANY = 20  # smallest number of ids that may be grey values
 _SPARSE = 0.05  # of the pixels: points and thin lines may be labels
@@ -64,6 +65,8 @@ def report(
     )
     if stack.form.samples > 2:
         context.message("colours are read as VAST exports them: id = R x 65536 + G x 256 + B")
+        if not (ids % _GREY).any():
+            context.message(f"all colours are greys (R = G = B): each id is {_GREY} times the grey value")
     _tell_background(stack, ids, voxels, sides, total, context)
     if relabel:
         _tell_relabelled(int(parts.sum()), largest, is_map, context)

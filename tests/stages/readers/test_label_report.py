@@ -130,3 +130,10 @@ def test_a_stack_with_labels_in_one_corner_passes(tmp_path: Path, run_stage) -> 
     ids[1, :5, :6] = np.arange(30).reshape(5, 6)
     told = said(run_stage("import-labels", {"stack": folder(tmp_path / "l", ids)}))
     assert told[-1].startswith("29 ids in 29 connected pieces; ")
+
+
+def test_greys_saved_as_colours_are_told(tmp_path: Path, run_stage) -> None:
+    ids = cells(2, seed=2).astype(np.uint8)
+    result = run_stage("import-labels", {"stack": folder(tmp_path / "l", ids[..., None].repeat(3, -1))})
+    assert "all colours are greys (R = G = B): each id is 65793 times the grey value" in said(result)
+    np.testing.assert_array_equal(read_volume(result["volume"])[0], 65793 * ids.astype(int))
