@@ -17,6 +17,7 @@ _RNG = np.random.default_rng(3)
 _GREY = _RNG.integers(0, 255, (24, 30), np.uint8)
 _COLOUR = _RNG.integers(0, 255, (24, 30, 3), np.uint8)
 _STACK = _RNG.integers(0, 255, (4, 24, 30), np.uint8)
+_FEW_VALUES = _STACK // 16  # as noise of all grey values is refused as labels
 
 
 def _sections(folder: Path, suffix: str, image: Image.Image, **options: object) -> None:
@@ -117,13 +118,13 @@ def _make_hdf5(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
         with h5py.File(folder / name / "stack.h5", "w") as file:
             if name == "plain":
-                file.create_dataset("raw", data=_STACK, chunks=(2, 16, 16), compression="gzip")
+                file.create_dataset("raw", data=_FEW_VALUES, chunks=(2, 16, 16), compression="gzip")
             elif name == "ilastik":
-                data = file.create_dataset("exported_data", data=_STACK[..., None])
+                data = file.create_dataset("exported_data", data=_FEW_VALUES[..., None])
                 axes = ", ".join(f'{{"key": "{key}", "typeFlags": 2, "resolution": 0}}' for key in "zyxc")
                 data.attrs["axistags"] = f'{{"axes": [{axes}]}}'
             else:
-                data = file.create_dataset("volumes/raw", data=_STACK, compression="gzip", shuffle=True)
+                data = file.create_dataset("volumes/raw", data=_FEW_VALUES, compression="gzip", shuffle=True)
                 data.attrs["resolution"] = (40.0, 4.0, 4.0)
                 data.attrs["offset"] = (0.0, 0.0, 0.0)
 
