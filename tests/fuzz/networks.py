@@ -51,7 +51,7 @@ def _make_training(folder: Path) -> None:
     tissue = folder / "tissue"
     write_tissue(tissue)
     table = coordinates(partition(tubes(), _MARGIN, [0.3, 0.6], min_size=10), _MARGIN)
-    write_coordinates(tissue / "coordinates.h5", table)
+    write_coordinates(tissue / "coordinates.h5", table, [table.indices])
     (tissue / "statistics.json").write_text(json.dumps({"mean": 120.5, "stddev": 40.25, "minimum": 0, "voxels": 8640}))
 
 
