@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -48,7 +49,7 @@ def cells_in(masks: Sequence[Ids], labels_are: Meaning, path: str) -> tuple[list
     Raises:
       InputError: if there are no cells, or the masks do not fit `labels_are`.
     """
-    told = []
+    told = _without_label(masks)
     if labels_are not in _BY_VALUE and differ_in_white([mask.ids for mask in masks]):
         masks = [mask._replace(ids=(mask.ids > 0).astype(np.uint32)) for mask in masks]
     levels = _levels(masks, labels_are, path)
@@ -104,6 +105,19 @@ def _around(found: Figures, binary: bool) -> str | None:
     if binary:
         return f"{what}: if they are black on white, set labels_are: inverted (in Fiji: Edit > Invert)"
     return f"{what}: if that is the surroundings of the cells, set it to 0 in the masks"
+
+
+def _without_label(masks: Sequence[Ids]) -> list[str]:
+    """Returns a message about each value that programs write where there is no label, and that was taken so."""
+    pixels = Counter[int]()
+    for mask in masks:
+        pixels.update(mask.none)
+    total = sum(mask.ids.size for mask in masks)
+    return [
+        f"value {value} covers {count / total:.0%} of the masks, and is taken as none, as programs write it where "
+        "there is no label"
+        for value, count in pixels.items()
+    ]
 
 
 def _without_none(masks: Sequence[Ids]) -> tuple[Sequence[Ids], str]:

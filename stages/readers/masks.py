@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from contract.stage import InputError
+from segmentation.labels import clear_unlabelled
 from segmentation.mask_levels import Levels, mask_levels, value_counts
 from stages.readers.forms import Form, opaque
 from stages.readers.label_pixels import check_form, ids_of
@@ -36,12 +38,14 @@ class Ids(NamedTuple):
       ids: (y, x) uint32 or uint64, greys or ids.
       coloured: whether the ids were colours other than greys.
       inverted: whether the file stores 0 as white.
+      none: values that always mean "none" (see `clear_unlabelled`), and the number of their pixels, which are now 0.
     """
 
     where: str
     ids: np.ndarray
     coloured: bool = False
     inverted: bool = False
+    none: Mapping[int, int] = MappingProxyType({})
 
 
 @contextlib.contextmanager
@@ -114,7 +118,8 @@ def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
     coloured = pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())
     if pixels.ndim == 3 and not coloured:
         pixels = pixels[..., 0]
-    return Ids(file.where, ids_of(pixels, file.where), coloured, inverted)
+    pixels, none = clear_unlabelled(pixels)
+    return Ids(file.where, ids_of(pixels, file.where), coloured, inverted, none)
 
 
 def _no_mask(form: Form) -> str | None:

@@ -110,7 +110,7 @@ def test_merged_cells_show_in_the_figures(run_stage: RunStage, six: dict[str, Pa
     assert ": 24 cells, of 9 pixels in the median and 2400 at most, 267 times the median; they cover 59%" in line
 
 
-@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 255), (np.uint16, 65535), (np.uint32, 2**32 - 1)])
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 255), (np.uint16, 65535)])
 def test_all_bits_for_none(run_stage: RunStage, six: dict[str, Path], dtype: type, value: int) -> None:
     rewrite(six["labels"], lambda ids: np.where(ids == 0, dtype(value), ids.astype(dtype)), ".tif")
     for labels_are in ("auto", "instances"):
@@ -123,6 +123,22 @@ def test_all_bits_for_none(run_stage: RunStage, six: dict[str, Path], dtype: typ
             "cell, give that cell another value"
         )
         assert figures.startswith(IDS + "21 ids in 21 pieces")
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint32, 2**32 - 1), (np.int32, -1), (np.int16, -1), (np.float32, -1)])
+def test_values_that_always_mean_none(run_stage: RunStage, six: dict[str, Path], dtype: Any, value: int) -> None:
+    """Also as lines between cells that touch, as OpenCV's watershed writes -1."""
+    for number in range(6):
+        (six["labels"] / f"c{number}.png").unlink()
+        ids = ids_of(number).astype(dtype)
+        ids[:, 20:23] = value
+        tifffile.imwrite(six["labels"] / f"c{number}.tif", ids)
+    none, figures = said(run_stage("import-pairs", six))[:2]
+    assert none == (
+        f"value {value} covers {3 / 64:.0%} of the masks, and is taken as none, as programs write it where there is no "
+        "label"
+    )
+    assert figures.startswith(IDS + "21 ids in ")
 
 
 def test_64_bits_with_all_set_for_none(run_stage: RunStage, six: dict[str, Path]) -> None:

@@ -77,6 +77,21 @@ def test_some_turned_masks_of_many_are_named(run_stage: RunStage, five: dict[str
     assert text.endswith("; check this mask")
 
 
+def test_pictures_that_a_camera_has_turned(run_stage: RunStage, five: dict[str, Path]) -> None:
+    """They are read as viewers show them; the masks were drawn in a program that shows the pixels as stored."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn to the right
+    for file in sorted(five["images"].iterdir()):
+        Image.open(file).convert("L").save(file.with_suffix(".jpg"), quality=95, exif=exif)
+        file.unlink()
+    assert (
+        "5 of 5 masks (c0, c1, c2, ...) do not lie on their pictures, but fit when turned by 90 degrees to the right"
+        in (refusal(run_stage, five))
+    )
+    rewrite(five["labels"], lambda ids: np.ascontiguousarray(np.rot90(ids, -1)))
+    assert any("orientation" in text for text in said(run_stage("import-pairs", five)))
+
+
 def test_masks_of_other_pictures_are_told(run_stage: RunStage, tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / "images" / f"c{number}.png", discs(number, (512, 512))[0])

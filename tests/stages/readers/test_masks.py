@@ -288,7 +288,7 @@ def test_ids_of_more_than_31_bits(run_stage, data: dict[str, Path]) -> None:
         (np.full((40, 50), 0.25, np.float32), "holds 0.25, and masks hold whole numbers; if it is a map of"),
         (np.full((40, 50), np.nan, np.float32), "holds nan, and masks hold whole numbers; if it is a map of"),
         (np.full((40, 50), 1e30, np.float32), "holds 1e+30, and masks hold whole numbers; if it is a map of"),
-        (np.full((40, 50), -1, np.int16), "holds the negative label -1; labels are 0 (none) or an id above 0"),
+        (np.full((40, 50), -7, np.int16), "holds the negative label -7; labels are 0 (none) or an id above 0"),
     ],
 )
 def test_pixels_that_are_no_labels(run_stage, data: dict[str, Path], array: np.ndarray, words: str) -> None:
