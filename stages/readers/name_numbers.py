@@ -17,6 +17,7 @@ from stages.storage.words import some
 
 _ROWS, _COLUMNS = {"y", "ty", "r", "row"}, {"x", "tx", "c", "col", "column"}
 _CHANNELS = {"ch", "chan", "channel"}
+_MOST_CHANNELS = 8
 _PERHAPS_CHANNELS = {"c", "w", "wavelength"}  # c may also be a cell, w a wafer
 _SECTIONS = {"z", "s", "sec", "section", "slice"}
 _TIMES = {"t", "time", "timepoint", "tp"}
@@ -72,7 +73,8 @@ def arrangement(path: str, names: Sequence[str]) -> Arrangement:
         return Arrangement()
     count = len(names)
     for column in varying:
-        if column.word in _CHANNELS and column.different < count:
+        # Of a hundred, each in one file, the word cannot mean channels.
+        if column.word in _CHANNELS and (column.different < count or (len(varying) == 1 and count <= _MOST_CHANNELS)):
             raise _channels(path, column, names)
     rows = [column for column in columns if column.word in _ROWS]
     across = [column for column in columns if column.word in _COLUMNS]

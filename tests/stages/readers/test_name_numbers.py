@@ -11,6 +11,10 @@ from contract.stage import InputError
 from stages.readers.name_numbers import arrangement, section_numbers
 
 
+def names(pattern: str, *counts: range) -> list[str]:
+    return [pattern.format(*numbers) for numbers in itertools.product(*counts)]
+
+
 @pytest.mark.parametrize(
     ("names", "numbers"),
     [
@@ -32,10 +36,6 @@ def test_section_numbers(names: list[str], numbers: list[int] | None) -> None:
     assert section_numbers(names) == numbers
 
 
-def names(pattern: str, *counts: range) -> list[str]:
-    return [pattern.format(*numbers) for numbers in itertools.product(*counts)]
-
-
 def refusal(given: list[str]) -> str:
     with pytest.raises(InputError) as caught:
         arrangement("em", given)
@@ -52,6 +52,7 @@ def refusal(given: list[str]) -> str:
         ["run1_001.png", "run1_002.png", "run2_003.png", "run2_004.png"],  # counted through
         ["0.png", "a9.png", "A10.png", "b1.png"],  # nothing in common
         ["z1_ch01.png", "z2_ch01.png"],  # one channel
+        names("ch{:03d}.png", range(100)),
         ["a1.png"],
     ],
 )
@@ -95,6 +96,7 @@ def test_tiles_that_are_missing() -> None:
         (names("img_channel{:03d}_z{:03d}.tif", range(3), range(4)), "3 channels (channel000 to channel002)", "img_c"),
         (names("s_z{}_C{}.tif", range(4), range(2)), "2 channels (C0 and C1)", "s_z0_C0.tif, s_z1_C0.tif"),
         (names("well_w{}_z{}.TIF", range(1, 3), range(4)), "2 channels (w1 and w2)", "well_w1_z0.TIF, well_w1_z1.TIF"),
+        (names("embryo_ch{:02d}.tif", range(3)), "3 channels (ch00 to ch02)", "embryo_ch00.tif, and"),
         (names("z{}_ch{}.tif", range(4), range(2))[:-1], "2 channels (ch0 and ch1)", "z0_ch0.tif, z1_ch0.tif"),
     ],
 )
