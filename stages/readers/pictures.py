@@ -16,6 +16,7 @@ from stages.readers import tiff
 from stages.readers.forms import Form, Section, opaque
 from stages.readers.names import JPEG, SUFFIXES, TIFF, listed
 from stages.readers.other_files import refuse_others
+from stages.readers.other_formats import TEXT
 from stages.readers.stack import gathered
 from stages.storage.names import natural_key, same_name
 from stages.storage.words import some
@@ -78,13 +79,18 @@ def open_pictures(path: str, problem_of: Callable[[Form], str | None] | None = N
 def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """Lists the pictures and the folders in a folder, both in the order of the numbers in their names.
 
+    Files of text beside pictures are left out; `left_out` names them.
+
     Raises:
       InputError: like `listed`; also if a file is not a picture, or two pictures or two folders have the same name.
     """
     found = sorted(listed(folder), key=lambda entry: (natural_key(entry.stem), entry.name))
-    files = [entry for entry in found if not entry.is_dir()]
+    every = [entry for entry in found if not entry.is_dir()]
     folders = [entry for entry in found if entry.is_dir()]
-    refuse_others(folder, [file for file in files if file.suffix.lower() not in PICTURE_SUFFIXES], len(files))
+    files = [file for file in every if file.suffix.lower() in PICTURE_SUFFIXES]
+    notes = TEXT if files else ()
+    others = [file for file in every if file not in files and file.suffix.lower() not in notes]
+    refuse_others(folder, others, len(every))
     for names in ({file: file.stem for file in files}, {each: each.name for each in folders}):
         first: dict[str, Path] = {}
         for entry, name in names.items():
@@ -104,12 +110,20 @@ def name_key(name: str) -> str:
 
 
 def left_out(path: str) -> str | None:
-    """Returns a message that names the folders beside the pictures, which are not read; None if there are none."""
+    """Returns a message that names folders and files of text beside the pictures, which are not read; None if there are
+    none."""
     files, folders = entries(Path(path)) if Path(path).is_dir() else ([], [])
-    if not files or not folders:
+    if not files:
         return None
-    what, are = ("folder", "is") if len(folders) == 1 else ("folders", "are")
-    return f"{path}: {len(folders)} {what} beside the pictures {are} ignored: {some(each.name for each in folders)}"
+    names = [each.name for each in folders]
+    notes = sorted(each.name for each in listed(Path(path)) if not each.is_dir() and each.suffix.lower() in TEXT)
+    kinds = ((names, "folder", "folders"), (notes, "file of text", "files of text"))
+    counts = [f"{len(each)} {one if len(each) == 1 else many}" for each, one, many in kinds if each]
+    if not counts:
+        return None
+    are = "is" if len(names) + len(notes) == 1 else "are"
+    counted = " and ".join(counts)
+    return f"{path}: {counted} beside the pictures {are} ignored: {some([*names, *notes])}"
 
 
 def sources(

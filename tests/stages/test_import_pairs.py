@@ -233,9 +233,9 @@ def test_damaged_empty_and_foreign_files_are_named(run_stage, data: dict[str, Pa
     file.with_suffix(".jpg").write_bytes(b"")
     assert refusal(run_stage, data).startswith(f"{file.with_suffix('.jpg')}: is empty; ")
     file.with_suffix(".jpg").unlink()
-    (data[what] / "notes.txt").touch()
+    (data[what] / "notes.doc").touch()
     assert refusal(run_stage, data) == (
-        f"notes.txt in {data[what]} is not a PNG, TIFF or JPEG picture; move it out of the folder"
+        f"notes.doc in {data[what]} is not a PNG, TIFF or JPEG picture; move it out of the folder"
     )
 
 
@@ -299,6 +299,18 @@ def test_folders_beside_pictures_are_told(run_stage, data: dict[str, Path]) -> N
     assert said(result)[:2] == [
         f"{data['images']}: 2 folders beside the pictures are ignored: batch2, batch10",
         f"{data['labels']}: 1 folder beside the pictures is ignored: batch2",
+    ]
+
+
+def test_files_of_text_beside_pictures_are_told(run_stage, data: dict[str, Path]) -> None:
+    """What programs write there: settings, tables, annotations."""
+    for name in ("notes.txt", "Thumbs.csv"):
+        (data["images"] / name).touch()
+    (data["labels"] / "instances.json").touch()
+    (data["labels"] / "old").mkdir()
+    assert said(run_stage("import-pairs", data))[:2] == [
+        f"{data['images']}: 2 files of text beside the pictures are ignored: Thumbs.csv, notes.txt",
+        f"{data['labels']}: 1 folder and 1 file of text beside the pictures are ignored: old, instances.json",
     ]
 
 

@@ -61,9 +61,8 @@ def test_channels_are_told_for_all(run_stage: RunStage, four: dict[str, Path]) -
         (["c0_seg.npy", "c1_seg.npy"], "2 of 6 files", "in Cellpose, File > Save masks as PNG/tif"),
         (["c0.zip"], "c0.zip in", "if these are outlines of cells, make masks of them"),
         (["c0.roi", "c1.roi", "c2.roi"], "3 of 7 files", "ROI Manager"),
-        (["instances.json"], "instances.json in", "export them as masks: an image for each picture"),
         (
-            ["c0.geojson", "c1.geojson", "notes.txt"],
+            ["c0.geojson", "c1.geojson", "notes.doc"],
             "3 of 7 files",
             "pictures, 2 of them .geojson: c0.geojson, c1.geojson (if",
         ),
@@ -91,3 +90,9 @@ def test_a_folder_of_bitmaps(run_stage: RunStage, four: dict[str, Path]) -> None
         f"{four['images']}: all 4 files are not PNG, TIFF or JPEG pictures: c0.bmp, c1.bmp, c2.bmp, ... (images of "
         "another format; save them as PNG; in Fiji: Process > Batch > Convert); give PNG or TIFF files"
     )
+
+
+def test_only_outlines_in_place_of_masks(run_stage: RunStage, four: dict[str, Path]) -> None:
+    for file in four["labels"].iterdir():
+        file.rename(file.with_suffix(".json"))
+    assert "export them as masks: an image for each picture, with an id for each cell" in refusal(run_stage, four)
