@@ -121,6 +121,17 @@ def _picture(path: str | Path, name: str, file: h5py.File) -> Picture:
             f"{path}: the image of {name} is {image.dtype} {image.shape}; a picture is (y, x) or (y, x, channel) of "
             "uint8, uint16 or float32: make the set with import-pairs"
         )
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.ndim == 3 and image.shape[2] != 3:
+        raise InputError(
+            f"{path}: the image of {name} has {image.shape[2]} channels; a picture is grey or RGB: keep the channels "
+            "that show the cells, and make the set again"
+        )
+    if image.dtype == np.float32 and not np.isfinite(image).all():
+        raise InputError(
+            f"{path}: the image of {name} contains NaN or infinite values; make the set again without them"
+        )
     for key, array, kinds in (("labels", labels, "ui"), ("probability", probability, "f")):
         if array is not None and (array.shape != image.shape[:2] or array.dtype.kind not in kinds):
             raise InputError(

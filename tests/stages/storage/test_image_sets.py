@@ -145,3 +145,31 @@ def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: bytes, wo
 def test_such_names_are_not_written_either(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="the name of a picture"):
         write_set(tmp_path / "set.h5", [picture(name)])
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_pictures_that_are_neither_grey_nor_rgb_are_refused(tmp_path: Path, channels: int) -> None:
+    write_set(tmp_path / "set.h5", [picture("cell", shape=(5, 7, channels))])
+    with pytest.raises(InputError) as error:
+        read_set(tmp_path / "set.h5")
+    assert str(error.value) == (
+        f"{tmp_path / 'set.h5'}: the image of cell has {channels} channels; a picture is grey or RGB: keep the "
+        "channels that show the cells, and make the set again"
+    )
+
+
+def test_a_single_channel_is_grey(tmp_path: Path) -> None:
+    one = picture("cell", shape=(5, 7, 1))
+    write_set(tmp_path / "set.h5", [one])
+    (read,) = read_set(tmp_path / "set.h5")
+    np.testing.assert_array_equal(read.image, one.image[..., 0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pictures_with_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    """One of them in a channel would make its percentiles, and all that is found, meaningless."""
+    odd = picture("cell", np.float32)
+    odd.image[2, 3] = value
+    write_set(tmp_path / "set.h5", [odd])
+    with pytest.raises(InputError, match=r"set\.h5: the image of cell contains NaN or infinite values; make the set"):
+        read_set(tmp_path / "set.h5")
