@@ -47,6 +47,7 @@ def run(params: Params, context: Context) -> None:
     folder = context.outputs["sections"]
     path = context.inputs["volume"]
     with open_volume(path) as (volume, place), _image_at(volume, place, context) as image:
+        volume.announce(context)
         labels = None if _is_image(volume) else Labels(path, volume)
         if labels is None:
             of_image = _image_pixels(params, volume, context)

@@ -161,6 +161,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
         mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     half: Triple = tuple(n // 2 for n in network.fov)  # type: ignore[assignment]  # three of them
     with volumes.open_volume(path) as (dataset, place):
+        dataset.announce(context)
         start, size = _box(params.box_xyz, dataset.shape, path)
         # Reflection repeats the voxels inside the border, so the volume must be longer than the reflected part.
         smallest = [h + 1 for h in half] if params.reflect_border else list(network.fov)

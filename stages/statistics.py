@@ -29,6 +29,7 @@ def run(params: Params, context: Context) -> None:
 
     path = context.inputs["volume"]
     with open_volume(path) as (volume, _):
+        volume.announce(context)
         if volume.dtype.kind not in "uif":
             raise InputError(
                 f"{path}: dataset {volume.name} is {volume.dtype}, not grey values; import the images again"

@@ -36,6 +36,7 @@ def greys_under(
       InputError: if the labels do not lie inside the image, or it holds no numbers.
     """
     with open_volume(path) as (image, image_place):
+        image.announce(context)
         start = [a - b for a, b in zip(place.offset, image_place.offset, strict=True)]
         stop = [a + n for a, n in zip(start, shape, strict=True)]
         if min(start) < 0 or any(a > n for a, n in zip(stop, image.shape, strict=True)):

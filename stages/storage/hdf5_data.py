@@ -123,8 +123,11 @@ def _points(space: h5s.SpaceID) -> int | None:
 def _sources(dataset: h5py.Dataset, name: str, where: str | Path) -> list[Path]:
     files = source_files(dataset.file.filename, name)
     if not files:
+        missing = f"{shown(name)} is missing"
+        if "%b" in name:
+            missing = f"some or all of {shown(name)} (%b is 0, 1, 2 and so on) are missing"
         raise InputError(
-            f"{where}: the data of {_name(dataset)} is in other files, and {shown(name)} is missing; put it "
+            f"{where}: the data of {_name(dataset)} is in other files, and {missing}; put it "
             f"into the folder of {Path(dataset.file.filename).name}, or copy the data into one file (h5repack does)"
         )
     return files

@@ -85,6 +85,7 @@ def open_labels(path: str | Path, context: Context) -> Iterator[tuple[Labels, Pl
       InputError: like `open_volume` and `check_labels`.
     """
     with open_volume(path) as (dataset, place):
+        dataset.announce(context)
         labels = Labels(path, dataset)
         yield labels, place
         labels.announce(context)
@@ -97,6 +98,7 @@ def read_labels(path: str | Path, context: Context) -> tuple[np.ndarray, Place]:
       InputError: like `open_labels` and `Labels.read`.
     """
     with open_volume(path) as (dataset, place):
+        dataset.announce(context)
         labels = Labels(path, dataset)
         check_memory(dataset, path)
         array = labels.read(slice(0, dataset.shape[0]))

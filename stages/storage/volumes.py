@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from contract.ports import split_dataset
-from contract.stage import InputError
+from contract.stage import Context, InputError
 from stages.storage.axes import axes_of
 from stages.storage.choice import chosen_dataset, type_of, voxel_type
 from stages.storage.hdf5 import check_memory, create_hdf5, open_hdf5, reading, whole
@@ -66,6 +66,11 @@ class Volume:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def announce(self, context: Context) -> None:
+        """Tells the user what is unusual about the file."""
+        for remark in self.remarks:
+            context.message(f"{self.path}: {remark}")
 
     def __getitem__(self, box: Any) -> np.ndarray:
         """Reads a part.

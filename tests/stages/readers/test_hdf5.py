@@ -331,6 +331,30 @@ def test_links_are_followed_and_those_to_nothing_are_told(parts: Path) -> None:
     assert "ring is a link to /ring" in refusal(f"{path}:ring")
 
 
+def test_a_series_of_files_must_have_no_gap(tmp_path: Path) -> None:
+    unlimited, stop = h5py.h5s.UNLIMITED, (h5py.h5s.UNLIMITED, 5, 6)
+    extent, blocks = (h5py.h5s.create_simple((1, 5, 6), stop) for _ in range(2))
+    blocks.select_hyperslab((0, 0, 0), (unlimited, 1, 1), (1, 5, 6), (1, 5, 6))
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_virtual(blocks, b"z%b.h5", b"raw", h5py.h5s.create_simple((1, 5, 6)))
+    with h5py.File(tmp_path / "a.h5", "w") as out:
+        h5py.h5d.create(out.id, b"raw", h5py.h5t.NATIVE_UINT8, extent, plan)
+    for z in range(4):
+        with h5py.File(tmp_path / f"z{z}.h5", "w") as out:
+            out["raw"] = TRUTH[z : z + 1]
+    np.testing.assert_array_equal(read(tmp_path / "a.h5"), TRUTH)
+    (tmp_path / "z2.h5").unlink()
+    assert "some or all of z%b.h5 (%b is 0, 1, 2 and so on) are missing" in refusal(tmp_path / "a.h5")
+
+
+def test_stages_that_take_a_users_file_tell_what_is_unusual(
+    file: Callable[..., Path], run_stage: Callable[..., Any]
+) -> None:
+    path = file(arranged("xyz"), axistags=axistags("xyz"))
+    (told,) = [event["text"] for event in run_stage("statistics", {"volume": path}).reported("message")][:1]
+    assert told.startswith(f"{path}: the axes of dataset raw are x, y, z (attribute axistags)")
+
+
 # Filters and blocks
 
 
