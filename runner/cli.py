@@ -307,7 +307,17 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    sys.exit(reported(lambda: cli.main(prog_name="floodrunner", standalone_mode=False)))
+    sys.exit(reported(_command))
+
+
+def _command() -> object:
+    output = sys.stdout
+    try:
+        return cli.main(prog_name="floodrunner", standalone_mode=False)
+    except SystemExit:
+        if sys.stdout is not output:  # click puts another stream there, and exits with 1, if nobody reads: `| head`
+            return DONE
+        raise
 
 
 def reported(command: Callable[[], object]) -> int:
