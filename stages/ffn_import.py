@@ -33,9 +33,6 @@ def run(params: Params, context: Context) -> None:
     try:
         weights, step = checkpoint.read(prefix)
         network = checkpoint.network_of(weights, params.fov_xyz[::-1], params.deltas_xyz[::-1])
-    except ValueError as error:
-        raise InputError(f"{prefix}: {error}; choose another checkpoint with name, or another folder") from None
-    try:
         ffn_models.check(network, step)
     except ValueError as error:
         raise InputError(f"{prefix}: {error}; choose another checkpoint with name, or another folder") from None

@@ -20,6 +20,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = 33  # bytes: signature, and the first chunk, which holds width, height, bit depth and colour type
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type -> samples per pixel
 _PALETTE = 3
+_PIXELS = b"IDAT"
 _RATIO = 1032  # the most that Deflate compresses
 _MOST_EXIF = 2**20
 
@@ -42,7 +43,7 @@ def head(file: Path) -> Section:
     if data[: len(_SIGNATURE)] != _SIGNATURE:
         what = "is empty" if not data else "is not a PNG file, although its name says so"
         raise FileError(file, f"{what}; save it as PNG, or copy it again from its source")
-    if len(data) < _HEAD:
+    if len(data) < _HEAD or int.from_bytes(chunks[_PIXELS], "big") > size:  # Pillow would ask for so much memory
         raise damaged(file)
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     depth, colour = data[24], data[25]
@@ -59,13 +60,17 @@ def head(file: Path) -> Section:
 
 
 def _chunks(opened: BinaryIO) -> dict[bytes, bytes]:
-    """Reads the chunks between the first one and the pixels that change what the pixels mean."""
+    """Reads the chunks between the first one and the pixels that change what the pixels mean.
+
+    Returns:
+      Name -> content; but of the first chunk with pixels its length, as stored.
+    """
     found: dict[bytes, bytes] = {}
     while True:
         start = opened.read(8)
         length, kind = int.from_bytes(start[:4], "big"), start[4:]
-        if len(start) < 8 or kind in (b"IDAT", b"IEND"):
-            return found
+        if len(start) < 8 or kind in (_PIXELS, b"IEND"):
+            return found | {_PIXELS: start[:4]}
         if kind in (b"acTL", b"eXIf") and length <= _MOST_EXIF:
             found[kind] = opened.read(length)
             opened.seek(4, os.SEEK_CUR)  # the checksum

@@ -102,6 +102,8 @@ def _names(dataset: h5py.Dataset, where: str | Path) -> tuple[list[str] | None, 
     if tags is not None:
         return _axistags(tags, where, dataset), "attribute axistags"
     with reading(where):
+        if not _has_sound_dimensions(dataset):
+            return None, "its dimension labels are damaged, so its axes are taken as z, y, x"
         labels = [_dimension(dimension) for dimension in dataset.dims]
     if not any(labels):
         return None, None
@@ -112,6 +114,22 @@ def _names(dataset: h5py.Dataset, where: str | Path) -> tuple[list[str] | None, 
         f"its dimension labels ({', '.join(shown(label, 20) or 'none' for label in labels)}) are not known, so its "
         "axes are taken as z, y, x"
     )
+
+
+def _has_sound_dimensions(dataset: h5py.Dataset) -> bool:
+    """Whether the attributes behind `dataset.dims` have the types that HDF5 expects; with others, it crashes."""
+    for name in ("DIMENSION_LABELS", "DIMENSION_LIST"):
+        if name not in dataset.attrs:
+            continue
+        found = dataset.attrs.get_id(name)
+        text = h5py.check_string_dtype(found.dtype)
+        scales = h5py.check_vlen_dtype(found.dtype)
+        is_sound = text is not None and text.length is None
+        if name == "DIMENSION_LIST":
+            is_sound = scales is not None and h5py.check_ref_dtype(scales) is h5py.Reference
+        if found.shape != (dataset.ndim,) or not is_sound:
+            return False
+    return True
 
 
 def _dimension(dimension: Any) -> str:

@@ -41,7 +41,7 @@ class Format:
       read: reads a variant in its folder.
       targets: pattern of the files in a variant's folder, one of which is changed.
       change: changes one file.
-      network: whether reading loads TensorFlow; such a process must not be forked.
+      network: whether reading needs what `networks.prepare` does.
     """
 
     name: str

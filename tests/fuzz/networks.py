@@ -4,34 +4,91 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contract.stage import InputError
 from tests.fuzz.damage import misspelt
 from tests.fuzz.format import Format, Outcome, first_failure, stage
-from tests.fuzz.handed_on import tubes, write_tissue
+from tests.fuzz.handed_on import write_tissue
 from tests.fuzz.hdf5_edits import edited
+
+if TYPE_CHECKING:
+    from segmentation.ffn.network import NetworkSpec
 
 _SMALL: dict[str, Any] = {"depth": 2, "features": 2, "fov_xyz": [9, 7, 5], "deltas_xyz": [3, 2, 1], "max_steps": 2}
 _TRAINED = ("image", "labels", "coordinates")
 _MARGIN = (3, 5, 7)
 
 
-def prepare() -> None:
-    """Makes networks that neither learn nor find anything, in no time: only reading is tested."""
-    from segmentation import backend
+class _Read(BaseException):
+    """A training has read its inputs, and would begin."""
 
-    def training_step(model: Any, optimizer: Any, loss: Any) -> Any:
-        optimizer.build(model.trainable_variables)
-        return lambda given, target: (1.0, np.zeros_like(target))
+
+class _Network:
+    """Stands for a network: only reading is tested, and TensorFlow must not compute in a process that is forked."""
+
+    output_shape = (3,)
+
+    def get_weights(self) -> list[np.ndarray]:
+        return []
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        pass
+
+
+def prepare() -> None:
+    """Loads what the stages need, and puts networks that compute nothing in place of real ones."""
+    import keras
+    import tensorflow  # noqa: F401
+
+    import stages.ffn_import
+    import stages.ffn_infer
+    import stages.ffn_train
+    import stages.resumable.ffn_inference
+    import stages.resumable.ffn_training
+    import stages.resumable.unet_prediction
+    import stages.unet_predict
+    import stages.unet_train  # noqa: F401
+    from segmentation import backend
+    from segmentation.ffn import examples  # noqa: F401
+    from segmentation.ffn import network as ffn
+    from segmentation.unet.architectures import classic
+
+    def begin(seed: int) -> None:
+        raise _Read
 
     def forward(model: Any) -> Any:
-        return lambda given: np.full((*given.shape[:-1], model.output_shape[-1]), 0.5, np.float32)
+        return lambda given: np.full((*given.shape[:-1], 1 if given.ndim == 5 else 3), 0.5, np.float32)
 
-    backend.training_step, backend.forward = training_step, forward
+    keras.utils.set_random_seed = begin
+    backend.forward, backend.device, backend.compute_in_single_precision = forward, lambda: "CPU", lambda: None
+    ffn.build, ffn.set_weights = lambda network: _Network(), lambda model, weights: None
+    classic.build, classic.folded = lambda network: _Network(), lambda network, model: model
+
+
+def _begun(folder: Path, name: str, inputs: Mapping[str, Path], params: Mapping[str, Any]) -> Outcome:
+    """Runs a training until it has read its inputs."""
+    try:
+        return stage(folder, name, inputs, params)
+    except _Read:
+        return Outcome(0, "")
+
+
+def _weights(shapes: Iterable[tuple[int, ...]]) -> list[np.ndarray]:
+    generator = np.random.default_rng(1)
+    return [generator.random(shape, np.float32) for shape in shapes]
+
+
+def _ffn_weights(spec: NetworkSpec) -> dict[str, np.ndarray]:
+    from segmentation.ffn.network import weight_shapes
+
+    shapes = weight_shapes(spec)
+    return dict(zip(shapes, _weights(shapes.values()), strict=True))
 
 
 def _misspell(file: Path, random: Random) -> None:
@@ -44,40 +101,44 @@ def _change(file: Path, random: Random) -> None:
 
 
 def _make_training(folder: Path) -> None:
-    from segmentation.ffn.coordinates import coordinates
-    from segmentation.ffn.partitions import partition
-    from stages.storage.coordinates import write_coordinates
-
     tissue = folder / "tissue"
     write_tissue(tissue)
-    table = coordinates(partition(tubes(), _MARGIN, [0.3, 0.6], min_size=10), _MARGIN)
-    write_coordinates(tissue / "coordinates.h5", table, [table.indices])
+    params = {"lom_radius_xyz": _MARGIN[::-1], "min_size": 10, "thresholds": [0.3, 0.6]}
+    made = stage(folder / ".p", "ffn-partitions", {"labels": tissue / "labels.h5"}, params)
+    assert made.code == 0, made
+    partitions = {"partitions": folder / ".p" / "step" / "partial" / "volume.h5"}
+    made = stage(folder / ".c", "ffn-coordinates", partitions, {"margin_xyz": _MARGIN[::-1]})
+    assert made.code == 0, made
+    (folder / ".c" / "step" / "partial" / "table.h5").rename(tissue / "coordinates.h5")
+    shutil.rmtree(folder / ".p")
+    shutil.rmtree(folder / ".c")
     (tissue / "statistics.json").write_text(json.dumps({"mean": 120.5, "stddev": 40.25, "minimum": 0, "voxels": 8640}))
 
 
 def _read_training(folder: Path) -> Outcome:
     inputs = {name: folder / f"{name}.h5" for name in _TRAINED} | {"statistics": folder / "statistics.json"}
-    return stage(folder, "ffn-train", inputs, _SMALL)
+    return first_failure(lambda: _begun(folder, "ffn-train", inputs, _SMALL), lambda: _drawn(inputs["coordinates"]))
+
+
+def _drawn(path: Path) -> Outcome:
+    """Draws positions as a training does."""
+    from segmentation.ffn.coordinates import sample
+    from stages.storage.coordinates import read_coordinates
+
+    sample(read_coordinates(path), np.random.default_rng(1), 50)
+    return Outcome(0, "")
 
 
 def _make_ffn(folder: Path) -> None:
-    from segmentation.ffn import network as ffn
+    from segmentation.ffn.network import NetworkSpec
     from stages.storage.ffn_models import write_model
 
-    spec = ffn.NetworkSpec(2, 2, (5, 7, 9), (1, 2, 3))
+    spec = NetworkSpec(2, 2, (5, 7, 9), (1, 2, 3))
     write_tissue(folder / "model")
-    write_model(folder / "model" / "model", spec, ffn.weights(ffn.build(spec)), 7)
+    write_model(folder / "model" / "model", spec, _ffn_weights(spec), 7)
 
 
 def _read_ffn(folder: Path) -> Outcome:
-    model = folder / "model"
-    return first_failure(
-        lambda: stage(folder / "export", "ffn-export", {"model": model}),
-        lambda: _segmented(folder),
-    )
-
-
-def _segmented(folder: Path) -> Outcome:
     params = {"image_mean": 120.0, "image_stddev": 40.0, "min_segment_size": 1}
     return stage(folder, "ffn-infer", {"image": folder / "image.h5", "model": folder / "model"}, params)
 
@@ -90,7 +151,7 @@ def _make_unet(folder: Path) -> None:
 
     (folder / "model").mkdir(parents=True)
     spec = NetworkSpec("classic", 1, 2, 2)
-    weights = architecture_of(spec).build(spec).get_weights()
+    weights = _weights(architecture_of(spec).weight_shapes(spec))
     write_model(folder / "model" / "model", spec, weights, {"step": 5, "validation": ["p1"]})
     write_set(folder / "model" / "set.h5", [Picture("p1", np.full((20, 26), 7, np.uint8))])
 
@@ -101,11 +162,11 @@ def _read_unet(folder: Path) -> Outcome:
 
 def _make_checkpoint(folder: Path) -> None:
     from segmentation.ffn import checkpoint
-    from segmentation.ffn import network as ffn
+    from segmentation.ffn.network import NetworkSpec
 
-    spec = ffn.NetworkSpec(2, 2, (5, 7, 9), (1, 2, 3))
+    spec = NetworkSpec(2, 2, (5, 7, 9), (1, 2, 3))
     (folder / "model" / "checkpoint").mkdir(parents=True)
-    checkpoint.write(folder / "model" / "checkpoint" / "model.ckpt-7", ffn.weights(ffn.build(spec)), 7)
+    checkpoint.write(folder / "model" / "checkpoint" / "model.ckpt-7", _ffn_weights(spec), 7)
 
 
 def _read_checkpoint(folder: Path) -> Outcome:
@@ -120,36 +181,36 @@ def _make_set(folder: Path) -> None:
 
 
 def _read_set(folder: Path) -> Outcome:
-    return stage(
-        folder, "unet-train", {"training": folder / "set.h5"}, {"depth": 1, "width": 1, "crop": 16, "max_steps": 1}
-    )
+    params = {"depth": 1, "width": 1, "crop": 16, "max_steps": 1}
+    return _begun(folder, "unet-train", {"training": folder / "set.h5"}, params)
 
 
 def _make_states(folder: Path) -> None:
-    """Folders as killed runs leave them: the state of a training of each kind, of a segmentation, of a prediction."""
-    for name, make, read in (
-        ("ffn-train", _make_training, _read_training),
-        ("ffn-infer", _make_ffn, _segmented),
-        ("unet-train", _make_set, _read_set),
-        ("unet-predict", _make_unet, _read_unet),
-    ):
-        made = folder / ".made"
-        make(made)
-        next(made.iterdir()).rename(folder / name)
-        made.rmdir()
-        assert read(folder / name).code == 0
+    """Folders as killed runs leave them: the state of a training, of a segmentation and of a prediction."""
+    for name, make in (("segmentation", _make_ffn), ("prediction", _make_unet)):
+        make(folder / ".made")
+        (folder / ".made" / "model").rename(folder / name)
+        (folder / ".made").rmdir()
+        assert _read_state(folder / name).code == 0
         shutil.rmtree(folder / name / "step" / "partial")
-        (folder / name / "stage").write_text(name)
+    _trained(folder / "training")
 
 
 def _read_state(folder: Path) -> Outcome:
-    readers = {
-        "ffn-train": _read_training,
-        "ffn-infer": _segmented,
-        "unet-train": _read_set,
-        "unet-predict": _read_unet,
-    }
-    return readers[(folder / "stage").read_text()](folder)
+    if (folder / "set.h5").exists():
+        return _read_unet(folder)
+    return _read_ffn(folder) if (folder / "model").exists() else _trained(folder)
+
+
+def _trained(folder: Path) -> Outcome:
+    """Continues the training of a stub: everything but the network is as in a real training."""
+    from tests.stages.resumable.stub import train
+
+    try:
+        events = train(folder / "step" / "state")
+    except InputError as error:
+        return Outcome(2, str(error))
+    return Outcome(0, "", tuple(events.messages()))
 
 
 FORMATS = (

@@ -78,6 +78,6 @@ def fault(told: dict[str, Any]) -> str:
         return f"not one plain line: {odd[0]!r}"
     if len(text) > 1200:
         return f"a line of {len(text)} characters: {text[:80]}..."
-    if told["seconds"] > SECONDS:
+    if told.get("seconds", 0) > SECONDS:
         return f"took {told['seconds']:.0f} s"
     return ""

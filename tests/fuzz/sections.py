@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from pathlib import Path
+from random import Random
 
 import h5py
 import numpy as np
 import tifffile
 from PIL import Image
 
+from tests.fuzz.damage import damaged
 from tests.fuzz.format import Format, Outcome, stage
 from tests.fuzz.hdf5_edits import edited
 
@@ -78,7 +81,7 @@ def _make_label_tiff(folder: Path) -> None:
 
 def _make_pictures(folder: Path) -> None:
     """Four pictures of each kind, and their masks."""
-    palette, turned = Image.fromarray(_COLOUR).quantize(16), Image.Exif()
+    turned = Image.Exif()
     turned[0x0112] = 3
     grey, colour, mask = (
         Image.fromarray(_GREY),
@@ -90,8 +93,8 @@ def _make_pictures(folder: Path) -> None:
         "rgb.jpg": (".jpg", colour, {}),
         "progressive.jpg": (".jpg", grey, {"progressive": True}),
         "exif.jpg": (".jpg", colour, {"exif": turned}),
-        "palette.png": (".png", palette, {}),
-        "1-bit.png": (".png", Image.fromarray(_GREY > 99), {}),
+        "rgb.png": (".png", colour, {}),
+        "16-bit.png": (".png", Image.fromarray(_GREY.astype(np.uint16) * 200), {}),
         "lzw.tif": (".tif", colour, {"compression": "tiff_lzw"}),
     }
     for name, (suffix, image, options) in kinds.items():
@@ -129,6 +132,17 @@ def _make_hdf5(folder: Path) -> None:
                 data.attrs["offset"] = (0.0, 0.0, 0.0)
 
 
+def _make_hdf5_labels(folder: Path) -> None:
+    _make_hdf5(folder)
+    for file in folder.glob("*/stack.h5"):
+        with h5py.File(file, "r+") as opened:
+            for name in ("raw", "exported_data", "volumes/raw"):
+                if name in opened:
+                    opened[name][...] = 0
+                    opened[name][:, 3:12, 4:15] = 1
+                    opened[name][:, 13:20, 8:25] = 2
+
+
 def _read_hdf5(folder: Path) -> Outcome:
     return stage(folder, "import-images", {"stack": folder / "stack.h5"})
 
@@ -137,12 +151,25 @@ def _read_hdf5_labels(folder: Path) -> Outcome:
     return stage(folder, "import-labels", {"stack": folder / "stack.h5"})
 
 
+def _change_png(file: Path, random: Random) -> None:
+    """Half of the time, the checksums of all chunks fit again, so that what is in them is read."""
+    data = damaged(file.read_bytes(), random)
+    if random.randrange(2):
+        whole, at = data[:8], 8
+        while at + 12 <= len(data):
+            end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+            whole += data[at:end] + zlib.crc32(data[at + 4 : end]).to_bytes(4, "big")
+            at = end + 4
+        data = whole
+    file.write_bytes(data)
+
+
 FORMATS = (
-    Format("png", _make_png, _read_sections, "z1.png"),
+    Format("png", _make_png, _read_sections, "z1.png", _change_png),
     Format("jpeg", _make_jpeg, _read_pairs, "images/p[12].jpg"),
     Format("tiff", _make_tiff, _read_tiff, "stack.tif"),
     Format("tiff-labels", _make_label_tiff, _read_labels, "stack.tif"),
     Format("pictures", _make_pictures, _read_pairs, "*/p[12].*"),
     Format("hdf5-stack", _make_hdf5, _read_hdf5, "stack.h5", edited),
-    Format("hdf5-stack-labels", _make_hdf5, _read_hdf5_labels, "stack.h5", edited),
+    Format("hdf5-stack-labels", _make_hdf5_labels, _read_hdf5_labels, "stack.h5", edited),
 )

@@ -112,6 +112,32 @@ def test_dimension_labels_and_scales_name_axes_too(file: Callable[..., Path], la
     assert "are x, y, z (dimension labels): read as 4 sections of 6 x 5" in remarks(path)[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DIMENSION_LABELS", [1, 2, 3]),
+        ("DIMENSION_LABELS", np.full((3, 3), -(2**63))),
+        ("DIMENSION_LABELS", "z"),
+        ("DIMENSION_LIST", [7, 8, 9]),
+        ("DIMENSION_LIST", h5py.Empty("f4")),
+    ],
+)
+def test_damaged_labels_of_dimensions_are_left_out(file: Callable[..., Path], name: str, value: object) -> None:
+    """The HDF5 library takes what stands there for addresses, and would end this process."""
+    path = file(TRUTH)
+    with h5py.File(path, "r+") as out:
+        out["raw"].attrs[name] = value
+    assert remarks(path) == ["its dimension labels are damaged, so its axes are taken as z, y, x"]
+    np.testing.assert_array_equal(read(path), TRUTH)
+
+
+def test_an_empty_attribute_is_none(file: Callable[..., Path]) -> None:
+    path = file(TRUTH)
+    with h5py.File(path, "r+") as out:
+        out["raw"].attrs["voxel_size_xyz"] = h5py.Empty("f8")
+    np.testing.assert_array_equal(read(path), TRUTH)
+
+
 def test_labels_that_name_no_axes_are_told(file: Callable[..., Path]) -> None:
     path = file(TRUTH)
     with h5py.File(path, "r+") as out:
@@ -142,7 +168,9 @@ def test_axes_that_are_no_volume_are_refused(
     assert (ILASTIK in text) == ("fit" not in words)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"axes": 3}', '{"axes": [{"key": "q"}]}', "[" * 100_000, 7, b"\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"axes": 3}', '{"axes": [{"key": "q"}]}', "[" * 100_000, 7, b"\xff"], ids=range(8)
+)
 def test_axistags_that_cannot_be_read_are_refused(file: Callable[..., Path], text: Any) -> None:
     with h5py.File(path := file(TRUTH), "r+") as out:
         if isinstance(text, str) and len(text) > 60_000:

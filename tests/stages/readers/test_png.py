@@ -60,3 +60,14 @@ def test_long_texts_beside_the_pixels_are_no_reason_to_refuse(tmp_path: Path) ->
     array = RNG.integers(0, 256, (20, 30), np.uint8)
     Image.fromarray(array).save(tmp_path / "a.png", pnginfo=texts)
     np.testing.assert_array_equal(files.read(tmp_path / "a.png", files.head(tmp_path / "a.png").form), array)
+
+
+def test_a_chunk_longer_than_the_file_is_refused_before_memory_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.fromarray(RNG.integers(0, 256, (20, 30), np.uint8)).save(file)
+    data = bytearray(file.read_bytes())
+    assert data[37:41] == b"IDAT"
+    data[33:37] = (2**31 - 1).to_bytes(4, "big")
+    file.write_bytes(data)
+    with pytest.raises(FileError, match="is truncated or damaged"):
+        png.head(file)
