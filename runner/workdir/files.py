@@ -87,8 +87,10 @@ def read_own(path: Path) -> bytes:
       UserError: if it is anything but a plain file, or has more than `MOST_BYTES`.
     """
     with open_own(path, "rb") as file:
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
+        # Python asks for as much memory as it may read, so it is told the size.
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, MOST_BYTES) + 1)
+    if size > MOST_BYTES or len(data) > MOST_BYTES:
         raise UserError(f"{path}: is too large for a file that Floodrunner made; remove the file and run again")
     return data
 

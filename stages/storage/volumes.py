@@ -37,7 +37,7 @@ class Volume:
 
     Attributes:
       path: the file, for messages.
-      name: path of the dataset in the file.
+      name: path of the dataset in the file, without control characters.
       shape: z, y, x.
       dtype: type of the voxels, in the byte order of this machine.
       chunks: size of the blocks in which the file holds the data, z, y, x; None if it is in one piece.
@@ -117,7 +117,7 @@ def open_volume(path: str | Path) -> Iterator[tuple[Volume, Place]]:
         chunks = dataset.chunks
         volume = Volume(
             file_path,
-            str(dataset.name),
+            shown(str(dataset.name), 300),
             tuple(dataset.shape[axis] for axis in axes.zyx),  # type: ignore[arg-type]  # three of them
             dtype,
             chunks and tuple(chunks[axis] for axis in axes.zyx),

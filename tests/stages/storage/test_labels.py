@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -96,3 +97,11 @@ def test_no_integers_are_refused(tmp_path: Path, dtype: type, remedy: str, said:
     assert str(error.value) == (
         f"{path}: dataset /labels is {np.dtype(dtype)}, not integer labels (0 = none); {remedy}"
     )
+
+
+def test_the_name_of_a_dataset_does_nothing_to_a_terminal(tmp_path: Path, said: Any) -> None:
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file["a\n\x1b[31m\u202eb"] = np.ones((2, 2, 2), np.float32)
+    with pytest.raises(InputError, match=r"dataset /a\?\?\[31m\?b is float32") as error:
+        read_labels(tmp_path / "v.h5", said)
+    assert str(error.value).isprintable()
