@@ -32,7 +32,10 @@ def read(prefix: Path) -> tuple[dict[str, np.ndarray], int]:
     import tensorflow as tf
 
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
+        try:
+            reader = tf.train.load_checkpoint(str(prefix))
+        except MemoryError:  # the index takes a few kilobytes; damaged, it asks for any amount
+            raise ValueError("its index asks for more memory than there is") from None
         shapes = reader.get_variable_to_shape_map()
         ours = sorted(name for name in shapes if _OURS.fullmatch(name))
         _check_size(prefix, [shapes[name] for name in ours])
