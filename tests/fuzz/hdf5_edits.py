@@ -37,7 +37,14 @@ def edited(path: Path, random: Random) -> None:
                 random.choice((_other_data, _other_data, _other_data, _other_attribute, _other_name, _other_link))(
                     file, random
                 )
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError):  # the first edit made the second impossible
+    except (
+        OSError,
+        RuntimeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        MemoryError,
+    ):  # the first edit made the second impossible
         path.write_bytes(damaged(before, random))
 
 
