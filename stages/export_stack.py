@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from stages.storage.labels import Labels
-    from stages.storage.volumes import Place, Volume
+    from stages.storage.volumes import Volume
 
 INPUTS = {"volume": "image|labels", "image": "image?"}
 OUTPUTS = {"sections": "sections"}
@@ -42,11 +42,11 @@ def run(params: Params, context: Context) -> None:
     from stages.readers import files
     from stages.reports.overlays import overview
     from stages.storage.labels import Labels, slabs
-    from stages.storage.volumes import open_volume, read_part
+    from stages.storage.volumes import open_volume
 
     folder = context.outputs["sections"]
     path = context.inputs["volume"]
-    with open_volume(path) as (volume, place), _image_at(volume, place, context) as image:
+    with open_volume(path) as volume, _image_at(volume, context) as image:
         volume.announce(context)
         labels = None if _is_image(volume) else Labels(path, volume)
         if labels is None:
@@ -55,7 +55,7 @@ def run(params: Params, context: Context) -> None:
             _say_taken_for_labels(path, volume, context)
             of_labels = _label_pixels(params, labels, context)
         folder.mkdir()
-        first, total = place.offset[0], len(volume)
+        first, total = volume.place.offset[0], len(volume)
         suffix = ".tif" if params.format == "tiff" else ".png"
 
         def write(z: int, section: np.ndarray, grey: np.ndarray | None) -> None:
@@ -63,8 +63,8 @@ def run(params: Params, context: Context) -> None:
             files.write(folder / f"z{first + z:04d}{suffix}", pixels, _FAST)
 
         with ThreadPoolExecutor(min(processors(), 4)) as pool:
-            for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):
-                sections = read_part(path, volume, part) if labels is None else labels.read(part)
+            for part in slabs(volume.shape, volume.depth):
+                sections = volume[part] if labels is None else labels.read(part)
                 greys = image(part) if image and params.style == "overlay" else [None] * len(sections)
                 jobs = list(map(pool.submit, [write] * len(sections), range(part.start, part.stop), sections, greys))
                 for z, job in enumerate(jobs, part.start + 1):
@@ -81,7 +81,7 @@ def run(params: Params, context: Context) -> None:
 
 
 @contextmanager
-def _image_at(volume: Volume, place: Place, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
+def _image_at(volume: Volume, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
     """Opens the image, if one is connected: yields what `greys_under` does, None without an image."""
     from stages.reports.overlays import greys_under
 
@@ -91,7 +91,7 @@ def _image_at(volume: Volume, place: Place, context: Context) -> Iterator[Callab
     path = context.inputs["volume"]
     if _is_image(volume):
         raise InputError(f"{path}: is an image itself; connect `image` only if `volume` holds labels")
-    with greys_under(context.inputs["image"], volume.shape, place, path, context) as greys:
+    with greys_under(context.inputs["image"], volume.shape, volume.place, path, context) as greys:
         yield greys
 
 

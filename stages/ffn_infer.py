@@ -160,7 +160,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     else:
         mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     half: Triple = tuple(n // 2 for n in network.fov)  # type: ignore[assignment]  # three of them
-    with volumes.open_volume(path) as (dataset, place):
+    with volumes.open_volume(path) as dataset:
         dataset.announce(context)
         start, size = _box(params.box_xyz, dataset.shape, path)
         # Reflection repeats the voxels inside the border, so the volume must be longer than the reflected part.
@@ -176,7 +176,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
         low = [max(s - r, 0) for s, r in zip(start, rim, strict=True)]
         high = [min(s + n + r, end) for s, n, r, end in zip(start, size, rim, dataset.shape, strict=True)]
         part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        image = volumes.read_part(path, dataset, *part).astype(np.float32)
+        image = dataset[part].astype(np.float32)
     try:
         every, tissue, _ = moments(image[:, None])
     except ValueError:
@@ -187,7 +187,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     image -= np.float32(mean)
     image /= np.float32(stddev)
     box = tuple(slice(r, r + n) for r, n in zip(rim, size, strict=True))
-    return _Data(image, box, place.shifted(start))
+    return _Data(image, box, dataset.place.shifted(start))
 
 
 def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Triple]:

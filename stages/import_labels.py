@@ -76,7 +76,7 @@ def run(params: Params, context: Context) -> None:
                 pieces = connected_pieces(_kept(_written(slabs(sections(passes - 1), depth), volume), numbers, some))
             report(stack, pieces, unlabelled, list(some.values()), relabel, context)
             if "images" in context.inputs and params.check_order:
-                with open_volume(context.inputs["images"]) as (image, _):
+                with open_volume(context.inputs["images"]) as image:
                     check_lie(stack, volume, some, image, context)
 
 
@@ -112,7 +112,8 @@ def _place(stack: Stack, params: Params, context: Context) -> Place:
 
     if "images" not in context.inputs:
         return place_of(stack, params.voxel_size_xyz, context)
-    with open_volume(context.inputs["images"]) as (image, place):
+    with open_volume(context.inputs["images"]) as image:
+        place = image.place
         check_size(stack, image.shape, place, context)
         if params.voxel_size_xyz not in (None, place.voxel_size_xyz):
             raise InputError(

@@ -25,10 +25,10 @@ def run(params: Params, context: Context) -> None:
     from segmentation.statistics import moments
     from stages.reports import odd_sections
     from stages.storage.labels import slabs
-    from stages.storage.volumes import kept_names, open_volume, read_part
+    from stages.storage.volumes import kept_names, open_volume
 
     path = context.inputs["volume"]
-    with open_volume(path) as (volume, _):
+    with open_volume(path) as volume:
         volume.announce(context)
         if volume.dtype.kind not in "uif":
             raise InputError(
@@ -36,8 +36,8 @@ def run(params: Params, context: Context) -> None:
             )
 
         def parts() -> Iterator[np.ndarray]:
-            for part in slabs(volume.shape, volume.chunks[0] if volume.chunks else 16):
-                yield read_part(path, volume, part)
+            for part in slabs(volume.shape, volume.depth):
+                yield volume[part]
                 context.progress(part.stop, volume.shape[0], "sections")
 
         try:

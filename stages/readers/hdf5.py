@@ -18,7 +18,7 @@ def open_hdf5(path: str) -> Iterator[Stack]:
     Raises:
       InputError: like `open_volume`.
     """
-    with open_volume(path) as (volume, place):
+    with open_volume(path) as volume:
         files = kept_names(volume)
         names = files or tuple(f"section {k}" for k in range(len(volume)))
         yield Stack(
@@ -27,8 +27,8 @@ def open_hdf5(path: str) -> Iterator[Stack]:
             forms.form_of(volume.dtype),
             names=tuple(f"{path} ({name})" for name in names),
             files=files,
-            voxel_size_xyz=place.voxel_size_xyz if volume.size_known else None,
-            offset_xyz=place.offset_xyz,
+            voxel_size_xyz=volume.place.voxel_size_xyz if volume.size_known else None,
+            offset_xyz=volume.place.offset_xyz,
             reads=lambda: _reads(volume),
             threads=min(processors(), 4),
             remarks=tuple(f"{path}: {remark}" for remark in volume.remarks),

@@ -14,7 +14,7 @@ from segmentation.turns import find_turn, middle
 from stages.readers.name_numbers import section_numbers
 from stages.readers.stack import Stack
 from stages.storage.places import Place
-from stages.storage.volumes import Volume, kept_names, read_part
+from stages.storage.volumes import Volume, kept_names
 from stages.storage.words import section_size
 
 _SAMPLED = 8  # smallest number of consecutive sections in each sample for the check of the order
@@ -124,12 +124,12 @@ def check_lie(
       InputError: if the labels fit the section before or after theirs better than their own; or are transposed,
         mirrored, turned, or in the reverse order. If they fit in no way, a message tells it.
     """
-    _check_shift(stack, labels, image, context)
-    window, path = middle(labels.shape[1:]), context.inputs["images"]
+    _check_shift(stack, labels, image)
+    window = middle(labels.shape[1:])
     depth, square = len(labels), labels.shape[1] == labels.shape[2]
 
     def images(numbers: Iterable[int]) -> list[np.ndarray]:
-        return [read_part(path, image, k, *window) for k in numbers]
+        return [image[k, *window] for k in numbers]
 
     outer = [k for k in outer_sections(depth) if sections[k].any()]
     numbers = outer or [k for k, section in sections.items() if section.any()]
@@ -177,13 +177,13 @@ def _of_swapped_axes(labels: h5py.Dataset, numbers: Iterable[int]) -> Iterator[t
         yield "y and z", [labels[window[0], k, window[1]] for k in numbers]
 
 
-def _check_shift(stack: Stack, labels: h5py.Dataset, image: Volume, context: Context) -> None:
+def _check_shift(stack: Stack, labels: h5py.Dataset, image: Volume) -> None:
     """Raises InputError if, in a sample of sections, outlines fit the section before or after better than their own."""
     depth = max(labels.chunks[0], _SAMPLED)  # HDF5 decompresses whole chunks, so all their sections are used
     starts = range(0, max(1, len(labels) - 2), depth)
     starts = starts[:: max(1, len(starts) // 2)]
     boxes = ((slice(start, start + depth), *middle(labels.shape[1:])) for start in starts)
-    found = shift_of_sections((read_part(context.inputs["images"], image, *box), labels[box]) for box in boxes)
+    found = shift_of_sections((image[box], labels[box]) for box in boxes)
     if found is None or found[0] == 0:
         return
     shift, there, here = found

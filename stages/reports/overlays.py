@@ -11,7 +11,7 @@ from PIL import Image  # to resize; files are written by `files`
 from contract.stage import Context, InputError
 from segmentation.colours import overlay
 from segmentation.contrast import display_range, to_display
-from stages.storage.volumes import Place, open_volume, read_part
+from stages.storage.volumes import Place, open_volume
 from stages.storage.words import box
 
 _LEAST, _MOST = 512, 2048  # pixels: smallest and largest length of the longest side of a section in an overview
@@ -35,7 +35,8 @@ def greys_under(
     Raises:
       InputError: if the labels do not lie inside the image, or it holds no numbers.
     """
-    with open_volume(path) as (image, image_place):
+    with open_volume(path) as image:
+        image_place = image.place
         image.announce(context)
         start = [a - b for a, b in zip(place.offset, image_place.offset, strict=True)]
         stop = [a + n for a, n in zip(start, shape, strict=True)]
@@ -49,7 +50,7 @@ def greys_under(
         here = slice(y, stop[1]), slice(x, stop[2])
 
         def part(sections: slice) -> np.ndarray:
-            return read_part(path, image, slice(sections.start + z, sections.stop + z), *here)
+            return image[slice(sections.start + z, sections.stop + z), *here]
 
         if image.dtype == np.uint8:
             yield part

@@ -11,7 +11,7 @@ import numpy as np
 from contract.stage import Context, InputError
 from segmentation.labels import clear_unlabelled
 from stages.storage.hdf5 import check_memory
-from stages.storage.volumes import Place, Volume, open_volume, read_part
+from stages.storage.volumes import Place, Volume, open_volume
 
 
 def check_labels(path: str | Path, dataset: Volume) -> None:
@@ -40,7 +40,7 @@ class Labels:
         check_labels(path, dataset)
         self.shape: tuple[int, int, int] = dataset.shape
         self.dtype: np.dtype = dataset.dtype
-        self.depth: int = dataset.chunks[0] if dataset.chunks else 16
+        self.depth: int = dataset.depth
         self._path, self._dataset = path, dataset
         self._sections = self._voxels = 0  # that were counted: each section is counted when it is first read
         self._none: dict[int, int] = {}
@@ -51,7 +51,7 @@ class Labels:
         Raises:
           InputError: if the part holds another negative number, or its data is damaged.
         """
-        stored = read_part(self._path, self._dataset, z, y, x)
+        stored = self._dataset[z, y, x]
         labels, found = clear_unlabelled(stored)
         if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
             raise InputError(
@@ -84,10 +84,10 @@ def open_labels(path: str | Path, context: Context) -> Iterator[tuple[Labels, Pl
     Raises:
       InputError: like `open_volume` and `check_labels`.
     """
-    with open_volume(path) as (dataset, place):
+    with open_volume(path) as dataset:
         dataset.announce(context)
         labels = Labels(path, dataset)
-        yield labels, place
+        yield labels, dataset.place
         labels.announce(context)
 
 
@@ -97,13 +97,13 @@ def read_labels(path: str | Path, context: Context) -> tuple[np.ndarray, Place]:
     Raises:
       InputError: like `open_labels` and `Labels.read`.
     """
-    with open_volume(path) as (dataset, place):
+    with open_volume(path) as dataset:
         dataset.announce(context)
         labels = Labels(path, dataset)
         check_memory(dataset, path)
         array = labels.read(slice(0, dataset.shape[0]))
         labels.announce(context)
-        return array, place
+        return array, dataset.place
 
 
 def slabs(shape: tuple[int, ...], depth: int = 16) -> Iterator[slice]:

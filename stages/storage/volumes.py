@@ -59,10 +59,13 @@ class Volume:
 
     @property
     def depth(self) -> int:
-        """How many sections to read at once so that no data is read twice."""
+        """How many sections to read at once, so that little data is read twice and memory suffices."""
         if self.chunks:
             return self.chunks[0]
-        return 1 if self.axes[0] == min(self.axes) else self.shape[0]
+        if self.axes[0] == min(self.axes):
+            return 16
+        # Each section is spread over the whole file, so as many as 256 MB hold are read at once.
+        return max(1, min(self.shape[0], 2**28 // (self.dtype.itemsize * self.shape[1] * self.shape[2])))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -94,14 +97,14 @@ class Volume:
 
 
 @contextmanager
-def open_volume(path: str | Path) -> Iterator[tuple[Volume, Place]]:
+def open_volume(path: str | Path) -> Iterator[Volume]:
     """Opens a volume for reading.
 
     Args:
       path: an HDF5 file, followed by `:dataset` or `@dataset` if it holds several 3D datasets.
 
     Yields:
-      The volume, not empty, and its place.
+      The volume, not empty.
 
     Raises:
       InputError: if the file is not a readable HDF5 file, it is not clear which dataset is meant, or which of its axes
@@ -115,7 +118,7 @@ def open_volume(path: str | Path) -> Iterator[tuple[Volume, Place]]:
         remarks = check_data(dataset, file_path)
         place, size_known, of_place = place_in_file(dataset, file_path)
         chunks = dataset.chunks
-        volume = Volume(
+        yield Volume(
             file_path,
             shown(str(dataset.name), 300),
             tuple(dataset.shape[axis] for axis in axes.zyx),  # type: ignore[arg-type]  # three of them
@@ -127,7 +130,6 @@ def open_volume(path: str | Path) -> Iterator[tuple[Volume, Place]]:
             dataset,
             axes.zyx,
         )
-        yield volume, place
 
 
 def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
@@ -136,14 +138,9 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, Place]:
     Raises:
       InputError: like `open_volume`; also if the data is damaged, or larger than the memory of this machine.
     """
-    with open_volume(path) as (volume, place):
+    with open_volume(path) as volume:
         check_memory(volume, path)
-        return volume[...], place
-
-
-def read_part(path: str | Path, volume: Volume, *box: Any) -> np.ndarray:
-    """Reads the part `volume[box]` of the volume in the file `path`. Raises InputError if its data is damaged."""
-    return volume[box]
+        return volume[...], volume.place
 
 
 @contextmanager

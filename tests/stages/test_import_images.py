@@ -104,8 +104,8 @@ def test_dots_per_inch_are_no_voxel_size(tmp_path: Path, run_stage, suffix: str)
 def test_our_own_volume_keeps_its_place_and_names(stack, run_stage, tmp_path: Path) -> None:
     first = run_stage("import-images", {"stack": stack(GREY)}, voxel_size_xyz=[4, 4, 30])
     again = run_stage("import-images", {"stack": first["volume"]})
-    with open_volume(again["volume"]) as (volume, place), h5py.File(first["volume"]) as file:
-        assert place == Place((4.0, 4.0, 30.0))
+    with open_volume(again["volume"]) as volume, h5py.File(first["volume"]) as file:
+        assert volume.place == Place((4.0, 4.0, 30.0))
         np.testing.assert_array_equal(volume.dataset.file["section_names"], file["section_names"])
     write_volume(tmp_path / "box.h5", "image", GREY, Place((4, 4, 30), (5, 6, 7)))
     again = run_stage("import-images", {"stack": tmp_path / "box.h5"})

@@ -72,7 +72,7 @@ def arranged(axes: str) -> np.ndarray:
 def test_axistags_say_what_the_axes_are(file: Callable[..., Path], axes: str, chunked: bool | None) -> None:
     path = file(arranged(axes), "exported_data", {"chunks": chunked}, axistags=axistags(axes))
     np.testing.assert_array_equal(read(path), TRUTH)
-    with open_volume(path) as (volume, _):
+    with open_volume(path) as volume:
         assert (volume.shape, len(volume), volume.dtype) == (TRUTH.shape, 4, np.uint8)
         for box in (np.s_[2], np.s_[1:3], np.s_[..., 1:2, 3][1:], np.s_[1:3, 2, 1:5], np.s_[0, 1, 2], np.s_[...], ()):
             np.testing.assert_array_equal(volume[box], TRUTH[box])

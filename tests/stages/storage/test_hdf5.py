@@ -112,5 +112,5 @@ def test_several_datasets_with_their_data_in_other_files(tmp_path: Path) -> None
         file["elsewhere"][...] = image
     (tmp_path / "raw.bin").write_bytes(image.tobytes())
     for name in ("beside", "elsewhere"):
-        with open_volume(f"{tmp_path}/a.h5:{name}") as (dataset, _):
+        with open_volume(f"{tmp_path}/a.h5:{name}") as dataset:
             assert np.array_equal(dataset[...], image)
