@@ -12,7 +12,7 @@ from pathlib import Path
 from contract.ports import is_harmless
 from contract.stage import InputError
 from stages.readers import other_formats
-from stages.storage.names import natural_keys
+from stages.storage.names import doubtful_point, natural_keys
 from stages.storage.words import no_permission, some
 
 PNG, TIFF = (".png",), (".tif", ".tiff")
@@ -30,7 +30,8 @@ def section_files(folder: Path) -> tuple[list[Path], list[str]]:
     Hidden files and files that file managers create are ignored.
 
     Returns:
-      The files of the sections; and messages about folders and files of text beside them, which are not read.
+      The files of the sections; and messages: what their order takes for granted, and which folders and files of text
+      beside them are not read.
 
     Raises:
       InputError: like `listed`; also if there is no section, or a file is not a section, or two sections have the same
@@ -54,7 +55,9 @@ def section_files(folder: Path) -> tuple[list[Path], list[str]]:
                 f"{folder}: {one.name} and {other.name} have the same place in the order of sections; "
                 "rename or remove one of them"
             )
-    return sections, [*_left_out(folder, notes, "file", "of text"), *_left_out(folder, folders, "folder")]
+    point = doubtful_point([file.name for file in sections])
+    order = [f"{folder}: {point}"] if point else []
+    return sections, [*order, *_left_out(folder, notes, "file", "of text"), *_left_out(folder, folders, "folder")]
 
 
 def listed(folder: Path) -> list[Path]:

@@ -1,12 +1,18 @@
-"""Names: when two are the same, and the order of names that contain numbers."""
+"""Names: when two are the same, and the order of names that contain numbers.
+
+Sections have one order, which the names of a folder show together (`natural_keys`). Pictures have none that counts, but
+parts of a set must list them as the whole set does, so their order is that of each name by itself (`natural_key`).
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 Key = tuple[tuple[int, Decimal | str], ...]
@@ -58,22 +64,74 @@ def natural_keys(names: Sequence[str]) -> list[Key]:
     `-` is a sign if it is not behind a digit, and some name has at this place a number without `-`: `z-5, z0, z5` are
     -5, 0, 5. In `a-1, a-2` it separates, and in `2024-01-02` it always does.
 
-    `.` is a decimal point between two numbers, unless more follow (`1.2.3` is a version, `2024.01.02` a date). At this
-    place all names must have the same number of digits behind the point, or none may end in a needless 0, as programs
-    write decimal numbers: `z0.5, z1.0, z10.25`. So in `s1.9, s1.10, s1.11` the `.` separates.
+    `.` is a decimal point between two numbers, unless more follow (`1.2.3` is a version, `2024.01.02` a date), and
+    unless `_is_decimal` takes it for a separator.
     """
     names = [same_name(name).lower() for name in names]
     found = [_numbers(name) for name in names]
     # At `z5` and `z+5` the `-` of `z-5` is a sign, and at `stack-5` that of `stack--5`.
     unsigned = {number.before for numbers in found for number in numbers if number.sign in ("", "+")}
     unsigned |= {number.before + number.sign for numbers in found for number in numbers}
-    decimals: defaultdict[str, set[str]] = defaultdict(set)
-    for numbers in found:
-        for number in numbers:
-            if len(number.parts) == 2:
-                decimals[number.before].add(number.parts[1])
-    pointed = {before for before, digits in decimals.items() if _are_fractions(digits)}
+    pointed = {before for before, values in _with_points(found).items() if _is_decimal(values)}
     return [_key(name, unsigned, pointed) for name in names]
+
+
+def doubtful_point(names: Sequence[str]) -> str | None:
+    """Says for what the `.` in names was taken, if the other meaning gives another order; None if the order is sure."""
+    found = [_numbers(same_name(name).lower()) for name in names]
+    for before, values in _with_points(found).items():
+        decimal = _is_decimal(values)
+        order, other = _order(values, decimal), _order(values, not decimal)
+        if order == other:
+            continue
+        pair = next((a, b) for a, b in itertools.pairwise(order) if other.index(a) > other.index(b))
+        one, two = (
+            next(name for name, numbers in zip(names, found, strict=True) if (before, value) in _places(numbers))
+            for value in pair
+        )
+        return (
+            f"the point in {one} is taken for a {'decimal point' if decimal else 'separator'}, so {one} comes before "
+            f"{two}; if that is wrong, write equally many digits behind each point"
+        )
+    return None
+
+
+def _places(numbers: Sequence[_Number]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(number.before, tuple(number.parts)) for number in numbers if len(number.parts) <= 2]
+
+
+def _with_points(found: Sequence[Sequence[_Number]]) -> dict[str, set[tuple[str, ...]]]:
+    """The numbers at each place where some have a point, each as one or two texts of digits."""
+    places: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for before, parts in itertools.chain.from_iterable(map(_places, found)):
+        places[before].add(parts)
+    return {before: values for before, values in places.items() if any(len(value) == 2 for value in values)}
+
+
+def _order(values: Collection[tuple[str, ...]], decimal: bool) -> list[tuple[str, ...]]:
+    if decimal:
+        return sorted(values, key=lambda value: (Decimal(".".join(value)), value))
+    return sorted(values, key=lambda value: ([Decimal(part) for part in value], value))
+
+
+def _is_decimal(values: Collection[tuple[str, ...]]) -> bool:
+    """Tells whether `.` is a decimal point in these numbers, of which all names together show the meaning.
+
+    It is if equally many digits are behind each, as then the order is the same either way. Among others, a needless 0
+    shows that it is none (`s1.9, s1.10`: programs write 1.1). Otherwise it is one if a 0 is at the front (`0.05, 0.1`),
+    the order is the same either way, or the values are equal steps of which at least half are there: `0.25, 0.5, 0.75,
+    1`, but not `2.1, 2.2, ... 2.9, 2.11`.
+    """
+    digits = {value[1] for value in values if len(value) == 2}
+    if len({len(each) for each in digits}) == 1:
+        return True
+    if any(each.endswith("0") and each != "0" for each in digits):
+        return False
+    if any(each.startswith("0") and each != "0" for each in digits) or _order(values, True) == _order(values, False):
+        return True
+    steps = sorted({Fraction(Decimal(".".join(value))) for value in values})
+    gaps = [b - a for a, b in itertools.pairwise(steps)]
+    return len(gaps) > 1 and all(gap % min(gaps) == 0 for gap in gaps) and sum(gaps) / min(gaps) < 2 * len(steps)
 
 
 def _numbers(name: str) -> list[_Number]:
@@ -85,10 +143,6 @@ def _numbers(name: str) -> list[_Number]:
         found.append(_Number(match.start(), end, sign, match[0][len(sign) :].split("."), before))
         before += "#"
     return found
-
-
-def _are_fractions(digits: Collection[str]) -> bool:
-    return len({len(each) for each in digits}) == 1 or not any(each.endswith("0") and each != "0" for each in digits)
 
 
 def _key(name: str, unsigned: Collection[str], pointed: Collection[str]) -> Key:
