@@ -27,6 +27,8 @@ _LETTERS = {
     "time": "t",
 }
 _WORDS = {"c": "channels", "t": "points in time"}
+_COLOURS, _PICTURE = 4, 64
+"""A last axis no longer than the first is taken for colours if the two axes before it are as long as the second."""
 
 
 class Axes(NamedTuple):
@@ -44,10 +46,11 @@ def axes_of(dataset: h5py.Dataset, where: str | Path) -> Axes:
     """Finds the axes of a volume.
 
     Their names are in the attribute `axistags` (ilastik, vigra), in the labels of the dimensions, or in the names of
-    dimension scales (NetCDF). Without names, the axes are z, y, x once those of length 1 are left out.
+    dimension scales (NetCDF). Without names, the axes are z, y, x once those of length 1 are left out. Time counts as
+    z where there is no z: ilastik takes the pages of a TIFF for points in time.
 
     Raises:
-      InputError: if the dataset is not a volume, for example because it has several channels.
+      InputError: if the dataset is not a volume, for example because it has several channels, or looks like a picture.
     """
     name, shape = shown(str(dataset.name).strip("/")), dataset.shape
     tags, source = _names(dataset, where)
@@ -58,26 +61,29 @@ def axes_of(dataset: h5py.Dataset, where: str | Path) -> Axes:
                 f"{where}: dataset {name} has {len(shape)} axes, {shape}; a volume has three, (z, y, x): save the part "
                 f"you mean as a dataset of its own ({ILASTIK})"
             )
+        _check_picture(shape, zyx, f"{where}: dataset {name}")
         return Axes(zyx, () if source is None else (source,))
     said = f"{where}: dataset {name} has the axes {', '.join(tags)} of lengths {shape} ({source})"
     if len(tags) != len(shape) or len(set(tags)) != len(tags):
         raise InputError(f"{said}, which do not fit each other; correct or remove them")
+    length = dict(zip(tags, shape, strict=True))
+    remarks = []
+    if length.get("t", 1) > 1 and length.get("z", 1) == 1:
+        tags = [{"t": "z", "z": "t"}.get(tag, tag) for tag in tags]
+        remarks.append(f"the axis t (time) of dataset {name} is taken as the axis of sections ({source})")
     several = [f"{n} {_WORDS[tag]}" for tag, n in zip(tags, shape, strict=True) if tag in _WORDS and n > 1]
     if several:
         raise InputError(f"{said}: {' and '.join(several)}; a volume has one: save one as (z, y, x) ({ILASTIK})")
     if not {"z", "y", "x"} <= set(tags):
         raise InputError(f"{said}; a volume has z, y and x: save it so ({ILASTIK})")
     zyx = tags.index("z"), tags.index("y"), tags.index("x")
-    if list(zyx) == sorted(zyx):
-        return Axes(zyx)
-    length = dict(zip(tags, shape, strict=True))
-    return Axes(
-        zyx,
-        (
-            f"the axes of dataset {name} are {', '.join(tags)} ({source}): read as {length['z']} sections of "
-            f"{length['x']} x {length['y']} pixels (x, y)",
-        ),
-    )
+    if list(zyx) != sorted(zyx):
+        z, y, x = (shape[axis] for axis in zyx)
+        remarks.append(
+            f"the axes of dataset {name} are {', '.join(tags)} ({source}): read as {z} sections of {x} x {y} pixels "
+            "(x, y)"
+        )
+    return Axes(zyx, tuple(remarks))
 
 
 def may_be_volume(shape: tuple[int, ...]) -> bool:
@@ -94,6 +100,16 @@ def _without_singletons(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
     if len(long) == 2 and long[0] > 0 and long[1] == long[0] + 1:  # one section
         return (long[0] - 1, *long)  # type: ignore[return-value]  # three of them
     return (long[0], long[1], long[2]) if len(long) == 3 else None
+
+
+def _check_picture(shape: tuple[int, ...], zyx: tuple[int, int, int], what: str) -> None:
+    z, y, x = (shape[axis] for axis in zyx)
+    if x <= _COLOURS and min(z, y) >= _PICTURE:
+        raise InputError(
+            f"{what} has the shape {shape}, which looks like a picture of {y} x {z} pixels with {x} colour(s), not "
+            f"like {z} sections that are {x} wide; save grey values as (z, y, x), one section as (1, {z}, {y}); if "
+            "these are sections, label the dimensions z, y, x"
+        )
 
 
 def _names(dataset: h5py.Dataset, where: str | Path) -> tuple[list[str] | None, str | None]:

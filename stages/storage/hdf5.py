@@ -84,7 +84,8 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     """Opens an HDF5 file for reading. All HDF5 files are opened here; what is read from them is read in `reading`.
 
     Raises:
-      InputError: if the file is missing, this user may not read it, or it is not a readable HDF5 file.
+      InputError: if the file is missing, this user may not read it, another program writes it, or it is not a readable
+        HDF5 file.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe could block for ever
@@ -95,7 +96,14 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         raise InputError(f"{path}: no such file") from None
     except PermissionError:
         raise no_permission(path) from None
+    except BlockingIOError:  # HDF5 locks a file that it writes
+        raise InputError(f"{path}: is open in another program; close it there, and run again") from None
     except _OF_H5PY as error:
+        if "already open for write" in str(error):
+            raise InputError(
+                f"{path}: is open for writing in another program, or that program ended without closing it; close it "
+                "there, or mend it with: h5clear -s FILE"
+            ) from None
         reason = "is truncated" if "truncated" in str(error) else "is not a readable HDF5 file"
         raise InputError(f"{path}: {reason}; make it again, or copy it again from its source") from None
     try:

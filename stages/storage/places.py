@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +42,17 @@ class Place:
         return Place(self.voxel_size_xyz, (x + start[2], y + start[1], z + start[0]))
 
 
-def place_in_file(dataset: h5py.Dataset, where: str | Path) -> tuple[Place, bool, tuple[str, ...]]:
+def place_in_file(
+    dataset: h5py.Dataset, where: str | Path, axes: tuple[int, int, int] = (0, 1, 2)
+) -> tuple[Place, bool, tuple[str, ...]]:
     """Reads the place of a volume: from our attributes `voxel_size_xyz` and `offset_xyz`, or from those of others.
 
-    `element_size_um` is z, y, x in micrometres (the HDF5 plug-in of Fiji, PlantSeg); `resolution` and `offset` are z,
-    y, x in nm (CREMI).
+    `element_size_um` is in micrometres (the HDF5 plug-in of Fiji, PlantSeg); `resolution` and `offset` are in nm
+    (CREMI). They have the order of the dataset's axes, mostly z, y, x. A size of which only x differs is not used: it
+    looks like x, y, z, as CloudVolume and KNOSSOS write it.
+
+    Args:
+      axes: which axes of the dataset are z, y and x.
 
     Returns:
       The place, whether the file gives the voxel size, and what was taken from attributes of others or left out.
@@ -54,8 +61,9 @@ def place_in_file(dataset: h5py.Dataset, where: str | Path) -> tuple[Place, bool
       InputError: if one of our attributes cannot be right.
     """
     remarks: list[str] = []
-    size = _our_size(dataset, where) or _size_of_others(dataset, where, remarks)
-    offset = _our_offset(dataset, where) or _offset_of_others(dataset, where, size, remarks)
+    order = ["zyx"[axes.index(axis)] for axis in sorted(axes)]
+    size = _our_size(dataset, where) or _size_of_others(dataset, where, order, remarks)
+    offset = _our_offset(dataset, where) or _offset_of_others(dataset, where, order, size, remarks)
     return Place(size or (1.0, 1.0, 1.0), offset or (0, 0, 0)), size is not None, tuple(remarks)
 
 
@@ -86,50 +94,69 @@ def _our_offset(dataset: h5py.Dataset, where: str | Path) -> tuple[int, int, int
     return (x, y, z)
 
 
-def _size_of_others(dataset: h5py.Dataset, where: str | Path, remarks: list[str]) -> tuple[float, float, float] | None:
+def _size_of_others(
+    dataset: h5py.Dataset, where: str | Path, order: Sequence[str], remarks: list[str]
+) -> tuple[float, float, float] | None:
+    said = ", ".join(order)
     for name, unit, factor in (("element_size_um", "µm", 1000), ("resolution", "nm", 1)):
         value = attribute(dataset, name, where)
         if value is None:
             continue
-        zyx = _three(value)
-        if zyx is not None and all(_SMALLEST_NM <= v * factor <= _LARGEST_NM for v in zyx):
-            z, y, x = (round(v * factor, 6) for v in zyx)
+        xyz = _three(value, order)
+        if xyz is None or not all(_SMALLEST_NM <= v * factor <= _LARGEST_NM for v in xyz):
             remarks.append(
-                f"the voxel size is {x:g} x {y:g} x {z:g} nm (x, y, z), from the attribute {name} (z, y, x in {unit})"
+                f"its attribute {name} is {_shown(value)}, which cannot be a voxel size, {said} in {unit}; it is not "
+                "used"
             )
-            return (x, y, z)
+            continue
+        x, y, z = (round(v * factor, 6) for v in xyz)
+        if x != y == z:
+            looks = "looks like x, y, z" if order == list("zyx") else "fits another order of the axes"
+            remarks.append(
+                f"its attribute {name} is {_shown(value)}, which {looks}: as {said} in {unit}, voxels would be "
+                f"{x:g} x {y:g} x {z:g} nm (x, y, z); it is not used: set voxel_size_xyz, perhaps to "
+                f"[{y:g}, {z:g}, {x:g}]"
+            )
+            continue
         remarks.append(
-            f"its attribute {name} is {_shown(value)}, which cannot be a voxel size, z, y, x in {unit}; it is not used"
+            f"the voxel size is {x:g} x {y:g} x {z:g} nm (x, y, z), from the attribute {name} ({said} in {unit})"
         )
+        return (x, y, z)
     return None
 
 
 def _offset_of_others(
-    dataset: h5py.Dataset, where: str | Path, size: tuple[float, float, float] | None, remarks: list[str]
+    dataset: h5py.Dataset,
+    where: str | Path,
+    order: Sequence[str],
+    size: tuple[float, float, float] | None,
+    remarks: list[str],
 ) -> tuple[int, int, int] | None:
     value = attribute(dataset, "offset", where)
-    zyx = None if value is None else _three(value)
-    if value is None or zyx == (0, 0, 0):
+    xyz = None if value is None else _three(value, order)
+    if value is None or xyz == (0, 0, 0):
         return None
-    if zyx is None or size is None or max(map(abs, zyx)) > 2**53:
+    if xyz is None or size is None or max(map(abs, xyz)) > 2**53:
         remarks.append(f"its attribute offset is {_shown(value)}; without a voxel size, it is not used")
         return None
-    x, y, z = (at / side for at, side in zip(reversed(zyx), size, strict=True))
+    x, y, z = (at / side for at, side in zip(xyz, size, strict=True))
     offset = round(x), round(y), round(z)
     exact = all(abs(at - n) < 0.01 for at, n in zip((x, y, z), offset, strict=True))
     remarks.append(
-        f"its corner is at voxel {', '.join(map(str, offset))} (x, y, z), from the attribute offset (z, y, x in nm), "
+        f"its corner is at voxel {', '.join(map(str, offset))} (x, y, z), from the attribute offset "
+        f"({', '.join(order)} in nm), "
         + (_shown(value) if exact else f"{_shown(value)}, which is not a multiple of the voxel size: it is rounded")
     )
     return offset
 
 
-def _three(value: object) -> tuple[float, float, float] | None:
+def _three(value: object, order: Sequence[str] = "xyz") -> tuple[float, float, float] | None:
+    """Returns x, y, z of three numbers that have this order; None if they are no three numbers."""
     numbers = np.ravel(np.asarray(value))
     if numbers.shape != (3,) or numbers.dtype.kind not in "uif" or not np.isfinite(numbers).all():
         return None
-    a, b, c = (float(v) for v in numbers)
-    return (a, b, c)
+    x, y, z = (float(numbers[order.index(axis)]) for axis in "xyz")
+    return (x, y, z)
 
 
 def _shown(value: object) -> str:

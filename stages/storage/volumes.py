@@ -116,7 +116,7 @@ def open_volume(path: str | Path) -> Iterator[Volume]:
         axes = axes_of(dataset, file_path)
         dtype = voxel_type(dataset, file_path)
         remarks = check_data(dataset, file_path)
-        place, size_known, of_place = place_in_file(dataset, file_path)
+        place, size_known, of_place = place_in_file(dataset, file_path, axes.zyx)
         chunks = dataset.chunks
         yield Volume(
             file_path,

@@ -151,7 +151,7 @@ def test_labels_that_name_no_axes_are_told(file: Callable[..., Path]) -> None:
     [
         ((2, 4, 5, 6), "czyx", "2 channels; a volume has one: save one as (z, y, x)"),
         ((3, 4, 5, 6, 2), "tzyxc", "3 points in time and 2 channels; a volume has one: save one as (z, y, x)"),
-        ((4, 5, 6), "tyx", "4 points in time; a volume has one"),
+        ((4, 5, 6, 2), "tyxc", "2 channels; a volume has one"),
         ((1, 5, 6), "cyx", "a volume has z, y and x"),
         ((4, 5, 6), "zy", "which do not fit each other; correct or remove them"),
         ((4, 5, 6), "zyy", "which do not fit each other; correct or remove them"),
@@ -177,6 +177,49 @@ def test_axistags_that_cannot_be_read_are_refused(file: Callable[..., Path], tex
             text = text[:60_000]
         out["raw"].attrs["axistags"] = np.bytes_(text) if isinstance(text, bytes) else text
     assert refusal(path).startswith("attribute axistags of dataset /raw is ")
+
+
+@pytest.mark.parametrize(
+    ("axes", "array"),
+    [("tyx", TRUTH), ("tyxc", TRUTH[..., None]), ("tzyxc", TRUTH[:, None, ..., None]), ("xyt", TRUTH.T)],
+)
+def test_time_is_the_axis_of_sections_where_there_is_no_z(
+    file: Callable[..., Path], axes: str, array: np.ndarray
+) -> None:
+    """ilastik takes the pages of a TIFF for points in time."""
+    path = file(array, "exported_data", axistags=axistags(axes))
+    np.testing.assert_array_equal(read(path), TRUTH)
+    assert remarks(path)[0] == (
+        "the axis t (time) of dataset exported_data is taken as the axis of sections (attribute axistags)"
+    )
+
+
+def test_time_as_a_dimension_label_is_the_axis_of_sections(file: Callable[..., Path]) -> None:
+    with h5py.File(path := file(TRUTH), "r+") as out:
+        for number, label in enumerate(("time", "y", "x")):
+            out["raw"].dims[number].label = label
+    np.testing.assert_array_equal(read(path), TRUTH)
+    assert remarks(path) == ["the axis t (time) of dataset raw is taken as the axis of sections (dimension labels)"]
+
+
+@pytest.mark.parametrize("shape", [(70, 64, 3), (70, 64, 1), (70, 64, 4), (1, 70, 64, 3), (70, 64, 1, 2)])
+def test_pictures_with_colours_are_no_volume(file: Callable[..., Path], shape: tuple[int, ...]) -> None:
+    path = file(np.ones(shape, np.uint8))
+    colours = shape[-1]
+    assert refusal(path) == (
+        f"dataset raw has the shape {shape}, which looks like a picture of 64 x 70 pixels with {colours} colour(s), "
+        f"not like 70 sections that are {colours} wide; save grey values as (z, y, x), one section as (1, 70, 64); if "
+        "these are sections, label the dimensions z, y, x"
+    )
+    with h5py.File(path, "r+") as out:
+        for number, label in enumerate("tczyx"[-len(shape) :] if shape[-2] != 1 else "zycx"):
+            out["raw"].dims[number].label = label
+    assert read(path).shape == (70, 64, colours)
+
+
+@pytest.mark.parametrize("shape", [(70, 64, 5), (3, 70, 64), (70, 63, 3)])
+def test_thin_volumes_are_volumes(file: Callable[..., Path], shape: tuple[int, ...]) -> None:
+    assert read(file(np.ones(shape, np.uint8))).shape == shape
 
 
 def test_four_long_axes_without_names_are_refused_with_their_lengths(file: Callable[..., Path]) -> None:
@@ -227,6 +270,22 @@ OURS = {"voxel_size_xyz": (1.0, 2.0, 3.0), "offset_xyz": (1, 2, 3)}
         ({"resolution": (0.04, 0.004, 0.004)}, None, (0, 0, 0), "[0.04, 0.004, 0.004], which cannot be a voxel size"),
         ({"offset": (40, 0, 0)}, None, (0, 0, 0), "is [40, 0, 0]; without a voxel size, it is not used"),
         ({**OURS, **CREMI, "offset": (9, 9, 9)}, (1.0, 2.0, 3.0), (1, 2, 3), None),
+        (
+            {"resolution": (4, 4, 30), "offset": (0, 0, 60)},
+            None,
+            (0, 0, 0),
+            "its attribute resolution is [4, 4, 30], which looks like x, y, z: as z, y, x in nm, voxels would be 30 x "
+            "4 x 4 nm (x, y, z); it is not used: set voxel_size_xyz, perhaps to [4, 4, 30]",
+        ),
+        (
+            {"element_size_um": (0.01, 0.01, 0.05)},
+            None,
+            (0, 0, 0),
+            "looks like x, y, z: as z, y, x in µm, voxels would be 50 x 10 x 10 nm (x, y, z); it is not used: set "
+            "voxel_size_xyz, perhaps to [10, 10, 50]",
+        ),
+        ({"resolution": (8, 8, 8)}, (8.0, 8.0, 8.0), (0, 0, 0), "the voxel size is 8 x 8 x 8 nm"),
+        ({"resolution": (30, 5, 4)}, (4.0, 5.0, 30.0), (0, 0, 0), "the voxel size is 4 x 5 x 30 nm"),
     ],
 )
 def test_voxel_size_and_offset_of_other_programs(
@@ -236,6 +295,32 @@ def test_voxel_size_and_offset_of_other_programs(
     with open_stack(str(path)) as stack:
         assert (stack.voxel_size_xyz, stack.offset_xyz) == (size, offset)
     assert said in "; ".join(remarks(path)) if said else not remarks(path)
+
+
+@pytest.mark.parametrize(
+    ("axes", "resolution", "offset"),
+    [
+        ("xyz", (4, 5, 30), (8, 0, 30)),
+        ("xyz", (4, 4, 30), (8, 0, 30)),
+        ("zxy", (30, 4, 5), (30, 8, 0)),
+        ("cyzx", (5, 30, 4), (0, 30, 8)),
+    ],
+)
+def test_sizes_have_the_order_of_the_axes(
+    file: Callable[..., Path], axes: str, resolution: tuple[int, ...], offset: tuple[int, ...]
+) -> None:
+    path = file(arranged(axes), axistags=axistags(axes), resolution=resolution, offset=offset)
+    with open_stack(str(path)) as stack:
+        assert stack.voxel_size_xyz == (4, resolution[axes.replace("c", "").index("y")], 30)
+        assert stack.offset_xyz == (2, 0, 1)
+    assert f"(x, y, z), from the attribute resolution ({', '.join(axes.replace('c', ''))} in nm)" in remarks(path)[1]
+
+
+def test_a_size_that_fits_another_order_of_the_axes_is_not_used(file: Callable[..., Path]) -> None:
+    path = file(arranged("xyz"), axistags=axistags("xyz"), resolution=(30, 4, 4))
+    with open_stack(str(path)) as stack:
+        assert stack.voxel_size_xyz is None
+    assert "is [30, 4, 4], which fits another order of the axes: as x, y, z in nm, voxels" in remarks(path)[1]
 
 
 @pytest.mark.parametrize("value", [(1, 2), (-0.5, 1, 1), "text", (np.nan, 1, 1)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,27 @@ def test_a_file_is_opened_or_refused_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught, open_hdf5(tmp_path / name):
             pass
         assert str(caught.value).startswith(f"{tmp_path / name}: {words}")
+
+
+def test_a_file_that_another_program_writes_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write = f"import h5py; f = h5py.File({str(path)!r}, 'w', libver='latest'); f['raw'] = 1; "
+    with subprocess.Popen(
+        [sys.executable, "-c", write + "print('open', flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout
+        other.stdout.readline()
+        with pytest.raises(InputError) as caught, open_hdf5(path):
+            pass
+        other.communicate(b"\n")
+    assert str(caught.value) == f"{path}: is open in another program; close it there, and run again"
+    with open_hdf5(path):
+        pass
+    subprocess.run([sys.executable, "-c", write + "f.flush(); import os; os._exit(0)"], check=True)
+    with pytest.raises(InputError, match="or that program ended without closing it; close it there, or mend it with"):
+        open_hdf5(path).__enter__()
 
 
 @pytest.fixture
