@@ -13,31 +13,43 @@ _BLOCK = re.compile(r"%b")
 
 
 def source_files(parent: str | Path, name: str) -> list[Path]:
-    """Finds the files that a name in an HDF5 file stands for.
+    """Finds the files that the name of a source of a virtual dataset stands for.
 
     The rules are those of the HDF5 library, but the current folder does not count: `.` is the file itself; a relative
     path starts at the folder of the file; so does the last part of an absolute path where there is nothing.
 
     Args:
       parent: the file that names the other.
-      name: the path as it is in the file. `%b` stands for the numbers 0, 1, 2 and so on of a series of files.
+      name: the path as it is in the file. `%b` stands for the numbers 0, 1, 2 and so on of a series of files, and `%%`
+        for one `%`.
 
     Returns:
       The files, in order; none if there is no such file, or one in the middle of a series is missing.
     """
-    parent = Path(parent)
     if name == ".":
-        return [parent]
-    if "\0" in name or not name:
-        return []
-    path = Path(name)
-    folders = (parent.parent, parent.resolve().parent)
-    wanted = [path, *(folder / path.name for folder in folders)] if path.is_absolute() else [f / path for f in folders]
-    for candidate in wanted:
+        return [Path(parent)]
+    for candidate in _candidates(Path(parent), name):
         found = _series(candidate) if _BLOCK.search(candidate.name) else [candidate.with_name(_plain(candidate.name))]
         if found and all(_is_file(file) for file in found):
             return found
     return []
+
+
+def linked_files(parent: str | Path, name: str) -> list[Path]:
+    """Finds the file that an external link, or external storage, names: like `source_files`, without `.` and `%`.
+
+    Returns:
+      The file; none if there is no such file.
+    """
+    return [file for file in _candidates(Path(parent), name) if _is_file(file)][:1]
+
+
+def _candidates(parent: Path, name: str) -> list[Path]:
+    path = Path(name)
+    if "\0" in name or not path.name:
+        return []
+    folders = (parent.parent, parent.resolve().parent)
+    return [path, *(folder / path.name for folder in folders)] if path.is_absolute() else [f / path for f in folders]
 
 
 def _series(pattern: Path) -> list[Path]:

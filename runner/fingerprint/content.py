@@ -139,7 +139,7 @@ def of_input(path: str, cache: Cache, deep: bool = True) -> str:
     try:
         if top.is_file():
             digest = cache.sha256(top)
-            parts = hdf5_parts.parts(top) if is_hdf5(name) else []
+            parts = hdf5_parts.parts(top, dataset) if is_hdf5(name) else []
             if parts:  # by number, because the location does not count
                 hashes = measure({f"part {number}": part for number, part in enumerate(parts)}, cache)
                 digest = combined({"": digest, **{key: file.sha256 for key, file in hashes.items()}})

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 from h5py import h5s
 
-from contract.hdf5 import source_files
+from contract.hdf5 import linked_files, source_files
 from contract.stage import InputError
 from stages.storage.hdf5 import open_hdf5, reading, stored_chunks
 from stages.storage.hdf5_filters import check_filters
@@ -121,10 +121,11 @@ def _points(space: h5s.SpaceID) -> int | None:
 
 
 def _sources(dataset: h5py.Dataset, name: str, where: str | Path) -> list[Path]:
-    files = source_files(dataset.file.filename, name)
+    parent = dataset.file.filename
+    files = source_files(parent, name) if dataset.is_virtual else linked_files(parent, name)
     if not files:
         missing = f"{shown(name)} is missing"
-        if "%b" in name:
+        if dataset.is_virtual and "%b" in name:
             missing = f"some or all of {shown(name)} (%b is 0, 1, 2 and so on) are missing"
         raise InputError(
             f"{where}: the data of {_name(dataset)} is in other files, and {missing}; put it "

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import h5py
 from h5py import h5d, h5g, h5l, h5o, h5p
 
-from contract.hdf5 import source_files
+from contract.hdf5 import linked_files
 from contract.stage import InputError
 from stages.storage.hdf5 import reading
 from stages.storage.words import shown
@@ -90,7 +90,7 @@ def _missing_target(group: h5py.Group, key: bytes) -> str | None:
         return None if _leads_somewhere(group, key) else os.fsdecode(target)
     file, path = (os.fsdecode(part) for part in target)
     # The file comes first: HDF5 would open a pipe, and wait.
-    there = source_files(group.file.filename, file) and _leads_somewhere(group, key)
+    there = linked_files(group.file.filename, file) and _leads_somewhere(group, key)
     return None if there else f"{path} in {file}"
 
 

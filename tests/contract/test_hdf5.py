@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.hdf5 import source_files
+from contract.hdf5 import linked_files, source_files
 
 
 @pytest.fixture
@@ -48,9 +48,16 @@ def test_the_files_of_a_name(parent: Path, name: str, expected: list[str]) -> No
     assert source_files(parent, name) == [parent.parent / file for file in expected]
 
 
+@pytest.mark.parametrize("name", [".", "s%b.h5", "50%%.h5", "", "b\0.h5", "parts", "c.h5", "..", "x" * 300])
+def test_links_and_raw_files_have_plain_names(parent: Path, name: str) -> None:
+    assert linked_files(parent, name) == []
+    for other in ("b.h5", "50%.h5", "/nowhere/b.h5"):
+        assert linked_files(parent, other) == [parent.with_name(other.rpartition("/")[2])]
+
+
 def test_the_current_folder_does_not_count(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(parent.parent / "parts")
-    assert source_files(parent, "c.h5") == []
+    assert source_files(parent, "c.h5") == linked_files(parent, "c.h5") == []
 
 
 def test_a_file_reached_over_a_link_has_its_sources_beside_either(parent: Path, tmp_path: Path) -> None:
@@ -63,10 +70,10 @@ def test_a_file_reached_over_a_link_has_its_sources_beside_either(parent: Path, 
 
 def test_a_pipe_is_no_source(parent: Path) -> None:
     os.mkfifo(parent.with_name("pipe"))
-    assert source_files(parent, "pipe") == []
+    assert source_files(parent, "pipe") == linked_files(parent, "pipe") == []
 
 
-@pytest.mark.parametrize("name", [".", "b.h5", "parts/c.h5", "/nowhere/b.h5", "/nowhere/c.h5", "c.h5"])
+@pytest.mark.parametrize("name", [".", "b.h5", "parts/c.h5", "/nowhere/b.h5", "/nowhere/c.h5", "c.h5", "50%%.h5"])
 def test_hdf5_finds_the_same(parent: Path, name: str) -> None:
     with h5py.File(parent, "w") as file:
         file["raw"] = np.ones((1, 2), np.uint8)
@@ -76,5 +83,4 @@ def test_hdf5_finds_the_same(parent: Path, name: str) -> None:
         file["link"] = h5py.ExternalLink(name, "raw")
     with h5py.File(parent) as file:
         assert bool(file["virtual"][0, 0]) == bool(source_files(parent, name))
-        if name != ".":  # only virtual datasets know it
-            assert (file.get("link") is not None) == bool(source_files(parent, name))
+        assert (file.get("link") is not None) == bool(linked_files(parent, name))

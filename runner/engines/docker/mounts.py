@@ -45,7 +45,8 @@ def readable(job: Job) -> View:
     """
     view = View({}, [])
     for port, text in job.inputs.items():
-        path = Path(split_dataset(text)[0])
+        name, dataset = split_dataset(text)
+        path = Path(name)
         _refuse(path, f"step {job.step}: input {port}")  # refuse the path before its files are listed
         brought = job.folder.parent not in path.parents
         if not brought and _leads_out(path, job.folder.parent):
@@ -56,7 +57,7 @@ def readable(job: Job) -> View:
         found = {path: path}
         if brought:
             where = f"step {job.step}: input {port}"
-            found |= _behind_links(where, path, view.remarks) | _hdf5_parts(where, path, view.remarks)
+            found |= _behind_links(where, path, view.remarks) | _hdf5_parts(where, path, dataset, view.remarks)
         for inside, outside in found.items():
             _refuse(inside, f"step {job.step}: a link in input {port} leads to")
             if not any(inside.is_relative_to(folder) for folder in (*view.mounts, job.folder)):
@@ -97,9 +98,9 @@ def _behind_links(where: str, path: Path, remarks: list[str]) -> dict[Path, Path
     return folders | _few(where, f"holds links to {len(files)} files", files, parents, remarks)
 
 
-def _hdf5_parts(where: str, path: Path, remarks: list[str]) -> dict[Path, Path]:
+def _hdf5_parts(where: str, path: Path, dataset: str | None, remarks: list[str]) -> dict[Path, Path]:
     """The other files that an HDF5 file takes data from, in the form and with the errors of `_behind_links`."""
-    found = hdf5_parts.parts(path) if is_hdf5(path.name) and path.is_file() else []
+    found = hdf5_parts.parts(path, dataset) if is_hdf5(path.name) and path.is_file() else []
     files: dict[Path, Path] = {}
     for part in found:
         takes = f"{where}: {path} takes data from"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from runner.fingerprint import content
+from runner.errors import UserError
+from runner.fingerprint import content, hdf5_parts
 from runner.fingerprint.content import Cache
 from runner.fingerprint.hdf5_parts import parts
 
@@ -39,8 +41,8 @@ def of_series(path: Path, pattern: bytes) -> None:
         h5py.h5d.create(file.id, b"raw", h5py.h5t.NATIVE_UINT8, whole, plan)
 
 
-def names(path: Path) -> list[str]:
-    return [str(part.relative_to(path.parent)) for part in parts(path)]
+def names(path: Path, dataset: str | None = None) -> list[str]:
+    return [str(part.relative_to(path.parent)) for part in parts(path, dataset)]
 
 
 def test_a_file_of_its_own_has_no_parts(tmp_path: Path) -> None:
@@ -124,3 +126,122 @@ def test_a_part_that_appears_is_a_change(tmp_path: Path) -> None:
     before = of(tmp_path / "a.h5")
     plain(tmp_path / "1.h5")
     assert of(tmp_path / "a.h5") != before
+
+
+def test_only_what_the_chosen_dataset_needs_is_a_part(tmp_path: Path) -> None:
+    for name in "123456":
+        plain(tmp_path / f"{name}.h5")
+    virtual(tmp_path / "b.h5", "4.h5")
+    with h5py.File(tmp_path / "b.h5", "r+") as file:
+        file["other"] = h5py.ExternalLink("5.h5", "raw")
+    virtual(tmp_path / "a.h5", "1.h5", "2.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["raw"] = np.zeros(SHAPE, np.uint8)
+        file["system"] = h5py.ExternalLink("/etc/hostname", "raw")
+        file["linked"] = h5py.ExternalLink("b.h5", "group/raw")
+        file["inside"] = h5py.ExternalLink("b.h5", "group")
+        file["soft"] = h5py.SoftLink("/near/soft")
+        file.create_group("near")["soft"] = h5py.SoftLink("../group")
+        file["near/beside"] = h5py.SoftLink("deep/x")
+        file["near/deep/x"] = h5py.SoftLink("/linked")
+        file["ring"] = h5py.SoftLink("/ring")
+        layout = h5py.VirtualLayout(SHAPE, np.uint8)
+        layout[:] = h5py.VirtualSource(".", "near/beside", SHAPE)
+        file.create_virtual_dataset("own", layout)
+    path = tmp_path / "a.h5"
+    for dataset, expected in {
+        "raw": [],
+        "/group/raw": ["1.h5", "2.h5"],
+        "group": ["1.h5", "2.h5"],
+        "linked": ["b.h5", "4.h5"],
+        "inside/raw": ["b.h5", "4.h5"],
+        "near/beside": ["b.h5", "4.h5"],
+        "own": ["b.h5", "4.h5"],
+        "ring": [],
+        "none/such": [],
+        "raw/below": [],
+    }.items():
+        assert names(path, dataset) == expected, dataset
+    everything = {str(part) for part in parts(path)}
+    assert everything == {"/etc/hostname", *(str(tmp_path / f"{name}.h5") for name in ("1", "2", "4", "b"))}
+
+
+def test_a_change_in_what_another_dataset_needs_is_no_change(tmp_path: Path) -> None:
+    plain(tmp_path / "1.h5")
+    virtual(tmp_path / "a.h5", "1.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["raw"] = [1]
+    before = of(f"{tmp_path}/a.h5:raw"), of(f"{tmp_path}/a.h5:group/raw")
+    plain(tmp_path / "1.h5", 2)
+    after = of(f"{tmp_path}/a.h5:raw"), of(f"{tmp_path}/a.h5:group/raw")
+    assert (before[0] == after[0], before[1] == after[1]) == (True, False)
+
+
+def test_an_odd_name_hides_no_other_part(tmp_path: Path) -> None:
+    for name in "12":
+        plain(tmp_path / f"{name}.h5")
+    virtual(tmp_path / "a.h5", "1.h5", "2.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        space = h5py.h5s.create_simple((1,))
+        plan.set_virtual(space, b"\xff.h5", b"raw", space)
+        h5py.h5d.create(file.id, b"before", h5py.h5t.NATIVE_UINT8, space, plan)
+        h5py.h5d.create(file.id, b"\xff\xfe", h5py.h5t.NATIVE_UINT8, space, plan)
+    assert names(tmp_path / "a.h5") == ["1.h5", "2.h5"]
+
+
+def test_percent_signs_mean_something_in_virtual_datasets_only(tmp_path: Path) -> None:
+    for name in ("50%.h5", "50%%.h5", "s0.h5", "s%b.h5"):
+        plain(tmp_path / name)
+    (tmp_path / "%b.raw").write_bytes(bytes(24))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["one"] = h5py.ExternalLink("50%%.h5", "raw")
+        file["two"] = h5py.ExternalLink("s%b.h5", "raw")
+        file.create_dataset("three", SHAPE, np.uint8, external=[("%b.raw", 0, 24)])
+    assert sorted(names(tmp_path / "a.h5")) == ["%b.raw", "50%%.h5", "s%b.h5"]
+
+
+def test_more_than_can_be_looked_at_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "123":
+        plain(tmp_path / f"{name}.h5")
+    virtual(tmp_path / "a.h5", "1.h5", "2.h5", "3.h5")
+    monkeypatch.setattr(hdf5_parts, "_MOST_FILES", 3)
+    assert len(parts(tmp_path / "a.h5")) == 3
+    monkeypatch.setattr(hdf5_parts, "_MOST_FILES", 2)
+    with pytest.raises(UserError, match=r"a.h5: takes its data from more than 2 other files; copy it into one file"):
+        parts(tmp_path / "a.h5")
+    monkeypatch.setattr(hdf5_parts, "_MOST_OBJECTS", 3)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        for number in range(3):
+            file[f"raw{number}"] = number
+    with pytest.raises(UserError, match=r"b.h5: holds more than 3 groups and datasets; name the one you mean, as in"):
+        parts(tmp_path / "b.h5")
+    assert parts(tmp_path / "b.h5", "raw1") == []
+
+
+def test_without_h5py_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain(tmp_path / "a.h5")
+    real = builtins.__import__
+
+    def without(name: str, *others: object) -> object:
+        if name == "h5py":
+            raise ModuleNotFoundError("No module named 'h5py'")
+        return real(name, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(
+        UserError, match=r"a.h5: .* needs h5py, which does not load here \(No module named 'h5py'\): run"
+    ):
+        parts(tmp_path / "a.h5")
+
+
+def test_a_file_is_walked_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain(tmp_path / "1.h5")
+    virtual(tmp_path / "a.h5", "1.h5")
+    assert names(tmp_path / "a.h5") == ["1.h5"]
+    monkeypatch.setattr(h5py, "File", None)
+    assert names(tmp_path / "a.h5") == ["1.h5"]
+    monkeypatch.undo()
+    virtual(tmp_path / "a.h5", "1.h5", "a-longer-name.h5")
+    plain(tmp_path / "a-longer-name.h5")
+    assert names(tmp_path / "a.h5") == ["1.h5", "a-longer-name.h5"]

@@ -235,6 +235,9 @@ def test_external_storage_in_a_private_or_system_file_is_refused(tmp_path: Path)
             file.create_dataset("raw", (1, 1), np.uint8, external=[(name, 0, 1)])
         with pytest.raises(UserError, match=f"a.h5 takes data from {name}, {what}"):
             mounts.readable(job(tmp_path, a=tmp_path / "a.h5"))
+        with h5py.File(tmp_path / "a.h5", "r+") as file:
+            file["own"] = [1]
+        assert seen(job(tmp_path, a=f"{tmp_path}/a.h5:own")) == same(tmp_path / "a.h5")
 
 
 def test_files_that_an_output_of_a_step_takes_data_from_are_not_seen(tmp_path: Path) -> None:
