@@ -1,4 +1,4 @@
-"""The `floodrunner` command. Before it loads anything, it leaves out what the environment adds to Python's search path.
+"""Starts the command line. Before it loads anything, it leaves out what the environment adds to Python's search path.
 
 Module systems and ROS set PYTHONPATH for all programs. A package called `stages` or `contract`, or a library built for
 another Python, would be found there before ours.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
-from runner import __version__
+from runner import __version__, search_path
 from runner.errors import Interrupted, StepFailed, UserError
 
 if TYPE_CHECKING:
@@ -304,6 +304,7 @@ def _print(lines: Sequence[str]) -> None:
 
 def main() -> None:
     """Exit codes: 0 done, 1 a stage failed, 2 the input is wrong, 3 a bug in Floodrunner, 130 interrupted."""
+    search_path.clean()  # also for a command that was installed before `floodrunner_command` was there
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import site
 import subprocess
 import sys
 import tempfile
@@ -54,14 +55,17 @@ def _python(version: tuple[int, ...]) -> Finding:
 
 
 def _search_path() -> Iterator[Finding]:
-    """Names the variables with which an environment adds packages for all of its Python programs."""
+    """Names what adds packages to all Python programs: variables, and the user's own packages."""
     if found := search_path.strangers():
         text = f"PYTHONPATH is set ({os.pathsep.join(found)})"
         yield Finding("note", f"{text}; Floodrunner and its steps do not use it")
-    for name in ("PYTHONHOME", "PYTHONUSERBASE"):
-        if value := os.environ.get(name):
-            advice = f"if steps fail to start, unset {name}"
-            yield Finding("note", f"{name} is set ({value}), which changes what Python loads", advice)
+    if value := os.environ.get("PYTHONHOME"):
+        text = f"PYTHONHOME is set ({value}), which changes what Python and steps load"
+        yield Finding("note", text, "if steps fail to start, unset PYTHONHOME")
+    if of_the_user := search_path.of_the_user():
+        text = f"installed by pip install --user only: {', '.join(of_the_user)}"
+        advice = "if packages do not fit each other, install Floodrunner in an environment of its own: make test"
+        yield Finding("note", f"{text}; so commands and steps use all packages in {site.getusersitepackages()}", advice)
 
 
 def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ import site
 import subprocess
 import sys
 import textwrap
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +115,7 @@ def test_what_environments_name_of_the_installation_itself_stays(
 
 
 def test_user_packages_stay_where_floodrunner_is_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_path, "_in_user_site", lambda: True)
+    monkeypatch.setattr(search_path, "of_the_user", lambda: ("docker",))
     own = site.getusersitepackages()
     monkeypatch.setattr(sys, "path", [own, *sys.path])
     monkeypatch.setenv("PYTHONUSERBASE", "/somewhere")
@@ -122,6 +124,78 @@ def test_user_packages_stay_where_floodrunner_is_one_of_them(monkeypatch: pytest
     found = search_path.environment(Path("/code"))
     assert found["PYTHONUSERBASE"] == "/somewhere"
     assert "PYTHONNOUSERSITE" not in found
+
+
+@pytest.mark.parametrize(
+    ("installed", "own", "expected"),
+    [
+        (("floodrunner", "click", "psutil"), (), ()),
+        (("floodrunner", "click", "psutil"), ("click", "psutil", "keras"), ()),
+        ((), ("floodrunner", "click", "psutil"), ("floodrunner", "click", "psutil")),
+        (("click",), ("floodrunner", "psutil"), ("floodrunner", "psutil")),  # conda's base has click
+        (("floodrunner", "click"), ("psutil",), ("psutil",)),
+        (("click",), ("psutil",), ("psutil",)),  # a checkout that was never installed
+        (("floodrunner", "click", "psutil"), ("keras",), ()),  # of an extra: not needed by the command
+    ],
+)
+def test_each_package_is_looked_for_in_the_installation(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    installed: tuple[str, ...],
+    own: tuple[str, ...],
+    expected: tuple[str, ...],
+) -> None:
+    for folder, names in (("all", installed), ("own", own)):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}-1.0.dist-info").mkdir()
+            (tmp_path / folder / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+
+    def requires(name: str) -> list[str]:
+        if "floodrunner" not in (*installed, *own):
+            raise metadata.PackageNotFoundError(name)
+        return ["click>=8.1", "psutil>=6", 'keras>=3.10; extra == "stages"']
+
+    monkeypatch.setattr(metadata, "requires", requires)
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
+    monkeypatch.setattr(site, "getusersitepackages", lambda: str(tmp_path / "own"))
+    monkeypatch.setattr(search_path, "_installation", lambda: {str(tmp_path / "all")})
+    assert search_path.of_the_user.__wrapped__() == expected
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", False)
+    assert search_path.of_the_user.__wrapped__() == ()
+
+
+def test_a_package_of_the_same_name_in_pythonpath_does_not_break_the_command(stranger: Path) -> None:
+    (stranger / "runner").mkdir()
+    (stranger / "runner" / "__init__.py").write_text('raise ImportError("of another program")\n')
+    with open(REPOSITORY / "pyproject.toml", "rb") as file:
+        project = tomllib.load(file)
+    module, function = project["project"]["scripts"]["floodrunner"].split(":")
+    assert f"{module}.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    code = f"from {module} import {function}; {function}()"
+    assert said(code, PYTHONPATH=f"{stranger}{os.pathsep}{REPOSITORY}").startswith("floodrunner, version ")
+
+
+def test_a_command_that_was_installed_earlier_leaves_them_out_too(tmp_path: Path) -> None:
+    code = "import atexit, sys; atexit.register(lambda: print(sys.path)); from runner.cli import main; main()"
+    assert str(tmp_path) not in said(code, PYTHONPATH=f"{tmp_path}{os.pathsep}{REPOSITORY}")
+
+
+def said(code: str, **environment: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", code, "--version"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+def test_steps_keep_what_this_python_may_need_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/opt/python3")
+    assert search_path.environment(REPOSITORY)["PYTHONHOME"] == "/opt/python3"
 
 
 def test_hdf5_does_not_look_elsewhere_for_other_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -154,4 +228,19 @@ def test_doctor_names_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         "note",
         f"PYTHONPATH is set ({tmp_path}); Floodrunner and its steps do not use it",
     )
-    assert second.text == "PYTHONHOME is set (/opt/python2), which changes what Python loads"
+    assert second.text == "PYTHONHOME is set (/opt/python2), which changes what Python and steps load"
+    assert second.advice == "if steps fail to start, unset PYTHONHOME"
+
+
+def test_doctor_names_packages_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.delenv("PYTHONHOME", raising=False)
+    monkeypatch.setenv("PYTHONUSERBASE", "/none")  # decides nothing
+    assert list(doctor._search_path()) == []
+    monkeypatch.setattr(search_path, "of_the_user", lambda: ("docker", "psutil"))
+    (found,) = doctor._search_path()
+    assert found.level == "note"
+    assert found.text == (
+        "installed by pip install --user only: docker, psutil; so commands and steps use all packages in "
+        f"{site.getusersitepackages()}"
+    )
