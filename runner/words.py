@@ -28,9 +28,21 @@ def shown_lines(text: str) -> str:
 
 def _code(found: re.Match[str]) -> str:
     number = ord(found[0])
+    if 0xDC80 <= number <= 0xDCFF:  # how Python writes the byte 0x80 to 0xff of a name that is not UTF-8
+        return f"\\x{number - 0xDC00:02x}"
     if 0xD800 <= number <= 0xDFFF:
         return "?"
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or of a longer one the first part with dots: at most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 4]} ..."
+
+
+def quoted(text: object, most: int = 60) -> str:
+    """A word of the user's in quotes; of a very long one the first part."""
+    return repr(cut(str(text), most))
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:

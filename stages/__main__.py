@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import importlib
 import io
@@ -70,7 +69,7 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
             f"{job.stage}: out of memory; try a smaller box_xyz or fewer sections, or a machine with more memory",
         )
     except OSError as error:
-        if error.errno == errno.EAGAIN:  # of a system call that starts a process
+        if _starts_process(error):
             return FAILED, f"{job.stage}: {OUT_OF_PROCESSES}"
         return _disk_trouble(error, context.output_folder)
     except Exception as error:
@@ -92,6 +91,12 @@ def _params(stage: ModuleType, job: Job) -> StageParams:
 def _bug(error: Exception) -> tuple[int, str]:
     traceback.print_exc()
     return BUG, f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _starts_process(error: OSError) -> bool:
+    """Whether the system could not start a process. A file that somebody has locked gives the same error."""
+    line = traceback.extract_tb(error.__traceback__)[-1].line or ""  # `os.fork()`, `_fork_exec(`, `os.posix_spawn(`
+    return isinstance(error, BlockingIOError) and ("fork" in line or "spawn" in line)
 
 
 def _disk_trouble(error: OSError, folder: Path) -> tuple[int, str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from contract.codes import BAD_INPUT, BUG, INTERRUPTED, STATUS
+from contract.disk import disk_trouble
 from runner import __version__, machine
 from runner.errors import Interrupted, StepFailed, UserError
 from runner.execution.setting import Run
@@ -55,6 +57,11 @@ def close(run: Run, status: str, message: str = "") -> None:
             facts.update(status=status, ended=records.now(), message=" ".join(message.split()))
     run.save()
     run.save_hashes()
+
+
+def in_words(error: BaseException, workdir: Path) -> str:
+    """An error that has ended a run, in the words that the command line uses."""
+    return (disk_trouble(error, workdir) if isinstance(error, OSError) else None) or str(error)
 
 
 def status_of(error: BaseException) -> str:

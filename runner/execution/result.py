@@ -13,8 +13,8 @@ from runner.execution.setting import Run
 from runner.fingerprint import content
 from runner.pipeline.plan import Step
 from runner.workdir import records
-from runner.workdir.events import Progress
 from runner.workdir.names import is_inside
+from runner.workdir.progress import Progress
 from runner.workdir.publish import publish
 from runner.workdir.records import Artifact, Parts, StepRecord
 

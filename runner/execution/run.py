@@ -15,7 +15,7 @@ from runner import words
 from runner.engines.base import Exit, Job, Running
 from runner.errors import StepFailed, UserError
 from runner.execution import folders, skip
-from runner.execution.report import at_start, close, status_of
+from runner.execution.report import at_start, close, in_words, status_of
 from runner.execution.result import publish_result
 from runner.execution.setting import Run, Setting
 from runner.execution.skip import Contents
@@ -26,10 +26,11 @@ from runner.stop import Stop
 from runner.terminal import display
 from runner.terminal.display import Display
 from runner.workdir import events, records
-from runner.workdir.events import Begun, Event, Progress, Tail
+from runner.workdir.events import Begun, Event, Message, Tail
 from runner.workdir.files import open_own, remove, sweep
 from runner.workdir.lock import lock
 from runner.workdir.names import HASHES_FILE
+from runner.workdir.progress import Progress
 from runner.workdir.publish import open_run_folder, set_state_aside, withdraw
 from runner.workdir.records import Parts, StepRecord
 
@@ -68,7 +69,7 @@ def run(setting: Setting) -> dict[str, Any]:
                     _end_orphans(run)
                 except BaseException as error:
                     with contextlib.suppress(OSError):  # the disk may be full; `error` tells the user
-                        close(run, status_of(error), str(error))
+                        close(run, status_of(error), in_words(error, plan.workdir))
                     raise
                 close(run, STATUS[DONE])
             return run.report
@@ -137,11 +138,11 @@ class _Adopted:
 
 def _adopt(run: Run, job: Job) -> _Adopted | None:
     """Takes over the stage of a killed runner that does exactly this job; None if there is no such stage."""
-    begun = events.last_begun(job.folder / EVENTS_FILE)
+    orphans = [each for each in run.setting.engine.orphans(run.setting.plan.workdir) if each.step == job.step]
+    begun = events.last_begun(job.folder / EVENTS_FILE) if orphans else None
     if begun is None or not (job.folder / PARTIAL).is_dir():
         return None
-    orphans = run.setting.engine.orphans(run.setting.plan.workdir)
-    adopted = (orphan.adopt(job) for orphan in orphans if orphan.step == job.step)
+    adopted = (orphan.adopt(job) for orphan in orphans)
     running = next((each for each in adopted if each is not None), None)
     return None if running is None else _Adopted(running, begun)
 
@@ -232,8 +233,8 @@ def _show(run: Run, step: str, reported: Iterable[Event]) -> None:
     """Shows events. Of a flood of messages only the first are shown."""
     messages = 0
     for event in reported:
-        messages += event["event"] == "message"
-        if event["event"] != "message" or messages <= _MOST_MESSAGES:
+        messages += isinstance(event, Message)
+        if not isinstance(event, Message) or messages <= _MOST_MESSAGES:
             run.show.event(step, event)
     if messages > _MOST_MESSAGES:
         run.show.note(f"{step}: and {messages - _MOST_MESSAGES} more messages, which are in {EVENTS_FILE}")

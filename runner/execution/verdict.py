@@ -13,13 +13,20 @@ from contract.job import LOG_FILE, PARTIAL, STATE
 from runner import words
 from runner.engines.base import Exit, Job
 from runner.errors import UserError
-from runner.workdir.events import Progress
 from runner.workdir.files import open_own
 from runner.workdir.names import OURS
 from runner.workdir.outputs import unfit
+from runner.workdir.progress import Progress
 
 _LAST_BYTES = 4000
-_NO_PROCESSES = "Resource temporarily unavailable|can't start new thread|pthread_create failed"
+_NO_PROCESSES = re.compile(
+    r"can't start new thread|pthread_create|fork:.* Resource temporarily unavailable|"
+    r"what\(\): +Resource temporarily unavailable"
+)
+"""What Python, C, a shell and C++ say if they can start no process or thread. A locked file is "Resource temporarily
+unavailable" too."""
+_BEGINS = re.compile(r"--- \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00 ")
+"""What the runner writes into the log at the beginning of an attempt."""
 _CODES = {status: code for code, status in STATUS.items()}
 
 
@@ -35,12 +42,12 @@ def judge(exit: Exit, progress: Progress, stopped: bool, job: Job) -> tuple[int,
       Exit code, and one line for the user, which is "" for a step that is done.
     """
     log = words.here(job.folder / LOG_FILE)
-    end = progress.end or {}
-    code, text = _CODES.get(str(end.get("status"))), str(end.get("message"))
-    if code is None:
+    end = progress.end
+    if end is None or (code := _CODES.get(end.status)) is None:
         return _crash(exit, stopped, job.folder / LOG_FILE)
+    text = end.message
     if code == DONE and (trouble := _trouble_with_outputs(job)):
-        code, text = BUG, trouble
+        return BUG, f"a bug in stage {job.stage}: {trouble}"
     if code == BUG:
         text = f"a bug in stage {job.stage}: {text}; the full traceback is in {log}"
     elif code == FAILED:
@@ -92,13 +99,13 @@ def _last_line(log: Path) -> str:
 def _no_processes(log: Path) -> str:
     """What to do if a library could not start a process or thread, as an addition to a message; "" if it could."""
     with contextlib.suppress(UserError):
-        if any(re.search(_NO_PROCESSES, line) for line in _last_lines(log)):
+        if any(_NO_PROCESSES.search(line) for line in _last_lines(log)):
             return f"; {OUT_OF_PROCESSES}"
     return ""
 
 
 def _last_lines(log: Path) -> list[str]:
-    """The last non-empty lines of a log, such that a terminal can show them."""
+    """The last non-empty lines of this attempt in a log, such that a terminal can show them."""
     try:
         with open_own(log, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
@@ -107,4 +114,5 @@ def _last_lines(log: Path) -> list[str]:
         if not log.parent.exists():
             raise
         return []
-    return [words.shown(line.strip()) for line in lines if line.strip()]
+    begun = max((number for number, line in enumerate(lines, 1) if _BEGINS.match(line)), default=0)
+    return [words.shown(line.strip()) for line in lines[begun:] if line.strip()]

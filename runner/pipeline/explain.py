@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from runner.errors import suggest
 from runner.pipeline.yamlfile import YamlPath, plain_scalar
+from runner.words import cut, quoted
 
 _WANTED = {
     "int_type": "a whole number",
@@ -63,7 +64,7 @@ def problem(
     kind = first["type"]
     if kind == "extra_forbidden":
         known = _keys(model.model_json_schema(by_alias=True), path[:-1])
-        return path, f"unknown key {path[-1]!r}; {suggest(str(path[-1]), known)}"
+        return path, f"unknown key {quoted(path[-1])}; {suggest(str(path[-1]), known)}"
     found = _found(_at(value, path), texts.get(path))
     if kind == "missing":
         key = first["loc"][-1]
@@ -84,7 +85,7 @@ def problem(
 
 def dotted(path: Iterable[str | int]) -> str:
     """A path as text: `box_xyz.start[1]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part, 60)}" for part in path).lstrip(".")
 
 
 def _path(location: YamlPath, value: Any) -> YamlPath:
@@ -109,7 +110,7 @@ def _found(value: Any, text: str | None) -> str:
     if isinstance(value, bool):
         return f"{text or json.dumps(value)} (true or false)"
     if isinstance(value, str):
-        return f"{value if len(value) <= 60 else value[:57] + '...'!r} (text)"
+        return f"{quoted(value)} (text)"
     if isinstance(value, int | float):
         return f"{text or value}"
     if isinstance(value, list):

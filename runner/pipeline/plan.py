@@ -24,6 +24,7 @@ from runner.pipeline.registry import Registry, Stage
 from runner.pipeline.spec import Pipeline, StepSpec
 from runner.pipeline.yamlfile import Document, YamlPath
 from runner.step_options import StepOptions
+from runner.words import quoted
 
 FORCED, FROM = "forced", "from"
 _BESIDE = ("stage", "in", *StepOptions.model_fields)
@@ -179,9 +180,11 @@ def _kind_of(source: str, earlier: dict[str, Step]) -> str | None:
 
 def _sources(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, earlier: dict[str, Step]) -> dict[str, str]:
     for port, source in spec.inputs.items():
-        where = f"{pipeline.document.at(('steps', id, 'in', port))}: step {id}: in.{port}"
+        where = f"{pipeline.document.at(('steps', id, 'in', port))}: step {id}: {explain.dotted(('in', port))}"
         if port not in stage.inputs:
-            raise UserError(f"{where}: stage {stage.name} has no input port {port!r}; {suggest(port, stage.inputs)}")
+            raise UserError(
+                f"{where}: stage {stage.name} has no input port {quoted(port)}; {suggest(port, stage.inputs)}"
+            )
         if source.partition(".")[0] == id:
             raise UserError(f"{where}: a step cannot read its own output; connect the output of an earlier step")
         _check_source(where, source, stage.inputs[port].kinds, pipeline, earlier)
@@ -205,19 +208,19 @@ def _check_source(
         known = [f"inputs.{name}" for name in inputs] + _fitting(kinds, earlier)
         known = [each for each in known if each.startswith(f"{owner}.")] or known
         raise UserError(
-            f"{where}: found {source!r}; write inputs.<name> or <earlier step>.<port>; {suggest(source, known)}"
+            f"{where}: found {quoted(source)}; write inputs.<name> or <earlier step>.<port>; {suggest(source, known)}"
         )
     if owner == "inputs":
         if port not in inputs:
-            raise UserError(f"{where}: the pipeline has no input {port!r}; {suggest(port, inputs)}")
+            raise UserError(f"{where}: the pipeline has no input {quoted(port)}; {suggest(port, inputs)}")
         return
     if owner not in earlier:
         if owner in steps:
             raise UserError(f"{where}: step {owner!r} comes later; move that step up: steps run in the order written")
-        raise UserError(f"{where}: there is no step {owner!r}; {suggest(owner, [*earlier, 'inputs'])}")
+        raise UserError(f"{where}: there is no step {quoted(owner)}; {suggest(owner, [*earlier, 'inputs'])}")
     outputs = earlier[owner].stage.outputs
     if port not in outputs:
-        raise UserError(f"{where}: step {owner!r} has no output {port!r}; {suggest(port, outputs)}")
+        raise UserError(f"{where}: step {owner!r} has no output {quoted(port)}; {suggest(port, outputs)}")
     if outputs[port] not in kinds:
         fitting = _fitting(kinds, earlier)
         instead = f"connect {' or '.join(fitting)}" if fitting else "no earlier step makes that kind: add such a step"
@@ -241,7 +244,7 @@ def _params(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: dic
             if new := stage.params.RENAMED.get(name):
                 raise UserError(f"{where}: {name} was renamed; write {new}")
             instead = f"{name} is written beside params, not inside" if name in _BESIDE else suggest(name, known)
-            raise UserError(f"{where}: unknown parameter {name!r} of stage {stage.name}; {instead}")
+            raise UserError(f"{where}: unknown parameter {quoted(name)} of stage {stage.name}; {instead}")
     texts: dict[YamlPath, str] = {}
     for path, text in pipeline.document.texts.items():
         if path[:3] == ("steps", id, "params") and path[3] not in sets:

@@ -15,6 +15,7 @@ import contract
 from contract.ports import SUFFIXES, PortType, port_file
 from contract.stage import StageParams
 from runner.errors import UserError, suggest
+from runner.words import quoted
 from runner.workdir.names import OURS
 
 _OWN = Path(str(contract.__file__)).parents[1] / "stages"
@@ -63,7 +64,7 @@ class Registry:
     def get(self, name: str) -> Stage:
         """The header of one stage. Raises UserError if there is no such stage, or its header is wrong."""
         if name not in self.files:
-            raise UserError(f"unknown stage {name!r}; {suggest(name, [*self.files, *self.shared])}")
+            raise UserError(f"unknown stage {quoted(name)}; {suggest(name, [*self.files, *self.shared])}")
         if name not in self._read:
             self._read[name] = _header(name, self.files[name])
         return self._read[name]

@@ -13,12 +13,14 @@ from runner.errors import UserError
 from runner.pipeline import explain, yamlfile
 from runner.pipeline.yamlfile import Document
 from runner.step_options import StepOptions
+from runner.words import cut, quoted
 
 _RULES = (  # what is named, the pattern of its name, and that pattern in words
     ("name", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, '-', '_' and '.', starting with a letter or digit"),
     ("inputs", r"[a-z][a-z0-9_-]*", "lower-case letters, digits, '-' and '_', starting with a letter"),
     ("steps", r"[a-z][a-z0-9_-]*", "lower-case letters, digits, '-' and '_', starting with a letter"),
 )
+_LONGEST_NAME = 100
 _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -80,14 +82,16 @@ def read(document: Document) -> Pipeline:
         path, text = explain.problem(error, document.value, PipelineSpec, document.texts)
         where = _where(path)
         if len(path) == 2 and path[0] == "inputs" and isinstance(found := document.value["inputs"][path[1]], str):
-            text = f"found {found!r} (text); write {{path: {found}}}"
+            text = f"found {quoted(found, 200)} (text); write {{path: {cut(found, 200)}}}"
         raise UserError(f"{document.at(path)}: {where}{': ' if where else ''}{text}") from None
     for kind, pattern, rule in _RULES:
         for name in [spec.name] if kind == "name" else list(getattr(spec, kind)):
+            where = document.at((kind,) if kind == "name" else (kind, name))
+            what = {"name": "the pipeline", "inputs": "an input", "steps": "a step"}[kind]
+            if len(name) > _LONGEST_NAME:  # it is part of the names of folders and containers
+                raise UserError(f"{where}: the name of {what} has {len(name)} characters; use at most {_LONGEST_NAME}")
             if not re.fullmatch(pattern, name):
-                where = document.at((kind,) if kind == "name" else (kind, name))
-                what = {"name": "the pipeline", "inputs": "an input", "steps": "a step"}[kind]
-                raise UserError(f"{where}: {what} cannot be named {name!r}; use {rule}")
+                raise UserError(f"{where}: {what} cannot be named {quoted(name)}; use {rule}")
     if not spec.steps:
         raise UserError(f"{document.at(('steps',))}: the pipeline has no steps; write at least one")
     if "inputs" in spec.steps:
@@ -104,5 +108,6 @@ def _where(path: yamlfile.YamlPath) -> str:
     if len(path) >= 2 and path[0] in ("steps", "inputs"):
         kind = "step" if path[0] == "steps" else "input"
         rest = explain.dotted(path[2:])
-        return f"{kind} {path[1]}: {rest}" if rest else f"{kind} {path[1]}"
+        name = explain.dotted(path[1:2])
+        return f"{kind} {name}: {rest}" if rest else f"{kind} {name}"
     return explain.dotted(path)

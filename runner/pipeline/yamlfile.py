@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from runner.errors import UserError
+from runner.words import cut, quoted
 
 YamlPath = tuple[str | int, ...]
 
@@ -128,12 +129,14 @@ def _events(data: bytes, source: str) -> Iterator[yaml.Event]:
         where = _place(source, event)
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
-            raise UserError(f"{where}: found the alias '*{anchor}'; write the value itself")
+            raise UserError(f"{where}: found the alias {quoted(f'*{anchor}')}; write the value itself")
         if anchor:
-            raise UserError(f"{where}: found the anchor '&{anchor}'; write the value itself where it is used")
+            raise UserError(
+                f"{where}: found the anchor {quoted(f'&{anchor}')}; write the value itself where it is used"
+            )
         if tag:
             tag = tag.replace("tag:yaml.org,2002:", "!!")
-            raise UserError(f"{where}: found the tag '{tag}'; remove it: the type follows from the value")
+            raise UserError(f"{where}: found the tag {quoted(tag)}; remove it: the type follows from the value")
         yield event
 
 
@@ -146,7 +149,7 @@ def _read(event: yaml.Event, events: Iterator[yaml.Event], document: Document, p
     if isinstance(event, yaml.ScalarEvent):
         value = plain_scalar(event.value) if event.implicit[0] else event.value
         if isinstance(value, float) and math.isinf(value):
-            raise UserError(f"{where}: the number {event.value} is too large; write a smaller one")
+            raise UserError(f"{where}: the number {cut(event.value, 60)} is too large; write a smaller one")
         if not isinstance(value, str):
             document.texts[path] = event.value
         return value
@@ -160,9 +163,8 @@ def _read(event: yaml.Event, events: Iterator[yaml.Event], document: Document, p
         key = _key(event, document)
         if key in mapping:
             first = document.lines[(*path, key)]
-            raise UserError(
-                f"{_place(document.source, event)}: the key {key!r} occurs twice (first in line {first}); remove one"
-            )
+            where = _place(document.source, event)
+            raise UserError(f"{where}: the key {quoted(key)} occurs twice (first in line {first}); remove one")
         document.lines[(*path, key)] = _line(event)
         mapping[key] = _read(next(events), events, document, (*path, key))
     return mapping

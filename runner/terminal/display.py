@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from runner import words
-from runner.workdir.events import Event, Progress
+from runner.workdir.events import Advance, Event, Message, Metric
+from runner.workdir.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -85,9 +86,9 @@ class Display:
     def event(self, step: str, event: Event) -> None:
         line = self.lines[step]
         line.progress.take(event)
-        if event["event"] == "message":
-            self.note(f"{step}: {event.get('text')}")
-        elif event["event"] in ("progress", "metric"):
+        if isinstance(event, Message):
+            self.note(f"{step}: {event.text}")
+        elif isinstance(event, Advance | Metric):
             now = time.monotonic()
             if now - self._spoken.get(step, 0.0) >= _PLAIN_INTERVAL_S and (facts := line.facts()):
                 self._spoken[step] = now

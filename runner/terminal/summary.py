@@ -12,9 +12,13 @@ from runner.engines.base import Orphan
 from runner.errors import UserError
 from runner.terminal.display import Line
 from runner.workdir import records
-from runner.workdir.events import Progress, Tail
+from runner.workdir.events import Start, Tail
 from runner.workdir.lock import holder
 from runner.workdir.names import is_inside
+from runner.workdir.progress import Progress
+
+_MOST_SHOWN = 20  # metrics, and files, of a step
+_LONGEST_NAME = 200
 
 
 def results(workdir: Path, steps: list[str]) -> list[str]:
@@ -25,10 +29,14 @@ def results(workdir: Path, steps: list[str]) -> list[str]:
         if done is None:
             continue
         if done.metrics:
-            figures.append(f"  {step}: {', '.join(words.metrics(done.metrics))}")
-        for artifact in (each for each in done.artifacts if is_inside(each.path)):
-            title = f"  ({artifact.title})" if artifact.title else ""
+            names = (words.cut(each, _LONGEST_NAME) for each in words.metrics(done.metrics))
+            figures.append(f"  {step}: {words.listed([*names], _MOST_SHOWN)}")
+        artifacts = [each for each in done.artifacts if is_inside(each.path)]
+        for artifact in artifacts[:_MOST_SHOWN]:
+            title = f"  ({words.cut(artifact.title, _LONGEST_NAME)})" if artifact.title else ""
             pictures.append(f"  {words.here(workdir / step / artifact.path)}{title}")
+        if len(artifacts) > _MOST_SHOWN:
+            pictures.append(f"  and {len(artifacts) - _MOST_SHOWN} more of {step}")
     return (["Results:", *figures] if figures else []) + (["Look at:", *pictures] if pictures else [])
 
 
@@ -97,7 +105,7 @@ def _progress(folder: Path) -> list[str]:
     line = Line(folder.name, progress=Progress())
     try:
         for event in Tail(folder / EVENTS_FILE).rest():
-            if event["event"] == "start":
+            if isinstance(event, Start):
                 line.progress = Progress()
             line.progress.take(event)
     except UserError as error:  # a stage has put something else there

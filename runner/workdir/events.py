@@ -1,7 +1,7 @@
-"""Reads `events.jsonl` while a stage writes it, and sums up the events as progress.
+"""Reads `events.jsonl` while a stage writes it.
 
-Whatever a stage has written there, the runner neither fails nor waits nor runs out of memory, and texts are such that a
-terminal can show them.
+Whatever a stage has written there, the runner neither fails nor waits nor runs out of memory. What is no event of a
+form below is skipped, and texts are such that a terminal can show them.
 """
 
 from __future__ import annotations
@@ -10,27 +10,109 @@ import contextlib
 import json
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runner import words
 from runner.workdir.files import json_object, open_own
-from runner.workdir.records import Artifact
-
-_WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
-_POINTS = 200  # most points kept in a window; without a limit, a run of weeks would keep millions
 
 _AT_ONCE = 4 << 20  # bytes read in one go; a line that is longer is no event
-_LAST = 32 << 20  # bytes of events that count when a stage has ended and they are not read yet
-_LONGEST_TEXT = 4000
-_MOST_ENTRIES = 1000  # metrics, artifacts and spent files that are kept; no stage has so many
+_LAST = 32 << 20  # bytes at the end of a file that are read at most, if nobody has read them as they were written
+_LONGEST_TEXT, _LONGEST_NAME = 4000, 200
 _MOST_NUMBER = 1e15
-_LONGEST_WAIT_S = 1e9
+LONGEST_S = 1e9
+"""The longest time that is believed, in seconds."""
 
-Event = dict[str, Any]
+
+def _plain(most: int) -> BeforeValidator:
+    """Makes a text one that a terminal can show; cuts it after so many characters."""
+
+    def plain(value: Any) -> Any:
+        return words.cut(words.shown(value[: most + 1]), most) if isinstance(value, str) else value
+
+    return BeforeValidator(plain)
+
+
+_Text = Annotated[str, _plain(_LONGEST_TEXT)]
+_Name = Annotated[str, _plain(_LONGEST_NAME)]
+_Count = Annotated[float, Field(ge=0, le=_MOST_NUMBER)]
+_Time = Annotated[float, Field(ge=0, le=_MOST_NUMBER)]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Start(_Event):
+    """The runner starts an attempt. `time` is in seconds, like `time.time`."""
+
+    event: Literal["start"]
+    time: _Time
+
+
+class Advance(_Event):
+    """The step has done so much of its work."""
+
+    event: Literal["progress"]
+    time: _Time
+    done: _Count
+    total: _Count
+    unit: _Name = ""
+
+
+class Metric(_Event):
+    """A figure of the result, or of a training step; `value` is None if it was not a number."""
+
+    event: Literal["metric"]
+    name: _Name
+    value: float | None
+    step: float | None = None
+
+
+class Message(_Event):
+    """A line for the user."""
+
+    event: Literal["message"]
+    text: _Text
+
+
+class Found(_Event):
+    """A file or folder that is worth opening; `path` is relative to the folder of the outputs."""
+
+    event: Literal["artifact"]
+    path: _Text
+    title: _Name = ""
+
+
+class Spent(_Event):
+    """A file in the state folder that is no longer needed."""
+
+    event: Literal["spent"]
+    path: _Text
+
+
+class End(_Event):
+    """The closing event of an attempt: a status of `contract.codes`, and one line for the user."""
+
+    event: Literal["end"]
+    status: str
+    message: _Text = ""
+
+
+Event = Start | Advance | Metric | Message | Found | Spent | End
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def read(value: Any) -> Event | None:
+    """The event that a JSON value means; None if it is no event that the runner knows."""
+    try:
+        return _EVENT.validate_python(value)
+    except ValidationError:
+        return None
 
 
 class Tail:
@@ -61,11 +143,14 @@ class Tail:
         return [event for line in data[:end].split(b"\n") if (event := _event(line)) is not None]
 
     def rest(self) -> Iterator[Event]:
-        """All events that are left, once nobody writes any more. Of more than 32 MB only the last ones."""
-        with contextlib.suppress(FileNotFoundError):
-            self._offset = max(self._offset, os.lstat(self._path).st_size - _LAST)
+        """The events that are left, when the stage has ended; of more than 32 MB only the last ones.
+
+        What a process that the stage has left behind still adds is not waited for.
+        """
+        size = _size(self._path)
+        self._offset = max(self._offset, size - _LAST)
         before = -1
-        while self._offset != before:
+        while self._offset != before and before < size:
             before = self._offset
             yield from self.new()
 
@@ -88,107 +173,32 @@ class Begun:
 
 
 def last_begun(path: Path) -> Begun | None:
-    """The beginning of the newest attempt in a file of events; None if there is no attempt."""
-    found, offset = None, 0
-    with contextlib.suppress(FileNotFoundError), open_own(path, "rb") as file:
-        while line := file.readline(_AT_ONCE):
-            offset += len(line)
-            event = _event(line) if b'"start"' in line else None
-            if event is not None and event["event"] == "start" and _numbers(event, "time"):
-                found = Begun(offset, event["time"])
-    return found if found is not None and 0 < found.time <= time.time() + _LONGEST_WAIT_S else None
+    """The beginning of the newest attempt in a file of events; None if there is none.
 
-
-@dataclass
-class Progress:
-    """The progress of a step, summed up from its events.
-
-    Attributes:
-      done: amount done, of `total`, in `unit`.
-      latest: metric -> its latest value, from training or the result, in order of arrival.
-      results: metric -> value, of the result only.
-      spent: files in the state folder that are no longer needed.
-      end: the closing event; None until it arrives.
+    If the attempt has written more than 32 MB since, the first progress in them stands for its beginning.
     """
-
-    done: float = 0
-    total: float = 0
-    unit: str = ""
-    latest: dict[str, float | None] = field(default_factory=dict)
-    results: dict[str, float | None] = field(default_factory=dict)
-    artifacts: list[Artifact] = field(default_factory=list)
-    spent: list[str] = field(default_factory=list)
-    end: Event | None = None
-    _begun: float = 0
-    _history: deque[tuple[float, float]] = field(default_factory=deque)
-
-    def take(self, event: Event) -> None:
-        """Takes in one event. A metric without a step belongs to the result. An event of another form is ignored."""
-        kind = event["event"]
-        if kind == "progress" and _numbers(event, "done", "total", "time") and min(event["done"], event["total"]) >= 0:
-            if event.get("unit") != self.unit or event["done"] < self.done:
-                self._history.clear()  # a new phase starts, with a new rate
-            if not self._history:
-                self._begun = event["time"]
-            self.done, self.total, self.unit = event["done"], event["total"], str(event.get("unit", ""))
-            # Some stages work in bursts, longer ones in longer runs: after hours, the last half minute is not typical.
-            window = min(max(_WINDOW_S, _WINDOW_SHARE * (event["time"] - self._begun)), _WINDOW_MOST_S)
-            if len(self._history) > 1 and event["time"] - self._history[-2][0] < window / _POINTS:
-                self._history.pop()
-            self._history.append((event["time"], event["done"]))
-            while len(self._history) > 2 and event["time"] - self._history[0][0] > window:
-                self._history.popleft()
-        elif kind == "metric" and isinstance(name := event.get("name"), str):
-            number = float(event["value"]) if _is_number(event.get("value")) else None
-            self.latest.pop(name, None)
-            if len(self.latest) < _MOST_ENTRIES:
-                self.latest[name] = number
-            if "step" not in event and (name in self.results or len(self.results) < _MOST_ENTRIES):
-                self.results[name] = number
-        elif kind == "artifact" and isinstance(event.get("path"), str) and len(self.artifacts) < _MOST_ENTRIES:
-            self.artifacts.append(Artifact(path=event["path"], title=str(event.get("title", ""))))
-        elif kind == "spent" and isinstance(event.get("path"), str) and len(self.spent) < _MOST_ENTRIES:
-            self.spent.append(Path(event["path"]).name)
-        elif kind == "end":
-            self.end = event
-
-    @property
-    def rate(self) -> float | None:
-        """Units per second, over the last quarter of this attempt (30 s to an hour); None if not known yet."""
-        if len(self._history) < 2:
-            return None
-        (t0, first), (t1, last) = self._history[0], self._history[-1]
-        rate = (last - first) / (t1 - t0) if t1 > t0 else 0
-        return rate if rate > 1 / _LONGEST_WAIT_S else None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimated time left; None if the rate is not known yet, or so low that the time says nothing."""
-        rate = self.rate
-        left = None if rate is None else max(0.0, (self.total - self.done) / rate)
-        return left if left is not None and left < _LONGEST_WAIT_S else None
+    found, size = None, _size(path)
+    offset = max(0, size - _LAST)
+    with contextlib.suppress(FileNotFoundError), open_own(path, "rb") as file:
+        file.seek(offset)
+        while offset < size and (line := file.readline(_AT_ONCE)):
+            offset += len(line)
+            event = _event(line) if b'"start"' in line or (found is None and b'"progress"' in line) else None
+            if isinstance(event, Start) or (found is None and isinstance(event, Advance)):
+                found = Begun(offset, event.time)
+    return found if found is not None and 0 < found.time <= time.time() + LONGEST_S else None
 
 
 def _event(line: bytes) -> Event | None:
-    """The event of a line, its texts such that a terminal can show them; None if the line holds no event."""
-    event = json_object(line) if len(line) < _AT_ONCE else None
-    if event is None or not isinstance(event.get("event"), str):
-        return None
-    return {name: _short(value) if isinstance(value, str) else value for name, value in event.items()}
+    value = json_object(line) if len(line) < _AT_ONCE else None
+    return None if value is None else read(value)
 
 
-def _short(text: str) -> str:
-    cut = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} ..."
-    return words.shown(cut)
-
-
-def _numbers(event: Event, *names: str) -> bool:
-    return all(_is_number(event.get(name)) for name in names)
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a number that counts something; infinity, NaN and 10^300 are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST_NUMBER
+def _size(path: Path) -> int:
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _ends_line(path: Path) -> bool:

@@ -23,6 +23,8 @@ _UNFINISHED = re.compile(r"\..+\.json\.\d+")
 
 MOST_BYTES = 1 << 30
 """Size up to which records are read; the record of a million published files takes about 200 MB."""
+UNREADABLE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, UserError)
+"""Errors of `read_own` that say no more about a record than that there is none: a stage can leave anything there."""
 _KINDS = ((stat.S_ISFIFO, "named pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "device"), (stat.S_ISBLK, "device"))
 
 
@@ -67,7 +69,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Reads a JSON object; None if the file is missing or damaged (which `write_json` cannot cause)."""
     try:
         return json_object(read_own(path))
-    except (FileNotFoundError, NotADirectoryError, UserError):
+    except UNREADABLE:
         return None
 
 

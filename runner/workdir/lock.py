@@ -75,9 +75,9 @@ def _acquire(path: Path) -> int:
         raise UserError(
             f"{path.parent}: is in use by another process; wait for it, or choose another run folder with --workdir"
         )
-    who = f"process {held.get('pid')} on {held.get('host')} since {local_time(held['since'])}"
+    who = f"process {held['pid']} on {held['host']} since {local_time(held['since'])}"
     raise UserError(
-        f"{path.parent}: is in use by {who}: {held.get('command')}; wait for it, stop it, or choose another "
+        f"{path.parent}: is in use by {who}: {held['command']}; wait for it, stop it, or choose another "
         "run folder with --workdir"
     )
 
@@ -85,7 +85,8 @@ def _acquire(path: Path) -> int:
 def _known(path: Path) -> dict[str, Any]:
     """What a lock file says about the process that holds the lock; {} if it does not say it all."""
     held = read_json(path) or {}
-    return held if all(isinstance(held.get(name), str) for name in ("host", "command", "since")) else {}
+    kinds = {"pid": int, "host": str, "command": str, "since": str}
+    return held if all(isinstance(held.get(name), kind) for name, kind in kinds.items()) else {}
 
 
 def _flock(descriptor: int, path: Path, how: int) -> bool:

@@ -14,10 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from contract.job import STATE
 from runner import words
-from runner.errors import UserError
 from runner.fingerprint.content import File
 from runner.step_options import DecidingOptions
-from runner.workdir.files import read_json, read_own
+from runner.workdir.files import UNREADABLE, read_json, read_own
 from runner.workdir.names import RUN_FILE, STEP_FILE, is_output
 
 
@@ -112,7 +111,7 @@ def read_step(folder: Path) -> StepRecord | None:
     """The record of a step; None if there is none, or if this version cannot read it."""
     try:
         return StepRecord.model_validate_json(read_own(folder / STEP_FILE))
-    except (FileNotFoundError, NotADirectoryError, UserError, ValidationError):
+    except (*UNREADABLE, ValidationError):
         return None
 
 

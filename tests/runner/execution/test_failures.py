@@ -51,7 +51,7 @@ def run_breaking(house: House, how: str, **options: Any) -> Ended:
         (
             "clash",
             3,
-            f"step x: a bug in stage breaks: the stage wrote log.txt, a name that the runner uses; the full traceback is in {LOG}",
+            "step x: a bug in stage breaks: the stage wrote log.txt, a name that the runner uses",
         ),
     ],
 )
@@ -78,7 +78,7 @@ def test_links_that_a_step_puts_in_its_folder_lead_the_runner_nowhere(house: Hou
     )
     ended = house.run()
     assert ended.code == 3
-    assert ended.error.startswith("step x: a bug in stage breaks: the stage replaced partial by a link; ")
+    assert ended.error.startswith("step x: a bug in stage breaks: the stage replaced partial by a link")
     assert (outside / "nothing.json").read_text() == "mine"
     stage.write_text(ends)
     for name in ("log.txt", "events.jsonl"):
@@ -237,7 +237,7 @@ def test_a_disk_that_gets_full_while_a_result_is_published(house: House, small_d
     assert "x: done" not in ended.out
     step = read_json(small_disk / "run/run.json")["steps"]["x"]  # type: ignore[index]
     assert step["status"] == "bad-input"
-    assert "No space left on device" in step["message"]
+    assert step["message"] in ended.error  # the same words
     status = house("status", "small/run")
     assert status.code == 0
     assert "  x  failed 20" in status.out

@@ -15,8 +15,8 @@ from runner import cli
 from runner.engines.base import Exit, Job
 from runner.execution.verdict import judge
 from runner.step_options import StepOptions
-from runner.workdir.events import Progress
 from runner.workdir.lock import lock
+from runner.workdir.progress import Progress
 from tests.runner.conftest import Ended, House
 
 SECRET = "root:secret:19000"
@@ -176,7 +176,7 @@ def test_a_folder_of_outputs_that_is_gone_is_one_line(house: House, instead: str
     assert ended.error.startswith("step x: a bug in stage breaks: the stage removed partial, the folder of its outputs")
 
 
-@pytest.mark.parametrize("name", ["log.txt", "events.jsonl", "step.json", "job.json", "state"])
+@pytest.mark.parametrize("name", ["log.txt", "events.jsonl", "job.json", "state"])
 def test_what_is_in_the_way_of_a_file_is_one_line(house: House, name: str) -> None:
     """A stage has put a folder in the place of a file, or a file in that of a folder. `clean` removes either."""
     put = "path.touch()" if name == "state" else "path.mkdir()"
@@ -194,8 +194,82 @@ def test_what_is_in_the_way_of_a_file_is_one_line(house: House, name: str) -> No
     assert ended.code == 2
     assert f"runs/demo/x/{name}: " in ended.error
     assert "in the way; move the f" in ended.error
+    said = command(house, "status").out
+    assert "[Errno" not in said
+    assert (ended.error in said) is (name != "state")  # which is seen before the step begins
     assert command(house, "clean", "runs/demo", "--yes", "--state").code == 0
     assert not (house.work / "runs/demo").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("step.json", "folder"), ("step.json", "locked"), ("step.json", "pipe"), (".names.json", "locked")],
+)
+def test_what_is_in_the_place_of_a_record_concerns_its_step_alone(house: House, name: str, kind: str) -> None:
+    put = {"folder": "path.mkdir()", "locked": "path.touch(mode=0)", "pipe": "os.mkfifo(path)"}[kind]
+    leaving(house, f"path = folder / {name!r}\n{put}\nraise StageError('enough')")
+    stage = house.code / "stages" / "breaks.py"
+    house.pipeline("name: demo\nsteps: {y: {stage: slow}, x: {stage: breaks}}\n")
+    assert house.run().code == 1
+    ended = command(house, "status")
+    assert ended.code == 0, ended.err
+    assert "  y  done " in ended.out
+    stage.write_text(stage.read_text().split("    folder = context.state.parent")[0])
+    ended = house.run()
+    assert (ended.code, ended.err) == (0, "")
+    assert "y: skipped" in ended.out
+    assert house.run().out.count("skipped (nothing changed)") == 2
+
+
+def test_of_very_many_metrics_and_files_some_are_shown(house: House) -> None:
+    leaving(
+        house,
+        """
+        (context.output_folder / "picture.png").write_text("x")
+        for n in range(1000):
+            context.emit("artifact", path="picture.png", title="t" * 3000)
+            context.metric(f"{n}" + "m" * 3000, n)
+            context.emit("artifact", path="picture.png", title=["t" * 3000])
+        context.emit("message", text=["A" * 1_000_000])
+        context.emit("progress", done=1, total=2, unit=["A" * 1_000_000])
+        """,
+    )
+    ended = house.run()
+    assert ended.code == 0, ended.err
+    assert len(ended.out) < 2000
+    shown = command(house, "status").out
+    assert len(shown) < 12_000
+    assert shown.count("picture.png") == 20
+    assert shown.endswith("  and 980 more of x\n")
+    assert ", and 980 more\n" in shown
+
+
+def test_a_step_that_makes_its_events_huge_can_run_again(house: House) -> None:
+    leaving(house, "os.truncate(folder / 'events.jsonl', 4 << 40)\nos._exit(1)")
+    for _ in range(2):
+        assert house("run", "p.yaml").code == 1
+    assert command(house, "status").code == 0
+
+
+def test_a_lock_that_does_not_say_who_holds_it(done: House) -> None:
+    folder = done.work / "runs/demo"
+    with lock(folder, "floodrunner run"):
+        said = json.loads((folder / ".lock").read_text())
+        for wrong in ({name: said[name] for name in said if name != "pid"}, {**said, "pid": "3"}, {**said, "host": 3}):
+            (folder / ".lock").write_text(json.dumps(wrong))
+            ended = command(done, "status")
+            assert (ended.code, ended.out.splitlines()[0]) == (0, "demo in runs/demo: running")
+
+
+@pytest.mark.parametrize("name", ["b'a\\xff'", "b'\\xe4\\xf6.png'"])
+def test_a_name_that_is_not_utf8_is_shown_with_its_bytes(house: House, name: str) -> None:
+    leaving(house, f"open(os.path.join(os.fsencode(context.output_folder), {name}), 'w').close()")
+    ended = house.run()
+    shown = name[2:-1]
+    assert (ended.code, ended.error) == (
+        3,
+        f"step x: a bug in stage breaks: the stage wrote {shown}, a name with characters that are not text",
+    )
 
 
 def test_artifacts_outside_of_the_folder_are_not_shown(house: House, secret: Path) -> None:
@@ -314,9 +388,13 @@ def test_damaged_times_are_shown_as_they_are(done: House) -> None:
     ("line", "hint"),
     [
         ("OpenBLAS blas_thread_init: pthread_create failed for thread 3", True),
-        ("terminate called: Resource temporarily unavailable", True),
+        ("  what():  Resource temporarily unavailable", True),
+        ("bash: fork: retry: Resource temporarily unavailable", True),
         ("RuntimeError: can't start new thread", True),
         ("something else", False),
+        ("BlockingIOError: [Errno 11] Resource temporarily unavailable", False),  # a file that somebody has locked
+        ("unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'", False),
+        ("read: Resource temporarily unavailable", False),
     ],
 )
 def test_a_library_that_could_start_no_thread(house: House, line: str, hint: bool) -> None:
@@ -324,6 +402,38 @@ def test_a_library_that_could_start_no_thread(house: House, line: str, hint: boo
     verdict = judge(Exit(134, "killed by SIGABRT"), Progress(), False, log_of(house, f"{line}\nAborted\n"))
     text = "; no more processes or threads can be started; raise processes of the step (or ulimit -u)" if hint else ""
     assert verdict == (1, f"crashed: killed by SIGABRT{text}; its output is in {house.work}/x/log.txt")
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("os.fork = again; os.fork()", 1),
+        ("held = open(__file__); fcntl.flock(held, 2); fcntl.flock(open(__file__), 6)", 3),
+        ("again()", 3),
+    ],
+)
+def test_only_a_process_that_cannot_be_started_is_told_as_one(house: House, call: str, code: int) -> None:
+    """A locked file or an empty pipe gives the same error: try again."""
+    leaving(
+        house,
+        f"""
+        import fcntl, functools
+        again = functools.partial(os.read, os.pipe2(os.O_NONBLOCK)[0], 1)
+        {call}
+        """,
+    )
+    ended = house("run", "p.yaml")
+    assert ended.code == code
+    assert ("no more processes or threads can be started" in ended.error) is (code == 1)
+
+
+@pytest.mark.parametrize("before", ["", "OpenBLAS: pthread_create failed\nFatal: of an earlier attempt\n"])
+def test_only_the_lines_of_this_attempt_are_quoted(house: House, before: str) -> None:
+    job = log_of(house, f"{before}--- 2026-11-28T06:00:00+00:00 floodrunner run p.yaml\n")
+    assert judge(Exit(0, ""), Progress(), False, job) == (
+        1,
+        f"crashed with exit code 0: no output; its output is in {house.work}/x/log.txt",
+    )
 
 
 def log_of(house: House, text: str) -> Job:

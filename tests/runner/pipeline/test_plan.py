@@ -321,6 +321,46 @@ def test_refused(stages: Registry, folder: Path, text: str, message: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "long",
+    [
+        "x" * 1000,
+        f"'{'{' * 1000}'",
+        f"{'x' * 500}.{'y' * 500}",
+        f"&{'x' * 1000} 1",
+        f"!{'x' * 1000} 1",
+        f"*{'x' * 1000}",
+        "1" + "0" * 1000,
+    ],
+    ids=["word", "braces", "source", "anchor", "tag", "alias", "number"],
+)
+@pytest.mark.parametrize(
+    "word",
+    [
+        "demo",
+        "images:",
+        "train:",
+        "gpu:",
+        "true",
+        "make-image",
+        "image.volume",
+        "inputs.images",
+        "{image:",
+        "max_steps:",
+        "5",
+        "1e-2",
+    ],
+)
+def test_of_a_long_word_the_beginning_is_told(stages: Registry, word: str, long: str) -> None:
+    before, after = "{" * word.startswith("{"), ":" * word.endswith(":")
+    said = ""
+    try:
+        make(stages, edited(word, f"{before}{long}{after}"))
+    except UserError as error:
+        said = str(error)
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"sets": ["train.max_steps=lots"]}, "--set train.max_steps=lots: max_steps: found 'lots' (text); "

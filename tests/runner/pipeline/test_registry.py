@@ -61,3 +61,9 @@ def test_broken_headers(tmp_path: Path, source: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         known.get("broken")
     assert message in str(error.value)
+
+
+def test_a_long_word_is_not_repeated_whole() -> None:
+    with pytest.raises(UserError) as caught:
+        registry.scan().get("{" * 1000)
+    assert str(caught.value).startswith(f"unknown stage '{'{' * 56} ...'; ")

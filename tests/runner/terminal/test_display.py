@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,14 @@ from rich.console import Console
 from runner import words
 from runner.terminal import display
 from runner.terminal.display import Display, LiveDisplay
-from runner.workdir.events import Progress, Tail, begin
+from runner.workdir.events import Event, Tail, begin, read
+from runner.workdir.progress import Progress
+
+
+def event(value: dict[str, Any]) -> Event:
+    found = read({"time": 0, **value})
+    assert found is not None
+    return found
 
 
 class Clock:
@@ -37,9 +45,13 @@ def test_plain_lines_are_few(clock: Clock) -> None:
     show.started("train", "never run")
     for tick in range(1, 121):
         clock.now += 0.5
-        show.event("train", {"event": "progress", "time": clock.now, "done": tick, "total": 240, "unit": "steps"})
-        show.event("train", {"event": "metric", "time": clock.now, "name": "loss", "value": 1 / tick, "step": tick})
-    show.event("train", {"event": "message", "text": "saved"})
+        show.event(
+            "train", event({"event": "progress", "time": clock.now, "done": tick, "total": 240, "unit": "steps"})
+        )
+        show.event(
+            "train", event({"event": "metric", "time": clock.now, "name": "loss", "value": 1 / tick, "step": tick})
+        )
+    show.event("train", event({"event": "message", "text": "saved"}))
     show.finished("train", "done", 60.2)
     show.skipped("fill", "nothing changed")
     lines = stream.getvalue().splitlines()
@@ -67,8 +79,10 @@ def test_one_line_per_step_in_a_terminal() -> None:
     show.skipped("image", "nothing changed")
     show.started("train", "never run")
     for second in range(3):
-        show.event("train", {"event": "progress", "time": second, "done": 10 * second, "total": 100, "unit": "steps"})
-    show.event("train", {"event": "metric", "time": 3, "name": "loss", "value": 0.25, "step": 20})
+        show.event(
+            "train", event({"event": "progress", "time": second, "done": 10 * second, "total": 100, "unit": "steps"})
+        )
+    show.event("train", event({"event": "metric", "time": 3, "name": "loss", "value": 0.25, "step": 20}))
     console.print(show._table())
     image, train, fill = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert image.split() == ["–", "image", "nothing", "changed"]
@@ -80,7 +94,7 @@ def test_one_line_per_step_in_a_terminal() -> None:
 def progress(*events: tuple[float, float]) -> Progress:
     made = Progress()
     for time, done in events:
-        made.take({"event": "progress", "time": time, "done": done, "total": 100, "unit": "x"})
+        made.take(event({"event": "progress", "time": time, "done": done, "total": 100, "unit": "x"}))
     return made
 
 
@@ -99,9 +113,9 @@ def test_rate_is_that_of_this_try_and_of_late() -> None:
 
 def test_metrics_with_a_step_are_no_result() -> None:
     made = Progress()
-    made.take({"event": "metric", "name": "loss", "value": 1.0, "step": 3})
-    made.take({"event": "metric", "name": "objects", "value": 7})
-    made.take({"event": "metric", "name": "error", "value": None})  # it was NaN
+    made.take(event({"event": "metric", "name": "loss", "value": 1.0, "step": 3}))
+    made.take(event({"event": "metric", "name": "objects", "value": 7}))
+    made.take(event({"event": "metric", "name": "error", "value": None}))  # it was NaN
     assert made.results == {"objects": 7.0, "error": None}
     assert list(made.latest) == ["loss", "objects", "error"]
 
@@ -110,12 +124,12 @@ def test_lines_half_written_wait_and_broken_ones_are_passed_over(tmp_path: Path)
     file = tmp_path / "events.jsonl"
     tail = Tail(file)
     assert tail.new() == []
-    file.write_text('{"event": "a"}\nnonsense\n[1]\n{"event": "b"')
-    assert [event["event"] for event in tail.new()] == ["a"]
+    file.write_text('{"event": "message", "text": "a"}\nnonsense\n[1]\n{"event": "message", "text": "b"')
+    assert tail.new() == [event({"event": "message", "text": "a"})]
     assert tail.new() == []
     with open(file, "a") as more:
         more.write("}\n")
-    assert [event["event"] for event in tail.new()] == ["b"]
+    assert tail.new() == [event({"event": "message", "text": "b"})]
 
 
 def test_a_new_try_begins_on_a_line_of_its_own(tmp_path: Path) -> None:
@@ -123,9 +137,9 @@ def test_a_new_try_begins_on_a_line_of_its_own(tmp_path: Path) -> None:
     file.write_text('{"event": "pro')  # killed while it wrote
     offset = begin(file, "again")
     with open(file, "a") as more:
-        more.write('{"event": "a"}\n')
-    assert [event["event"] for event in Tail(file, offset).new()] == ["a"]
-    assert [event["event"] for event in Tail(file).new()] == ["start", "a"]
+        more.write('{"event": "message", "text": "a"}\n')
+    assert [each.event for each in Tail(file, offset).new()] == ["message"]
+    assert [each.event for each in Tail(file).new()] == ["start", "message"]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +170,8 @@ def test_names_and_figures_stay_whole_in_a_narrow_terminal(clock: Clock) -> None
     line = live.lines["train"]
     line.status, line.started = "running", clock.now - 248
     for done, at in ((4000, 0.0), (4313, 11.0)):
-        line.progress.take({"event": "progress", "done": done, "total": 7000, "unit": "steps", "time": at})
-    line.progress.take({"event": "metric", "name": "loss", "value": 0.2896, "step": 4313})
+        line.progress.take(event({"event": "progress", "done": done, "total": 7000, "unit": "steps", "time": at}))
+    line.progress.take(event({"event": "metric", "name": "loss", "value": 0.2896, "step": 4313}))
     live._console.print(live._table())
     for whole in ("unseen-statistics", "4313/7000 steps", "loss 0.2896"):
         assert whole in stream.getvalue()
