@@ -43,7 +43,7 @@ class Place:
 
 
 def place_in_file(
-    dataset: h5py.Dataset, where: str | Path, axes: tuple[int, int, int] = (0, 1, 2)
+    dataset: h5py.Dataset, where: str | Path, axes: tuple[int, int, int]
 ) -> tuple[Place, bool, tuple[str, ...]]:
     """Reads the place of a volume: from our attributes `voxel_size_xyz` and `offset_xyz`, or from those of others.
 
