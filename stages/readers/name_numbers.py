@@ -1,26 +1,22 @@
 """What it means that several numbers count in the names of sections: tiles, channels, time points, or nothing.
 
 A stack has one number. Several that always change together (`img_003_z003`, or a time and an index) are as good as one.
+What others mean is decided by the words before them, not by whether all combinations are there: a file may be missing.
 """
 
 from __future__ import annotations
 
-import re
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import NamedTuple
 
 from contract.stage import InputError
-from stages.storage.names import natural_keys
+from stages.readers.name_columns import Column, columns_of, counted_of, differ
 from stages.storage.words import some
 
-_ROWS, _COLUMNS = {"y", "ty", "r", "row"}, {"x", "tx", "c", "col", "column"}
-_CHANNELS = {"ch", "chan", "channel"}
-_MOST_CHANNELS = 8
-_PERHAPS_CHANNELS = {"c", "w", "wavelength"}  # c may also be a cell, w a wafer
-_SECTIONS = {"z", "s", "sec", "section", "slice"}
-_TIMES = {"t", "time", "timepoint", "tp"}
+_MOST_CHANNELS = 7
 
 
 class Arrangement(NamedTuple):
@@ -38,24 +34,6 @@ class Arrangement(NamedTuple):
     remark: str | None = None
 
 
-class _Column(NamedTuple):
-    """What all names have at one place.
-
-    Attributes:
-      values: number or text of each name.
-      word: letters before it, in lower case.
-      text: the first and the last value as the names write them, for messages.
-    """
-
-    values: tuple[Decimal | str, ...]
-    word: str
-    text: str
-
-    @property
-    def different(self) -> int:
-        return len(set(self.values))
-
-
 def arrangement(path: str, names: Sequence[str]) -> Arrangement:
     """Finds out what the numbers in the names of a folder mean.
 
@@ -64,55 +42,34 @@ def arrangement(path: str, names: Sequence[str]) -> Arrangement:
       names: names of its files, in order; no two have the same numbers and texts.
 
     Raises:
-      InputError: if the names hold channels, or tiles of which some are missing, or if two numbers occur in all
-        combinations and the words before them do not say what they mean.
+      InputError: if the names hold channels, time points, or tiles that do not make up whole sections.
     """
-    columns = _columns(names)
+    columns = columns_of(names)
     varying = [column for column in columns if column.different > 1]
-    if not varying:
-        return Arrangement()
-    count = len(names)
+    rows, across = ([column for column in columns if column.meaning == meaning] for meaning in ("row", "column"))
+    grid = [*rows, *across] if len(rows) == len(across) == 1 and {*rows, *across} & {*varying} else []
+    running = [column for column in varying if column.different == len(names) and column not in grid]
+    section = next((column for column in running if column.meaning == "section"), None)
+    counted = [section] if section else counted_of(varying, running)
     for column in varying:
         # Of a hundred, each in one file, the word cannot mean channels.
-        if column.word in _CHANNELS and (column.different < count or (len(varying) == 1 and count <= _MOST_CHANNELS)):
-            raise _channels(path, column, names)
-    rows = [column for column in columns if column.word in _ROWS]
-    across = [column for column in columns if column.word in _COLUMNS]
-    unique = [column for column in varying if column.different == count]
-    if any(column.word in _SECTIONS for column in unique):
-        return Arrangement()
-    if len(rows) == 1 and len(across) == 1 and (rows[0] in varying or across[0] in varying):
-        found = _tiles(rows[0], across[0], varying)
-        if found is not None:
-            return found
-        if not unique:
-            raise InputError(
-                f"{path}: names of tiles ({_listed(varying)}), but some tiles are missing, or a further number counts; "
-                "give each section all its tiles, and nothing else"
-            )
-    if unique:
-        return Arrangement()
-    needed = _needed(varying, count)
-    combinations = 1
-    for column in needed:
-        combinations *= column.different
-    numbers = "two numbers" if len(needed) == 2 else f"{len(needed)} numbers"
-    if any(isinstance(column.values[0], str) for column in needed):
-        numbers = "a number and a word"
-    if combinations > count:
-        return Arrangement(
-            remark=f"{path}: names differ in {numbers} ({_listed(needed)}); the sections are taken in the order of "
-            f"these, from {names[0]} to {names[-1]}"
-        )
-    for column in needed:
-        if column.word in _PERHAPS_CHANNELS:
-            raise _channels(path, column, names)
-    times = [column for column in needed if column.word in _TIMES]
-    what = "leave one time point" if times else "put tiles together, or leave one channel"
-    raise InputError(
-        f"{path}: names differ in {numbers} ({_listed(needed)}), in all combinations: a stack has one; {what} in the "
-        "folder, or number the sections from first to last"
-    )
+        alone = column in running and (section is not None or len(names) > _MOST_CHANNELS)
+        if column.meaning in ("channel", "kind") and not alone:
+            raise _several(path, column, counted, names)
+    if {*counted} & {*running}:
+        return Arrangement(remark=_each(path, grid, section, names))
+    others = [column for column in counted if column not in grid]
+    _check_words(path, others, counted, names)
+    if not grid:
+        return Arrangement(remark=_remark(path, counted, names))
+    found = _tiles(path, rows[0], across[0], others, names)
+    # A running number and nothing else: places of crops, or of a stage that drifts, are no rows and columns of tiles.
+    crops = running and not others and not any(column.meaning == "tile" for column in running)
+    if crops and (isinstance(found, InputError) or not _contiguous(found)):
+        return Arrangement(remark=_each(path, grid, section, names))
+    if isinstance(found, InputError):
+        raise found
+    return found._replace(remark=_remark(path, others, names))
 
 
 def section_numbers(names: Sequence[str]) -> list[Decimal] | None:
@@ -120,89 +77,90 @@ def section_numbers(names: Sequence[str]) -> list[Decimal] | None:
 
     A number that the names hold twice (`img_003_z003`) counts as one.
     """
-    varying = [column for column in _columns(names) if column.different > 1]
+    varying = [column for column in columns_of(names) if column.different > 1]
     if len({column.values for column in varying}) != 1:
         return None
     numbers = [value for value in varying[0].values if isinstance(value, Decimal)]
     return numbers if len(numbers) == len(names) else None
 
 
-def _columns(names: Sequence[str]) -> list[_Column]:
-    """Returns what the names have at each place; nothing if they are not built alike."""
-    stems = [Path(name).stem for name in names]
-    keys = natural_keys(stems)
-    if len(keys) < 2 or len({tuple(kind for kind, _ in key) for key in keys}) > 1:
-        return []
-    found = []
-    for k, pairs in enumerate(zip(*keys, strict=True)):
-        values = tuple(value for _, value in pairs)
-        before = keys[0][k - 1][1] if k else ""
-        word, between = "", ""
-        if isinstance(values[0], Decimal) and isinstance(before, str):
-            match = re.search(r"([^\W\d_]*)([\W_]*)$", before)
-            word, between = (match[1], match[2]) if match else ("", "")
-        if len(set(values)) == 1:
-            found.append(_Column(values, word, ""))
-            continue
-        by_value = dict(zip(values, stems, strict=True))
-        low, high = (
-            _written(by_value[value], word + between if word else "", value) for value in (min(by_value), max(by_value))
-        )
-        joined = " and " if len(by_value) == 2 else " to "
-        found.append(_Column(values, word, f"{low}{joined}{high}"))
-    return found
+def _check_words(path: str, columns: Sequence[Column], counted: Sequence[Column], names: Sequence[str]) -> None:
+    """Raises InputError if a word says that one of the columns is something else than a section or a group of them."""
+    for k, column in enumerate(columns):
+        channel = column.word == "c" or (column.word == "w" and 0 < k == len(columns) - 1)
+        if column.meaning == "time" or (channel and column.different <= _MOST_CHANNELS):
+            raise _several(path, column, counted, names)
+        if column.meaning == "tile" or (column.meaning in ("row", "column") and column.word not in "rc"):
+            raise InputError(
+                f"{path}: the names hold several tiles or fields of view ({differ(column, counted, names)}); put "
+                "the tiles of each section together (in Fiji: Plugins > Stitching), or name them by row and column: "
+                "s1_Y1_X2"
+            )
 
 
-def _written(stem: str, word: str, value: Decimal | str) -> str:
-    """Returns a number with the word before it as the name writes them: `Y01` for 1 behind `y`."""
-    if isinstance(value, str):
-        return value.strip("_- ") or value
-    match = re.search(rf"{re.escape(word)}0*{re.escape(str(value))}(?!\d)", stem, re.IGNORECASE)
-    return match[0] if match else f"{word}{value}"
-
-
-def _listed(columns: Sequence[_Column]) -> str:
-    return ", ".join(column.text for column in columns)
-
-
-def _channels(path: str, column: _Column, names: Sequence[str]) -> InputError:
-    first = column.values[0]
-    kept = [name for name, value in zip(names, column.values, strict=True) if value == first]
+def _several(path: str, column: Column, counted: Sequence[Column], names: Sequence[str]) -> InputError:
+    one, many = {"kind": ("kind", "kinds of images"), "time": ("time point", "time points")}.get(
+        column.meaning, ("channel", "channels")
+    )
+    kept = [name for name, value in zip(names, column.values, strict=True) if value == column.values[0]]
     return InputError(
-        f"{path}: the names hold {column.different} channels ({column.text}); a stack has one: leave the files of one "
-        f"channel in the folder, such as {some(kept, 2)}, and move the others out"
+        f"{path}: the names hold {column.different} {many} ({differ(column, counted, names)}); a stack has one: leave "
+        f"the files of one {one} in the folder, such as {some(kept, 2)}, and move the others out"
     )
 
 
-def _tiles(row: _Column, across: _Column, varying: Sequence[_Column]) -> Arrangement | None:
-    """Arranges files as tiles; None if they are not, for each section, all combinations of a row and a column."""
+def _each(path: str, grid: Sequence[Column], section: Column | None, names: Sequence[str]) -> str | None:
+    """Says what is odd about names in which one number counts all files; None if nothing is."""
+    for k, (one, other) in enumerate(itertools.pairwise(section.values if section else ())):
+        if section and one > other:  # type: ignore[operator]
+            return (
+                f"{path}: the sections are taken in the order of whole names, so {names[k]} is before {names[k + 1]}; "
+                f"to have them in the order of {section.word}, put that number first"
+            )
+    if not grid:
+        return None
+    return (
+        f"{path}: each file is taken for a section, although {names[0]} to {names[-1]} hold {grid[0].word} and "
+        f"{grid[1].word}; if these are places of tiles, remove the number that counts all files"
+    )
+
+
+def _remark(path: str, counted: Sequence[Column], names: Sequence[str]) -> str | None:
+    """Says in which order the sections are taken, if several columns make it up; None if it is one."""
+    if len(counted) < 2:
+        return None
+    places = "; ".join(f"{column.different} values, as {differ(column, counted, names)}" for column in counted)
+    wafer = "; w is taken for a wafer: if it is a channel, leave the files of one"
+    return (
+        f"{path}: names differ in {len(counted)} places ({places}); the sections are taken in the order of these, from "
+        f"{names[0]} to {names[-1]}{wafer if 'w' in (column.word for column in counted) else ''}"
+    )
+
+
+def _tiles(
+    path: str, row: Column, across: Column, others: Sequence[Column], names: Sequence[str]
+) -> Arrangement | InputError:
+    """Arranges files as tiles of rows and columns in each section, or says which section lacks some."""
     places = list(zip(row.values, across.values, strict=True))
-    rest = [
-        column
-        for column in varying
-        if column not in (row, across) and len(set(zip(places, column.values, strict=True))) > len(set(places))
-    ]  # without the number of the tile in its section
-    sections = list(zip(*(column.values for column in rest), strict=True)) if rest else [()] * len(places)
+    sections = list(zip(*(column.values for column in others), strict=True)) or [()] * len(places)
     order = {section: k for k, section in enumerate(dict.fromkeys(sections))}
     rows, columns = sorted(set(row.values)), sorted(set(across.values))
-    if len(order) * len(rows) * len(columns) != len(places) or len({*zip(sections, places, strict=True)}) != len(
-        places
-    ):
-        return None
-    if rest and max(column.different for column in rest) < len(order):
-        return None
+    if len(order) * len(rows) * len(columns) != len(places):
+        section, number = min(Counter(sections).items(), key=lambda item: item[1])
+        return InputError(
+            f"{path}: the names are those of tiles, {len(columns)} x {len(rows)} (x, y) in a section, but that of "
+            f"{names[sections.index(section)]} has {number} of {len(columns) * len(rows)}; give each section all its "
+            "tiles, and nothing else"
+        )
     tiles = [[[0] * len(columns) for _ in rows] for _ in order]
     for k, (section, (y, x)) in enumerate(zip(sections, places, strict=True)):
         tiles[order[section]][rows.index(y)][columns.index(x)] = k
     return Arrangement(tiles, rows, columns)  # type: ignore[arg-type]
 
 
-def _needed(columns: Sequence[_Column], count: int) -> list[_Column]:
-    """Leaves out columns that the others make up for; those whose word is known are kept."""
-    known = _ROWS | _COLUMNS | _CHANNELS | _PERHAPS_CHANNELS | _TIMES | _SECTIONS
-    needed = list(columns)
-    for column in sorted(columns, key=lambda column: column.word in known):
-        others = [each for each in needed if each is not column]
-        if others and len(set(zip(*(each.values for each in others), strict=True))) == count:
-            needed = others
-    return needed
+def _contiguous(found: Arrangement) -> bool:
+    """Whether rows and columns are counted from 0 or 1 without gaps."""
+    return all(
+        numbers[0] in (0, 1) and all(b - a == 1 for a, b in itertools.pairwise(numbers))
+        for numbers in (found.row_numbers, found.column_numbers)
+    )

@@ -53,7 +53,7 @@ class Stack:
 
     def __str__(self) -> str:
         z, y, x = self.shape
-        ends = f" ({self.files[0]} to {self.files[-1]})" if self.files else ""
+        ends = f" ({' to '.join(dict.fromkeys((self.files[0], self.files[-1])))})" if self.files else ""
         return f"{self.path}: {z} section{'s' if z > 1 else ''}{ends} of {size((y, x))}, {self.form}"
 
     def sections(self, convert: Callable[[np.ndarray, str], np.ndarray]) -> Iterator[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from contract.stage import InputError
 from stages.readers.name_numbers import arrangement, section_numbers
 
 
-def names(pattern: str, *counts: range) -> list[str]:
+def names(pattern: str, *counts: Iterable[object]) -> list[str]:
     return [pattern.format(*numbers) for numbers in itertools.product(*counts)]
 
 
@@ -48,11 +49,13 @@ def refusal(given: list[str]) -> str:
         ["z1.png", "z2.png"],
         ["img_003_z003.tif", "img_004_z004.tif", "img_005_z005.tif"],
         ["t0013_z1.tif", "t0027_z2.tif", "t0041_z3.tif", "t0055_z4.tif"],  # a time and an index
-        ["z0_x100_y200.tif", "z1_x101_y200.tif", "z2_x101_y201.tif", "z3_x100_y201.tif"],  # the stage drifts
         ["run1_001.png", "run1_002.png", "run2_003.png", "run2_004.png"],  # counted through
         ["0.png", "a9.png", "A10.png", "b1.png"],  # nothing in common
         ["z1_ch01.png", "z2_ch01.png"],  # one channel
         names("ch{:03d}.png", range(100)),
+        names("c{}.png", range(4)),
+        names("tile{}.png", range(4)),
+        ["z1_ch1.png", "z2_ch2.png", "z3_ch3.png"],
         ["a1.png"],
     ],
 )
@@ -77,11 +80,50 @@ def test_tiles_in_any_order_of_their_numbers() -> None:
     assert arrangement("em", numbered).tiles == [[[0, 1], [2, 3]]]  # their own number counts for nothing
 
 
+@pytest.mark.parametrize("pattern", ["tile{:04d}_s{}_Y{}_X{}.png", "{:04d}_z{}_r{}_c{}.tif", "I{}_S{}_row{}_col{}.png"])
+def test_a_number_that_counts_all_files_does_not_hide_tiles(pattern: str) -> None:
+    given = [pattern.format(k, *at) for k, at in enumerate(itertools.product(range(3), range(1, 3), range(1, 3)))]
+    assert arrangement("em", given).tiles == [[[4 * z, 4 * z + 1], [4 * z + 2, 4 * z + 3]] for z in range(3)]
+    assert f"but that of {given[8]} has 3 of 4" in refusal(given[:-1])
+
+
+def test_sections_of_tiles_on_two_wafers() -> None:
+    found = arrangement("em", names("wafer{}_sec{}_Y{}_X{}.png", range(1, 3), range(2), range(1), range(2)))
+    assert found.tiles == [[[0, 1]], [[2, 3]], [[4, 5]], [[6, 7]]]
+    assert found.remark is not None
+    assert "the sections are taken in the order of these" in found.remark
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["img_0_x10_y20.tif", "img_1_x12_y20.tif"],  # crops
+        ["0000_x100_y200.tif", "0001_x101_y200.tif", "0002_x101_y201.tif"],  # the stage drifts
+        ["z0_x100_y200.tif", "z1_x101_y200.tif", "z2_x101_y201.tif", "z3_x100_y201.tif"],
+        names("z{0}_Y{0}_X1.png", range(4)),
+    ],
+)
+def test_places_that_are_no_tiles_are_told(given: list[str]) -> None:
+    found = arrangement("em", given)
+    assert found.tiles is None
+    assert found.remark == (
+        f"em: each file is taken for a section, although {given[0]} to {given[-1]} hold y and x; if these are places "
+        "of tiles, remove the number that counts all files"
+    )
+
+
+def test_places_before_the_section_change_the_order() -> None:
+    assert arrangement("em", ["x9_y5_z2.tif", "x10_y5_z1.tif", "x10_y6_z3.tif"]).remark == (
+        "em: the sections are taken in the order of whole names, so x9_y5_z2.tif is before x10_y5_z1.tif; to have them "
+        "in the order of z, put that number first"
+    )
+
+
 def test_tiles_that_are_missing() -> None:
     given = names("em_s{}_Y{}_X{}.png", range(3), range(2), range(2))
     assert refusal(given[:-1]) == (
-        "em: names of tiles (s0 to s2, Y0 and Y1, X0 and X1), but some tiles are missing, or a further number counts; "
-        "give each section all its tiles, and nothing else"
+        "em: the names are those of tiles, 2 x 2 (x, y) in a section, but that of em_s2_Y0_X0.png has 3 of 4; give "
+        "each section all its tiles, and nothing else"
     )
 
 
@@ -90,41 +132,116 @@ def test_tiles_that_are_missing() -> None:
     [
         (
             names("Series003_z{:02d}_ch{:02d}.tif", range(8), range(2)),
-            "2 channels (ch00 and ch01)",
-            "Series003_z00_ch00",
+            "2 channels (Series003_z00_ch00.tif and Series003_z00_ch01.tif)",
+            "Series003_z00_ch00.tif, Series003_z01_ch00.tif, ...",
         ),
-        (names("img_channel{:03d}_z{:03d}.tif", range(3), range(4)), "3 channels (channel000 to channel002)", "img_c"),
-        (names("s_z{}_C{}.tif", range(4), range(2)), "2 channels (C0 and C1)", "s_z0_C0.tif, s_z1_C0.tif"),
-        (names("well_w{}_z{}.TIF", range(1, 3), range(4)), "2 channels (w1 and w2)", "well_w1_z0.TIF, well_w1_z1.TIF"),
-        (names("embryo_ch{:02d}.tif", range(3)), "3 channels (ch00 to ch02)", "embryo_ch00.tif, and"),
-        (names("z{}_ch{}.tif", range(4), range(2))[:-1], "2 channels (ch0 and ch1)", "z0_ch0.tif, z1_ch0.tif"),
+        (
+            names("img_channel{:03d}_z{:03d}.tif", range(3), range(4)),
+            "3 channels (img_channel000_z000.tif and img_channel001_z000.tif)",
+            "img_channel000_z000.tif",
+        ),
+        (
+            names("s_z{}_C{}.tif", range(4), range(2)),
+            "2 channels (s_z0_C0.tif and s_z0_C1.tif)",
+            "s_z0_C0.tif, s_z1_C0",
+        ),
+        (
+            names("C{}-stack{:02d}.tif", range(1, 3), range(4))[:-1],
+            "2 channels (C1-stack00.tif and C2",
+            "C1-stack00.tif",
+        ),
+        (
+            names("z{:03d}_w{}.tif", range(3), range(1, 3))[:-1],
+            "2 channels (z000_w1.tif and z000_w2.tif)",
+            "z000_w1.tif",
+        ),
+        (
+            names("embryo_ch{:02d}.tif", range(3)),
+            "3 channels (embryo_ch00.tif and embryo_ch01.tif)",
+            "embryo_ch00.tif,",
+        ),
+        (names("a_ch{}.tif", range(7)), "7 channels (a_ch0.tif and a_ch1.tif)", "a_ch0.tif, and"),
+        (
+            names("z{}_ch{}.tif", range(4), range(2))[:-1],
+            "2 channels (z0_ch0.tif and z0_ch1.tif)",
+            "z0_ch0.tif, z1_ch0",
+        ),
+        ([f"{k}_z{k // 2}_w{k % 2}.tif" for k in range(6)], "2 channels (0_z0_w0.tif and 1_z0_w1.tif)", "0_z0_w0.tif"),
+        (names("z{}_Cy{}.tif", range(4), (3, 5)), "2 channels (z0_Cy3.tif and z0_Cy5.tif)", "z0_Cy3.tif"),
+        (
+            names("z{}_{}.tif", range(4), ("DAPI", "GFP")),
+            "2 kinds of images (z0_DAPI.tif and z0_GFP.tif)",
+            "z0_DAPI.tif",
+        ),
+        (
+            names("{}_{}.tif", ("image", "label"), range(4)),
+            "2 kinds of images (image_0.tif and label_0.tif)",
+            "image_0",
+        ),
+        (
+            names("s_t{:03d}_z{}.png", range(3), range(4)),
+            "3 time points (s_t000_z0.png and s_t001_z0.png)",
+            "s_t000_z0",
+        ),
+        (["s1_t1.png", "s1_t2.png", "s2_t1.png"], "2 time points (s1_t1.png and s1_t2.png)", "s1_t1.png, s2_t1.png"),
     ],
 )
-def test_channels_are_refused_by_name(given: list[str], channels: str, kept: str) -> None:
+def test_files_of_other_channels_and_times_are_refused(given: list[str], channels: str, kept: str) -> None:
     text = refusal(given)
-    assert text.startswith(
-        f"em: the names hold {channels}; a stack has one: leave the files of one channel in the folder, such as {kept}"
+    assert text.startswith(f"em: the names hold {channels}")
+    assert "; a stack has one: leave the files of one " in text
+    assert f" in the folder, such as {kept}" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "pair"),
+    [
+        (["s1_tile1.png", "s1_tile2.png", "s2_tile1.png"], "s1_tile1.png and s1_tile2.png"),
+        (names("tile_{}_{}.png", range(3), range(4)), "tile_0_0.png and tile_1_0.png"),
+        (
+            names("img_position{}_z{}.tif", range(2), range(3)),
+            "img_position0_z0.tif and img_position1_z0.tif",
+        ),
+        (names("z{}_x{}.png", range(3), range(2)), "z0_x0.png and z0_x1.png"),
+    ],
+)
+def test_tiles_without_rows_and_columns_are_refused(given: list[str], pair: str) -> None:
+    assert refusal(given) == (
+        f"em: the names hold several tiles or fields of view ({pair}); put the tiles of each section together (in "
+        "Fiji: Plugins > Stitching), or name them by row and column: s1_Y1_X2"
     )
 
 
-def test_numbers_of_unknown_meaning_in_all_combinations_are_refused() -> None:
-    assert refusal(names("tile_{}_{}.png", range(3), range(4))) == (
-        "em: names differ in two numbers (tile_0 to tile_2, 0 to 3), in all combinations: a stack has one; put tiles "
-        "together, or leave one channel in the folder, or number the sections from first to last"
-    )
-    assert refusal(names("s_t{:03d}_z{}.png", range(3), range(4))) == (
-        "em: names differ in two numbers (t000 to t002, z0 to z3), in all combinations: a stack has one; leave one "
-        "time point in the folder, or number the sections from first to last"
-    )
-    dyes = [f"z{z}_{dye}.tif" for z in range(3) for dye in ("DAPI", "GFP")]
-    assert refusal(dyes).startswith("em: names differ in a number and a word (z0 to z2, dapi and gfp), in all")
+@pytest.mark.parametrize(
+    "given",
+    [
+        names("W{:02d}_Sec{:03d}.png", range(1, 3), range(1, 5)),
+        names("w{}_{:03d}.png", range(1, 3), range(1, 5)),
+        names("block1_w{}_s{:03d}.png", range(1, 3), range(4)),
+        names("wafer{:02d}_section{:03d}.png", range(1, 3), range(1, 5)),
+        names("strip{}_section{}.png", range(1, 3), range(1, 5)),
+        names("S{}_{:03d}.png", range(1, 3), range(3)),
+        names("2024-{:02d}-{:02d}.png", range(1, 3), range(1, 4)),
+        names("2024-01-02 10-{:02d}-{:02d}.png", range(3), range(0, 60, 30)),
+        names("2024-01-02T{:02d}-{:02d}-00.png", range(9, 11), range(0, 60, 30)),
+        names("{:03d}{}.png", range(1, 4), "ab"),
+        names("{}{:02d}.png", "AB", range(1, 4)),
+        names("label_{}_{:02d}.png", ("left", "right"), range(1, 4)),
+    ],
+)
+def test_two_places_that_number_sections_are_told(given: list[str]) -> None:
+    for some in (given, given[:-1]):
+        found = arrangement("em", some)
+        assert found.tiles is None
+        assert found.remark is not None
+        assert found.remark.startswith("em: names differ in 2 places (")
+        assert f"; the sections are taken in the order of these, from {some[0]} to {some[-1]}" in found.remark
 
 
-def test_numbers_that_follow_each_other_are_told() -> None:
-    wafers = names("w{}_s{:03d}.png", range(1, 2), range(103)) + names("w{}_s{:03d}.png", range(2, 3), range(98))
-    found = arrangement("em", wafers)
-    assert found.tiles is None
-    assert found.remark == (
-        "em: names differ in two numbers (w1 and w2, s000 to s102); the sections are taken in the order of these, from "
-        "w1_s000.png to w2_s097.png"
+def test_what_two_places_are_is_shown_by_whole_names() -> None:
+    wafers = [*names("w{}_s{:03d}.png", range(1, 2), range(103)), *names("w{}_s{:03d}.png", range(2, 3), range(98))]
+    assert arrangement("em", wafers).remark == (
+        "em: names differ in 2 places (2 values, as w1_s000.png and w2_s000.png; 103 values, as w1_s000.png and "
+        "w1_s001.png); the sections are taken in the order of these, from w1_s000.png to w2_s097.png; w is taken for a "
+        "wafer: if it is a channel, leave the files of one"
     )

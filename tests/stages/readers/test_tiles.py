@@ -54,6 +54,7 @@ def test_tiles_of_one_section(tmp_path: Path) -> None:
             file.unlink()
     with open_stack(str(folder)) as stack:
         assert stack.shape == (1, 20, 31)
+        assert "1 section (z1_Y0_X0.png) of 31 x 20" in str(stack)
 
 
 def test_tiles_that_overlap_are_refused(tmp_path: Path) -> None:
