@@ -26,6 +26,6 @@ class StepOptions(DecidingOptions):
     """
 
     memory_gb: float | None = Field(None, ge=0.1, le=1e6)
-    """most memory that the step may use in a container, GB; null: nine tenths of what the engine has"""
+    """most memory and swap that the step may use in a container, GB; null: 0.9 of the engine's memory, no swap"""
     processes: int | None = Field(None, ge=16, le=10**7)
     """most processes and threads that the step may run in a container; null: 1024, and 64 for each processor"""

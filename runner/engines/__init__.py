@@ -37,6 +37,7 @@ def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tupl
 
     Raises:
       UserError: if the engine that the user named, or the engine of the run folder, cannot run these jobs.
+      InputRefused: if an input leads to what no step may see. `auto` does not go on to another engine.
     """
     if name == "auto" and former in NAMES:
         engine = load(former)

@@ -14,7 +14,12 @@ from typing import Any, NamedTuple, Protocol
 
 from contract import job as contract
 from contract.job import STATE
+from runner.errors import UserError
 from runner.step_options import StepOptions
+
+
+class InputRefused(UserError):
+    """An input leads to what no step may see. No other engine takes over unasked, where a step could see it."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,11 @@ class Engine(Protocol):
     """The functions that an engine provides. `root` is the folder with `contract/`, `stages/` and `segmentation/`."""
 
     def unavailable(self, jobs: Sequence[Job], root: Path) -> str:
-        """Why this engine cannot run these jobs, and what to do; "" if it can."""
+        """Why this engine cannot run these jobs, and what to do; "" if it can.
+
+        Raises:
+          InputRefused: if an input leads to what no step may see.
+        """
 
     def identity(self, gpu: bool) -> dict[str, str]:
         """What decides the result of a step besides its code: versions, or the hash of an image's contents."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from contract.codes import DONE
 from contract.job import JOB_FILE, LOG_FILE
 from runner import machine
-from runner.engines.base import Job, Orphan
+from runner.engines.base import InputRefused, Job, Orphan
 from runner.engines.docker import client, containers, images, limits, mounts
 from runner.errors import UserError
 from runner.workdir.files import write_json
@@ -44,6 +44,8 @@ def unavailable(jobs: Sequence[Job], root: Path) -> str:
         for job in jobs:
             mounts.readable(job)
             mounts.writable(job)
+    except InputRefused:
+        raise
     except UserError as error:
         return str(error)
     return ""

@@ -83,7 +83,8 @@ class Running:
             self._wait()
             self._let_finish(copying)
             self._container.reload()
-            memory = int((self._container.attrs.get("HostConfig") or {}).get("Memory") or 0)
+            allowed = self._container.attrs.get("HostConfig") or {}
+            memory = max(int(allowed.get(name) or 0) for name in ("Memory", "MemorySwap"))
             self._exit.set_result(_exit(self._container.attrs["State"], memory))
         except NotFound:
             self._exit.set_result(_REMOVED)
@@ -143,7 +144,7 @@ _REMOVED = Exit(FAILED, "another program removed its container; run again")
 
 
 def _exit(state: dict[str, Any], memory: int) -> Exit:
-    """How a container ended, from its state; `memory` is the most that it was allowed, bytes, 0 without a limit."""
+    """How a container ended, from its state; `memory`, with swap, is the most that it was allowed, bytes, 0: all."""
     code = int(state["ExitCode"])
     if state.get("Status") in ("removing", "dead"):
         return _REMOVED

@@ -23,23 +23,31 @@ def settings(options: StepOptions) -> dict[str, Any]:
 
     Files in `/tmp` and `/dev/shm` are in memory and count as such; each of the two holds up to half of it. An engine
     that cannot limit something, such as a rootless one on an older system, is not asked to.
+
+    By default a step uses no swap, which would slow down the whole machine. A limit that is set counts swap, so that
+    one above the machine's memory lets a step use swap.
     """
     found: dict[str, Any] = {"tmpfs": {"/tmp": ""}}
-    if (memory := _memory(options)) is not None:
+    if (limit := _limit(options)) is not None:
+        memory = min(limit, _there() or limit)
         found |= {"mem_limit": memory, "shm_size": memory // 2, "tmpfs": {"/tmp": f"size={memory // 2}"}}
         if client.info().get("SwapLimit"):
-            found["memswap_limit"] = memory  # memory and swap together, so that the step uses no swap
+            found["memswap_limit"] = limit  # memory and swap together
     if client.info().get("PidsLimit"):
         found["pids_limit"] = options.processes or processes_by_default()
     return found
 
 
-def _memory(options: StepOptions) -> int | None:
-    """The most memory that a step may use, bytes; None without a limit."""
-    there = int(client.info().get("MemTotal") or 0)
-    if not client.info().get("MemoryLimit") or not (there or options.memory_gb):
+def _limit(options: StepOptions) -> int | None:
+    """The most memory and swap that a step may use, bytes; None without a limit."""
+    if not client.info().get("MemoryLimit") or not (_there() or options.memory_gb):
         return None
-    return int(options.memory_gb * 1e9 if options.memory_gb else there * _SHARE)
+    return int(options.memory_gb * 1e9 if options.memory_gb else _there() * _SHARE)
+
+
+def _there() -> int:
+    """The engine's memory, bytes; 0 if it does not say."""
+    return int(client.info().get("MemTotal") or 0)
 
 
 def processes_by_default() -> int:
@@ -56,7 +64,7 @@ def ignored(options: StepOptions) -> str:
 
 def by_default() -> str:
     """The limits of a step that sets none, for `doctor`: `a step may use 14.4 GB and 1536 processes`."""
-    memory = _memory(StepOptions())
+    memory = _limit(StepOptions())
     parts = [words.size(memory) if memory else "all memory"]
     parts.append(f"{processes_by_default()} processes" if client.info().get("PidsLimit") else "any number of processes")
     return f"a step may use {' and '.join(parts)}"
@@ -66,10 +74,10 @@ def out_of_memory(limit: int) -> str:
     """Why a container was killed, and what to do.
 
     Args:
-      limit: the most memory that it was allowed, bytes; 0 without a limit.
+      limit: the most memory and swap that it was allowed, bytes; 0 without a limit.
     """
-    less = "try a smaller box_xyz or fewer sections, or a machine with more memory"
+    less, there = "a smaller box_xyz or fewer sections, or a machine with more memory", _there()
     if not limit:
-        return f"out of memory: {less}"
-    raised = limit < 0.99 * _SHARE * int(client.info().get("MemTotal") or 0)
-    return f"out of memory: it may use {words.size(limit)}; {'raise its memory_gb, or ' if raised else ''}{less}"
+        return f"out of memory: try {less}"
+    raised = f"set memory_gb of the step higher (there are {words.size(there)}), or " if limit < 0.99 * there else ""
+    return f"out of memory: it may use {words.size(limit)}; {raised}try {less}"

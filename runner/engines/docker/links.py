@@ -1,91 +1,80 @@
-"""Where links in an input of the user's lead, and what of that a step may see."""
+"""Where the links in a folder lead."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pwd
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from contract.ports import is_harmless
 
-MOST_FILES = 100
-"""If links in an input lead to more files than this, their folders are mounted: many mounts take an engine long."""
-MOST_FOLDERS = 100
-
 _MOST_HOPS = 40  # the kernel's limit: it takes a longer chain of links for a loop
-_PRIVATE = (".ssh", ".gnupg", ".aws", ".azure", ".config", ".docker", ".kube", ".mozilla", ".netrc", ".password-store")
-"""Names of folders and files that hold keys, passwords and settings."""
-_IN_A_HOME = (".ssh", ".gnupg", ".aws", ".bashrc", ".profile", ".zshrc")
-"""A folder that holds one of these is somebody's home."""
 
 
-class Target(NamedTuple):
-    """Where a link leads.
+class Place(NamedTuple):
+    """A file, folder or link that a link leads to.
 
     Attributes:
-      link: the link in the input.
-      inside: the path in the container.
-      outside: the path on this machine. It differs for a relative link in a folder that is itself reached through a
-        link, because the container does not have that second link.
+      inside: its path in the container.
+      outside: its path on this machine, in a folder without links. It differs where the way leads through a folder
+        that is a link, because the container does not have that second link.
     """
 
-    link: Path
     inside: Path
     outside: Path
 
 
-def targets(path: Path) -> Iterator[list[Target]]:
-    """For each link in a folder that leads to something, the hops of its way, as far as they are outside of `path`.
+class Target(NamedTuple):
+    """What a link leads to in the end.
 
-    Links to links have several hops. Hidden files and folders are no data, and are passed over.
+    Attributes:
+      link: the link.
+      real: the file or folder, a path without links.
+      places: the way there, as far as it is outside of the folder with the link: links to links have several places.
+    """
+
+    link: Path
+    real: Path
+    places: list[Place]
+
+
+def targets(path: Path) -> Iterator[Target]:
+    """What the links in a folder lead to that lead out of it, and to something.
+
+    Hidden files and folders are no data, and are passed over; so are folders that this user may not read.
     """
     waiting = [path] if path.is_dir() else []
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_symlink():
-                    if not is_harmless(entry.name) and os.path.exists(entry.path):
-                        yield [hop for hop in _hops(Path(entry.path)) if not hop.inside.is_relative_to(path)]
-                elif entry.is_dir() and not is_harmless(entry.name):
-                    waiting.append(Path(entry.path))
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError:  # the stage that reads it says so
+            continue
+        for entry in entries:
+            if is_harmless(entry.name):
+                continue
+            if entry.is_symlink():
+                link = Path(entry.path)
+                places = [place for place in _way(link) if not place.inside.is_relative_to(path)]
+                if places and os.path.exists(link):
+                    yield Target(link, Path(os.path.realpath(link)), places)
+            elif entry.is_dir():
+                waiting.append(Path(entry.path))
 
 
-def _hops(link: Path) -> Iterator[Target]:
-    inside = outside = link
+def _way(link: Path) -> Iterator[Place]:
+    inside, outside = link, _in_its_folder(str(link))
     for _ in range(_MOST_HOPS):
         try:
             to = os.readlink(outside)
         except OSError:  # it is not a link, or this user may not read it
             return
         inside = Path(os.path.abspath(inside.parent / to))
-        outside = Path(os.path.abspath(Path(os.path.realpath(outside.parent), to)))
-        yield Target(link, inside, outside)
+        outside = _in_its_folder(os.path.join(outside.parent, to))
+        yield Place(inside, outside)
 
 
-def private(path: Path) -> str:
-    """Why no step may see a file or folder that a link leads to, as an addition to its path; "" if it may."""
-    real = _real(path.parent) / path.name
-    if found := next((part for part in (*path.parts, *real.parts) if part in _PRIVATE), ""):
-        return f"which is part of {found}, where keys and settings are kept"
-    if not path.is_dir():
-        return ""
-    real, homes = Path(os.path.realpath(path)), _homes()
-    if real in homes or any(os.path.lexists(real / name) for name in _IN_A_HOME):
-        return "a home folder"
-    return "which holds home folders" if any(real in home.parents for home in homes) else ""
-
-
-@lru_cache
-def _real(folder: Path) -> Path:
-    return Path(os.path.realpath(folder))
-
-
-def _homes() -> set[Path]:
-    found = {Path("/root"), Path(os.path.expanduser("~"))}
-    with contextlib.suppress(KeyError):  # the user id has no name, as on some clusters
-        found.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
-    return {home for home in found if home != Path("/")}
+def _in_its_folder(path: str) -> Path:
+    """The path of a file, folder or link, in a folder without links."""
+    folder, name = os.path.split(path)
+    return Path(os.path.realpath(path) if name in ("", ".", "..") else os.path.join(os.path.realpath(folder), name))

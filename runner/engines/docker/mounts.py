@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from contract.ports import is_hdf5, split_dataset
 from runner import words
-from runner.engines.base import Job
-from runner.engines.docker import links
+from runner.engines.base import InputRefused, Job
+from runner.engines.docker import hidden, links
+from runner.engines.docker.joining import joined
 from runner.errors import UserError
 from runner.fingerprint import hdf5_parts
 
-_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
-_TREES = tuple(Path("/", name) for name in _SYSTEM)  # the image's own folders: nothing may be mounted on or below them
-_HOLDERS = tuple(
-    Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib")
-)  # nothing may be mounted on these folders, but data of a user may be below them
+MOST = 1000
+"""The most mounts for what one input leads to. So many take an engine half a second."""
 
 
 class View(NamedTuple):
@@ -25,7 +25,7 @@ class View(NamedTuple):
 
     Attributes:
       mounts: path inside the container -> path on this machine.
-      remarks: a line for each folder that the step sees because links lead there.
+      remarks: a line for each input with which the step sees more than what the input's path says.
     """
 
     mounts: dict[Path, Path]
@@ -40,128 +40,137 @@ def readable(job: Job) -> View:
     are not followed either: in the container they lead to the image's own files.
 
     Raises:
-      UserError: if a mount would hide a part of the image, the output of a step is a link out of the step's folder, or
-        a link leads to what no step may see.
+      InputRefused: if the output of a step is a link out of the step's folder, or an input leads to what no step may
+        see.
+      UserError: if the path of an input is a part of the system, which a mount would hide in the image.
     """
     view = View({}, [])
     for port, text in job.inputs.items():
         name, dataset = split_dataset(text)
-        path = Path(name)
-        _refuse(path, f"step {job.step}: input {port}")  # refuse the path before its files are listed
-        brought = job.folder.parent not in path.parents
-        if not brought and _leads_out(path, job.folder.parent):
-            raise UserError(
-                f"step {job.step}: input {port} {path}: the step that wrote it made a link that leads out of its "
-                "folder, and such links are not followed; remove the link, and correct the stage of that step"
-            )
+        path, where = Path(name), f"step {job.step}: input {port}"
+        _refuse_system(path, where)  # before its files are listed
         found = {path: path}
-        if brought:
-            where = f"step {job.step}: input {port}"
-            found |= _behind_links(where, path, view.remarks) | _hdf5_parts(where, path, dataset, view.remarks)
+        if job.folder.parent in path.parents:
+            if _leads_out(path, job.folder.parent):
+                raise InputRefused(
+                    f"{where} {path}: the step that wrote it made a link that leads out of its folder, and such links "
+                    "are not followed; remove the link, and correct the stage of that step"
+                )
+        else:
+            try:
+                more = _led_to(path, dataset)
+            except InputRefused as error:
+                raise InputRefused(f"{where}: {error}") from None
+            found |= more.mounts
+            view.remarks.extend(f"{where} {remark}" for remark in more.remarks)
         for inside, outside in found.items():
-            _refuse(inside, f"step {job.step}: a link in input {port} leads to")
-            if not any(inside.is_relative_to(folder) for folder in (*view.mounts, job.folder)):
+            if not {inside, *inside.parents} & {job.folder, *view.mounts}:
                 view.mounts[inside] = outside
     return view
 
 
 def writable(job: Job) -> Path:
     """The step's own folder. Raises UserError like `readable`."""
-    _refuse(job.folder, f"step {job.step}: its folder")
+    _refuse_system(job.folder, f"step {job.step}: its folder")
     return job.folder
 
 
-def _behind_links(where: str, path: Path, remarks: list[str]) -> dict[Path, Path]:
-    """What links in an input lead to: single files where they are few, else their folders, and whole folders.
-
-    Returns:
-      Path inside the container -> path on this machine.
+@cache
+def _led_to(path: Path, dataset: str | None) -> View:
+    """What an input of the user's leads to. It is looked at once in a run: there may be thousands of links.
 
     Raises:
-      UserError: if no step may see what a link leads to, or links lead to very many folders.
+      InputRefused: if no step may see something of it, or it leads to too many places.
     """
-    files: dict[Path, Path] = {}
-    folders: dict[Path, Path] = {}
-    parents: dict[Path, Path] = {}
-    for hops in links.targets(path):
-        for number, hop in enumerate(hops):
-            if _is_system(hop.inside):
-                break
-            is_folder = hop.outside.is_dir()
-            _refuse_private(hop.outside, f"{where}: {hop.link} leads to")
-            if number == 0:  # a mount follows the other hops itself
-                (folders if is_folder else files)[hop.inside] = hop.outside
-            if not is_folder:
-                parents.setdefault(hop.inside.parent, hop.outside.parent)
+    _check_input(path)
+    targets = list(links.targets(path))
+    view = View({}, [])
+    kept = [target for target in targets if not hidden.is_system(target.real)]
+    for target in kept:
+        _check(target.real, f"{target.link} leads to")
+    kept = [target for target in kept if not hidden.holds_system(target.places[0].inside)]
+    folders = {target.places[0].inside: target.real for target in kept if target.real.is_dir()}
+    files = {}
+    for target in kept:
+        rest = (place for place in target.places if not any(part in folders for part in place.inside.parents))
+        if not target.real.is_dir() and (first := next(rest, None)):
+            files[first.inside] = target.real  # a mount follows the rest of the way
     if folders:
-        remarks.append(f"{where} holds links to folders; the step can read all of {_listed(folders)}")
-    return folders | _few(where, f"holds links to {len(files)} files", files, parents, remarks)
+        view.remarks.append(f"holds links to folders; the step can read all of {_listed(folders)}")
+    if len(folders) + len(files) <= MOST:
+        view.mounts.update(folders | files)
+    else:
+        way = [place for target in kept for place in target.places if not hidden.holds_system(place.inside)]
+        _join(path, f"holds links to {len(folders) + len(files)} places", dict(way), view)
+    _add_parts(path, dataset, view)
+    return view
 
 
-def _hdf5_parts(where: str, path: Path, dataset: str | None, remarks: list[str]) -> dict[Path, Path]:
-    """The other files that an HDF5 file takes data from, in the form and with the errors of `_behind_links`."""
-    found = hdf5_parts.parts(path, dataset) if is_hdf5(path.name) and path.is_file() else []
+def _add_parts(path: Path, dataset: str | None, view: View) -> None:
+    """Adds the other files that an HDF5 file takes data from."""
+    parts = hdf5_parts.parts(path, dataset) if is_hdf5(path.name) and path.is_file() else []
+    beside = dict.fromkeys((os.path.realpath(path.parent), os.path.dirname(os.path.realpath(path))))
     files: dict[Path, Path] = {}
-    for part in found:
-        takes = f"{where}: {path} takes data from"
-        if _is_system(part):
-            raise UserError(f"{takes} {part}, a file of the system, which a step does not get to see; copy the data")
-        _refuse_private(Path(os.path.realpath(part)), takes)
-        files[Path(os.path.abspath(part))] = part
+    for part in parts:
+        real = Path(os.path.realpath(part))
+        if hidden.is_system(real) or hidden.is_system(part):
+            raise InputRefused(
+                f"{path} takes data from {part}, a file of the system, which a step does not get to see; copy the data"
+            )
+        _check(real, f"{path} takes data from")
+        files[Path(os.path.abspath(part))] = real
         # HDF5 also looks beside the file that a link leads to. In the container there is no link.
-        for real in dict.fromkeys((os.path.realpath(path.parent), os.path.dirname(os.path.realpath(path)))):
-            files.setdefault(Path(os.path.abspath(path.parent / os.path.relpath(part, real))), part)
-    parents = {inside.parent: outside.parent for inside, outside in files.items()}
-    return _few(where, f"takes data from {len(found)} files", files, parents, remarks)
+        for folder in beside:
+            files.setdefault(Path(os.path.abspath(path.parent / os.path.relpath(part, folder))), real)
+    if far := [real for real in files.values() if not any(real.is_relative_to(folder) for folder in beside)]:
+        view.remarks.append(f"takes data from files in other folders, which the step can read: {_listed(set(far))}")
+    if len(files) <= MOST:
+        view.mounts.update(files)
+    else:
+        _join(path, f"takes data from {len(parts)} files", files, view)
 
 
-def _few(
-    where: str, what: str, files: dict[Path, Path], parents: dict[Path, Path], remarks: list[str]
-) -> dict[Path, Path]:
-    """The files if they are few; else the folders that hold them, or one folder above all, which a remark names.
+def _join(path: Path, what: str, places: dict[Path, Path], view: View) -> None:
+    """Adds folders in the place of very many mounts, and says which.
 
     Git-annex and DataLad, for example, have a link for each file, and each file in a folder of its own.
-
-    Raises:
-      UserError: if no step may see one of these folders, or there is no folder above all that it may see.
     """
-    if len(files) <= links.MOST_FILES:
-        return files
-    for folder in parents.values():
-        _refuse_private(folder, f"{where} {what}, some of them in")
-    if len(parents) > links.MOST_FOLDERS:
-        parents = _above(f"{where} {what} in {len(parents)} folders", parents)
-    remarks.append(f"{where} {what}; the step can read all of {_listed(parents)}")
-    return parents
-
-
-def _above(what: str, folders: dict[Path, Path]) -> dict[Path, Path]:
-    """The folder above several folders, by its path in the container and on this machine."""
-    inside, outside = (Path(os.path.commonpath(each)) for each in (folders.keys(), folders.values()))
-    below = (Path(os.path.relpath(path, inside)) == Path(os.path.relpath(folders[path], outside)) for path in folders)
-    if links.private(outside) or _is_system(inside) or inside in _HOLDERS or not all(below):
-        raise UserError(
-            f"{what}, more than a container can be given; copy the files into one folder, or use --engine local"
+    few = joined(places, MOST, _may_be_mounted)
+    if len(few) > MOST:
+        raise InputRefused(
+            f"{path} {what}, more than a container can be given, and their folders hold what no step gets to see; "
+            "copy the files into one folder (with --engine local a step sees all that you see)"
         )
-    return {inside: outside}
+    view.remarks.append(f"{what}; the step can read all of {_listed(few.keys() - places.keys())}")
+    view.mounts.update({inside: Path(os.path.realpath(outside)) for inside, outside in few.items()})
 
 
-def _listed(folders: dict[Path, Path]) -> str:
-    return words.listed([str(folder) for folder in folders])
+def _may_be_mounted(inside: Path, outside: Path) -> bool:
+    return not hidden.holds_system(inside) and hidden.private(Path(os.path.realpath(outside))) is None
 
 
-def _refuse_private(path: Path, what: str) -> None:
-    if reason := links.private(path):
-        raise UserError(
-            f"{what} {path}, {reason}, which a step does not get to see; copy the files that are meant to another "
-            "folder"
+def _check(real: Path, what: str) -> None:
+    if found := hidden.private(real):
+        raise InputRefused(
+            f"{what} {real}, {found.reason}, which a step does not get to see; copy the files that are meant to "
+            "another folder (with --engine local a step sees all that you see)"
         )
 
 
-def _is_system(path: Path) -> bool:
-    if path.is_relative_to("/dev/shm"):
-        return False
-    return path == Path("/") or any(path.is_relative_to(tree) for tree in _TREES)
+def _check_input(path: Path) -> None:
+    """Refuses what a link on the way to an input leads to. What the path itself names, such as `~/.cache`, is meant."""
+    real = Path(os.path.realpath(path))
+    found = hidden.private(real)
+    if hidden.is_system(real):
+        raise InputRefused(
+            f"{path} leads to {real}, a part of the system, which a step does not get to see; copy the data"
+        )
+    if found is not None and (named := real.parts[len(found.part.parts) - 1 :]) != path.parts[-len(named) :]:
+        _check(real, f"{path} leads to")
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    return words.listed(sorted(str(path) for path in paths))
 
 
 def _leads_out(path: Path, run: Path) -> bool:
@@ -170,8 +179,8 @@ def _leads_out(path: Path, run: Path) -> bool:
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def _refuse(path: Path, what: str) -> None:
-    if _is_system(path) or path in _HOLDERS:
+def _refuse_system(path: Path, what: str) -> None:
+    if hidden.holds_system(path):
         raise UserError(
             f"{what} {path}: mounting it would hide a system folder of the container; move the data to a separate "
             "folder, or use --engine local"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.engines.docker import client, links
+from runner import words
+from runner.engines.docker import client, mounts
 from tests.docker.steps.conftest import Ship
 
 GREEDY = "name: demo\nsteps: {{x: {{stage: greedy, {options}params: {{{params}}}}}}}\n"
@@ -30,8 +31,9 @@ def test_a_step_that_needs_more_memory_is_told_so(ship: Ship, left_behind: Calla
     ended = ship.run()
     assert ended.code == 1
     assert ended.error == (
-        "step x: crashed: out of memory: it may use 100.0 MB; raise its memory_gb, or try a smaller box_xyz or fewer "
-        "sections, or a machine with more memory; its output is in runs/demo/x/log.txt"
+        "step x: crashed: out of memory: it may use 100.0 MB; set memory_gb of the step higher (there are "
+        f"{words.size(client.info()['MemTotal'])}), or try a smaller box_xyz or fewer sections, or a machine with more "
+        "memory; its output is in runs/demo/x/log.txt"
     )
     assert left_behind() == []
     ship.pipeline(GREEDY.format(options="memory_gb: 2, ", params="megabytes: 400"))
@@ -80,21 +82,23 @@ def test_beside_the_files_that_links_lead_to_nothing_is_seen(ship: Ship) -> None
     stack, raw = ship.work / "stack", ship.work / "raw"
     stack.mkdir()
     raw.mkdir()
-    for n in range(links.MOST_FILES):
-        (raw / f"{n:03}").write_text(f"section {n}")
-        (stack / f"{n:03}").symlink_to(raw / f"{n:03}")
+    for n in range(mounts.MOST):
+        (raw / f"{n:04}").write_text(f"section {n}")
+        (stack / f"{n:04}").symlink_to(raw / f"{n:04}")
     (raw / "secret").write_text("mine")
     ship.pipeline(LOOK.format(params=f"params: {{write: [{raw / 'secret'}]}}"))
     ended = ship.run()
     assert ended.code == 0, ended.err
     seen = ship.result("look", "seen.json")
-    assert seen["reads"]["stack"] == {f"{n:03}": f"section {n}" for n in range(links.MOST_FILES)}
+    assert seen["reads"]["stack"] == {f"{n:04}": f"section {n}" for n in range(mounts.MOST)}
     assert seen["writes"] == {str(raw / "secret"): "ENOENT"}
     (raw / "more").write_text("one more")
     (stack / "more").symlink_to(raw / "more")
     ended = ship.run()
     assert ended.code == 0, ended.err
-    assert f"step look: input stack holds links to 101 files; the step can read all of {raw}" in ended.out.splitlines()
+    assert (
+        f"step look: input stack holds links to 1001 places; the step can read all of {raw}" in ended.out.splitlines()
+    )
     assert ship.result("look", "seen.json")["reads"]["stack"]["more"] == "one more"
     assert ship.result("look", "seen.json")["writes"] == {str(raw / "secret"): "EROFS"}
 
@@ -108,4 +112,26 @@ def test_keys_are_not_seen_through_a_link(ship: Ship, tmp_path: Path) -> None:
     ship.pipeline(LOOK.format(params=""))
     ended = ship.run()
     assert ended.code == 2
-    assert "which is part of .ssh, where keys and settings are kept" in ended.error
+    assert "which is part of .ssh in a home folder, where keys and settings are kept" in ended.error
+
+
+def test_the_engines_socket_is_not_seen_through_a_link(ship: Ship, tmp_path: Path) -> None:
+    """It would give a step all rights on this machine."""
+    (ship.work / "stack").mkdir()
+    (tmp_path / "hop").symlink_to(client.address().removeprefix("unix://"))
+    (ship.work / "stack" / "x.tif").symlink_to(tmp_path / "hop")
+    ship.pipeline(LOOK.format(params=""))
+    for engine in ("docker", "auto"):
+        ended = ship.run(engine=engine)
+        assert ended.code == 2
+        assert "a socket, not a file or folder, which a step does not get to see" in ended.error
+
+
+def test_a_system_file_behind_two_links_is_not_seen(ship: Ship, tmp_path: Path) -> None:
+    (ship.work / "stack").mkdir()
+    (tmp_path / "hop").symlink_to("/etc/hostname")
+    (ship.work / "stack" / "a").symlink_to(tmp_path / "hop")
+    ship.pipeline(LOOK.format(params=""))
+    ended = ship.run()
+    assert ended.code == 0, ended.err
+    assert ship.result("look", "seen.json")["reads"]["stack"] == {}  # the link leads nowhere in the container

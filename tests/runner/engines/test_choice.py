@@ -13,7 +13,7 @@ import pytest
 
 from runner import engines
 from runner.engines import local
-from runner.engines.base import Engine, Job
+from runner.engines.base import Engine, InputRefused, Job
 from runner.errors import UserError
 from runner.step_options import StepOptions
 from runner.workdir import records
@@ -82,6 +82,23 @@ def test_a_user_may_change_it(in_the_way: dict[str, str]) -> None:
     in_the_way["docker"] = "the image is stale; build it"
     with pytest.raises(UserError, match="--engine docker: the image is stale; build it"):
         chosen("docker", "local")
+
+
+def test_an_input_that_no_step_may_see_is_no_reason_for_another_engine(
+    in_the_way: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one would show it. A user who names that engine decides so."""
+    load = engines.load
+
+    def refuses(jobs: object, root: object) -> str:
+        raise InputRefused("x leads to a key")
+
+    docker = SimpleNamespace(unavailable=refuses)
+    monkeypatch.setattr(engines, "load", lambda name: docker if name == "docker" else load(name))
+    for name, former in (("auto", ""), ("auto", "docker"), ("docker", ""), ("docker", "local")):
+        with pytest.raises(InputRefused, match="x leads to a key"):
+            chosen(name, former)
+    assert chosen("local") == ("local", "chosen by --engine")
 
 
 def test_of_a_run_folder(done: House) -> None:

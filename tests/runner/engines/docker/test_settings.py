@@ -187,8 +187,8 @@ KILLED = "killed from outside (docker kill, docker stop, or no memory left); run
         (
             {"ExitCode": 137, "OOMKilled": True},
             137,
-            "out of memory: it may use 4.0 GB; raise its memory_gb, or try a smaller box_xyz or fewer sections, or a "
-            "machine with more memory",
+            "out of memory: it may use 4.0 GB; set memory_gb of the step higher (there are 16.0 GB), or try a smaller "
+            "box_xyz or fewer sections, or a machine with more memory",
         ),
         ({"ExitCode": 139}, 139, "killed by SIGSEGV (a fault in a library)"),
         (
@@ -204,7 +204,13 @@ def test_how_a_container_can_end(engine: dict[str, Any], state: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    ("limit", "text"), [(14_400_000_000, "it may use 14.4 GB; try a smaller"), (0, "try a smaller")]
+    ("limit", "text"),
+    [
+        (14_400_000_000, "it may use 14.4 GB; set memory_gb of the step higher (there are 16.0 GB), or try a smaller"),
+        (16_000_000_000, "it may use 16.0 GB; try a smaller"),
+        (40_000_000_000, "it may use 40.0 GB; try a smaller"),
+        (0, "try a smaller"),
+    ],
 )
 def test_what_to_do_without_enough_memory(engine: dict[str, Any], limit: int, text: str) -> None:
     """Nobody is told to raise a limit that is all there is."""
@@ -233,6 +239,18 @@ def test_a_pipeline_sets_what_a_step_may_use(job: Job, engine: dict[str, Any]) -
     assert found["mem_limit"] == found["memswap_limit"] == 500_000_000
     assert found["pids_limit"] == 100
     assert docker_engine.notes(wants) == []
+
+
+def test_a_limit_above_the_machines_memory_lets_a_step_use_swap(job: Job, engine: dict[str, Any]) -> None:
+    """As steps could before there were limits: such a machine trains slowly, but it trains."""
+    engine |= ABLE
+    wants = dataclasses.replace(job, options=StepOptions(memory_gb=40))
+    found = docker_engine.settings(wants, gpu=False)
+    assert (found["mem_limit"], found["memswap_limit"]) == (16_000_000_000, 40_000_000_000)
+    assert found["shm_size"] == 8_000_000_000
+    wants = dataclasses.replace(job, options=StepOptions(memory_gb=15.5))  # between the default and all there is
+    found = docker_engine.settings(wants, gpu=False)
+    assert found["mem_limit"] == found["memswap_limit"] == 15_500_000_000
 
 
 def test_an_engine_that_cannot_limit_is_not_asked_to(job: Job, engine: dict[str, Any]) -> None:
