@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr")
-_TREES = tuple(Path("/", name) for name in _SYSTEM)  # the image's own folders: nothing may be mounted on or below them
+_SYSTEM = {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"}
+# the image's own folders, at its root: nothing may be mounted on or below them
 _HOLDERS = tuple(
     Path("/", name) for name in ("", "dev/shm", "run", "tmp", "var", "var/lib")
 )  # nothing may be mounted on these folders, but data of a user may be below them
@@ -43,9 +43,8 @@ class Private(NamedTuple):
 
 def is_system(path: Path) -> bool:
     """Whether a mount here would hide a part of the image."""
-    if path.is_relative_to("/dev/shm"):
-        return False
-    return path == Path("/") or any(path.is_relative_to(tree) for tree in _TREES)
+    parts = path.parts[1:]
+    return not parts or (parts[0] in _SYSTEM and parts[:2] != ("dev", "shm"))
 
 
 def holds_system(path: Path) -> bool:
@@ -65,7 +64,7 @@ def private(real: Path) -> Private | None:
         return None
     if kind in _KINDS:
         return Private(f"{_KINDS[kind]}, not a file or folder", real)
-    if real.is_relative_to(_RUN) and not (real.is_relative_to(_DISKS) and real != _DISKS):
+    if _RUN in (real, *real.parents) and _DISKS not in real.parents:
         return Private(f"which is part of {_RUN}, where programs keep sockets and keys", _RUN)
     for part in (real, *real.parents):
         if (part.name.startswith(".") or part.name == "AppData") and _is_home(part.parent):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -254,6 +255,25 @@ def test_what_is_private_is_not_seen_through_a_link(
         f"step one: input a: {stack}/c.tif leads to {os.path.realpath(target)}, {what}, which a step does not get to "
         "see; copy the files that are meant to another folder (with --engine local a step sees all that you see)"
     )
+
+
+def test_homes_of_others_are_known_and_folders_of_services_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For root too, whose own home says nothing of theirs."""
+    shelf = put(tmp_path / "shelf" / "ann" / "a.tif").parent.parent
+    put(tmp_path / "srv" / "www" / "a.tif")
+    put(tmp_path / "homes" / "x" / "a.tif")
+    people = [SimpleNamespace(pw_uid=1500, pw_dir=f"{shelf}/ann"), SimpleNamespace(pw_uid=33, pw_dir=f"{tmp_path}/srv")]
+    monkeypatch.setattr(hidden.pwd, "getpwall", lambda: people)
+    monkeypatch.setattr(hidden, "_HOLD_HOMES", (tmp_path / "homes",))
+    stack = put(tmp_path / "stack" / "a.tif").parent
+    (stack / "b").symlink_to(tmp_path / "srv")
+    assert seen(job(tmp_path, a=stack)) == same(stack, tmp_path / "srv")
+    for to, what in (("shelf", "which holds home folders"), ("shelf/ann", "a home folder"), ("homes", "which holds")):
+        (stack / "c").symlink_to(tmp_path / to)
+        assert f"leads to {tmp_path}/{to}, {what}" in refused(job(tmp_path, a=stack))
+        (stack / "c").unlink()
 
 
 def test_an_input_that_is_a_link_to_what_is_private_is_refused_and_one_that_names_it_is_meant(
