@@ -34,11 +34,11 @@ class Private(NamedTuple):
 
     Attributes:
       reason: an addition to the path in a message: `a home folder`.
-      part: the path itself, or the folder above it that is private.
+      part: the path itself, or the folder above it that is private. None if it is not even seen where a user names it.
     """
 
     reason: str
-    part: Path
+    part: Path | None
 
 
 def is_system(path: Path) -> bool:
@@ -63,9 +63,9 @@ def private(real: Path) -> Private | None:
     except OSError:
         return None
     if kind in _KINDS:
-        return Private(f"{_KINDS[kind]}, not a file or folder", real)
+        return Private(f"{_KINDS[kind]}, not a file or folder", None)
     if _RUN in (real, *real.parents) and _DISKS not in real.parents:
-        return Private(f"which is part of {_RUN}, where programs keep sockets and keys", _RUN)
+        return Private(f"which is part of {_RUN}, where programs keep sockets and keys", None)
     for part in (real, *real.parents):
         if (part.name.startswith(".") or part.name == "AppData") and _is_home(part.parent):
             return Private(f"which is part of {part.name} in a home folder, where keys and settings are kept", part)

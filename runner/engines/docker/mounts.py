@@ -165,7 +165,8 @@ def _check_input(path: Path) -> None:
         raise InputRefused(
             f"{path} leads to {real}, a part of the system, which a step does not get to see; copy the data"
         )
-    if found is not None and (named := real.parts[len(found.part.parts) - 1 :]) != path.parts[-len(named) :]:
+    named = real.parts[len(found.part.parts) - 1 :] if found and found.part else ()
+    if not named or path.parts[-len(named) :] != named:
         _check(real, f"{path} leads to")
 
 

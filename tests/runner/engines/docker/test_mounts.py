@@ -257,6 +257,13 @@ def test_what_is_private_is_not_seen_through_a_link(
     )
 
 
+def test_a_socket_is_not_seen_even_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind("engine.sock")
+    assert "engine.sock, a socket, not a file or folder" in refused(job(tmp_path, a=tmp_path / "engine.sock"))
+
+
 def test_homes_of_others_are_known_and_folders_of_services_are_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
