@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.workdir import records
+from runner.engines.base import Orphan
+from runner.execution import folders
+from runner.workdir import events, records
 from runner.workdir.publish import publish
+from tests.runner import in_process
 from tests.runner.execution.test_skip import SKIPPED, planned, read
 
 if TYPE_CHECKING:
@@ -241,3 +244,35 @@ def test_the_folder_of_the_pipeline_file_does_not_matter(demo: House) -> None:
     demo.pipeline(demo.written, "pipelines/p.yaml")
     assert demo("run", "pipelines/p.yaml").code == 0
     assert (demo.work / "runs/demo/run.json").exists()
+
+
+def test_the_stage_of_a_killed_runner_is_taken_over(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all that it has reported since it began, before the runner was killed too."""
+    house.pipeline("name: demo\nsteps: {x: {stage: breaks}}\n")
+    folder = house.work / "runs/demo/x"
+    (folder / "partial").mkdir(parents=True)
+    (folder / "job.json").touch()
+    (folder / "partial/nothing.json").write_text("1")
+    told = [
+        {"event": "metric", "name": "old", "value": 1},
+        {"event": "start", "time": time.time() - 100},
+        {"event": "metric", "name": "new", "value": 2},
+        {"event": "end", "status": "done", "message": ""},
+    ]
+    (folder / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in told))
+    orphan = Orphan("x", "this process", False, lambda job: in_process.Ended(0))
+    monkeypatch.setattr(in_process, "orphans", lambda workdir: [orphan])
+    monkeypatch.setattr(folders, "orphans", lambda workdir: [])
+    ended = house.run()
+    assert (ended.code, ended.err) == (0, "")
+    assert "x: runs (continues in this process)" in ended.out
+    done = records.read_step(folder)
+    assert done is not None
+    assert done.metrics == {"new": 2}
+    assert 100 <= done.seconds < 160
+
+
+def test_without_such_a_stage_nobody_looks_for_its_beginning(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.pipeline("name: demo\nsteps: {x: {stage: breaks}}\n")
+    monkeypatch.setattr(events, "last_begun", None)
+    assert house.run().code == 0
