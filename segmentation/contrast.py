@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -33,30 +34,32 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 
 def percentile_range(sections: Iterable[np.ndarray], low: float = 0.1, high: float = 99.9) -> tuple[int, int]:
-    """Finds two percentiles of the grey values of all sections together, without blank sections and black frames.
+    """Finds two percentiles of the grey values of all sections together, without blank sections and black borders.
 
     Args:
-      sections: (y, x) uint16; each is used once. Blank and saturated sections and black frames are left out, because
-        they would move the percentiles away from the tissue.
+      sections: (y, x) uint16 or int16, at least one; each is used once. Blank and saturated sections and black borders
+        are left out, because they would move the percentiles away from the tissue.
       low, high: the two percentiles, in per cent.
 
     Returns:
       Two grey values that occur: the smallest value with at least `low` per cent of these pixels at or below it, and
       the same for `high`.
     """
-    histogram = Histogram(np.dtype(np.uint16))
-    histogram.add(sections)
+    every = iter(sections)
+    first_section = next(every)
+    histogram = Histogram(first_section.dtype)
+    histogram.add(itertools.chain([first_section], every))
     counts, _ = histogram.tissue()
     below = np.cumsum(counts)
     first, last = np.searchsorted(below, [low / 100 * below[-1], high / 100 * below[-1]])
-    return int(first), int(last)
+    return int(first) + histogram.least, int(last) + histogram.least
 
 
 def to_8_bit(section: np.ndarray, low: int = 0, high: int = 2**16 - 1) -> np.ndarray:
     """Maps greys from `low` to `high` linearly to 0 to 255, rounded; lower greys become 0, higher ones 255.
 
     Args:
-      section: uint16, any shape.
+      section: uint16 or int16, any shape.
       low, high: grey values; if they are equal, the result is 0 everywhere.
 
     Returns:

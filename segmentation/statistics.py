@@ -32,7 +32,7 @@ def moments(parts: Iterable[np.ndarray]) -> tuple[Moments, Moments, Odd]:
       parts: non-empty arrays (z, y, x), all of one type. They are read once, one at a time.
 
     Returns:
-      The statistics of all voxels; those without blank sections, saturated sections and black frames; and which
+      The statistics of all voxels; those without blank sections, saturated sections and black borders; and which
       sections these are. Of types that are not integers of 8 or 16 bits, only blank sections are left out. If nothing
       is left out, or what is left has one value, both statistics are the same.
 
@@ -58,7 +58,7 @@ def moments(parts: Iterable[np.ndarray]) -> tuple[Moments, Moments, Odd]:
         whole.add(part)
         if tissue is not None and kept:
             tissue.add(part[kept])
-        looks += [each._replace(frame=0, saturated=False) for each in seen]
+        looks += seen
     if histogram is not None:
         counts, found = histogram.tissue()
         return _exact(histogram.whole, histogram.least), _exact(counts, histogram.least), found

@@ -9,6 +9,8 @@ from pydantic import Field
 from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
     from stages.readers.stack import Stack
@@ -25,7 +27,8 @@ class Params(StageParams):
     size."""
     convert_16_bit: Literal["refuse", "full_range", "percentiles"] = "refuse"
     """How to convert 16-bit greys to 8 bits. full_range maps 0 to 0 and 65535 to 255. percentiles maps the 0.1th
-    percentile of the whole stack to 0 and the 99.9th to 255."""
+    percentile of the whole stack to 0 and the 99.9th to 255. Signed greys: full_range maps -32768 to 0 and 32767 to
+    255."""
     convert_rgb: Literal["refuse", "luminance"] = "refuse"
     """How to convert colours to grey. luminance: 0.299 R + 0.587 G + 0.114 B."""
     clahe: bool = False
@@ -38,6 +41,7 @@ class Params(StageParams):
 
 def run(params: Params, context: Context) -> None:
     import numpy as np
+    from scipy import ndimage
 
     from segmentation import blank, contrast
     from stages.readers.forms import opaque
@@ -50,32 +54,47 @@ def run(params: Params, context: Context) -> None:
         _check_form(stack, params, context.step)
         announce(stack, context)
         place = place_of(stack, params.voxel_size_xyz, context)
-        low, high, passes = 0, 2**16 - 1, 1
+        signed, passes = stack.form.type == "signed", 1
+        low, high = (-(2**15), 2**15 - 1) if signed else (0, 2**16 - 1)
         if stack.form.bits == 16 and params.convert_16_bit == "percentiles":
             passes = 2
             low, high = contrast.percentile_range(counted(stack.sections(opaque), 0, 2, stack.shape[0], context))
             context.message(f"16-bit greys from {low} to {high} are mapped to 0 to 255")
 
-        looks: dict[str, blank.Look] = {}
-
-        def convert(pixels: np.ndarray, name: str) -> np.ndarray:
+        def convert(pixels: np.ndarray, name: str) -> tuple[blank.Look, np.ndarray]:
             pixels = opaque(pixels, name)
             if pixels.ndim == 3:
                 pixels = contrast.luminance(pixels)
-            looks[name] = blank.look(pixels)
+            look = blank.look(pixels)
+            border = blank.black_border(pixels) if look.border and (params.clahe or signed) else None
             if stack.form.bits == 16:
                 pixels = contrast.to_8_bit(pixels, low, high)
+            if border is None:
+                return look, equalised(pixels)
+            tissue = ndimage.find_objects((~border).view(np.int8))[0]
+            result = np.zeros_like(pixels)  # the border stays 0, so that the statistics find it, too
+            result[tissue] = np.where(border[tissue], 0, equalised(pixels[tissue]))
+            return look, result
+
+        def equalised(pixels: np.ndarray) -> np.ndarray:
             return contrast.clahe(pixels, params.clahe_block, params.clahe_max_slope) if params.clahe else pixels
+
+        looks: list[blank.Look] = []
+
+        def converted() -> Iterator[np.ndarray]:
+            for look, pixels in stack.sections(convert):
+                looks.append(look)
+                yield pixels
 
         with create_volume(context.outputs["volume"], "image", stack.shape, np.uint8, place) as volume:
             keep_names(volume, stack.files)
-            sections = counted(stack.sections(convert), passes - 1, passes, stack.shape[0], context)
+            sections = counted(converted(), passes - 1, passes, stack.shape[0], context)
             start = 0
             for slab in slabs(sections, volume.chunks[0]):
                 volume[start : start + len(slab)] = slab
                 start += len(slab)
         names = stack.files or [f"section {k}" for k in range(stack.shape[0])]
-        for text in odd_sections.sentences(blank.odd([looks[name] for name in stack.names]), names):
+        for text in odd_sections.sentences(blank.odd(looks), names):
             context.message(text)
 
 
@@ -86,7 +105,7 @@ def _check_form(stack: Stack, params: Params, step: str) -> None:
     sections = f"{path}: the sections are {form}"
     if form.type == "inverted":
         raise InputError(f"{sections}, stored with 0 as white; save them with 0 as black")
-    if form not in [Form(8, samples) for samples in (1, 2, 3, 4)] + [Form(16)]:
+    if form not in [*(Form(8, samples) for samples in (1, 2, 3, 4)), Form(16), Form(16, type="signed")]:
         raise InputError(f"{sections}; save them as 8-bit grey")
     if form.bits == 16 and params.convert_16_bit == "refuse":
         raise InputError(

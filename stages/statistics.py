@@ -1,4 +1,4 @@
-"""Compute mean and standard deviation of an image, without blank sections, saturated sections and black frames."""
+"""Compute mean and standard deviation of an image, without blank sections, saturated sections and black borders."""
 
 from __future__ import annotations
 
@@ -49,15 +49,13 @@ def run(params: Params, context: Context) -> None:
         raise InputError(
             f"{path}: every voxel is {whole.minimum:g}; check the sections: no network can be trained on them"
         )
-    for text in odd_sections.sentences(odd, names):
-        context.message(text)
     # Tissue is what a network is to see as mean 0 and deviation 1; a few lost sections would shift and stretch it.
     record: dict[str, object] = tissue._asdict()
     if tissue.voxels < whole.voxels:
         record["whole"] = whole._asdict()
         context.message(
             f"mean and stddev are those of the tissue, {tissue.mean:.4g} and {tissue.stddev:.4g}; with "
-            f"everything they would be {whole.mean:.4g} and {whole.stddev:.4g}"
+            f"{odd_sections.left_out(odd, names)} they would be {whole.mean:.4g} and {whole.stddev:.4g}"
         )
     context.metric("mean", tissue.mean)
     context.metric("stddev", tissue.stddev)

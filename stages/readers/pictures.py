@@ -23,7 +23,11 @@ from stages.storage.words import some
 
 PICTURE_SUFFIXES = (*SUFFIXES, *JPEG)
 
-_PICTURE_FORMS = {Form(bits, samples) for bits in (8, 16) for samples in (1, 2, 3, 4)} | {Form(32, type="float")}
+_SIGNED = Form(16, type="signed")
+_PICTURE_FORMS = {Form(bits, samples) for bits in (8, 16) for samples in (1, 2, 3, 4)} | {
+    Form(32, type="float"),
+    _SIGNED,
+}
 
 
 class Source(NamedTuple):
@@ -165,7 +169,8 @@ def _no_picture(form: Form) -> str | None:
 def image_of(picture: Source) -> np.ndarray:
     """Reads the pixels of a picture that is not a mask.
 
-    An opaque alpha channel is removed, and a picture whose colours are all grey becomes a grey picture.
+    An opaque alpha channel is removed, and a picture whose colours are all grey becomes a grey picture. Signed 16-bit
+    greys are stored 32768 higher, so that black stays the least grey.
 
     Returns:
       (y, x) or, if the picture has colours, (y, x, 3): uint8, uint16 or float32.
@@ -180,6 +185,8 @@ def image_of(picture: Source) -> np.ndarray:
         raise InputError(
             f"{picture.where}: is {form}, which can be read from TIFF only; save it as TIFF, or with 8 bits"
         )
+    if form == _SIGNED:
+        return (pixels.astype(np.int32) + 2**15).astype(np.uint16)
     if form.type == "float" and not np.isfinite(pixels).all():
         raise InputError(f"{picture.where}: has pixels that are not numbers (NaN or infinite); replace them")
     pixels = opaque(pixels, picture.where)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ AHEAD_BYTES = 2**28
 """Largest number of bytes of pixels that are decoded ahead of the caller, or read at once from a chunked file."""
 
 Read = Callable[[], np.ndarray]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Stack:
         ends = f" ({' to '.join(dict.fromkeys((self.files[0], self.files[-1])))})" if self.files else ""
         return f"{self.path}: {z} section{'s' if z > 1 else ''}{ends} of {size((y, x))}, {self.form}"
 
-    def sections(self, convert: Callable[[np.ndarray, str], np.ndarray]) -> Iterator[np.ndarray]:
+    def sections(self, convert: Callable[[np.ndarray, str], T]) -> Iterator[T]:
         """Decodes each section, passes it to `convert` with its name, and yields the results in order.
 
         Decoding and `convert` run in threads, a few sections ahead of the caller, so only a few sections are in memory.
@@ -65,13 +67,13 @@ class Stack:
           InputError: if a section is damaged; also any error that `convert` raises.
         """
 
-        def work(read: Read, name: str) -> np.ndarray:
+        def work(read: Read, name: str) -> T:
             return convert(read(), name)
 
         _, y, x = self.shape
         threads = max(1, min(self.threads, AHEAD_BYTES // (y * x * self.form.samples * max(self.form.bits // 8, 1))))
         pool = ThreadPoolExecutor(threads)
-        ahead: deque[Future[np.ndarray]] = deque()
+        ahead: deque[Future[T]] = deque()
         try:
             for read, name in zip(self.reads(), self.names, strict=True):
                 ahead.append(pool.submit(work, read, name))

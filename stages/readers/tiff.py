@@ -155,6 +155,7 @@ def _contents(file: Path, tiff: tifffile.TiffFile, found: Chain) -> _Contents:
         left = [str(page.number + 1) for page in looks if page not in kept]
         remarks += (f"{len(left)} smaller copies of sections are left out (page {some(left)})",)
     if len(kept) > 1:
+        _refuse_turns(file, kept)
         uniform(str(file), [Section(f"page {page.number + 1}", page.height, page.width, page.form) for page in kept])
     said = meaning(file, tiff, len(kept), kept[0].form.samples) if len(kept) == len(looks) else Meaning()
     if said.order and len(said.order) == len(kept):
@@ -176,6 +177,19 @@ def _without_copies(looks: list[Page]) -> list[Page]:
     whole = [page for page in looks if not page.reduced] or looks[:1]
     largest = max(page.height * page.width for page in whole)
     return [page for page in looks if page in whole or page.height * page.width >= largest]
+
+
+def _refuse_turns(file: Path, kept: list[Page]) -> None:
+    """Refuses pages of different orientations. Programs that write the tag on page 1 only may mean all pages."""
+    first = kept[0]
+    other = next((page for page in kept if page.orientation != first.orientation), None)
+    if other is not None:
+        raise FileError(
+            file,
+            f"the orientation tag (274; 1 if there is none) is {first.orientation} on page {first.number + 1}, but "
+            f"{other.orientation} on page {other.number + 1}, so sections would not lie on each other; in Fiji, which "
+            "ignores the tag, File > Save As > Tiff writes them without it",
+        )
 
 
 def _sections(file: Path, kept: list[Page], said: Meaning, found: Chain) -> int:

@@ -22,6 +22,7 @@ Axes = list[tuple[str, int]]
 """Letters and lengths of the axes of a file other than y, x and samples, without axes of length 1."""
 
 _MOST_CHANNELS = 7
+_OR_SECTIONS = "if they are sections, make them slices (Image > Hyperstacks > Re-order Hyperstack); otherwise, "
 _NAMES = {"C": "channels", "T": "times", "P": "positions", "R": "tiles"}
 
 
@@ -58,7 +59,7 @@ def meaning(file: Path, tiff: tifffile.TiffFile, pages: int, samples: int) -> Me
         return Meaning(remarks=("ScanImage may have written several channels as pages; each is taken as a section",))
     if tiff.is_imagej:
         sizes = _imagej_sizes(tiff.imagej_metadata or {}, samples)
-        _check(file, sizes, "ImageJ's C")
+        _check(file, sizes, "ImageJ's C", _OR_SECTIONS)
         group = _group(sizes)
         return Meaning(group[0], remarks=_told([group], group[0], pages))
     if not any(getattr(tiff, f"is_{kind}") for kind in _WRITERS):
@@ -101,7 +102,7 @@ def _lead(axes: str, shape: Sequence[int], samples: int) -> Axes:
     return [(axis if axis in ascii_uppercase else "?", size) for axis, size in lead]
 
 
-def _check(file: Path, sizes: Axes, writer: str) -> None:
+def _check(file: Path, sizes: Axes, writer: str, hint: str = "") -> None:
     """Rejects channels, and more than one axis of pictures.
 
     Python programs write the sections of a stack as ImageJ's channels, if nobody tells them the axes; ImageJ itself
@@ -109,7 +110,7 @@ def _check(file: Path, sizes: Axes, writer: str) -> None:
     """
     channels = next((size for axis, size in sizes if axis == "C"), 0)
     if channels and (len(sizes) > 1 or channels <= _MOST_CHANNELS):
-        raise FileError(file, f"holds {channels} channels ({writer}); {CHANNELS}")
+        raise FileError(file, f"holds {channels} channels ({writer}); {'' if len(sizes) > 1 else hint}{CHANNELS}")
     if len(sizes) > 1:
         lengths, letters = " x ".join(str(size) for _, size in sizes), "".join(axis for axis, _ in sizes)
         raise FileError(

@@ -163,7 +163,7 @@ def _form(where: str | Path, page: tifffile.TiffPage) -> tuple[Form, tuple[str, 
     if extra == 2 and samples == 3 and page.planarconfig == 1:
         remarks = ("three samples are taken as red, green and blue, although the file does not call them so",)
     elif extra and not alpha:
-        raise FileError(where, f"holds {samples} channels in one page{_or_sections(samples)}; {CHANNELS}")
+        raise FileError(where, f"holds {samples} channels in one page{_or_sections(page)}; {CHANNELS}")
     elif samples > 1 and page.planarconfig == 2:  # what Python programs make of a stack of 3 or 4 sections
         remarks = (
             f"the {samples} planes are taken as the colours of one picture, as the file says; if they are sections, "
@@ -193,9 +193,10 @@ def _is_alpha(page: tifffile.TiffPage, colour: bool) -> bool:
     return kinds[-1] in (1, 2) if kinds and 338 in page.tags else colour
 
 
-def _or_sections(samples: int) -> str:
-    """Says what many samples in one page may be beside channels."""
-    return "" if samples <= 4 else " (if they are sections, save it with one section in each page)"
+def _or_sections(page: tifffile.TiffPage) -> str:
+    """Says what samples in one page may be beside channels: some programs store sections as planes."""
+    may_be = page.samplesperpixel > 4 or page.planarconfig == 2
+    return " (if they are sections, save it with one section in each page)" if may_be else ""
 
 
 def _check_pixels(where: str | Path, page: tifffile.TiffPage, size: int) -> None:

@@ -24,23 +24,30 @@ def sentences(found: Odd, names: Sequence[str]) -> list[str]:
     values: defaultdict[float, list[int]] = defaultdict(list)
     for k, value in found.blank.items():
         values[value].append(k)
-    lines = [
-        f"{_count(sections, found)} blank (all {value:g}){_named(sections, found, names)}"
-        for value, sections in values.items()
+    kinds = [(which, ("is", "are"), f"blank (all {value:g})") for value, which in values.items()]
+    kinds.append((found.saturated, ("is", "are"), "saturated (more than half of the voxels are black or white)"))
+    share = f"0 from the edge inwards, {found.border_share:.1%} of all voxels"
+    kinds.append((found.bordered, ("has", "have"), f"a black border ({share})"))
+    return [_sentence(which, verbs, what, found.sections, names) for which, verbs, what in kinds if which]
+
+
+def _sentence(which: Sequence[int], verbs: tuple[str, str], what: str, sections: int, names: Sequence[str]) -> str:
+    every = len(which) == sections
+    count = f"all {sections}" if every else f"{len(which)} of {sections}"
+    named = "" if every else f": {some((names[k] for k in which), _NAMED)}"
+    return f"{count} sections {verbs[len(which) > 1]} {what}{named}"
+
+
+def left_out(found: Odd, names: Sequence[str]) -> str:
+    """Writes what does not count as tissue: `2 blank sections (a.png, b.png) and 1 saturated section (c.png)`."""
+    kinds = (
+        (list(found.blank), "blank section{s}"),
+        (found.saturated, "saturated section{s}"),
+        (found.bordered, "section{s} with black borders"),
+    )
+    parts = [
+        f"{len(which)} {kind.format(s='' if len(which) == 1 else 's')} ({some(names[k] for k in which)})"
+        for which, kind in kinds
+        if which
     ]
-    if found.saturated:
-        what = "saturated (more than half of the voxels are black or white)"
-        lines.append(f"{_count(found.saturated, found)} {what}{_named(found.saturated, found, names)}")
-    if found.framed:
-        what = f"in a black frame (rows and columns of 0 at the border, {found.frame_share:.1%} of all voxels)"
-        lines.append(f"{_count(found.framed, found)} {what}{_named(found.framed, found, names)}")
-    return lines
-
-
-def _count(sections: Sequence[int], found: Odd) -> str:
-    count = "all" if len(sections) == found.sections else f"{len(sections)} of"
-    return f"{count} {found.sections} sections {'is' if len(sections) == 1 else 'are'}"
-
-
-def _named(sections: Sequence[int], found: Odd, names: Sequence[str]) -> str:
-    return "" if len(sections) == found.sections else f": {some((names[k] for k in sections), _NAMED)}"
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -30,7 +30,7 @@ class _Moments(BaseModel):
 
 class _Statistics(_Moments):
     whole: _Moments | None = None
-    """The same figures with blank sections, saturated sections and black frames; left out if there are none."""
+    """The same figures with blank sections, saturated sections and black borders; left out if there are none."""
 
 
 def read_statistics(path: str | Path) -> tuple[float, float]:

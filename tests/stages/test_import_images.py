@@ -138,12 +138,36 @@ def test_blank_sections_are_counted_and_named(stack, run_stage) -> None:
     np.testing.assert_array_equal(read_volume(result["volume"])[0], sections)
 
 
-def test_a_black_frame_is_told(stack, run_stage) -> None:
+@pytest.mark.parametrize("clahe", [False, True])
+def test_black_borders_are_told_and_stay_black(stack, run_stage, clahe: bool) -> None:
     sections = np.pad(RNG.integers(1, 255, (9, 20, 30), np.uint8), ((0, 0), (10, 10), (15, 15)))
-    result = run_stage("import-images", {"stack": stack(sections)}, voxel_size_xyz=[1, 1, 1], clahe=True)
+    result = run_stage("import-images", {"stack": stack(sections)}, voxel_size_xyz=[1, 1, 1], clahe=clahe)
+    assert said(result)[1:] == ["all 9 sections have a black border (0 from the edge inwards, 75.0% of all voxels)"]
+    volume, _ = read_volume(result["volume"])
+    assert not volume[:, :10].any()
+    assert not volume[:, :, :15].any()
+    (line,) = said(run_stage("statistics", {"volume": result["volume"]}))
+    assert "with 9 sections with black borders (z0.png, z1.png, z2.png, ...) they would be" in line
+
+
+def test_sections_that_have_borders_are_named(stack, run_stage) -> None:
+    sections = RNG.integers(1, 255, (9, 20, 30), np.uint8)
+    sections[[2, 5], :, :9] = 0
+    sections[7, -4:] = 0
+    result = run_stage("import-images", {"stack": stack(sections)}, voxel_size_xyz=[1, 1, 1])
     assert said(result)[1:] == [
-        "all 9 sections are in a black frame (rows and columns of 0 at the border, 75.0% of all voxels)"
+        "3 of 9 sections have a black border (0 from the edge inwards, 8.9% of all voxels): z2.png, z5.png, z7.png"
     ]
+
+
+def test_sections_of_one_name_are_looked_at_each(tmp_path: Path, run_stage) -> None:
+    sections = RNG.integers(1, 255, (6, 20, 30), np.uint8)
+    sections[2] = 0
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["raw"] = sections
+        file["section_names"] = ["a.png"] * 6
+    result = run_stage("import-images", {"stack": tmp_path / "a.h5"}, voxel_size_xyz=[1, 1, 1])
+    assert said(result)[-1].startswith("1 of 6 sections is blank (all 0)")
 
 
 def test_all_sections_blank(stack, run_stage) -> None:
@@ -183,6 +207,39 @@ def test_16_bit_percentiles_are_those_of_the_whole_stack(stack, run_stage) -> No
     assert f"16-bit greys from {low} to {high} are mapped to 0 to 255" in said(result)
     last = result.reported("progress")[-1]
     assert (last["done"], last["total"]) == (12, 12)  # two passes
+
+
+@pytest.fixture(params=["HDF5", "TIFF", "ImageJ"])
+def signed(request, tmp_path: Path) -> tuple[Path, np.ndarray]:
+    """Signed greys, as 3View and MRC files have them: numbers of that type, or as Fiji saves them."""
+    sections = RNG.normal(-200, 100, (6, 50, 60)).astype(np.int16)
+    sections[0, 0, 0], sections[0, 0, 1], sections[:, :, -12:] = -(2**15), 2**15 - 1, 0
+    if request.param == "HDF5":
+        return hdf5(tmp_path / "a.h5", sections), sections
+    if request.param == "TIFF":
+        tifffile.imwrite(tmp_path / "a.tif", sections, photometric="minisblack")
+    else:
+        description = "ImageJ=1.54f\nimages=6\nslices=6\ncf=0\nc0=-32768\nc1=1\n"
+        stored = (sections.astype(np.int32) + 2**15).astype(np.uint16)
+        tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", metadata=None, description=description)
+    return tmp_path / "a.tif", sections
+
+
+def test_signed_16_bit_is_converted_when_asked_for(signed: tuple[Path, np.ndarray], run_stage) -> None:
+    file, sections = signed
+    assert refusal(run_stage, file) == (
+        f"{file}: the sections are 16-bit signed grey, not 8-bit; to convert them add convert_16_bit: percentiles "
+        "(or full_range) to the params of this step, or --set this-step.convert_16_bit=percentiles"
+    )
+    tissue = sections[:, :, :-12].astype(float)
+    low, high = np.percentile(tissue, [0.1, 99.9], method="inverted_cdf")
+    for convert, first, last in (("percentiles", low, high), ("full_range", -(2**15), 2**15 - 1)):
+        result = run_stage("import-images", {"stack": file}, convert_16_bit=convert)
+        volume, _ = read_volume(result["volume"])
+        expected = np.floor((np.clip(tissue, first, last) - first) / (last - first) * 255 + 0.5)
+        np.testing.assert_array_equal(volume[:, :, :-12], expected)
+        assert not volume[:, :, -12:].any()  # what was 0 at the border was not imaged
+        assert said(result)[-1].startswith("all 6 sections have a black border")
 
 
 # Colour
@@ -232,7 +289,7 @@ def hdf5(path: Path, array: np.ndarray) -> Path:
     ("array", "form"),
     [
         (np.full((2, 3, 4), np.nan, np.float32), "32-bit float grey"),
-        (np.zeros((2, 3, 4), np.int16), "16-bit signed grey"),
+        (np.zeros((2, 3, 4), np.int32), "32-bit signed grey"),
         (np.zeros((2, 3, 4), np.uint32), "32-bit grey"),
         (np.zeros((2, 3, 4), bool), "1-bit grey"),
     ],

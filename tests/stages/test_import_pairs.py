@@ -334,7 +334,7 @@ def test_grey_among_colour_pictures(run_stage, data: dict[str, Path]) -> None:
     ("name", "array", "words"),
     [
         ("p2.png", np.zeros((40, 50), bool), "is 1-bit grey; save it as 8- or 16-bit grey or RGB"),
-        ("p2.tif", np.zeros((40, 50), np.int16), "is 16-bit signed grey; save it as"),
+        ("p2.tif", np.zeros((40, 50), np.int32), "is 32-bit signed grey; save it as"),
         ("p2.tif", np.full((40, 50), np.nan, np.float32), "has pixels that are not numbers (NaN or infinite)"),
         ("p2.png", np.full((40, 50, 4), 200, np.uint8), "has transparent pixels (100% of them)"),
     ],
@@ -343,11 +343,21 @@ def test_pixels_that_are_no_pictures(
     run_stage, data: dict[str, Path], name: str, array: np.ndarray, words: str
 ) -> None:
     (data["images"] / "p2.png").unlink()
-    if array.dtype == np.int16:
+    if array.dtype == np.int32:
         tifffile.imwrite(data["images"] / name, array)
     else:
         save(data["images"] / name, array)
     assert refusal(run_stage, data).startswith(f"{data['images'] / name}: {words}")
+
+
+def test_signed_16_bit_pictures_keep_their_differences(run_stage, data: dict[str, Path]) -> None:
+    signed = image((40, 50), np.uint16).astype(np.int32) - 2**15
+    signed[0, :2] = -(2**15), 2**15 - 1
+    (data["images"] / "p2.png").unlink()
+    tifffile.imwrite(data["images"] / "p2.tif", signed.astype(np.int16))
+    read = all_of(run_stage("import-pairs", data))["p2"].image
+    assert read.dtype == np.uint16
+    np.testing.assert_array_equal(read, signed + 2**15)
 
 
 def test_16_bit_colours_come_from_tiff_only(run_stage, data: dict[str, Path]) -> None:

@@ -42,11 +42,22 @@ def test_blank_sections_are_left_out_and_told(tmp_path: Path, run_stage) -> None
     assert (found["mean"], found["stddev"]) == pytest.approx((tissue.mean(), tissue.std()))
     assert (found["whole"]["mean"], found["whole"]["stddev"]) == pytest.approx((volume.mean(), volume.std()))
     assert [event["text"] for event in result.reported("message")] == [
-        "2 of 40 sections are blank (all 0): section 12, section 31",
-        f"mean and stddev are those of the tissue, {tissue.mean():.4g} and {tissue.std():.4g}; with everything they "
-        f"would be {volume.mean():.4g} and {volume.std():.4g}",
+        f"mean and stddev are those of the tissue, {tissue.mean():.4g} and {tissue.std():.4g}; with 2 blank sections "
+        f"(section 12, section 31) they would be {volume.mean():.4g} and {volume.std():.4g}",
     ]
     assert read_statistics(result["json"]) == (found["mean"], found["stddev"])
+
+
+def test_what_is_left_out_is_told_in_one_line(tmp_path: Path, run_stage) -> None:
+    volume = np.random.default_rng(1).integers(1, 255, (12, 30, 20), np.uint8)
+    volume[3], volume[5, 10:], volume[[0, 1, 6, 8], :, :7] = 0, 255, 0
+    write_volume(tmp_path / "image.h5", "image", volume, Place())
+    (said,) = run_stage("statistics", {"volume": tmp_path / "image.h5"}).reported("message")
+    left = (
+        "with 1 blank section (section 3), 1 saturated section (section 5) and 4 sections with black borders "
+        "(section 0, section 1, section 6, ...) they would be"
+    )
+    assert left in said["text"]
 
 
 def test_nan_is_refused(tmp_path: Path, run_stage) -> None:

@@ -111,6 +111,31 @@ def test_the_sections_of_a_stack_are_turned_as_their_pages_say(tmp_path: Path, o
     ] == [True]
 
 
+@pytest.mark.parametrize("turned", [{0: 2}, {2: 6}, {0: 8, 1: 8}, {0: 5, 1: 5, 2: 3}])
+def test_pages_that_are_turned_differently_are_refused(tmp_path: Path, turned: dict[int, int]) -> None:
+    """tifffile writes a tag on the first page only, if it is to be written once; other pages then have none."""
+    file = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(file) as out:
+        for number, section in enumerate(GREY):
+            tag = [(274, 3, 1, turned[number], True)] if number in turned else []
+            out.write(section, metadata=None, contiguous=False, extratags=tag)
+    first = turned.get(0, 1)
+    other = next(k for k in range(3) if turned.get(k, 1) != first)
+    assert refusal(file) == (
+        f"{file}: the orientation tag (274; 1 if there is none) is {first} on page 1, but {turned.get(other, 1)} on "
+        f"page {other + 1}, so sections would not lie on each other; in Fiji, which ignores the tag, File > Save As > "
+        "Tiff writes them without it"
+    )
+
+
+def test_a_tag_that_says_as_stored_is_like_none(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "stack.tif") as out:
+        for number, section in enumerate(GREY):
+            tag = [(274, 3, 1, 1, True)] if number == 0 else []
+            out.write(section, metadata=None, contiguous=False, extratags=tag)
+    np.testing.assert_array_equal(read(tmp_path / "stack.tif"), GREY)
+
+
 SIX = np.concatenate([GREY, 255 - GREY])
 
 

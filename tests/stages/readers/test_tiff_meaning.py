@@ -15,6 +15,7 @@ from tests.stages.readers.test_sections import GREY, read, refusal
 from tests.stages.readers.test_tiff import SIX, remarks
 
 ONE_OF = "a network takes one grey channel or RGB: save the one with the cells (Image > Color > Split Channels)"
+SLICES = "if they are sections, make them slices (Image > Hyperstacks > Re-order Hyperstack); otherwise, "
 IDS = [uuid.UUID(int=k + 1) for k in range(6)]
 
 
@@ -26,10 +27,11 @@ def test_channels_are_refused_by_name(tmp_path: Path, options: dict[str, object]
     for shape, axes in (((2, 20, 30), "CYX"), ((4, 2, 20, 30), "ZCYX")):
         metadata = {"axes": axes}
         tifffile.imwrite(file, np.zeros(shape, np.uint8), photometric="minisblack", metadata=metadata, **options)
-        assert refusal(file) == f"{file}: holds 2 channels ({name}); {ONE_OF}"
+        remedy = ONE_OF if axes == "ZCYX" or name != "ImageJ's C" else SLICES + ONE_OF
+        assert refusal(file) == f"{file}: holds 2 channels ({name}); {remedy}"
         with pytest.raises(FileError) as caught:
             tiff.single_page(file)
-        assert caught.value.problem == f"holds 2 channels ({name}); {ONE_OF}"
+        assert caught.value.problem == f"holds 2 channels ({name}); {remedy}"
 
 
 @pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {}])
@@ -64,8 +66,9 @@ def test_more_channels_than_there_are_in_light_are_sections(tmp_path: Path) -> N
     tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True)
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), stack)
     assert remarks(tmp_path / "a.tif") == ("a.tif: the axis C (channels) is taken as the axis of sections",)
-    tifffile.imwrite(tmp_path / "a.tif", stack[:7], imagej=True)
-    assert "holds 7 channels (ImageJ's C)" in refusal(tmp_path / "a.tif")
+    for few in (2, 7):
+        tifffile.imwrite(tmp_path / "a.tif", stack[:few], imagej=True)
+        assert f"holds {few} channels (ImageJ's C); {SLICES}{ONE_OF}" in refusal(tmp_path / "a.tif")
 
 
 def test_colours_are_no_channels_whatever_the_axis_is_called(tmp_path: Path) -> None:
