@@ -15,8 +15,7 @@ from stages.readers import files as image_files
 from stages.readers import tiff
 from stages.readers.forms import Form, Section, opaque
 from stages.readers.names import JPEG, SUFFIXES, TIFF, listed
-from stages.readers.other_files import refuse_others
-from stages.readers.other_formats import TEXT
+from stages.readers.other_formats import TEXT, refuse_others
 from stages.readers.stack import gathered
 from stages.storage.names import natural_key, same_name
 from stages.storage.words import some

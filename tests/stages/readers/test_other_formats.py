@@ -23,7 +23,7 @@ def files(folder: Path, suffix: str, count: int = 4, stem: str = "z{:03d}") -> P
     folder.mkdir(exist_ok=True)
     for z in range(count):
         file = folder / (stem.format(z) + suffix)
-        if suffix in (".npy", ".mrc", ".nd2", ".dm3", ".h5"):
+        if suffix in (".npy", ".mrc", ".nd2", ".dm3", ".h5", ".svs", ".mat"):
             file.write_bytes(b"x")
         else:
             Image.fromarray(np.zeros((8, 12), np.uint8)).save(file)
@@ -39,6 +39,8 @@ def files(folder: Path, suffix: str, count: int = 4, stem: str = "z{:03d}") -> P
         (".webp", "WebP", "convert them to PNG (with ImageMagick: magick mogrify -format png *.webp)"),
         (".dm3", "microscope", "save them as TIFF (in Fiji: File > Import > Bio-Formats, then File > Save As > Tiff)"),
         (".mrc", "microscope", "save them as TIFF (in Fiji: File > Import > Bio-Formats"),
+        (".svs", "microscope", "save them as TIFF (in Fiji: File > Import > Bio-Formats"),
+        (".mat", "MATLAB", "save the sections in them with imwrite, as PNG or TIFF"),
         (".npy", "NumPy", "save them as TIFF (in Python: tifffile.imwrite('z000.tif', array))"),
         (".h5", "HDF5", "name one file, not the folder: each is a stack"),
     ],

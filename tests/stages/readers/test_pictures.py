@@ -67,6 +67,8 @@ def test_channels_are_told_for_all(run_stage: RunStage, four: dict[str, Path]) -
             "pictures, 2 of them .geojson: c0.geojson, c1.geojson (if",
         ),
         (["c9.CZI"], "c9.CZI in", "files of a microscope"),
+        (["c0.dm3", "c1.dm3"], "2 of 6 files", "files of a microscope"),
+        (["c0.pgm"], "c0.pgm in", "save them as PNG"),
         (["c9.bmp"], "c9.bmp in", "save them as PNG"),
         (["README"], "README in", "is not a PNG, TIFF or JPEG picture; move it out"),
     ],

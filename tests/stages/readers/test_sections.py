@@ -130,6 +130,17 @@ def test_sections_at_negative_and_decimal_positions(tmp_path: Path) -> None:
     assert read(tmp_path)[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
+def test_sections_of_a_wafer_of_which_one_is_lost(tmp_path: Path) -> None:
+    for number, section in enumerate([7, 8, 9, 11, 12]):
+        png(tmp_path / f"W2.{section}.png", np.full((4, 5), number, np.uint8))
+    assert read(tmp_path)[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    with open_stack(str(tmp_path)) as stack:
+        assert stack.remarks == (
+            f"{tmp_path}: the point in W2.9.png is taken for a separator, so W2.9.png comes before W2.11.png; if that "
+            "is wrong, write equally many digits behind each point",
+        )
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".DS_Store").write_bytes(b"")
     assert refusal(tmp_path) == f"{tmp_path}: is empty; put the sections there, each as one PNG or TIFF file"
