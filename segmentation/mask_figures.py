@@ -21,6 +21,8 @@ _SPECK = 3  # pixels
 _LINE = 25  # a line is that many times longer than wide
 _ALONG = 1 / 2  # share of the other ids that a line around cells must touch
 _MOST_PICTURES = 1 / 2
+_MOST_KINDS = 8  # values, 0 among them
+_AROUND = 3 / 4  # of the outline
 
 
 class Figures(NamedTuple):
@@ -101,6 +103,36 @@ def value_for_none(masks: Sequence[np.ndarray]) -> tuple[int, str] | None:
         return None
     (value, how), times = found.most_common(1)[0]
     return (int(value), how) if times >= _MOST_PICTURES * judged else None
+
+
+def value_around(masks: Sequence[np.ndarray]) -> tuple[int, int] | None:
+    """Finds a value that lies around another one, as boundaries of cells do around their insides.
+
+    At least three quarters of the outline of the inner value touch the outer one, which also touches 0.
+
+    Args:
+      masks: (y, x) unsigned integers, 0 = none; only masks with few values are looked at, as classes are few.
+
+    Returns:
+      The outer and the inner value; None if there are none, or more than 8 values in all masks together.
+    """
+    touching: Counter[tuple[int, int]] = Counter()
+    every: set[int] = set()
+    for mask in masks:
+        every.update(value_counts([mask])[0].tolist())
+        if len(every) > _MOST_KINDS:
+            return None
+        for one, other in ((mask[1:], mask[:-1]), (mask[:, 1:], mask[:, :-1])):
+            differ = one != other
+            pairs, counts = np.unique(np.stack([one[differ], other[differ]]), axis=1, return_counts=True)
+            for (a, b), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):
+                touching.update({(a, b): count, (b, a): count})
+    for inner in sorted(every - {0}):
+        outline = sum(count for (a, _), count in touching.items() if a == inner)
+        for outer in sorted(every - {0, inner}):
+            if touching[inner, outer] >= _AROUND * outline and 2 * touching[outer, 0] >= touching[inner, outer]:
+                return outer, inner
+    return None
 
 
 def _on_all_sides(mask: np.ndarray) -> set[int]:

@@ -116,11 +116,12 @@ def find_turn(
       largest of these, and 3 times as far above the deviation as that of the labels as they lie; or, for sections in
       reverse order, 1.4 times, as neighbouring sections are alike. `by` is set only from 4 pixels and 8 deviations on.
 
-    The limits are chosen so that correct labels are never refused. In a test on 2,700 crops of SNEMI3D, ISBI 2012 and
-    the Data Science Bowl 2018 (64 to 512 pixels a side, 1 to 5 sections; as they are, inverted, blurred, with noise, or
-    with two objects only), no correct labels were found to fit another way or nowhere, and 2 to fit better if moved. Of
-    turned labels with all objects, 2 in 3 were found in one picture of 128 x 128 pixels, and all in one of 256 x 256;
-    of two neurites alone, 1 in 5. Of reversed stacks of SNEMI3D, 9 in 10 were found from 6 sections on.
+    The limits are chosen so that correct labels are never refused. A test takes 216 random crops of SNEMI3D, ISBI 2012
+    and the Data Science Bowl 2018 (64, 128 and 256 pixels a side, 1 or 2 sections; as they are, inverted, with noise,
+    or with two objects only). No correct labels are found to fit another way, nowhere, or better if moved. Of turned
+    labels with all objects, 23 of 54 are found in crops of 64 x 64 pixels, 46 of 54 in crops of 128 x 128, and all in
+    crops of 256 x 256. Of 20 reversed crops of SNEMI3D with 256 x 256 pixels, 19 are found with 6 sections, and all
+    with 12; no correct one is found to be reversed.
     """
     turns = {"": _as_they_lie} | _MIRRORED
     if square and images[0].shape[0] == images[0].shape[1]:

@@ -55,8 +55,9 @@ def run(params: Params, context: Context) -> None:
         context.metric(f"{port}_pictures", len(chosen))
         context.metric(f"{port}_cells", sum(map(_cells, chosen)))
     if not any(map(_cells, sets["test"])):
+        count = sum(map(bool, map(_cells, pictures)))
         context.message(
-            f"only {sum(map(bool, map(_cells, pictures)))} of {len(pictures)} pictures have cells, and training and "
+            f"only {count} of {len(pictures)} pictures {'have' if count > 1 else 'has'} cells, and training and "
             "validation need them: the test set has no cell, so its scores say nothing about how well cells are found; "
             "add pictures with cells"
         )

@@ -38,10 +38,10 @@ class Params(StageParams):
     used: a network of depth 4 needs at least 448, twice as much with each further level. At a width of 16, tiles of
     2048 take about 2 GB of memory, and tiles of 1024 about 1.2 GB."""
     stretch: Literal["as_in_training", "fully"] = "as_in_training"
-    """How far to stretch the grey levels of a picture that shows little but noise: its grey levels range over fewer
-    levels, in units of their noise, than those of any training picture with cells. as_in_training: less, so that noise
-    in an empty field is not made as bright as cells. fully: as those of all other pictures, for pictures with cells
-    that have more noise than training pictures."""
+    """How far to stretch the grey levels of a picture that shows little but noise: without a smooth background, they
+    range over less than 10 standard deviations of the noise, and less than those of any training picture with cells.
+    as_in_training: less, so that noise in an empty field is not made as bright as cells. fully: as those of all other
+    pictures, for pictures with cells that have more noise than training pictures."""
     opacity: float = Field(0.35, ge=0, le=1)
     """Opacity of the colours in the overlays."""
 
@@ -66,7 +66,7 @@ def run(params: Params, context: Context) -> None:
         "params": params.model_dump(mode="json", exclude={"opacity"}),  # overlays are always drawn again
         "network": list(network),
         "weights": state.fingerprint(*model.get_weights()),
-        "weakest": weakest and weakest._asdict(),
+        "weakest": weakest,
     }
     noise: list[str] = []
     finished = Finished(identity, context)
@@ -100,7 +100,7 @@ def run(params: Params, context: Context) -> None:
     if noise:
         context.message(
             f"{len(noise)} picture{'s show' if len(noise) > 1 else ' shows'} little but noise ({some(noise)}), as "
-            "empty fields do: their grey levels are stretched less than those of other pictures; if there are cells, "
+            "empty fields do: their grey levels are stretched less than those of other pictures; if cells are missed, "
             "set stretch: fully"
         )
     if not listed:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from segmentation.unet.augmentation import Ranges
     from segmentation.unet.network import Architecture, NetworkSpec
-    from segmentation.unet.normalisation import Weakest
     from stages.resumable.unet_training import UNetTask
     from stages.storage.image_sets import Picture
 
@@ -252,7 +251,7 @@ def _labels(picture: Picture) -> np.ndarray:
 
 
 def _prepared(
-    pictures: list[Picture], network: NetworkSpec, architecture: Architecture, weakest: Weakest
+    pictures: list[Picture], network: NetworkSpec, architecture: Architecture, weakest: list[float]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields, for each picture, the normalised image, the target, and the centres of the cells.
 

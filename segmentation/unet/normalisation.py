@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,26 +11,14 @@ from segmentation.contrast import LUMINANCE
 LOW, HIGH = 1.0, 99.8
 """Percentiles of the grey values that are mapped to 0 and 1."""
 
-_ENOUGH = 20.0  # standard deviations of the noise; a picture with cells that ranges over less is better stretched less
-_ALONE = 8.0  # standard deviations; noise alone ranges over 5.2
-_CLEARLY = 2 / 3
+_ENOUGH = 10.0  # standard deviations of the noise; noise alone ranges over 5.2 to 5.7
+_STEEP = 3
 _BLOCK = 16  # pixels
 _QUIET = 25  # percentile of the blocks; cells have structure besides noise
+_FITTED = 64  # rows and columns that a surface is fitted to
 
 
-class Weakest(NamedTuple):
-    """How little contrast training pictures with cells have.
-
-    Attributes:
-      ratio: for each channel, the smallest range of grey levels in units of the noise, at most 20.
-      ranges: for each pixel type, such as `uint8`, the smallest range of grey levels in each channel.
-    """
-
-    ratio: Sequence[float]
-    ranges: Mapping[str, Sequence[float]]
-
-
-def normalise(image: np.ndarray, channels: int, weakest: Weakest | None = None) -> np.ndarray:
+def normalise(image: np.ndarray, channels: int, weakest: Sequence[float] | None = None) -> np.ndarray:
     """Maps, in each channel, the 1st percentile to 0 and the 99.8th to 1, and takes the square root.
 
     Each picture has its own percentiles, so that exposure, bit depth and single hot pixels do not matter. The
@@ -40,14 +27,26 @@ def normalise(image: np.ndarray, channels: int, weakest: Weakest | None = None) 
     Scaled values are clipped to -1..2. The square root (of a negative value: minus the root of its absolute value)
     brightens dim cells beside bright ones, which would otherwise be missed first.
 
-    In an empty field, that would make noise as bright as cells. So a channel is stretched no further than if it ranged
-    over `weakest.ratio` times its noise; a channel below two thirds of that, no further than if it ranged over
-    `weakest.ranges`; and one that ranges over less than 8 times its noise, which is noise alone, less and less.
+    In an empty field, that would make noise as bright as cells. So the contrast of each channel is measured: the range
+    between the two percentiles, without a smooth background, in standard deviations of the noise. Where it is less than
+    `weakest`, scaled values are multiplied by (contrast / weakest)^3. For the usual `weakest` of 10:
+
+    | contrast | 5.2 (noise alone) | 6 | 7 | 8 | 9 | 10 and more |
+    |---|---|---|---|---|---|---|
+    | result at the 99.8th percentile | 0.37 | 0.46 | 0.59 | 0.72 | 0.85 | 1 |
+
+    In the 120 pictures of the Data Science Bowl 2018 the contrast is 53 or more. Of 39 of them, it is below 10 in 3
+    with added noise of a standard deviation of 5 grey levels, in 10 with 10, and in 29 with 20. A small network that
+    was trained on others reached a Dice of 0.93 on these 39, and of 0.91, 0.72 and 0.56 with the noise (0.91, 0.73 and
+    0.49 if each picture is stretched fully). In 18 fields of 256 x 256 pixels that show noise only, even or brighter
+    towards one side, it found 2 cells at most (3 to 167 if stretched fully); in 6 with dark corners, 20 at most (1 to
+    146).
 
     Args:
       image: (y, x) or (y, x, 3), of any real type.
       channels: number of channels of the result, 1 or 3. For 1, RGB is converted to luminance; for 3, grey is repeated.
-      weakest: of the training pictures; None to stretch every picture fully.
+      weakest: for each channel, the contrast of the weakest training picture with cells (`weakest_of`); None to stretch
+        every picture fully.
 
     Returns:
       (y, x, channels) float32; 0 in a channel that has a single grey value.
@@ -58,46 +57,48 @@ def normalise(image: np.ndarray, channels: int, weakest: Weakest | None = None) 
     low, high = _ends(values)
     width = high - low
     if weakest is not None:
-        width = np.maximum(width, _least(values, width, image.dtype.name, weakest))
+        width = width / np.clip(_contrast(values) / _of(weakest, values), 0.01, 1) ** _STEEP
     scaled = np.clip((values - low) / np.where(width > 0, width, 1), -1, 2)
     rooted = np.sign(scaled) * np.sqrt(np.abs(scaled))
     return np.repeat(rooted, channels // rooted.shape[2], axis=2).astype(np.float32)
 
 
-def weakest_of(images: Iterable[np.ndarray], channels: int) -> Weakest:
-    """Measures pictures with cells, each as `normalise` takes it. Pictures without noise do not count in the ratio."""
-    ratio = [_ENOUGH] * channels
-    ranges: dict[str, list[float]] = {}
+def weakest_of(images: Iterable[np.ndarray], channels: int) -> list[float]:
+    """Returns, for each channel, the lowest contrast of pictures with cells, each as `normalise` takes it; at most 10,
+    as more shows more than noise."""
+    weakest = np.full(channels, _ENOUGH)
     for image in images:
-        values = _in_channels(image, channels)
-        low, high = _ends(values)
-        noise, widths = (np.repeat(each, channels // len(low)).tolist() for each in (_noise(values), high - low))
-        ratio = [min(r, w / n) if n else r for r, w, n in zip(ratio, widths, noise, strict=True)]
-        least = ranges.get(image.dtype.name, widths)
-        ranges[image.dtype.name] = [min(pair) for pair in zip(widths, least, strict=True)]
-    return Weakest(ratio, ranges)
+        weakest = np.minimum(weakest, _contrast(_in_channels(image, channels)))
+    return weakest.tolist()
 
 
-def is_weak(image: np.ndarray, channels: int, weakest: Weakest) -> bool:
-    """Returns whether a picture shows little but noise: all channels range over less than two thirds of `weakest.ratio`
-    times their noise."""
+def is_weak(image: np.ndarray, channels: int, weakest: Sequence[float]) -> bool:
+    """Returns whether `normalise` stretches a picture less because it shows little but noise, in all channels."""
     values = _in_channels(image, channels)
-    low, high = _ends(values)
-    return bool((high - low < _CLEARLY * _in_noise(values, weakest)).all())
+    return bool((_contrast(values) < _of(weakest, values)).all())
 
 
-def _least(values: np.ndarray, width: np.ndarray, dtype: str, weakest: Weakest) -> np.ndarray:
-    """Returns how many grey levels, in each channel, are to be mapped to the range 0 to 1 at least."""
-    least = _in_noise(values, weakest)
-    seen = np.asarray(weakest.ranges.get(dtype, np.zeros(len(width))), np.float32)[: len(width)]
-    clear = np.where(width < _CLEARLY * least, np.maximum(least, seen), least)
-    # A channel that shows noise only in training pictures too is not limited: its ratio is lower.
-    alone = np.minimum(least, _ALONE * _noise(values)) / np.where(width > 0, width, np.inf)
-    return clear * np.maximum(alone, 1) ** 2
+def _of(weakest: Sequence[float], values: np.ndarray) -> np.ndarray:
+    return np.maximum(np.asarray(weakest, np.float32)[: values.shape[2]], np.finfo(np.float32).tiny)
 
 
-def _in_noise(values: np.ndarray, weakest: Weakest) -> np.ndarray:
-    return np.asarray(weakest.ratio, np.float32)[: values.shape[2]] * _noise(values)
+def _contrast(values: np.ndarray) -> np.ndarray:
+    """Returns the range of each channel in standard deviations of its noise, without background; infinite without
+    noise."""
+    noise = _noise(values)
+    low, high = _ends(values - _background(values))
+    return np.where(noise > 0, (high - low) / np.where(noise > 0, noise, 1), np.inf)
+
+
+def _background(values: np.ndarray) -> np.ndarray:
+    """Fits a surface of second order, as of uneven light, to each channel: (y, x, channels) -> the same."""
+    y, x = (np.linspace(-1, 1, length, dtype=np.float32) for length in values.shape[:2])
+    rows, columns = (np.s_[:: max(1, length // _FITTED)] for length in values.shape[:2])
+    at_y, at_x = (at.ravel() for at in np.meshgrid(y[rows], x[columns], indexing="ij"))
+    terms = np.stack([np.ones_like(at_y), at_y, at_y**2, at_x, at_x * at_y, at_x**2], axis=-1)
+    c = np.linalg.lstsq(terms, values[rows, columns].reshape(len(terms), -1), rcond=None)[0][:, None, None]
+    y, x = y[:, None, None], x[:, None]
+    return c[0] + c[1] * y + c[2] * y**2 + (c[3] + c[4] * y) * x + c[5] * x**2
 
 
 def _noise(values: np.ndarray) -> np.ndarray:

@@ -41,10 +41,11 @@ def check_size(stack: Stack, shape: tuple[int, ...], place: Place, context: Cont
     remedy = f"give labels and images of the same {what}"
     factors = {Fraction(image, label) for image, label in zip(of_images, of_labels, strict=True)}
     factor = factors.pop()
+    part = ", ".join(f"{a}:{a + k}" for a, k in zip(within[::-1], stack.shape, strict=True))
     if any(stack.offset_xyz) and all(0 <= a <= n - k for a, n, k in zip(within[::-1], shape, stack.shape, strict=True)):
         remedy = (
             f"by its offset, the labels are the part of the images that begins at voxel {', '.join(map(str, within))} "
-            "(x, y, z): give that part of the images"
+            f"(x, y, z): crop the images to it (in Python: images[{part}]), or fill up the labels with 0"
         )
     elif sorted(stack.shape) == sorted(shape):
         how = "x and y are swapped" if stack.shape[0] == shape[0] else "the axes are swapped (files hold z, y, x)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from contract.stage import Context, InputError
@@ -19,6 +21,7 @@ _MANY = 20  # smallest number of ids that may be grey values
 _SPARSE = 0.05  # of the pixels: points and thin lines may be labels
 _CELL_PIECES, _CELL_SHARE = 8, 0.4  # in a section, for a value that stands for all cells
 _RUN_TOGETHER = 0.5  # of the labelled voxels in one piece
+_LEAST_AROUND = 0.5  # of all voxels, around a single object that touches all six sides; less is between cells
 _CLASS_PIECES = 20  # smallest number of pieces of an id that may be a class, if there are at most 3 ids
 
 
@@ -54,14 +57,16 @@ def report(
     sections = [section for section in sections if section.any()]
     _refuse_greys(stack, len(ids), sections)
     largest = float(pieces.voxels[1:].max() / voxels.sum())
-    is_map = _is_map(stack, sections, relabel, f"{parts.sum()}, of which the largest holds {100 * largest:.0f} %")
     share, sides = float(pieces.voxels[0]) / total, pieces.on_every_side()
+    filled = int(ids[0]) if len(ids) == 1 and sides[0] and 0 < share < _LEAST_AROUND else None
+    is_map = _is_map(stack, sections, relabel, filled, _Parts(int(parts.sum()), largest))
     context.metric("ids", int(parts.sum()) if relabel else len(ids))
     context.metric("background_share", share)
-    touching = f"; {np.count_nonzero(sides) or 'none'} touch{'es' if np.count_nonzero(sides) < 2 else ''} every side"
+    across = np.count_nonzero(sides)
     context.message(
         f"{len(ids)} id{'s' if len(ids) > 1 else ''} in {parts.sum()} connected piece{'s' if parts.sum() > 1 else ''}; "
-        f"{100 * share:.1f} % of the voxels are background{touching}"
+        f"{100 * share:.1f} % of the voxels are background; {across or 'no'} id{'s' if across > 1 else ''} "
+        f"touch{'' if across > 1 else 'es'} all six sides"
     )
     if stack.form.samples > 2:
         context.message("colours are read as VAST exports them: id = R x 65536 + G x 256 + B")
@@ -71,7 +76,7 @@ def report(
     if relabel:
         _tell_relabelled(int(parts.sum()), largest, is_map, context)
     else:
-        _tell_pieces(ids, parts, context)
+        _tell_pieces(ids, parts, largest, context)
 
 
 def _tell_unlabelled(unlabelled: Unlabelled, total: int, context: Context) -> None:
@@ -104,18 +109,36 @@ def _refuse_greys(stack: Stack, ids: int, sections: list[np.ndarray]) -> None:
     )
 
 
-def _is_map(stack: Stack, sections: list[np.ndarray], relabel: bool, in_all: str) -> bool:
-    """Tells whether the labels are a map of cells between membranes. Raises InputError if relabelling is no remedy."""
+class _Parts(NamedTuple):
+    """The connected pieces of all ids: how many, and what share of the labelled voxels the largest holds."""
+
+    number: int
+    largest: float
+
+    def remedy(self) -> str:
+        """Returns what to do with labels in which all cells have one id."""
+        they = f"of {self.number}, the largest holds {100 * self.largest:.0f} %"
+        if self.largest <= _RUN_TOGETHER:
+            return f"set relabel: connected_components to give each connected piece its own id ({they})"
+        return f"connected pieces are no objects either ({they}): give labels with one id for each object"
+
+
+def _is_map(stack: Stack, sections: list[np.ndarray], relabel: bool, filled: int | None, parts: _Parts) -> bool:
+    """Tells whether the labels are a map of cells between membranes. Raises InputError if relabelling is no remedy.
+
+    Args:
+      filled: the only id, if it covers more than half and touches all six sides, as no single object does.
+    """
     values = values_of(sections) or {}
     membranes = [value for value, of in values.items() if of.membrane]
-    if not membranes:
+    if not membranes and filled is None:
         return False
-    membrane = min(membranes, key=lambda value: values[value].share)
+    membrane = min(membranes, key=lambda value: values[value].share, default=0)
     cells = max((value for value in values if value not in (0, membrane)), key=lambda k: values[k].share, default=0)
-    if membrane == 0 and (relabel or not _is_all_cells(values[cells])):
-        return _is_all_cells(values[cells])
+    if membrane == 0 and (relabel or (filled is None and not _is_all_cells(values[cells]))):
+        return filled is not None or _is_all_cells(values[cells])
     if membrane == 0:
-        remedy = f"set relabel: connected_components to give each connected piece its own id (there are {in_all})"
+        remedy = parts.remedy()
     elif cells:
         remedy = (
             f"set unlabelled: [{membrane}] and relabel: connected_components to give each connected piece its own id"
@@ -126,6 +149,12 @@ def _is_map(stack: Stack, sections: list[np.ndarray], relabel: bool, in_all: str
             "give each connected piece its own id"
         )
     listed = ", ".join(f"{value} covers {100 * of.share:.0f} %" for value, of in values.items())
+    if not membranes:
+        raise InputError(
+            f"{stack.path}: the labels seem to be a map of membranes or of all cells, not an id for each object: "
+            f"{listed}, and {filled} touches all six sides, as no single object does; {remedy}; if it is one object, "
+            "set relabel: connected_components"
+        )
     pieces = sum(of.pieces for value, of in values.items() if value != membrane)
     raise InputError(
         f"{stack.path}: the labels seem to be a map of membranes, not an id for each object: {listed}, and {membrane} "
@@ -168,7 +197,7 @@ def _tell_relabelled(pieces: int, largest: float, is_map: bool, context: Context
         )
 
 
-def _tell_pieces(ids: np.ndarray, parts: np.ndarray, context: Context) -> None:
+def _tell_pieces(ids: np.ndarray, parts: np.ndarray, largest: float, context: Context) -> None:
     split = parts > 1
     if not split.any():
         return
@@ -176,9 +205,12 @@ def _tell_pieces(ids: np.ndarray, parts: np.ndarray, context: Context) -> None:
     some = [f"{label} in {n} pieces" for label, n in zip(ids[split][:_NAMED], parts[split][:_NAMED], strict=True)]
     if count > _NAMED:
         some.append("...")
+    which = f"{count} of {len(ids)} ids {'are' if count > 1 else 'is'} not connected (26 neighbours): {', '.join(some)}"
+    seem = "these seem to be classes, not objects; "
+    if len(ids) == 1:
+        which = f"the id is in {parts[0]} pieces (26 neighbours), of which the largest holds {100 * largest:.0f} %"
+        seem = "it seems to be a class, not an object; if it marks membranes, give labels with one id for each object; "
     classes = len(ids) < MOST_CLASSES and parts.max() >= _CLASS_PIECES
     context.message(
-        f"{count} of {len(ids)} ids {'are' if count > 1 else 'is'} not connected (26 neighbours): "
-        f"{', '.join(some)}; {'these seem to be classes, not objects; ' if classes else ''}"
-        "set relabel: connected_components to give each piece its own id"
+        f"{which}; {seem if classes else ''}set relabel: connected_components to give each piece its own id"
     )

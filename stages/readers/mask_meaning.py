@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from contract.stage import InputError
-from segmentation.mask_figures import Figures, figures, value_for_none
+from segmentation.mask_figures import Figures, figures, value_around, value_for_none
 from segmentation.mask_levels import (
     Levels,
     are_specks,
@@ -58,14 +58,15 @@ def cells_in(masks: Sequence[Ids], labels_are: Meaning, path: str) -> tuple[list
         if none:
             told.append(none)
             levels = _levels(masks, labels_are, path)  # what is left may be binary
+    rim = value_around([mask.ids for mask in masks]) if levels is None and labels_are != "files" else None
     if levels is None:
-        labels, said = _by_value(masks, labels_are, path)
+        labels, said = _by_value(masks, labels_are, rim, path)
     else:
         labels, said = _two_levels(masks, levels, labels_are == "inverted")
     found = figures(labels)
     by_id = levels is None and labels_are != "classes"
     apart = _apart(found, [mask.where for mask in masks], labels_are) if by_id else None
-    doubts = filter(None, [apart, _around(found, binary=levels is not None)])
+    doubts = filter(None, [apart, rim and _rim(*rim), _around(found, binary=levels is not None)])
     return labels, [*told, f"{said}: {_measured(found, by_id)}", *doubts]
 
 
@@ -77,7 +78,7 @@ def _measured(found: Figures, by_id: bool) -> str:
     times = f", {found.sizes.max() / middle:.0f} times the median" if found.sizes.max() >= 2 * middle else ""
     return (
         f"{many}, of {middle:g} pixels in the median and {found.sizes.max()} at most{times}; they cover "
-        f"{found.covered:.0%} of the pictures"
+        f"{100 * found.covered:.0f} % of the pictures"
     )
 
 
@@ -94,17 +95,25 @@ def _apart(found: Figures, names: Sequence[str], labels_are: Meaning) -> str | N
         )
     return (
         f"{names[number]}: id {value} has {parts} pieces apart, each as large as a cell{also}; if the values are kinds "
-        "of cells, not an id for each cell, set labels_are: classes"
+        "of cells, not an id for each cell, set labels_are: classes; if these are sections of neurites, this is right"
     )
 
 
 def _around(found: Figures, binary: bool) -> str | None:
     if 2 * found.around < found.filled:
         return None
-    what = f"cells cover {found.covered:.0%}, and one touches all borders in {found.around} of {found.filled} pictures"
+    many = f"{found.around} of {found.filled} pictures"
+    what = f"cells cover {100 * found.covered:.0f} %, and one touches all borders in {many}"
     if binary:
         return f"{what}: if they are black on white, set labels_are: inverted (in Fiji: Edit > Invert)"
     return f"{what}: if that is the surroundings of the cells, set it to 0 in the masks"
+
+
+def _rim(outer: int, inner: int) -> str:
+    return (
+        f"value {outer} lies around value {inner}, as boundaries of cells do, and each of its pieces is taken as a "
+        "cell; if it marks boundaries, set its pixels to 0 in the masks"
+    )
 
 
 def _without_label(masks: Sequence[Ids]) -> list[str]:
@@ -114,8 +123,8 @@ def _without_label(masks: Sequence[Ids]) -> list[str]:
         pixels.update(mask.none)
     total = sum(mask.ids.size for mask in masks)
     return [
-        f"value {value} covers {count / total:.0%} of the masks, and is taken as none, as programs write it where "
-        "there is no label"
+        f"value {value} covers {100 * count / total:.0f} % of the masks, and is taken as none, as programs write it "
+        "where there is no label"
         for value, count in pixels.items()
     ]
 
@@ -129,8 +138,8 @@ def _without_none(masks: Sequence[Ids]) -> tuple[Sequence[Ids], str]:
     share = sum(int(np.count_nonzero(mask.ids == value)) for mask in masks) / sum(mask.ids.size for mask in masks)
     what = "touches all borders" if how == "surrounds" else "forms lines around cells"
     said = (
-        f"value {value} covers {share:.0%} of the masks and {what}: it is taken as none; if it is a cell, give that "
-        "cell another value"
+        f"value {value} covers {100 * share:.0f} % of the masks and {what}: it is taken as none; if it is a cell, give "
+        "that cell another value"
     )
     return [mask._replace(ids=np.where(mask.ids == value, 0, mask.ids)) for mask in masks], said
 
@@ -181,7 +190,9 @@ def _levels(masks: Sequence[Ids], labels_are: Meaning, path: str) -> Levels | No
     return None if labels_are in _BY_VALUE else levels
 
 
-def _by_value(masks: Sequence[Ids], labels_are: Meaning, path: str) -> tuple[list[np.ndarray], str]:
+def _by_value(
+    masks: Sequence[Ids], labels_are: Meaning, rim: tuple[int, int] | None, path: str
+) -> tuple[list[np.ndarray], str]:
     for mask in masks:
         if _is_jpeg(mask):
             raise InputError(f"{mask.where}: JPEG does not keep the ids of cells; export the masks as PNG or TIFF")
@@ -199,10 +210,14 @@ def _by_value(masks: Sequence[Ids], labels_are: Meaning, path: str) -> tuple[lis
     cells = sum(int(np.count_nonzero(value_counts([mask.ids])[0])) for mask in masks)
     sizes = piece_sizes([mask.ids for mask in masks])
     if labels_are == "auto" and (len(sizes) > _MOST_PIECES * cells or are_specks(sizes)):
+        boundaries = "if a value marks the boundaries of cells, set its pixels to 0"
+        if rim:
+            boundaries = f"value {rim[0]} lies around value {rim[1]}: if it marks boundaries, set its pixels to 0"
         raise InputError(
             f"{path}: read as ids, the masks hold {cells} cells in {len(sizes)} pieces, whose median size "
-            f"is {np.median(sizes):g} pixels: they seem to hold classes, or to be blurred; set labels_are: classes if "
-            "each value is a kind of cell, or instances if the values are ids, or save masks with two values"
+            f"is {np.median(sizes):g} pixels: they seem to hold classes, or to be blurred; {boundaries}; set "
+            "labels_are: classes if each value is a kind of cell, or instances if the values are ids, or save masks "
+            "with two values"
         )
     said = "each cell has a mask file of its own" if labels_are == "files" else "the masks hold an id for each cell"
     if any(mask.coloured for mask in masks):

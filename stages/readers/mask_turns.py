@@ -41,8 +41,9 @@ def check_turns(pictures: Sequence[Picture], path: str) -> list[str]:
         how, count = Counter(turn.how for turn in turned.values()).most_common(1)[0]
         names = [name for name, turn in turned.items() if turn.how == how]
         there, here = (sum(getattr(turned[name], what) for name in names) / count for what in ("there", "here"))
+        do_not_lie = "do not lie on their pictures" if count > 1 else "does not lie on its picture"
         text = (
-            f"{path}: {count} of {len(found)} masks ({some(names)}) do not lie on their pictures, but fit when {how} "
+            f"{path}: {count} of {len(found)} masks ({some(names)}) {do_not_lie}, but fit when {how} "
             f"(contrast {there:.2f} then, {here:.2f} as they are)"
         )
         if count > 1 or len(found) == 1:

@@ -1,4 +1,4 @@
-"""How little contrast a U-Net's training pictures have: `ranges.json` in the folder of its model."""
+"""How little contrast training pictures of a U-Net have: `ranges.json` in the folder of its model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.stage import InputError
-from segmentation.unet.normalisation import Weakest
 from stages.storage.json_files import read_json
 
 _FILE = "ranges.json"
@@ -21,17 +20,16 @@ Channels = Annotated[list[Annotated[float, Field(ge=0, lt=1e38)]], Field(min_len
 class _Ranges(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    ratio: Channels
-    ranges: dict[str, Channels]
+    contrast: Channels
 
 
-def write_ranges(folder: Path, weakest: Weakest) -> None:
-    """Writes the ranges of the training pictures into the folder of a model."""
+def write_ranges(folder: Path, weakest: list[float]) -> None:
+    """Writes the lowest contrast of the training pictures, for each channel, into the folder of a model."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _FILE).write_text(json.dumps(weakest._asdict(), indent=2) + "\n", encoding="utf-8")
+    (folder / _FILE).write_text(json.dumps({"contrast": weakest}, indent=2) + "\n", encoding="utf-8")
 
 
-def read_ranges(folder: str | Path, channels: int) -> Weakest | None:
+def read_ranges(folder: str | Path, channels: int) -> list[float] | None:
     """Reads what `write_ranges` wrote; None for a model of an earlier version, which has none.
 
     Raises:
@@ -41,6 +39,6 @@ def read_ranges(folder: str | Path, channels: int) -> Weakest | None:
     if not file.exists():
         return None
     found = read_json(file, _Ranges, _ADVICE)
-    if any(len(each) != channels for each in (found.ratio, *found.ranges.values())):
+    if len(found.contrast) != channels:
         raise InputError(f"{file}: is not of a network with {channels} channel{'s' if channels > 1 else ''}; {_ADVICE}")
-    return Weakest(found.ratio, found.ranges)
+    return found.contrast

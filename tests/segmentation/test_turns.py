@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from PIL import Image
 
 from segmentation.turns import find_turn, middle
+from stages.readers.label_place import outer_sections
 from tests.segmentation.drifting_cells import cells, picture
 
 TURNS = {
@@ -143,3 +146,85 @@ def test_labels_that_are_off_by_little_are_not_moved(by: int) -> None:
     labels = cells(4, seed=6)
     for membrane in (60, 240):
         assert find_turn(picture(labels, membrane), np.roll(labels, by, 2)).by is None
+
+
+NAMES = ("snemi3d", "isbi2012", "dsb2018")
+Crop = tuple[list[np.ndarray], list[np.ndarray]]
+
+
+def real(shared: Path, name: str) -> Crop:
+    images, labels = (
+        [np.asarray(Image.open(file)) for file in sorted((shared / name / what).iterdir())]
+        for what in ("images", "labels")
+    )
+    return images, labels
+
+
+def crops(images: list[np.ndarray], labels: list[np.ndarray], depth: int, side: int, count: int) -> Iterator[Crop]:
+    """Cuts out consecutive sections at random places that have labels."""
+    rng = np.random.default_rng([depth, side])
+    while count:
+        z = int(rng.integers(len(images) - depth + 1))
+        if min(images[z].shape) < side:
+            continue
+        y, x = (int(rng.integers(n - side + 1)) for n in images[z].shape)
+        image, ids = ([each[k][y : y + side, x : x + side] for k in range(z, z + depth)] for each in (images, labels))
+        if all(len(np.unique(section)) > 1 for section in ids):
+            count -= 1
+            yield image, ids
+
+
+def changed(crop: Crop, k: int) -> Crop:
+    """Leaves a crop as it is, inverts it, adds noise, or removes all objects but the first and the last one."""
+    image, labels = crop
+    if k == 1:
+        image = [255 - section for section in image]
+    if k == 2:
+        rng = np.random.default_rng(0)
+        image = [section + rng.normal(0, 25, section.shape) for section in image]
+    if k == 3:
+        ids = np.unique(labels)
+        labels = [np.where(np.isin(section, ids[[1, -1]]), section, 0) for section in labels]
+    return image, labels
+
+
+@pytest.mark.real_data
+def test_real_crops(shared: Path) -> None:
+    """The figures in the docstring of `find_turn`."""
+    found: Counter[int] = Counter()
+    ways = list(TURNS)
+    for name in NAMES:
+        images, labels = real(shared, name)
+        for side in (64, 128, 256):
+            depth = 1 if name == "dsb2018" or side == 64 else 2
+            for k, crop in enumerate(crops(images, labels, depth, side, 24)):
+                image, ids = changed(crop, k % 4)
+                right = find_turn(image, ids)
+                assert right is not None
+                assert (right.how, right.nowhere, right.by) == ("", False, None)
+                if k % 4 != 3:
+                    how = ways[k % 7]
+                    turn = find_turn(image, [TURNS[UNDONE_BY.get(how, how)](section) for section in ids])
+                    assert turn is not None
+                    assert turn.how in ("", how)
+                    found[side] += turn.how == how
+    assert found[64] >= 23
+    assert found[128] >= 46
+    assert found[256] == 54
+
+
+@pytest.mark.real_data
+def test_real_stacks_in_reverse_order(shared: Path) -> None:
+    images, labels = real(shared, "snemi3d")
+    for depth, least in ((6, 19), (12, 20)):
+        found = 0
+        for image, ids in crops(images, labels, depth, 256, 20):
+            numbers = outer_sections(depth)
+            some, of_labels, of_reversed = ([each[k] for k in numbers] for each in (image, ids, ids[::-1]))
+            backwards = [image[::-1][k] for k in numbers]
+            right = find_turn(some, of_labels, reverse=lambda backwards=backwards: backwards)
+            assert (right.how, right.nowhere, right.by) == ("", False, None)
+            turn = find_turn(some, of_reversed, reverse=lambda backwards=backwards: backwards)
+            assert turn.how in ("", "put in the reverse order of sections")
+            found += bool(turn.how)
+        assert found >= least

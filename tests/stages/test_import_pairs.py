@@ -38,7 +38,7 @@ def test_pictures_and_ids_of_any_size(run_stage, data: dict[str, Path]) -> None:
         assert (picture.image.dtype, picture.labels.dtype, picture.probability) == (np.uint8, np.int32, None)
     assert said(result) == [
         "the masks hold an id for each cell: 20 ids in 20 pieces, of 100 pixels in the median and 100 at most; they "
-        "cover 19% of the pictures"
+        "cover 19 % of the pictures"
     ]
     assert {event["name"]: event["value"] for event in result.reported("metric")} == {
         "training_pictures": 4, "training_cells": 16, "test_pictures": 1, "test_cells": 4

@@ -53,7 +53,7 @@ def test_the_largest_ids_and_minus_one_mean_none(tmp_path: Path, run_stage, valu
         in said(result)
     )
     assert said(result)[-1] == (
-        "6 ids in 6 connected pieces; 77.4 % of the voxels are background; none touches every side"
+        "6 ids in 6 connected pieces; 77.4 % of the voxels are background; no id touches all six sides"
     )
 
 
@@ -86,7 +86,7 @@ def test_an_id_that_surrounds_all_others_is_told_and_can_be_set_to_none(
     told = f"id {value} covers 77 % and touches every side; if it means none, set unlabelled: [{value}]"
     result = run_stage("import-labels", {"stack": stack})
     assert said(result)[-2:] == [
-        "7 ids in 7 connected pieces; 0.0 % of the voxels are background; 1 touches every side",
+        "7 ids in 7 connected pieces; 0.0 % of the voxels are background; 1 id touches all six sides",
         told,
     ]
     result = run_stage("import-labels", {"stack": stack}, unlabelled=[value, 99])

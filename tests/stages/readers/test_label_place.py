@@ -82,7 +82,7 @@ def test_labels_of_a_part_of_the_images_are_refused_with_the_part(tmp_path: Path
     text = refusal(run_stage, {"stack": tmp_path / "l.h5", "images": tmp_path / "i.h5"})
     assert text.endswith(
         "by its offset, the labels are the part of the images that begins at voxel 5, 8, 5 (x, y, z): "
-        "give that part of the images"
+        "crop the images to it (in Python: images[5:15, 8:20, 5:19]), or fill up the labels with 0"
     )
 
 

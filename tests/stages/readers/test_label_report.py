@@ -89,6 +89,57 @@ def test_single_neurons_and_glia_pass(tmp_path: Path, run_stage) -> None:
         )
 
 
+def branching() -> np.ndarray:
+    """True in the cells of a block in which these run together through gaps in the membranes: (z, y, x)."""
+    _, y, x = np.mgrid[:8, 8:72, 8:72] % 16
+    return np.asarray(((y >= 3) & (x >= 3)) | (y // 2 == 4) | (x // 2 == 4))
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_an_id_of_all_cells_that_run_together_is_refused(tmp_path: Path, run_stage, value: int) -> None:
+    stack = hdf5(tmp_path / "l.h5", branching().astype(np.uint8) * value)
+    share = 100 * branching().mean()
+    assert refusal(run_stage, {"stack": stack}) == (
+        f"{stack}: the labels seem to be a map of membranes or of all cells, not an id for each object: 0 covers "
+        f"{100 - share:.0f} %, {value} covers {share:.0f} %, and {value} touches all six sides, as no single object "
+        "does; connected pieces are no objects either (of 2, the largest holds 99 %): give labels with one id for "
+        "each object; if it is one object, set relabel: connected_components"
+    )
+    assert "run together" in said(run_stage("import-labels", {"stack": stack}, relabel="connected_components"))[-1]
+
+
+def test_a_single_id_in_pieces_is_told_with_the_largest(tmp_path: Path, run_stage) -> None:
+    ids = np.zeros((4, 40, 50), np.uint8)
+    ids[:, 2:12, 3:13] = ids[:, 20:30, 3:33] = 9
+    assert said(run_stage("import-labels", {"stack": folder(tmp_path / "l", ids)}))[-2:] == [
+        "1 id in 2 connected pieces; 80.0 % of the voxels are background; no id touches all six sides",
+        "the id is in 2 pieces (26 neighbours), of which the largest holds 75 %; set relabel: connected_components to "
+        "give each piece its own id",
+    ]
+    ids[:, ::5, ::5] = 9
+    assert (
+        "; it seems to be a class, not an object; if it marks membranes, give labels with one id for each object; set "
+        in said(run_stage("import-labels", {"stack": folder(tmp_path / "m", ids)}))[-1]
+    )
+
+
+@pytest.mark.real_data
+def test_real_membranes_are_refused_and_single_neurites_pass(tmp_path: Path, run_stage, shared: Path) -> None:
+    files = sorted((shared / "snemi3d" / "labels").iterdir())[::7]
+    ids = np.stack([np.asarray(Image.open(file)) for file in files])
+    for k, (maps, found) in enumerate(
+        (
+            (ids > 0, "0 lies between about "),
+            (ids == 0, "1 lies between about "),
+            (ids[:, :256, :256] > 0, "touches all six sides, as no single object does"),
+        )
+    ):
+        assert found in refusal(run_stage, {"stack": hdf5(tmp_path / f"m{k}.h5", maps.astype(np.uint8))})
+    values, counts = np.unique(ids[ids > 0], return_counts=True)
+    for value in values[np.argsort(counts)[-3:]]:
+        run_stage("import-labels", {"stack": hdf5(tmp_path / f"{value}.h5", (ids == value).astype(np.uint8))})
+
+
 def jpeg(section: np.ndarray) -> np.ndarray:
     file = io.BytesIO()
     Image.fromarray(section.astype(np.uint8)).save(file, "JPEG")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy.ndimage import binary_erosion
 
 from tests.stages.pairs import all_of, image, refusal, rewrite, said, save
 
@@ -47,7 +48,8 @@ def test_kinds_of_cells_for_ids(run_stage: RunStage, six: dict[str, Path]) -> No
     assert figures.startswith(IDS + "12 ids in 21 pieces, of ")
     assert doubt == (
         f"{six['labels'] / 'c0.png'}: id 1 has 2 pieces apart, each as large as a cell, and likewise in 5 more "
-        "pictures; if the values are kinds of cells, not an id for each cell, set labels_are: classes"
+        "pictures; if the values are kinds of cells, not an id for each cell, set labels_are: classes; if "
+        "these are sections of neurites, this is right"
     )
     result = run_stage("import-pairs", six, labels_are="classes")
     assert cells_of(result) == 21
@@ -62,14 +64,47 @@ def test_touching_cells_of_two_kinds_stay_two(run_stage: RunStage, six: dict[str
     assert cells_of(run_stage("import-pairs", six, labels_are="classes")) == 6 * 3
 
 
-def test_a_map_of_insides_and_borders_is_refused(run_stage: RunStage, six: dict[str, Path]) -> None:
-    """1 inside of cells and 2 on their rims, as some programs want it."""
+def with_rims(ids: np.ndarray, inside: int = 1, rim: int = 2) -> np.ndarray:
+    """The insides of cells and their boundaries, two pixels wide, as two classes."""
+    eroded = np.asarray(binary_erosion(ids > 0, iterations=2))
+    return np.where(eroded, inside, np.where(ids > 0, rim, 0)).astype(np.uint8)
 
-    def rims(ids: np.ndarray) -> np.ndarray:
-        return np.where(ids == 0, 0, np.where(np.isin(ids, np.arange(1, 5)) & (np.roll(ids, 2, 0) == 0), 2, 1))
 
-    rewrite(six["labels"], lambda ids: np.tile(rims(ids)[:48, :48], (2, 2))[:64, :64].astype(np.uint8))
-    assert "they seem to hold classes, or to be blurred; set labels_are: classes if each" in refusal(run_stage, six)
+@pytest.mark.parametrize(("inside", "rim"), [(1, 2), (2, 1), (255, 128)])
+def test_a_map_of_insides_and_boundaries_is_refused(
+    run_stage: RunStage, six: dict[str, Path], inside: int, rim: int
+) -> None:
+    """Programs that train on three classes want it; with boundaries set to 0, each cell is a piece."""
+    rewrite(six["labels"], lambda ids: with_rims(ids, inside, rim))
+    around = f"value {rim} lies around value {inside}"
+    assert f"; {around}: if it marks boundaries, set its pixels to 0; set labels_are: classes " in refusal(
+        run_stage, six
+    )
+    result = run_stage("import-pairs", six, labels_are="classes")
+    assert cells_of(result) == 42
+    assert said(result)[1] == (
+        f"{around}, as boundaries of cells do, and each of its pieces is taken as a cell; if it marks boundaries, set "
+        "its pixels to 0 in the masks"
+    )
+    rewrite(six["labels"], lambda mask: np.where(mask == rim, 0, mask).astype(np.uint8))
+    result = run_stage("import-pairs", six)
+    assert cells_of(result) == 21
+    assert len(said(result)) == 1
+
+
+def test_a_map_of_few_cells_and_boundaries_is_told(run_stage: RunStage, six: dict[str, Path]) -> None:
+    """With one cell in each picture, the values may be ids."""
+    rewrite(six["labels"], lambda ids: with_rims(ids == 1))
+    assert "value 2 lies around value 1, as boundaries of cells do" in said(run_stage("import-pairs", six))[1]
+
+
+def test_kinds_of_cells_that_touch_are_no_boundaries(run_stage: RunStage, six: dict[str, Path]) -> None:
+    halves = np.zeros((64, 64), np.uint8)
+    halves[20:40, 10:30], halves[20:40, 30:50] = 1, 2
+    halves[24:36, 14:26] = 1
+    for turned in (halves, halves.T):
+        rewrite(six["labels"], lambda ids, turned=turned: turned)
+        assert len(said(run_stage("import-pairs", six, labels_are="classes"))) == 1
 
 
 def test_black_on_white(run_stage: RunStage, six: dict[str, Path]) -> None:
@@ -77,10 +112,10 @@ def test_black_on_white(run_stage: RunStage, six: dict[str, Path]) -> None:
     figures, doubt = said(run_stage("import-pairs", six))
     share = np.mean([ids_of(number) == 0 for number in range(6)])
     assert ": 6 cells, of 3" in figures
-    assert figures.endswith(f"they cover {share:.0%} of the pictures")
+    assert figures.endswith(f"they cover {100 * share:.0f} % of the pictures")
     assert doubt == (
-        f"cells cover {share:.0%}, and one touches all borders in 6 of 6 pictures: if they are black on white, set "
-        "labels_are: inverted (in Fiji: Edit > Invert)"
+        f"cells cover {100 * share:.0f} %, and one touches all borders in 6 of 6 pictures: if they are black on white, "
+        "set labels_are: inverted (in Fiji: Edit > Invert)"
     )
     result = run_stage("import-pairs", six, labels_are="inverted")
     assert cells_of(result) == 21
@@ -107,7 +142,7 @@ def test_merged_cells_show_in_the_figures(run_stage: RunStage, six: dict[str, Pa
 
     rewrite(six["labels"], merged)
     (line,) = said(run_stage("import-pairs", six))
-    assert ": 24 cells, of 9 pixels in the median and 2400 at most, 267 times the median; they cover 59%" in line
+    assert ": 24 cells, of 9 pixels in the median and 2400 at most, 267 times the median; they cover 59 %" in line
 
 
 @pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 255), (np.uint16, 65535)])
@@ -119,8 +154,8 @@ def test_all_bits_for_none(run_stage: RunStage, six: dict[str, Path], dtype: typ
         none, figures = said(result)
         share = np.mean([ids_of(number) == 0 for number in range(6)])
         assert none == (
-            f"value {value} covers {share:.0%} of the masks and touches all borders: it is taken as none; if it is a "
-            "cell, give that cell another value"
+            f"value {value} covers {100 * share:.0f} % of the masks and touches all borders: it is taken as none; if "
+            "it is a cell, give that cell another value"
         )
         assert figures.startswith(IDS + "21 ids in 21 pieces")
 
@@ -135,8 +170,7 @@ def test_values_that_always_mean_none(run_stage: RunStage, six: dict[str, Path],
         tifffile.imwrite(six["labels"] / f"c{number}.tif", ids)
     none, figures = said(run_stage("import-pairs", six))[:2]
     assert none == (
-        f"value {value} covers {3 / 64:.0%} of the masks, and is taken as none, as programs write it where there is no "
-        "label"
+        f"value {value} covers 5 % of the masks, and is taken as none, as programs write it where there is no label"
     )
     assert figures.startswith(IDS + "21 ids in ")
 

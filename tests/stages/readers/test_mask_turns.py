@@ -73,7 +73,7 @@ def test_some_turned_masks_of_many_are_named(run_stage: RunStage, five: dict[str
     assert "2 of 5 masks (c1, c3) do not lie on their pictures" in refusal(run_stage, five)
     save(five["labels"] / "c3.png", discs(3)[1])
     (text,) = [text for text in said(run_stage("import-pairs", five)) if "lie on" in text]
-    assert "1 of 5 masks (c1) do not lie on their pictures, but fit when mirrored left to right" in text
+    assert "1 of 5 masks (c1) does not lie on its picture, but fit when mirrored left to right" in text
     assert text.endswith("; check this mask")
 
 

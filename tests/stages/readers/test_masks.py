@@ -25,7 +25,7 @@ def test_binary_masks_become_connected_pieces(run_stage, data: dict[str, Path], 
         what = f"not {low}" if low == 0 else f"{high}, not {low}"
         assert said(result) == [
             f"cells are the connected pieces (4 neighbours) of pixels that are {what} in the masks: 15 cells, of 100 "
-            "pixels in the median and 200 at most, 2 times the median; they cover 19% of the pictures"
+            "pixels in the median and 200 at most, 2 times the median; they cover 19 % of the pictures"
         ]
 
 
