@@ -80,9 +80,8 @@ def opaque(pixels: np.ndarray, name: str) -> np.ndarray:
         return pixels
     alpha, opacity = pixels[..., -1], np.iinfo(pixels.dtype).max
     if (alpha != opacity).any():
-        raise FileError(
-            name, f"has transparent pixels ({(alpha != opacity).mean():.0%} of them); save it without transparency"
-        )
+        share = 100 * (alpha != opacity).mean()
+        raise FileError(name, f"has transparent pixels ({share:.0f} % of them); save it without transparency")
     return pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
 
 

@@ -26,7 +26,7 @@ def sentences(found: Odd, names: Sequence[str]) -> list[str]:
         values[value].append(k)
     kinds = [(which, ("is", "are"), f"blank (all {value:g})") for value, which in values.items()]
     kinds.append((found.saturated, ("is", "are"), "saturated (more than half of the voxels are black or white)"))
-    share = f"0 from the edge inwards, {found.border_share:.1%} of all voxels"
+    share = f"0 from the edge inwards, {100 * found.border_share:.1f} % of all voxels"
     kinds.append((found.bordered, ("has", "have"), f"a black border ({share})"))
     return [_sentence(which, verbs, what, found.sections, names) for which, verbs, what in kinds if which]
 

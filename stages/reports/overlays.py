@@ -95,7 +95,7 @@ def _range(
         f"(0.1th and 99.9th percentile of {len(chosen)} section{'s' if len(chosen) > 1 else ''})"
     )
     if missing:
-        said += f"; {missing:.1%} of them are NaN or infinite, and shown black or white"
+        said += f"; {100 * missing:.1f} % of them are NaN or infinite, and shown black or white"
     context.message(said)
     return found
 

@@ -36,8 +36,8 @@ def summary(report: dict[str, Any], covered: float | None) -> str:
     lines = [f"{title:<33}{'-' if value is None else f'{value:.4f}':>10}   {note}" for title, value, note in rows]
     if covered is not None:
         lines.append(
-            f"no V_rand and V_info: they are for maps of membranes, where cells cover at least {MEMBRANES:.0%}; here "
-            f"cells cover {covered:.0%}"
+            f"no V_rand and V_info: they are for maps of membranes, where cells cover at least "
+            f"{100 * MEMBRANES:.0f} %; here cells cover {100 * covered:.0f} %"
         )
     elif report["v_rand"] is None:
         lines.append("no V_rand and V_info: no probability was predicted")

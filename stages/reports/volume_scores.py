@@ -132,8 +132,8 @@ def _say_large(path: str, ids: np.ndarray, voxels: np.ndarray, context: Context)
     elif counts[at] < _LARGE * voxels.sum():
         return
     context.message(
-        f"{path}: id {every[at]} covers {counts[at] / voxels.sum():.1%} of all voxels; if it means none, import the "
-        f"labels with import-labels and unlabelled: [{every[at]}], or it counts as an object"
+        f"{path}: id {every[at]} covers {100 * counts[at] / voxels.sum():.1f} % of all voxels; if it means none, "
+        f"import the labels with import-labels and unlabelled: [{every[at]}], or it counts as an object"
     )
 
 
@@ -152,6 +152,6 @@ def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:
     share = counts["truth_voxels_unsegmented"] / counts["truth_voxels"]
     lines.append(
         f"{counts['objects']} objects, {counts['truth_objects']} in the truth; "
-        f"{share:.1%} of {counts['truth_voxels']:,} voxels with ground truth are unsegmented"
+        f"{100 * share:.1f} % of {counts['truth_voxels']:,} voxels with ground truth are unsegmented"
     )
     return "\n".join(lines)

@@ -84,7 +84,7 @@ def _check_virtual(dataset: h5py.Dataset, where: str | Path, level: int) -> tupl
                         remarks.update(dict.fromkeys(check_data(found, inside, level + 1)))
                     checked.add((path, found.name))
     if None not in dataset.maxshape and mapped < dataset.size:
-        share = f"{1 - mapped / dataset.size:.1%} of the virtual dataset {_name(dataset)}"
+        share = f"{100 * (1 - mapped / dataset.size):.1f} % of the virtual dataset {_name(dataset)}"
         remarks[f"{share} have no source; they are read as {dataset.fillvalue}"] = None
     return tuple(remarks)
 

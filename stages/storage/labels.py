@@ -72,8 +72,8 @@ class Labels:
         """Says which ids were read as 0, and how many voxels have them."""
         for value, count in sorted(self._none.items()):
             context.message(
-                f"{self._path}: {count:,} voxels ({count / self._voxels:.1%}) are {value}, which means none in CREMI "
-                "and other programs; they count as 0, unlabelled"
+                f"{self._path}: {count:,} voxels ({100 * count / self._voxels:.1f} %) are {value}, which means none in "
+                "CREMI and other programs; they count as 0, unlabelled"
             )
 
 

@@ -72,7 +72,7 @@ def test_scores_a_box_of_the_volume_in_its_place(
     ]  # fmt: skip
     out = capsys.readouterr().out
     assert f"adapted Rand error {first['value']:>40.4f}" in out
-    assert f"5 objects, 5 in the truth; {unsegmented / labelled:.1%} of {labelled:,} voxels" in out
+    assert f"5 objects, 5 in the truth; {100 * unsegmented / labelled:.1f} % of {labelled:,} voxels" in out
 
 
 def test_nothing_segmented_is_scored_and_not_refused(run_stage, tmp_path: Path, truth: np.ndarray, capsys) -> None:
@@ -84,7 +84,7 @@ def test_nothing_segmented_is_scored_and_not_refused(run_stage, tmp_path: Path, 
     }  # fmt: skip
     assert report["unsegmented_as_background"]["recall"] == 1
     assert report["objects"] == 0
-    assert "0 objects, 5 in the truth; 100.0% of" in capsys.readouterr().out
+    assert "0 objects, 5 in the truth; 100.0 % of" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("offset_xyz", [(0, 0, 6), (-1, 0, 0)])
@@ -152,7 +152,10 @@ def test_ids_that_mean_none_count_as_0_on_both_sides(
         assert report(result) == expected
     said = [text for text in texts(result) if "which means none" in text]
     unlabelled = int((truth[3:38, 2:12, 1:15] == 0).sum())
-    assert f"{tmp_path / 't2.h5'}: {unlabelled:,} voxels ({unlabelled / box.size:.1%}) are {none}, which" in said[0]
+    assert (
+        f"{tmp_path / 't2.h5'}: {unlabelled:,} voxels ({100 * unlabelled / box.size:.1f} %) are {none}, which"
+        in said[0]
+    )
     assert str(tmp_path / "s2.h5") in said[1]
 
 
@@ -185,7 +188,7 @@ def test_says_that_an_id_may_be_a_background_that_is_not_0(
     odd = volume(tmp_path / "t.h5", np.where(truth < 6 * share, value, truth).astype(dtype))
     (text,) = texts(run_stage("evaluate-volume", {"segmentation": plain, "labels": odd}))
     assert text.startswith(
-        f"{odd}: id {value} covers {np.mean(truth < 6 * share):.1%} of all voxels; if it means none, "
+        f"{odd}: id {value} covers {100 * np.mean(truth < 6 * share):.1f} % of all voxels; if it means none, "
     )
     assert text.endswith(f"import the labels with import-labels and unlabelled: [{value}], or it counts as an object")
     full = volume(tmp_path / "f.h5", np.arange(1, 256, dtype=np.uint8).reshape(1, 15, 17))  # all ids of 8 bits in use

@@ -134,7 +134,7 @@ def test_ids_that_mean_none_go_out_as_0_in_every_style(run_stage, volume, style:
         result = run_stage("export-stack", {"volume": volume(ids), "image": image}, style=style)
         np.testing.assert_array_equal(read(result["sections"]), read(clean["sections"]))
         (message,) = result.reported("message")
-        assert f"{none.sum():,} voxels ({none.mean():.1%}) are {value}, which means none" in message["text"]
+        assert f"{none.sum():,} voxels ({100 * none.mean():.1f} %) are {value}, which means none" in message["text"]
 
 
 def test_says_what_a_dataset_of_another_name_is_taken_for(run_stage, tmp_path: Path) -> None:

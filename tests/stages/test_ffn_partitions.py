@@ -77,7 +77,7 @@ def test_an_id_that_means_none_is_background(run_stage, tmp_path: Path, dtype: t
     result = run_stage("ffn-partitions", {"labels": tmp_path / "c.h5"}, lom_radius_xyz=[1, 1, 1], min_size=3)
     partitions = read_volume(result["volume"])[0]
     np.testing.assert_array_equal(partitions[2, 2] == 0, [False, True, False, False, True, True, False])
-    assert f"150 voxels (71.4%) are {none}, which means none" in result.reported("message")[0]["text"]
+    assert f"150 voxels (71.4 %) are {none}, which means none" in result.reported("message")[0]["text"]
     write_volume(tmp_path / "c.h5", "labels", np.full_like(array, none), PLACE)
     with pytest.raises(InputError, match="all voxels are background"):
         run_stage("ffn-partitions", {"labels": tmp_path / "c.h5"}, lom_radius_xyz=[1, 1, 1], min_size=3)

@@ -88,7 +88,7 @@ def test_an_id_that_means_none_is_filled_and_does_not_spread(run_stage, tmp_path
     assert filled.dtype == dtype
     np.testing.assert_array_equal(filled[0, 0], [7, 7, 7, 7, 7, 7, 0, 0, 0])
     texts = [event["text"] for event in result.reported("message")]
-    assert f"100 voxels (55.6%) are {none}, which means none" in texts[0]
+    assert f"100 voxels (55.6 %) are {none}, which means none" in texts[0]
     assert texts[1] == "filled 100 of 160 unsegmented voxels: those within 12 nm of a segment"
 
 

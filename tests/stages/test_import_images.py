@@ -142,7 +142,7 @@ def test_blank_sections_are_counted_and_named(stack, run_stage) -> None:
 def test_black_borders_are_told_and_stay_black(stack, run_stage, clahe: bool) -> None:
     sections = np.pad(RNG.integers(1, 255, (9, 20, 30), np.uint8), ((0, 0), (10, 10), (15, 15)))
     result = run_stage("import-images", {"stack": stack(sections)}, voxel_size_xyz=[1, 1, 1], clahe=clahe)
-    assert said(result)[1:] == ["all 9 sections have a black border (0 from the edge inwards, 75.0% of all voxels)"]
+    assert said(result)[1:] == ["all 9 sections have a black border (0 from the edge inwards, 75.0 % of all voxels)"]
     volume, _ = read_volume(result["volume"])
     assert not volume[:, :10].any()
     assert not volume[:, :, :15].any()
@@ -156,7 +156,7 @@ def test_sections_that_have_borders_are_named(stack, run_stage) -> None:
     sections[7, -4:] = 0
     result = run_stage("import-images", {"stack": stack(sections)}, voxel_size_xyz=[1, 1, 1])
     assert said(result)[1:] == [
-        "3 of 9 sections have a black border (0 from the edge inwards, 8.9% of all voxels): z2.png, z5.png, z7.png"
+        "3 of 9 sections have a black border (0 from the edge inwards, 8.9 % of all voxels): z2.png, z5.png, z7.png"
     ]
 
 
@@ -272,7 +272,7 @@ def test_alpha_is_dropped_where_opaque_and_refused_elsewhere(stack, run_stage, s
     sections[1, :10, :, -1] = 0
     Image.fromarray(sections[1]).save(folder / "z1.png")
     assert refusal(run_stage, folder, convert_rgb="luminance") == (
-        f"{folder / 'z1.png'}: has transparent pixels (50% of them); save it without transparency"
+        f"{folder / 'z1.png'}: has transparent pixels (50 % of them); save it without transparency"
     )
 
 

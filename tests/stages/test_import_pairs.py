@@ -336,7 +336,7 @@ def test_grey_among_colour_pictures(run_stage, data: dict[str, Path]) -> None:
         ("p2.png", np.zeros((40, 50), bool), "is 1-bit grey; save it as 8- or 16-bit grey or RGB"),
         ("p2.tif", np.zeros((40, 50), np.int32), "is 32-bit signed grey; save it as"),
         ("p2.tif", np.full((40, 50), np.nan, np.float32), "has pixels that are not numbers (NaN or infinite)"),
-        ("p2.png", np.full((40, 50, 4), 200, np.uint8), "has transparent pixels (100% of them)"),
+        ("p2.png", np.full((40, 50, 4), 200, np.uint8), "has transparent pixels (100 % of them)"),
     ],
 )
 def test_pixels_that_are_no_pictures(

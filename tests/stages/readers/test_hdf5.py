@@ -403,7 +403,7 @@ def test_a_virtual_dataset_of_its_own_file_and_one_with_holes(tmp_path: Path) ->
         layout[:4] = h5py.VirtualSource(out["some"])
         out.create_virtual_dataset("raw", layout)
     np.testing.assert_array_equal(read(f"{path}:raw"), np.concatenate([TRUTH, 0 * TRUTH]))
-    said = "50.0% of the virtual dataset raw have no source; they are read as 0"
+    said = "50.0 % of the virtual dataset raw have no source; they are read as 0"
     assert remarks(f"{path}:raw") == [said]
 
 

@@ -81,7 +81,7 @@ def test_an_opacity_that_is_one_is_read(tmp_path: Path, mode: str) -> None:
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb" if mode == "RGBA" else "minisblack", extrasamples=[1])
     with pytest.raises(FileError) as caught:
         opaque(read(tmp_path / "a.tif"), "a.tif")
-    assert "has transparent pixels (100% of them)" in str(caught.value)
+    assert "has transparent pixels (100 % of them)" in str(caught.value)
 
 
 def test_a_fourth_sample_without_a_word_about_it_is_opacity(tmp_path: Path) -> None:

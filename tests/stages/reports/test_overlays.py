@@ -74,7 +74,7 @@ def test_values_that_are_no_numbers_are_black_and_counted(tmp_path: Path) -> Non
     assert (greys[:, :10] == 0).all()
     assert (greys[:, 10, 0] == 255).all()
     assert greys[11, 19, 29] == 255
-    assert text.endswith("; 50.2% of them are NaN or infinite, and shown black or white")
+    assert text.endswith("; 50.2 % of them are NaN or infinite, and shown black or white")
     with pytest.raises(InputError, match=r"i\.h5: all values are NaN or infinite; check the image"):
         shown(tmp_path, np.full(SHAPE, np.nan, np.float32))
 

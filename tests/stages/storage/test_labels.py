@@ -51,7 +51,7 @@ def test_ids_that_mean_none_are_read_as_0_and_counted_once(tmp_path: Path, dtype
             np.testing.assert_array_equal(labels.read(slice(start, stop)), expected[start:stop])
         assert labels.read(slice(0, 10)).dtype == dtype
     assert said == [
-        f"{path}: 6 voxels (15.0%) are {none}, which means none in CREMI and other programs; they count as 0, "
+        f"{path}: 6 voxels (15.0 %) are {none}, which means none in CREMI and other programs; they count as 0, "
         "unlabelled"
     ]
     whole = Said()
@@ -64,7 +64,7 @@ def test_only_what_is_read_counts(tmp_path: Path, said: Any) -> None:
     array[3:, 0, 0] = array[:2] = 2**64 - 1
     with open_labels(volume(tmp_path, array), said) as (labels, _):
         labels.read(slice(3, 5), slice(0, 2), slice(0, 2))
-    assert said[0].split(": ")[1].startswith("2 voxels (25.0%) are 18446744073709551615,")
+    assert said[0].split(": ")[1].startswith("2 voxels (25.0 %) are 18446744073709551615,")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
