@@ -20,7 +20,7 @@ _RULES = (  # what is named, the pattern of its name, and that pattern in words
     ("inputs", r"[a-z][a-z0-9_-]*", "lower-case letters, digits, '-' and '_', starting with a letter"),
     ("steps", r"[a-z][a-z0-9_-]*", "lower-case letters, digits, '-' and '_', starting with a letter"),
 )
-_LONGEST_NAME = 100
+_LONGEST_NAME = 200
 _Text = Annotated[str, StringConstraints(min_length=1)]
 
 

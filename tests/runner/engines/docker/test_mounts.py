@@ -506,7 +506,17 @@ def test_a_run_folder_that_is_a_system_folder_is_refused(folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/home/me/data", "/data", "/mnt/c/data", "/usr2", "/var/tmp/x", "/tmp/x", "/dev/shm/x", "/run/media/disk"]
+    "path",
+    [
+        "/home/me/data",
+        "/data",
+        "/mnt/c/data",
+        "/usr2",
+        "/var/tmp/of-a-user",
+        "/tmp/of-a-user",
+        "/dev/shm/of-a-user",
+        "/run/media/disk",
+    ],
 )
 def test_folders_of_users_are_not(tmp_path: Path, path: str) -> None:
     assert seen(job(tmp_path, a=path)) == same(Path(path))
