@@ -173,7 +173,7 @@ def run(params: Params, context: Context) -> None:
     where = f"{backend.device()} ({backend.name()})"
     context.message(
         f"training on {where}, from step {progress.step} to {params.max_steps}, on {len(used)} pictures; "
-        f"{len(names)} more are for validation: {some(names)}"
+        f"{len(names)} more for validation: {some(names)}"
     )
     _tell_empty(with_cells, kept_out, context)
     schedule = training.Schedule(params.max_steps, params.learning_rate, params.schedule, params.max_minutes)

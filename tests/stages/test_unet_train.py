@@ -193,7 +193,7 @@ def test_pictures_for_validation_are_never_trained_on(
     assert len(seen) == 4
     trained = [p.name for p in pictures if any(np.array_equal(normalise(p.image, 1), image) for image in seen)]
     assert sorted(trained + kept_out) == sorted(p.name for p in pictures)
-    assert f"on 4 pictures; 2 more are for validation: {', '.join(kept_out)}" in events.messages()[0]
+    assert f"on 4 pictures; 2 more for validation: {', '.join(kept_out)}" in events.messages()[0]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_every_parameter_reaches_what_it_is_for(
     np.testing.assert_allclose([rate for _, rate in used], rates, rtol=1e-4)
     assert used[0][0] is LOSSES[loss]
     assert [step for step, _ in events.metrics("validation_loss")] == [2, 4]
-    assert "on 3 pictures; 3 more are for validation" in events.messages()[0]
+    assert "on 3 pictures; 3 more for validation" in events.messages()[0]
     network, _ = unet_models.read_model(tmp_path / "partial" / "model")
     assert network == ("classic", 1, 1, 3, False)
 
