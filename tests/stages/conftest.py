@@ -1,11 +1,13 @@
-"""A small tissue and a small network, for the stages that train and segment; and a few pictures of cells."""
+"""A small tissue and a small network, for stages that train and segment; a few pictures of cells; HDF5 files."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -62,3 +64,17 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(backend, "training_step", training_step)
     monkeypatch.setattr(backend, "forward", forward)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a file with one dataset and its attributes."""
+
+    def make(data: Any, name: str = "raw", options: dict[str, Any] | None = None, **attributes: Any) -> Path:
+        path = tmp_path / "a.h5"
+        with h5py.File(path, "w") as out:
+            dataset = out.create_dataset(name, data=data, **(options or {}))
+            dataset.attrs.update(attributes)
+        return path
+
+    return make
