@@ -78,3 +78,19 @@ def file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """Collects the normalised pictures that `unet-train` draws its examples from."""
+    from segmentation.unet.examples import Examples
+
+    pictures: list[np.ndarray] = []
+    fresh = Examples.__init__
+
+    def spy(self: Examples, images: Any, *rest: Any, **named: Any) -> None:
+        pictures.extend(images)
+        fresh(self, images, *rest, **named)
+
+    monkeypatch.setattr(Examples, "__init__", spy)
+    return pictures
