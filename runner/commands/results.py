@@ -1,0 +1,71 @@
+"""Commands about the results of runs: `status`, `logs`, `clean`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from runner.commands.shared import say
+from runner.errors import UserError
+
+
+@click.command()
+@click.argument("target", metavar="[RUN]", required=False)
+def status(target: str | None) -> None:
+    """Show the state of a run. RUN is a run folder or a pipeline file; by default the newest run in runs/."""
+    from runner.execution import folders
+    from runner.terminal import summary
+    from runner.workdir.lock import holder
+
+    workdir, run = folders.find(target)
+    alone = holder(workdir) is None
+    say(summary.status(workdir, run, [each for each in folders.orphans(workdir) if each.at_work and alone]))
+
+
+@click.command()
+@click.argument("step")
+@click.argument("target", metavar="[RUN]", required=False)
+@click.option("--follow", "-f", is_flag=True, help="Keep printing new lines until the run ends.")
+def logs(step: str, target: str | None, follow: bool) -> None:
+    """Print the log of a step. RUN means the same as for `status`."""
+    from runner.execution import folders
+    from runner.terminal import follow as following
+
+    workdir, run = folders.find(target)
+    following.print_log(workdir, folders.step_folder(workdir, run, step), follow)
+
+
+@click.command()
+@click.argument("target", metavar="RUN")
+@click.option("--state", is_flag=True, help="Also remove the saved state from which training continues.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def clean(target: str, state: bool, yes: bool) -> None:
+    """Remove the results of a run. RUN means the same as for `status`."""
+    from runner import words
+    from runner.execution import folders
+    from runner.workdir.lock import lock
+
+    workdir, run = folders.find(target)
+    with lock(workdir, "floodrunner clean"):
+        paths, orphans = folders.removable(workdir, state), folders.orphans(workdir)
+        if not paths and not orphans:
+            click.echo(f"{words.here(workdir)}: nothing to remove; --state also removes saved state")
+            return
+        for each in orphans:
+            if each.at_work:
+                say([f"{each.step} is still running in {each.name}, left by a killed run; clean stops the step"])
+        if not yes:
+            if not sys.stdin.isatty():
+                raise UserError(
+                    f"{workdir}: cannot ask for confirmation without a terminal; add --yes to remove {len(paths)} "
+                    "files and folders"
+                )
+            if not click.confirm(f"Remove {words.listed([words.here(path) for path in paths])}?"):
+                click.echo(f"{words.here(workdir)}: nothing was removed")
+                return
+        for step in {*run["steps"], *(each.step for each in orphans)}:
+            folders.reclaim(workdir / step)
+        folders.clean(workdir, folders.removable(workdir, state))
+    kept = f"; saved state is kept in {words.here(workdir)}; --state removes it" if workdir.exists() else ""
+    click.echo(f"{words.here(workdir)}: removed the results of its steps{kept}")

@@ -1,0 +1,108 @@
+"""`run` and `plan`, and the options that they share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.commands.shared import folder_of, say
+
+if TYPE_CHECKING:
+    from runner.execution.setting import Setting
+
+
+def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and the options that `run` and `plan` share."""
+    for decorate in reversed(
+        (
+            click.argument("pipeline", metavar="PIPELINE.yaml"),
+            click.option(
+                "--input", "inputs", multiple=True, metavar="NAME=PATH", help="Path of an input. Can be repeated."
+            ),
+            click.option(
+                "--set",
+                "sets",
+                multiple=True,
+                metavar="STEP.PARAM=VALUE",
+                help="Value of a parameter. Can be repeated.",
+            ),
+            click.option("--workdir", metavar="FOLDER", help="Run folder; by default runs/<pipeline name>."),
+            click.option(
+                "--engine",
+                default="auto",
+                metavar="auto|docker|local",
+                help="How steps run: in containers (docker) or as processes (local).",
+            ),
+            click.option(
+                "--from",
+                "start",
+                metavar="STEP",
+                help="Run this step and all later steps again; training continues from its saved state.",
+            ),
+            click.option(
+                "--force",
+                multiple=True,
+                metavar="STEP",
+                help="Run this step again from scratch; its saved state is set aside, not deleted. Can be repeated.",
+            ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.command()
+@_pipeline_options
+def run(pipeline: str, engine: str, **options: Any) -> None:
+    """Run a pipeline. Steps for which nothing has changed are skipped."""
+    import time
+
+    from runner.execution import run as running
+    from runner.terminal import summary
+
+    started = time.monotonic()
+    setting = _setting(pipeline, engine, **options)
+    report = running.run(setting)
+    steps = [step.id for step in setting.plan.steps]
+    ran = [step for step in steps if report["steps"][step]["status"] != "skipped"]
+    say(summary.of_run(setting.plan.workdir, steps, time.monotonic() - started, ran))
+
+
+@click.command()
+@_pipeline_options
+def plan(pipeline: str, engine: str, **options: Any) -> None:
+    """Show what a run would do with each step, and why. Starts no step and writes no file."""
+    from runner import words
+    from runner.execution import skip
+
+    setting = _setting(pipeline, engine, **options)
+    decisions = skip.decisions(setting.plan, setting.engine, setting.root)
+    words_for = {True: "run", False: "skip", None: "may run"}
+    width = max(len(step) for step in decisions)
+    say(
+        [
+            f"{setting.plan.name} in {words.here(setting.plan.workdir)}, {setting.engine_line}",
+            *(f"  {step:{width}}  {words_for[each.runs]:7}  {each.reason}" for step, each in decisions.items()),
+            *skip.unasked(setting.plan, decisions),
+        ]
+    )
+
+
+def _setting(
+    pipeline: str,
+    engine: str,
+    inputs: Sequence[str],
+    sets: Sequence[str],
+    workdir: str | None,
+    start: str | None,
+    force: Sequence[str],
+) -> Setting:
+    from runner.execution.request import Request, setting
+    from runner.pipeline.options import Options
+
+    folder = folder_of(workdir) if workdir else None
+    options = Options(inputs, sets, force, start)
+    return setting(Request(pipeline, options, engine, folder), ["floodrunner", *sys.argv[1:]])

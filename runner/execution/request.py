@@ -1,0 +1,52 @@
+"""What the user asks `run` or `plan` for, and how it becomes a plan with an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner import engines, wsl
+from runner.errors import UserError
+from runner.execution import folders
+from runner.execution.setting import Setting
+from runner.pipeline import plan as planning
+from runner.pipeline import registry, spec
+from runner.pipeline.options import Options
+from runner.workdir import records
+
+
+@dataclass(frozen=True)
+class Request:
+    """The argument and the options of `run` and `plan`.
+
+    Attributes:
+      pipeline: the pipeline file, as the user wrote it.
+      engine: `auto`, or the name of an engine.
+      workdir: the run folder; None: the default of the pipeline.
+    """
+
+    pipeline: str
+    options: Options = field(default_factory=Options)
+    engine: str = "auto"
+    workdir: Path | None = None
+
+
+def setting(request: Request, command: Sequence[str]) -> Setting:
+    """Reads the pipeline, plans its run, and chooses the engine. Starts nothing and writes nothing.
+
+    Args:
+      command: the command line, for the record of the run.
+
+    Raises:
+      UserError: if anything is wrong that can be seen before a step starts.
+    """
+    if request.engine not in ("auto", *engines.NAMES):
+        raise UserError(f"--engine {request.engine}: unknown engine; choose one of auto, {', '.join(engines.NAMES)}")
+    read, known = spec.load(Path(wsl.here(request.pipeline))), registry.scan()
+    folder = request.workdir or folders.default(read.spec.name)
+    planned = planning.make(read, known, folder, request.options)
+    former = records.former_engine(planned.workdir, [step.id for step in planned.steps])
+    jobs = [planned.job(step) for step in planned.steps]
+    name, chosen, reason = engines.choose(request.engine, jobs, known.root, former)
+    return Setting(read, planned, name, chosen, reason, known.root, [*command])
