@@ -11,11 +11,16 @@ from contract.disk import disk_trouble
 from runner import __version__, machine
 from runner.errors import Interrupted, StepFailed, UserError
 from runner.execution.setting import Run
+from runner.fingerprint import code as source_code
 from runner.workdir import records
+from runner.workdir.records import StepRecord
 
 
 def at_start(run: Run) -> dict[str, Any]:
-    """The content of `run.json` before the first step. It holds all that is needed to repeat the run."""
+    """The content of `run.json` before the first step. It holds all that is needed to repeat the run.
+
+    `code` holds the hash of each source file that decides a step's result.
+    """
     setting, plan, document = run.setting, run.setting.plan, run.setting.pipeline.document
     return {
         "floodrunner": __version__,
@@ -35,6 +40,11 @@ def at_start(run: Run) -> dict[str, Any]:
         "inputs": {
             name: {"path": path, "content": run.contents.of(f"inputs.{name}")} for name, path in plan.inputs.items()
         },
+        "code": {
+            file: digest
+            for step in plan.steps
+            for file, digest in source_code.hashes(step.stage.name, setting.root).items()
+        },
         "steps": {
             step.id: {
                 "stage": step.stage.name,
@@ -47,6 +57,11 @@ def at_start(run: Run) -> dict[str, Any]:
             for step in plan.steps
         },
     }
+
+
+def result_of(done: StepRecord) -> dict[str, Any]:
+    """The figures of a finished step, and the hash of each output, for `run.json`, which may be all that is kept."""
+    return {"metrics": done.metrics, "outputs": done.ports}
 
 
 def close(run: Run, status: str, message: str = "") -> None:

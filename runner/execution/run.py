@@ -15,7 +15,7 @@ from runner import words
 from runner.engines.base import Exit, Job, Running
 from runner.errors import StepFailed, UserError
 from runner.execution import folders, skip
-from runner.execution.report import at_start, close, in_words, status_of
+from runner.execution.report import at_start, close, in_words, result_of, status_of
 from runner.execution.result import publish_result
 from runner.execution.setting import Run, Setting
 from runner.execution.skip import Contents
@@ -104,7 +104,7 @@ def _run_or_skip(run: Run, step: Step) -> StepRecord:
     former = records.read_step(setting.plan.folder(step.id))
     if not decision.runs and former is not None:
         run.show.skipped(step.id, decision.reason)
-        run.report["steps"][step.id].update(status="skipped", reason=decision.reason)
+        run.report["steps"][step.id].update(status="skipped", reason=decision.reason, **result_of(former))
         return former
     parts = skip.parts(step, run.contents, identity, setting.root)
     job = setting.plan.job(step, parts.program(), parts.fingerprint())
@@ -191,7 +191,8 @@ def _carry_out(
         shown = "done" if done else "stopped" if code == INTERRUPTED else "failed"
         run.show.finished(step.id, shown, time.monotonic() - clock)
     with contextlib.nullcontext() if done else contextlib.suppress(OSError):  # report the first error only
-        run.note(step, status=STATUS[code], ended=records.now(), seconds=seconds, message=text)
+        result = result_of(done) if done else {}
+        run.note(step, status=STATUS[code], ended=records.now(), seconds=seconds, message=text, **result)
     if done is None:
         if code == INTERRUPTED:
             run.stop.check()

@@ -88,6 +88,16 @@ def test_run_json_holds_enough_to_run_the_same_again(done: House, done_once: Pat
     assert run["started"] <= run["ended"]
 
 
+def test_run_json_holds_the_figures_and_tells_results_apart(done: House) -> None:
+    """Where only this file is kept, it still says what was made, and with which code."""
+    for _ in range(2):  # the second time, the steps are skipped
+        run, two = read(done, "run.json"), read(done, "two/step.json")
+        assert run["steps"]["two"]["metrics"] == two["metrics"] == {"length": 11}
+        assert run["steps"]["two"]["outputs"] == two["ports"]
+        assert run["code"].items() >= two["parts"]["code"].items()
+        assert done.run().code == 0
+
+
 def test_run_json_is_there_before_the_first_step(house: House) -> None:
     house.pipeline("name: demo\nsteps: {x: {stage: breaks, params: {how: fail}}}\n")
     assert house.run().code == 1
