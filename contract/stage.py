@@ -125,6 +125,15 @@ class Context:
         print(text, flush=True)
         self.emit("message", text=text)
 
+    def conclude(self, text: str) -> None:
+        """Says in one sentence what the result is, or how good: `Too many merges: 1 object covers 12 neurons`.
+
+        The record of the pipeline step keeps the sentence, and `run` and `status` show it below the step's numbers. At
+        most 20 sentences of 300 characters are kept.
+        """
+        print(text, flush=True)
+        self.emit("conclusion", text=text)
+
     @property
     def output_folder(self) -> Path:
         """The folder of the outputs. A stage may write other files there too."""

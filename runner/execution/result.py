@@ -35,6 +35,7 @@ def publish_result(run: Run, step: Step, parts: Parts, progress: Progress, start
         files=files,
         ports={port: content.of_port(port_file(port, kind), files) for port, kind in step.stage.outputs.items()},
         metrics=progress.results,
+        conclusions=progress.conclusions,
         artifacts=[found for artifact in progress.artifacts if (found := _in_step_folder(artifact, folder))],
         started=started,
         ended=records.now(),

@@ -1,4 +1,4 @@
-"""The results of a run, from the records in its folder: times, metrics and files worth opening."""
+"""The results of a run, from the records in its folder: times, metrics, conclusions and files worth opening."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from runner.workdir.lock import holder
 from runner.workdir.names import is_inside
 from runner.workdir.progress import Progress
 
-_MOST_SHOWN = 20  # metrics, and files, of a step
-_LONGEST_NAME = 200
+_MOST_SHOWN = 20  # metrics, conclusions, and files, of a step
+_LONGEST_NAME, _LONGEST_SENTENCE = 200, 300
 
 
 def results(workdir: Path, steps: list[str]) -> list[str]:
-    """Lines with the metrics of finished steps, and with the files worth opening."""
+    """Lines with the metrics and conclusions of finished steps, and with the files worth opening."""
     figures, pictures = [], []
     for step in steps:
         done = records.read_step(workdir / step)
         if done is None:
             continue
-        if done.metrics:
+        if done.metrics or done.conclusions:
             names = (words.cut(each, _LONGEST_NAME) for each in words.metrics(done.metrics))
-            figures.append(f"  {step}: {words.listed([*names], _MOST_SHOWN)}")
+            figures.append(f"  {step}: {words.listed([*names], _MOST_SHOWN)}".rstrip())
+            figures += [f"    {words.cut(each, _LONGEST_SENTENCE)}" for each in done.conclusions[:_MOST_SHOWN]]
         artifacts = [each for each in done.artifacts if is_inside(each.path)]
         for artifact in artifacts[:_MOST_SHOWN]:
             title = f"  ({words.cut(artifact.title, _LONGEST_NAME)})" if artifact.title else ""

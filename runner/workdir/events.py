@@ -22,7 +22,7 @@ from runner.workdir.files import json_object, open_own
 
 _AT_ONCE = 4 << 20  # bytes read in one go; a line that is longer is no event
 _LAST = 32 << 20  # bytes at the end of a file that are read at most, if nobody has read them as they were written
-_LONGEST_TEXT, _LONGEST_NAME = 4000, 200
+_LONGEST_TEXT, _LONGEST_SENTENCE, _LONGEST_NAME = 4000, 300, 200
 _MOST_NUMBER = 1e15
 LONGEST_S = 1e9
 """The longest time that is believed, in seconds."""
@@ -38,6 +38,7 @@ def _plain(most: int) -> BeforeValidator:
 
 
 _Text = Annotated[str, _plain(_LONGEST_TEXT)]
+_Sentence = Annotated[str, _plain(_LONGEST_SENTENCE)]
 _Name = Annotated[str, _plain(_LONGEST_NAME)]
 _Count = Annotated[float, Field(ge=0, le=_MOST_NUMBER)]
 _Time = Annotated[float, Field(ge=0, le=_MOST_NUMBER)]
@@ -80,6 +81,13 @@ class Message(_Event):
     text: _Text
 
 
+class Conclusion(_Event):
+    """A sentence about the result, which stays with it."""
+
+    event: Literal["conclusion"]
+    text: _Sentence
+
+
 class Found(_Event):
     """A file or folder that is worth opening; `path` is relative to the folder of the outputs."""
 
@@ -103,7 +111,7 @@ class End(_Event):
     message: _Text = ""
 
 
-Event = Start | Advance | Metric | Message | Found | Spent | End
+Event = Start | Advance | Metric | Message | Conclusion | Found | Spent | End
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 

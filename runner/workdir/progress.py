@@ -6,12 +6,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.workdir.events import LONGEST_S, Advance, End, Event, Found, Metric, Spent
+from runner.workdir.events import LONGEST_S, Advance, Conclusion, End, Event, Found, Metric, Spent
 from runner.workdir.records import Artifact
 
 _WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
 _POINTS = 200  # most points kept in a window; without a limit, a run of weeks would keep millions
 _MOST_ENTRIES = 1000  # metrics, artifacts and spent files that are kept; no stage has so many
+_MOST_CONCLUSIONS = 20
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Progress:
       done: amount done, of `total`, in `unit`.
       latest: metric -> its latest value, from training or the result, in order of arrival.
       results: metric -> value, of the result only.
+      conclusions: sentences about the result.
       spent: files in the state folder that are no longer needed.
       end: the closing event; None until it arrives.
     """
@@ -32,6 +34,7 @@ class Progress:
     latest: dict[str, float | None] = field(default_factory=dict)
     results: dict[str, float | None] = field(default_factory=dict)
     artifacts: list[Artifact] = field(default_factory=list)
+    conclusions: list[str] = field(default_factory=list)
     spent: list[str] = field(default_factory=list)
     end: End | None = None
     _begun: float = 0
@@ -50,6 +53,8 @@ class Progress:
                     self.results[name] = value
             case Found(path=path, title=title) if len(self.artifacts) < _MOST_ENTRIES:
                 self.artifacts.append(Artifact(path=path, title=title))
+            case Conclusion(text=text) if text.strip() and len(self.conclusions) < _MOST_CONCLUSIONS:
+                self.conclusions.append(text)
             case Spent(path=path) if len(self.spent) < _MOST_ENTRIES:
                 self.spent.append(Path(path).name)
             case End():

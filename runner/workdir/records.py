@@ -88,6 +88,7 @@ class StepRecord(BaseModel):
       files: path of a published file, relative to the step's folder -> size, time of change, hash.
       ports: output port -> hash of its content.
       metrics: name -> value; None if it was not a number.
+      conclusions: sentences about the result. A record of an earlier version has none.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -98,6 +99,7 @@ class StepRecord(BaseModel):
     files: dict[str, File]
     ports: dict[str, str]
     metrics: dict[str, float | None]
+    conclusions: list[str] = []
     artifacts: list[Artifact]
     started: str
     ended: str

@@ -19,6 +19,7 @@ EVENTS = [
     {"event": "metric", "time": 1769860006.5, "name": "loss", "value": 0.25, "step": 7},
     {"event": "metric", "time": 1769860006.5, "name": "adapted_rand_error", "value": 0.125},
     {"event": "message", "time": 1769860006.5, "text": "5 sections of 30 x 20"},
+    {"event": "conclusion", "time": 1769860006.5, "text": "Too many merges: 1 object covers 12 neurons"},
     {"event": "artifact", "time": 1769860006.5, "path": "overlay.png", "title": "the labels"},
     {"event": "spent", "time": 1769860006.5, "path": "checkpoint.h5"},
     {"event": "end", "time": 1769860007.5, "status": "done", "message": ""},

@@ -172,6 +172,7 @@ LONG = pytest.param(["A" * 1_000_000], id="a list")
     "event",
     [
         {"event": "message", "text": "x"},
+        {"event": "conclusion", "text": "x"},
         {"event": "end", "status": "done", "message": "x"},
         {"event": "progress", "time": 1, "done": 1, "total": 2, "unit": "x"},
         {"event": "metric", "name": "x", "value": 1},
@@ -190,6 +191,7 @@ def test_what_should_be_a_text_and_is_none_makes_no_event(event: dict[str, Any],
     ("event", "most"),
     [
         ({"event": "message", "text": ""}, 4000),
+        ({"event": "conclusion", "text": ""}, 300),
         ({"event": "end", "status": "", "message": ""}, 4000),
         ({"event": "progress", "time": 1, "done": 1, "total": 2, "unit": ""}, 200),
         ({"event": "metric", "name": "", "value": 1}, 200),
@@ -216,6 +218,8 @@ def test_numbers_of_entries_are_bounded() -> None:
         take(progress, {"event": "metric", "name": f"m{n}", "value": n})
         take(progress, {"event": "artifact", "path": f"p{n}", "title": ""})
         take(progress, {"event": "spent", "path": f"p{n}"})
+        take(progress, {"event": "conclusion", "text": f"{n}"})
+    assert progress.conclusions == [*map(str, range(20))]
     assert {len(each) for each in (progress.latest, progress.results, progress.artifacts, progress.spent)} == {1000}
     take(progress, {"event": "metric", "name": "m0", "value": 7})
     assert progress.latest["m0"] == 7
