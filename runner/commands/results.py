@@ -46,7 +46,7 @@ def clean(target: str, state: bool, yes: bool) -> None:
     from runner.execution import folders
     from runner.workdir.lock import lock
 
-    workdir, run = folders.find(target)
+    workdir, run = folders.find(target, only=True)
     with lock(workdir, "floodrunner clean"):
         paths, orphans = folders.removable(workdir, state), folders.orphans(workdir)
         if not paths and not orphans:

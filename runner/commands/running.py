@@ -30,6 +30,7 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="Value of a parameter. Can be repeated.",
             ),
             click.option("--workdir", metavar="FOLDER", help="Run folder; by default runs/<pipeline name>."),
+            click.option("--replace", is_flag=True, help="Overwrite results of other data in the run folder."),
             click.option(
                 "--engine",
                 default="auto",
@@ -97,6 +98,7 @@ def _setting(
     inputs: Sequence[str],
     sets: Sequence[str],
     workdir: str | None,
+    replace: bool,
     start: str | None,
     force: Sequence[str],
 ) -> Setting:
@@ -105,4 +107,4 @@ def _setting(
 
     folder = folder_of(workdir) if workdir else None
     options = Options(inputs, sets, force, start)
-    return setting(Request(pipeline, options, engine, folder), ["floodrunner", *sys.argv[1:]])
+    return setting(Request(pipeline, options, engine, folder, replace), ["floodrunner", *sys.argv[1:]])

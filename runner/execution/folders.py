@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
 
 from contract.job import JOB_FILE, STATE
-from runner import engines, wsl
+from runner import engines, words, wsl
 from runner.engines.base import Orphan
 from runner.errors import UserError, suggest
+from runner.execution.naming import name_of
 from runner.pipeline import spec
+from runner.pipeline.spec import PipelineSpec
 from runner.workdir.files import read_json, remove
 from runner.workdir.names import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
 
 RUNS = Path("runs")
+_MOST_SUGGESTED = 20
 
 _Step = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 
@@ -45,33 +50,78 @@ class _Report(_Times):
     steps: dict[_Step, _Times]
 
 
-def default(pipeline: str) -> Path:
-    """The default run folder of a pipeline: `runs/<pipeline name>`."""
-    return RUNS / pipeline
+def default(pipeline: PipelineSpec, inputs: Mapping[str, str], parents: int = 0) -> Path:
+    """The default run folder of a pipeline: `runs/<pipeline>`, or `runs/<pipeline>/<input>` if it has `run_folder_per`.
+
+    Args:
+      inputs: name -> path of the inputs that the user gave; the pipeline file has the others.
+      parents: how many of the folders that the input is in are part of the name, to tell `a/images` from `b/images`.
+    """
+    folder = RUNS / pipeline.name
+    if pipeline.run_folder_per is None:
+        return folder
+    written = inputs.get(pipeline.run_folder_per) or pipeline.inputs[pipeline.run_folder_per].path
+    return folder / ((written and name_of(written, parents)) or pipeline.run_folder_per)
 
 
-def find(target: str | None) -> tuple[Path, dict[str, Any]]:
+def all_runs() -> list[Path]:
+    """The run folders `runs/<name>` and `runs/<name>/<name>`, the newest last."""
+    found = {}
+    for pattern in (f"*/{RUN_FILE}", f"*/*/{RUN_FILE}"):
+        for file in RUNS.glob(pattern):
+            if not (file.parent / JOB_FILE).exists():  # a step's folder, whose stage wrote a file of that name
+                with contextlib.suppress(OSError):
+                    found[file.parent] = file.stat().st_mtime_ns
+    return sorted(found, key=found.__getitem__)
+
+
+def meant(target: str | None) -> list[Path]:
+    """The run folders that a user may mean, the newest last.
+
+    Args:
+      target: a run folder; or a folder of run folders, such as `runs/unet-predict`, or a pipeline file, which stands
+        for its run folders in `runs/`. None: all in `runs/`.
+
+    Raises:
+      UserError: if there is none.
+    """
+    runs = all_runs()
+    if target is None:
+        if not runs:
+            raise UserError(f"{RUNS}/: there is no run here; name a run folder or a pipeline file")
+        return runs
+    path = Path(wsl.here(target))
+    if not (path.is_file() or path.suffix in (".yaml", ".yml")):
+        if (path / RUN_FILE).exists():
+            return [path]
+        return [run for run in runs if run.parent.absolute() == path.absolute()] or [path]
+    pipeline = spec.load(path).spec
+    folder = RUNS / pipeline.name
+    if pipeline.run_folder_per is None and folder in runs:
+        return [folder]
+    return [run for run in runs if folder in (run, run.parent)] or [default(pipeline, {})]
+
+
+def find(target: str | None, only: bool = False) -> tuple[Path, dict[str, Any]]:
     """The run folder that a user means, and the content of its `run.json`.
 
     Args:
-      target: a run folder, or a pipeline file, which stands for its default run folder. None: the newest in `runs/`.
+      target: as in `meant`; of several, the newest.
+      only: refuse a target that may mean several.
 
     Raises:
       UserError: if there is no such run folder.
     """
-    if target is None:
-        runs = sorted(RUNS.glob(f"*/{RUN_FILE}"), key=lambda file: file.stat().st_mtime)
-        if not runs:
-            raise UserError(f"{RUNS}/: there is no run here; name a run folder or a pipeline file")
-        folder = runs[-1].parent
-    else:
-        path = Path(wsl.here(target))
-        folder = default(spec.load(path).spec.name) if path.is_file() or path.suffix in (".yaml", ".yml") else path
+    found = meant(target)
+    if only and len(found) > 1:
+        raise UserError(f"{target}: has {len(found)} runs; name one: {words.listed([str(run) for run in found[::-1]])}")
+    folder = found[-1]
     run = read_json(folder / RUN_FILE)
     if run is None or not isinstance(run.get("steps"), dict):
         what = "is not a run folder" if folder.exists() else "does not exist"
-        others = [file.parent.name for file in RUNS.glob(f"*/{RUN_FILE}")]
-        there = f"; {suggest(folder.name, others)}" if others else ""
+        others = [run.relative_to(RUNS).as_posix() for run in all_runs()[-_MOST_SUGGESTED:]]
+        word = folder.relative_to(RUNS).as_posix() if folder.is_relative_to(RUNS) else folder.name
+        there = f"; {suggest(word, others)}" if others else ""
         raise UserError(f"{folder}: {what}; name a run folder, such as runs/<pipeline name>{there}")
     try:
         _Report.model_validate(run)
@@ -113,6 +163,8 @@ def removable(workdir: Path, with_state: bool) -> list[Path]:
     kept = False
     for folder in sorted(path for path in workdir.iterdir() if path.is_dir() and not path.is_symlink()):
         if not any((folder / name).exists() for name in (JOB_FILE, STEP_FILE, STATE)):
+            continue
+        if (folder / RUN_FILE).exists() and not (folder / JOB_FILE).exists():  # another run, which has a step `state`
             continue
         states = [
             path for path in folder.glob(f"{STATE}*") if path.is_dir() and not path.is_symlink() and any(path.iterdir())

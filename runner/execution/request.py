@@ -12,7 +12,7 @@ from runner.execution import folders
 from runner.execution.setting import Setting
 from runner.pipeline import plan as planning
 from runner.pipeline import registry, spec
-from runner.pipeline.options import Options
+from runner.pipeline.options import Options, given_inputs
 from runner.workdir import records
 
 
@@ -23,13 +23,15 @@ class Request:
     Attributes:
       pipeline: the pipeline file, as the user wrote it.
       engine: `auto`, or the name of an engine.
-      workdir: the run folder; None: the default of the pipeline.
+      workdir: the run folder; None: the default of the pipeline and its inputs.
+      replace: whether results of other data in the run folder may be overwritten.
     """
 
     pipeline: str
     options: Options = field(default_factory=Options)
     engine: str = "auto"
     workdir: Path | None = None
+    replace: bool = False
 
 
 def setting(request: Request, command: Sequence[str]) -> Setting:
@@ -44,9 +46,9 @@ def setting(request: Request, command: Sequence[str]) -> Setting:
     if request.engine not in ("auto", *engines.NAMES):
         raise UserError(f"--engine {request.engine}: unknown engine; choose one of auto, {', '.join(engines.NAMES)}")
     read, known = spec.load(Path(wsl.here(request.pipeline))), registry.scan()
-    folder = request.workdir or folders.default(read.spec.name)
+    folder = request.workdir or folders.default(read.spec, given_inputs(request.options, read))
     planned = planning.make(read, known, folder, request.options)
     former = records.former_engine(planned.workdir, [step.id for step in planned.steps])
     jobs = [planned.job(step) for step in planned.steps]
     name, chosen, reason = engines.choose(request.engine, jobs, known.root, former)
-    return Setting(read, planned, name, chosen, reason, known.root, [*command])
+    return Setting(read, planned, name, chosen, reason, known.root, [*command], request.replace)

@@ -24,6 +24,7 @@ class Setting:
       engine_reason: why this engine was chosen, for messages; may be "".
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
       command: the command line, for `run.json`.
+      replace: whether results of other data in the run folder may be overwritten.
     """
 
     pipeline: Pipeline
@@ -33,6 +34,7 @@ class Setting:
     engine_reason: str
     root: Path
     command: list[str]
+    replace: bool = False
 
     @property
     def engine_line(self) -> str:

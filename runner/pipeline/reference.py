@@ -25,6 +25,7 @@ A pipeline has inputs, and steps in the order in which they run:
 
 ```yaml
 name: example                # its run folder is runs/example
+run_folder_per: images       # optional, for a pipeline applied to many: the folder is runs/example/<name of images>
 inputs:
   images: {{path: data/images, help: "EM sections, one file each"}}
 steps:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from runner.errors import UserError
+from runner.errors import UserError, suggest
 from runner.pipeline import explain, yamlfile
 from runner.pipeline.yamlfile import Document
 from runner.step_options import StepOptions
@@ -48,7 +48,15 @@ class StepSpec(StepOptions):
 
 
 class PipelineSpec(_Strict):
+    """A pipeline.
+
+    Attributes:
+      run_folder_per: the input after which the run folder is named, `runs/<pipeline>/<input>`, for a pipeline that is
+        applied to many; without it there is one run folder, `runs/<pipeline>`.
+    """
+
     name: str
+    run_folder_per: str | None = None
     inputs: dict[str, InputSpec] = {}
     steps: dict[str, StepSpec]
 
@@ -99,6 +107,12 @@ def read(document: Document) -> Pipeline:
         raise UserError(
             f"{where}: a step cannot be named 'inputs', because inputs.<name> means the pipeline's input; rename the "
             "step"
+        )
+    if spec.run_folder_per is not None and spec.run_folder_per not in spec.inputs:
+        where = document.at(("run_folder_per",))
+        raise UserError(
+            f"{where}: run_folder_per: the pipeline has no input {quoted(spec.run_folder_per)}; "
+            f"{suggest(spec.run_folder_per, spec.inputs)}"
         )
     return Pipeline(spec, document)
 
