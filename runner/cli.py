@@ -26,7 +26,7 @@ def cli(context: click.Context) -> None:
 
 for _command in (
     *(running.run, running.plan, results.status, results.logs, results.clean),
-    *(pipelines.stages, pipelines.import_ffn, machine.doctor, machine.build_images),
+    *(pipelines.pipelines, pipelines.stages, pipelines.import_ffn, machine.doctor, machine.build_images),
 ):
     cli.add_command(_command)
 

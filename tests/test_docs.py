@@ -82,6 +82,7 @@ def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path, monkeypa
     from click.testing import CliRunner
 
     from runner.cli import cli
+    from runner.pipeline import shipped
     from runner.pipeline.spec import load
 
     monkeypatch.chdir(ROOT)
@@ -96,7 +97,7 @@ def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path, monkeypa
             f"{word.split('=')[0]}={stack}" if word.startswith(("images=", "labels=", "model=")) else word
             for word in shlex.split(line)
         ]
-        for port in load(ROOT / arguments[0]).spec.inputs:
+        for port in load(shipped.find(arguments[0])).spec.inputs:
             if f"{port}={stack}" not in arguments:
                 arguments += ["--input", f"{port}={stack}"]
         if "--engine" in arguments:  # whether it is there is another matter

@@ -48,4 +48,4 @@ def build_images(
         if base_image:
             arguments["BASE_IMAGE"] = base_image
         building.build(kind, registry.scan().root, arguments, network, not no_cache)
-    click.echo("Next: floodrunner run pipelines/quickstart.yaml --engine docker")
+    click.echo("Next: floodrunner run quickstart --engine docker")

@@ -1,10 +1,43 @@
-"""Commands about what pipelines are made of: `stages`, `import-ffn`."""
+"""Commands about pipelines and what they are made of: `pipelines`, `stages`, `import-ffn`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from runner.commands.shared import say
 from runner.errors import UserError
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--copy",
+    "target",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="",
+    help="Write a copy to edit; by default NAME.yaml in the current folder. No file is overwritten.",
+)
+def pipelines(name: str | None, target: str | None) -> None:
+    """List the pipelines that are shipped; with NAME, show one of them."""
+    from runner import wsl
+    from runner.pipeline import registry, shipped
+
+    if target is None:
+        say(shipped.detail(name, registry.scan()) if name else shipped.listing())
+        return
+    if name is None:  # `--copy ffn`: the option takes the name for its file
+        name, target = target, ""
+    if not name:
+        raise UserError("--copy: says no pipeline; floodrunner pipelines ffn --copy writes ffn.yaml")
+    file = Path(wsl.here(target)) if target else Path(f"{name}.yaml")
+    if file.suffix not in (".yaml", ".yml"):
+        raise UserError(f"--copy {target}: the name of a pipeline file ends in .yaml; write --copy {file.name}.yaml")
+    text, command = shipped.copy_of(name, file)
+    _write_new(file, text, "--copy")
+    click.echo(f"{file} is written; edit it, then: {command}")
 
 
 @click.command()
@@ -31,7 +64,6 @@ def stages(name: str | None, markdown: bool) -> None:
 def import_ffn(request: str, bounding_box: str | None, output: str | None) -> None:
     """Turn a request for google/ffn's inference into a pipeline with the same result."""
     import shlex
-    from pathlib import Path
 
     from runner import wsl
     from runner.google_ffn import pipeline as importing
@@ -41,14 +73,19 @@ def import_ffn(request: str, bounding_box: str | None, output: str | None) -> No
     target = Path(wsl.here(output)) if output else Path(f"{importing.name_for(path.stem)}.yaml")
     # The pipeline is named after its own file: pipelines for several boxes of one request need several run folders.
     text = importing.pipeline(read, importing.name_for(target.stem), path.name).encode(errors="replace")
-    try:
-        with open(target, "xb") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UserError(f"{target}: exists already; remove it, or name another file with --output") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{target}: cannot be written: {reason}; name another file with --output") from None
+    _write_new(target, text, "--output")
     if read.ignored:
         click.echo(f"ignored, because the result does not depend on them: {', '.join(read.ignored)}")
     click.echo(f"{target} is written. Next: floodrunner run {shlex.quote(str(target))}")
+
+
+def _write_new(file: Path, content: bytes, option: str) -> None:
+    """Writes a file that is not there yet. Raises UserError otherwise, and names the option that says where."""
+    try:
+        with open(file, "xb") as opened:
+            opened.write(content)
+    except FileExistsError:
+        raise UserError(f"{file}: exists already; remove it, or name another file with {option}") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"{file}: cannot be written: {reason}; name another file with {option}") from None

@@ -13,7 +13,7 @@ from runner.errors import UserError
 @click.command()
 @click.argument("target", metavar="[RUN]", required=False)
 def status(target: str | None) -> None:
-    """Show the state of a run. RUN is a run folder or a pipeline file; by default the newest run in runs/."""
+    """Show the state of a run. RUN is a run folder or a pipeline; by default the newest run in runs/."""
     from runner.execution import folders
     from runner.terminal import summary
     from runner.workdir.lock import holder

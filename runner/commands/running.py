@@ -18,7 +18,7 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument and the options that `run` and `plan` share."""
     for decorate in reversed(
         (
-            click.argument("pipeline", metavar="PIPELINE.yaml"),
+            click.argument("pipeline", metavar="PIPELINE"),
             click.option(
                 "--input", "inputs", multiple=True, metavar="NAME=PATH", help="Path of an input. Can be repeated."
             ),
@@ -58,7 +58,10 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @_pipeline_options
 def run(pipeline: str, engine: str, **options: Any) -> None:
-    """Run a pipeline. Steps for which nothing has changed are skipped."""
+    """Run a pipeline. Steps for which nothing has changed are skipped.
+
+    PIPELINE is a file, or the name of a pipeline that `floodrunner pipelines` lists.
+    """
     import time
 
     from runner.execution import run as running

@@ -14,7 +14,7 @@ from runner import engines, words, wsl
 from runner.engines.base import Orphan
 from runner.errors import UserError, suggest
 from runner.execution.naming import name_of
-from runner.pipeline import spec
+from runner.pipeline import shipped, spec
 from runner.pipeline.spec import PipelineSpec
 from runner.workdir.files import read_json, remove
 from runner.workdir.names import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
@@ -79,7 +79,7 @@ def meant(target: str | None) -> list[Path]:
     """The run folders that a user may mean, the newest last.
 
     Args:
-      target: a run folder; or a folder of run folders, such as `runs/unet-predict`, or a pipeline file, which stands
+      target: a run folder; or a folder of run folders, such as `runs/unet-predict`, or a pipeline, which stands
         for its run folders in `runs/`. None: all in `runs/`.
 
     Raises:
@@ -91,6 +91,7 @@ def meant(target: str | None) -> list[Path]:
             raise UserError(f"{RUNS}/: there is no run here; name a run folder or a pipeline file")
         return runs
     path = Path(wsl.here(target))
+    path = path if (path / RUN_FILE).exists() else shipped.named(target) or path
     if not (path.is_file() or path.suffix in (".yaml", ".yml")):
         if (path / RUN_FILE).exists():
             return [path]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner import engines, wsl
+from runner import engines
 from runner.errors import UserError
 from runner.execution import folders
 from runner.execution.setting import Setting
 from runner.pipeline import plan as planning
-from runner.pipeline import registry, spec
+from runner.pipeline import registry, shipped, spec
 from runner.pipeline.options import Options, given_inputs
 from runner.workdir import records
 
@@ -21,7 +21,7 @@ class Request:
     """The argument and the options of `run` and `plan`.
 
     Attributes:
-      pipeline: the pipeline file, as the user wrote it.
+      pipeline: the pipeline file or the name of a shipped pipeline, as the user wrote it.
       engine: `auto`, or the name of an engine.
       workdir: the run folder; None: the default of the pipeline and its inputs.
       replace: whether results of other data in the run folder may be overwritten.
@@ -45,7 +45,7 @@ def setting(request: Request, command: Sequence[str]) -> Setting:
     """
     if request.engine not in ("auto", *engines.NAMES):
         raise UserError(f"--engine {request.engine}: unknown engine; choose one of auto, {', '.join(engines.NAMES)}")
-    read, known = spec.load(Path(wsl.here(request.pipeline))), registry.scan()
+    read, known = spec.load(shipped.find(request.pipeline)), registry.scan()
     folder = request.workdir or folders.default(read.spec, given_inputs(request.options, read))
     planned = planning.make(read, known, folder, request.options)
     former = records.former_engine(planned.workdir, [step.id for step in planned.steps])

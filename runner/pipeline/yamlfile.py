@@ -71,7 +71,7 @@ def load(path: Path) -> Document:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; name a pipeline file, such as pipelines/ffn.yaml") from None
+        raise UserError(f"{path}: no such file; floodrunner pipelines lists the pipelines that are shipped") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name a pipeline file in it") from None
     except PermissionError:

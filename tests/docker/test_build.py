@@ -165,7 +165,7 @@ def test_an_image_holds_the_source_until_that_is_edited(engine: DockerClient, ya
     assert lines[0].startswith(f"{name}: building from ")
     assert lines[-2].startswith(f"{name}: built in ")
     assert f"(id {number}" in lines[-2]
-    assert lines[-1] == "Next: floodrunner run pipelines/quickstart.yaml --engine docker"
+    assert lines[-1] == "Next: floodrunner run quickstart --engine docker"
     assert "python3 -m compileall" in ended.out + ended.err  # Docker itself shows the steps
 
     again = yard(*BUILD)

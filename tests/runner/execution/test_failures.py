@@ -359,13 +359,13 @@ def test_an_input_that_cannot_be_read(house: House) -> None:
     ("arguments", "error"),
     [
         (["rn"], "No such command 'rn'."),
-        (["run"], "Missing argument 'PIPELINE.yaml'."),
+        (["run"], "Missing argument 'PIPELINE'."),
         (["run", "p.yaml", "--workdr", "x"], "No such option '--workdr'."),
         (
             ["run", "p.yaml", "--engine", "podman"],
             "--engine podman: unknown engine; choose one of auto, docker, local",
         ),
-        (["plan", "none.yaml"], "none.yaml: no such file; name a pipeline file, such as pipelines/ffn.yaml"),
+        (["plan", "none.yaml"], "none.yaml: no such file; floodrunner pipelines lists the"),
     ],
 )
 def test_wrong_commands(house: House, arguments: list[str], error: str) -> None:

@@ -142,7 +142,7 @@ def test_value_of_an_option() -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no such file; name a pipeline file, such as pipelines/ffn\.yaml"):
+    with pytest.raises(UserError, match=r"no such file; floodrunner pipelines lists"):
         yamlfile.load(tmp_path / "none.yaml")
     with pytest.raises(UserError, match="is a folder; name a pipeline file in it"):
         yamlfile.load(tmp_path)

@@ -1,0 +1,151 @@
+"""The pipelines that are shipped with Floodrunner, which `run`, `plan` and `status` know by name."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import runner
+from runner import words, wsl
+from runner.errors import UserError, suggest
+from runner.pipeline import spec
+from runner.pipeline.registry import Registry
+from runner.pipeline.spec import Pipeline
+
+FOLDER = Path(str(runner.__file__)).resolve().parents[1] / "pipelines"
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def find(written: str) -> Path:
+    """The pipeline file that a user means: a file, or the name of a shipped pipeline.
+
+    What ends in .yaml or .yml, or holds a slash, is a file. Any other word is a shipped pipeline, or a file here.
+
+    Raises:
+      UserError: if there is neither; or both, because they may do different things.
+    """
+    if shipped := named(written):
+        for name in (written, *(f"{written}{suffix}" for suffix in _SUFFIXES)):
+            if _differs(Path(name), shipped):
+                file = name if _is_path(name) else f"./{name}"
+                raise UserError(
+                    f"{written}: may mean the file {name} in this folder, or the pipeline that is shipped; write "
+                    f"{file} for the file, or {shipped} for the shipped pipeline"
+                )
+        return shipped
+    path = Path(wsl.here(written))
+    if path.exists():
+        return path
+    if path.suffix in _SUFFIXES and path.stem in names():
+        raise UserError(
+            f"{path}: no such file; the shipped pipeline has the name {path.stem}: floodrunner run {path.stem}, "
+            f"or floodrunner pipelines {path.stem} --copy to edit a copy"
+        )
+    if _is_path(written):
+        return path
+    known = [*names(), *(file.name for suffix in _SUFFIXES for file in sorted(Path().glob(f"*{suffix}")))]
+    raise UserError(
+        f"{words.quoted(written)}: there is no shipped pipeline with this name, nor a file; {suggest(written, known)} "
+        "(floodrunner pipelines lists what is shipped)"
+    )
+
+
+def named(written: str) -> Path | None:
+    """The file of the shipped pipeline that has this name; None if none has."""
+    return Path(words.here(FOLDER / f"{written}.yaml")) if written in names() else None
+
+
+def _differs(file: Path, shipped: Path) -> bool:
+    """Whether there is a file with other content than a shipped pipeline."""
+    try:
+        return file.read_bytes() != shipped.read_bytes()
+    except OSError:
+        return file.is_file()  # one that cannot be read
+
+
+def _is_path(written: str) -> bool:
+    return "/" in written or "\\" in written or written.lower().endswith(_SUFFIXES)
+
+
+def listing() -> list[str]:
+    """Each shipped pipeline: its name, what it is for, its inputs."""
+    lines = []
+    width = max(map(len, names()), default=0)
+    for name in names():
+        pipeline = spec.load(FOLDER / f"{name}.yaml")
+        lines.append(f"{name:{width}}  {first_sentence(pipeline.document.text)}")
+        inputs = pipeline.spec.inputs
+        indent = max(map(len, inputs), default=0)
+        lines += [f"{'':{width}}    {port:{indent}}  {given.help}" for port, given in inputs.items()]
+    return [
+        *lines,
+        "",
+        "floodrunner pipelines NAME shows one, floodrunner pipelines NAME --copy writes it here to edit",
+    ]
+
+
+def detail(name: str, known: Registry) -> list[str]:
+    """One pipeline: its file, its comment, its inputs, its steps, and the command that runs it.
+
+    Raises:
+      UserError: if there is no such pipeline.
+    """
+    file = find(name)
+    pipeline = spec.load(file)
+    steps, inputs = pipeline.spec.steps, pipeline.spec.inputs
+    width = max(map(len, (*steps, *inputs)))
+    stages = {step: known.candidates(each.stage)[0] for step, each in steps.items()}
+    column = max(len(stage.name) for stage in stages.values())
+    comments = comment(pipeline.document.text)
+    return [
+        f"{pipeline.spec.name} ({file})",
+        *(["", *comments] if comments else []),
+        *(["", "inputs:"] if inputs else []),
+        *(f"  {port:{width}}  {given.help}" for port, given in inputs.items()),
+        "",
+        "steps:",
+        *(f"  {step:{width}}  {stage.name:{column}}  {stage.summary}" for step, stage in stages.items()),
+        "",
+        f"run it: {command(name, pipeline)}",
+    ]
+
+
+def command(name: str, pipeline: Pipeline) -> str:
+    """The command line that runs a pipeline, with a place for each input."""
+    return " ".join(["floodrunner run", name, *(f"--input {port}=PATH" for port in pipeline.spec.inputs)])
+
+
+def comment(text: str) -> list[str]:
+    """The comment at the head of a pipeline, without its marks."""
+    head = re.match(r"(?:#.*\n)*", text)
+    return [line.removeprefix("#").removeprefix(" ") for line in (head[0] if head else "").splitlines()]
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of the comment at the head of a pipeline."""
+    paragraph = "\n".join(comment(text)).split("\n\n")[0]
+    return re.split(r"(?<=\.)\s", " ".join(paragraph.split()))[0]
+
+
+def copy_of(name: str, file: Path) -> tuple[bytes, str]:
+    """The text of a shipped pipeline for a file of the user's, and the command that runs it from there.
+
+    The copy is named after its file, as its run folder is: the results of the two pipelines do not mix.
+
+    Raises:
+      UserError: if no shipped pipeline has this name.
+    """
+    if name not in names():
+        raise UserError(f"there is no shipped pipeline {words.quoted(name)}; {suggest(name, names())}")
+    pipeline = spec.load(FOLDER / f"{name}.yaml")
+    own = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.stem).lstrip("_.-") or name
+    text = re.sub(rf"^name: {name}$", f"name: {own}", pipeline.document.text, count=1, flags=re.MULTILINE)
+    here = shlex.quote(str(file))
+    text = re.sub(rf"^(#.*floodrunner run ){name}(?= |$)", lambda found: found[1] + here, text, flags=re.MULTILINE)
+    return text.encode(), command(here, pipeline)
