@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 
 from contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
 from runner import __version__, search_path
 from runner.commands import machine, pipelines, results, running
-from runner.errors import Interrupted, StepFailed, UserError
+from runner.errors import Interrupted, StepFailed, UserError, UserErrors
 
 
 @click.group(
@@ -51,13 +51,15 @@ def _run() -> object:
 
 
 def reported(command: Callable[[], object]) -> int:
-    """Runs a command, prints an error as one line to standard error, and returns the exit code."""
+    """Runs a command, prints an error to standard error, mostly as one line, and returns the exit code."""
     try:
         code = command()
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except click.ClickException as error:
         return _say(error.format_message().replace("\n", " "), BAD_INPUT)
+    except UserErrors as error:
+        return _say_all(error.lines, BAD_INPUT)
     except UserError as error:
         return _say(str(error), BAD_INPUT)
     except Interrupted:
@@ -84,6 +86,13 @@ def _say(text: str, code: int) -> int:
     from runner import words
 
     print(f"floodrunner: {words.shown(text)}", file=sys.stderr)
+    return code
+
+
+def _say_all(lines: Sequence[str], code: int) -> int:
+    from runner import words
+
+    print(f"floodrunner: {len(lines)} things are wrong:", *map(words.shown, lines), sep="\n  ", file=sys.stderr)
     return code
 
 

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 
 class UserError(Exception):
     """The request cannot be carried out as it is. The message is one line, without `floodrunner: `. Exit code 2."""
+
+
+class UserErrors(UserError):
+    """Several things are wrong; `lines` has one line for each."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
+
+
+class Collected:
+    """Collects the errors of several checks, so that the user hears of all of them at once."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    @contextlib.contextmanager
+    def check(self) -> Iterator[None]:
+        """Keeps a UserError that is raised inside this block, which it ends."""
+        try:
+            yield
+        except UserErrors as error:
+            self._lines += error.lines
+        except UserError as error:
+            self._lines.append(str(error))
+
+    def close(self) -> None:
+        """Raises UserError if there was one error, and UserErrors if there were several."""
+        lines = list(dict.fromkeys(self._lines))
+        if len(lines) > 1:
+            raise UserErrors(lines)
+        if lines:
+            raise UserError(lines[0])
 
 
 class StepFailed(Exception):

@@ -44,6 +44,8 @@ _WANTED = {
 }
 _NUMBERS = {"a whole number", "a number"}
 
+_Detail = tuple[YamlPath, ErrorDetails]
+
 
 def problem(
     error: ValidationError, value: Any, model: type[BaseModel], texts: dict[YamlPath, str]
@@ -57,7 +59,26 @@ def problem(
     Returns:
       The path of the mistake within `value`, and one line for the user: what was found, what to write.
     """
-    details = [(_path(each["loc"], value), each) for each in error.errors(include_url=False)]
+    return _explained(_details(error, value), value, model, texts)
+
+
+def problems(
+    error: ValidationError, value: Any, model: type[BaseModel], texts: dict[YamlPath, str]
+) -> list[tuple[YamlPath, str]]:
+    """The first mistake in each entry of a mapping that a model refused; else like `problem`."""
+    entries: dict[YamlPath, list[_Detail]] = {}
+    for path, each in _details(error, value):
+        entries.setdefault(path[:1], []).append((path, each))
+    return [_explained(details, value, model, texts) for details in entries.values()]
+
+
+def _details(error: ValidationError, value: Any) -> list[_Detail]:
+    return [(_path(each["loc"], value), each) for each in error.errors(include_url=False)]
+
+
+def _explained(
+    details: list[_Detail], value: Any, model: type[BaseModel], texts: dict[YamlPath, str]
+) -> tuple[YamlPath, str]:
     # A misspelt key gives two errors: an unknown key and a missing key. The unknown key is the better hint.
     details.sort(key=lambda pair: pair[1]["type"] != "extra_forbidden")
     path, first = details[0]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.errors import UserError, suggest
+from runner.errors import Collected, UserError, suggest
 from runner.pipeline import yamlfile
 from runner.pipeline.spec import Pipeline, StepSpec
 from runner.pipeline.yamlfile import Document
@@ -30,36 +30,48 @@ class Options:
 
 
 def settings(options: Options, steps: dict[str, StepSpec]) -> dict[str, dict[str, Document]]:
-    """The values of `--set`: step -> parameter -> value. Raises UserError if a value cannot be read."""
+    """The values of `--set`: step -> parameter -> value. Raises UserError if one cannot be read."""
     found: dict[str, dict[str, Document]] = {}
+    wrong = Collected()
     for text in options.sets:
-        target, equals, value = text.partition("=")
-        step, dot, param = target.strip().partition(".")
-        if not (equals and dot and step and param):
-            raise UserError(f"--set {text}: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000")
-        if step not in steps:
-            raise UserError(f"--set {text}: there is no step {step!r}; {suggest(step, steps)}")
-        name = re.split(r"[.\[]", param)[0]
-        if name != param:
-            raise UserError(f"--set {text}: set {name!r} as a whole: --set '{step}.{name}={{key: value, ...}}'")
-        if param in found.setdefault(step, {}):
-            raise UserError(f"--set {text}: {step}.{param} is set twice; remove one")
-        found[step][param] = yamlfile.parse_value(value, f"--set {text}")
+        with wrong.check():
+            _set(text, steps, found)
+    wrong.close()
     return found
+
+
+def _set(text: str, steps: dict[str, StepSpec], found: dict[str, dict[str, Document]]) -> None:
+    target, equals, value = text.partition("=")
+    step, dot, param = target.strip().partition(".")
+    if not (equals and dot and step and param):
+        raise UserError(f"--set {text}: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000")
+    if step not in steps:
+        raise UserError(f"--set {text}: there is no step {step!r}; {suggest(step, steps)}")
+    name = re.split(r"[.\[]", param)[0]
+    if name != param:
+        raise UserError(f"--set {text}: set {name!r} as a whole: --set '{step}.{name}={{key: value, ...}}'")
+    if param in found.setdefault(step, {}):
+        raise UserError(f"--set {text}: {step}.{param} is set twice; remove one")
+    found[step][param] = yamlfile.parse_value(value, f"--set {text}")
 
 
 def given_inputs(options: Options, pipeline: Pipeline) -> dict[str, str]:
     """The paths of `--input`: name of an input -> path. Raises UserError if there is no such input."""
     given: dict[str, str] = {}
+    wrong = Collected()
     for text in options.inputs:
-        name, equals, path = text.partition("=")
-        if not (equals and name and path):
-            raise UserError(f"--input {text}: write --input NAME=PATH, such as --input images=data/images")
-        if name not in pipeline.spec.inputs:
-            raise UserError(
-                f"--input {text}: the pipeline has no input {name!r}; {suggest(name, pipeline.spec.inputs)}"
-            )
-        if name in given:
-            raise UserError(f"--input {text}: {name} is given twice; remove one")
-        given[name] = path
+        with wrong.check():
+            _given(text, pipeline, given)
+    wrong.close()
     return given
+
+
+def _given(text: str, pipeline: Pipeline, given: dict[str, str]) -> None:
+    name, equals, path = text.partition("=")
+    if not (equals and name and path):
+        raise UserError(f"--input {text}: write --input NAME=PATH, such as --input images=data/images")
+    if name not in pipeline.spec.inputs:
+        raise UserError(f"--input {text}: the pipeline has no input {name!r}; {suggest(name, pipeline.spec.inputs)}")
+    if name in given:
+        raise UserError(f"--input {text}: {name} is given twice; remove one")
+    given[name] = path
