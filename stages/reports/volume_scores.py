@@ -1,15 +1,19 @@
-"""Scores a segmented volume: compares it with ground truth, writes `metrics.json`, and prints a table."""
+"""Scores a segmented volume: writes `metrics.json` and `worst.csv`, prints a table, and says what is wrong."""
 
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 
 from contract.ports import split_dataset
 from contract.stage import Context, InputError
 from segmentation.scores import rand_and_vi
+from segmentation.scores.mistakes import mistakes
 from segmentation.scores.rand_and_vi import Score
+from stages.reports import volume_words
+from stages.reports.worst_objects import worst, write_worst
 from stages.storage.image_sets import is_set
 from stages.storage.labels import open_labels, slabs
 from stages.storage.volumes import Place
@@ -18,11 +22,14 @@ from stages.storage.words import box, size
 _LARGE = 0.5
 """Share of all voxels from which on an id may be the background."""
 
+_SHOWN, _LEAST = 3, 0.01
+"""The closing lines name so many mistakes, each with at least this share of the error; `worst.csv` has more."""
+
 _TITLES = {"unsegmented_as_background": "unsegmented = background", "unsegmented_ignored": "unsegmented ignored"}
 
 
-def score_volumes(context: Context) -> None:
-    """Writes `metrics.json`, and prints the scores as a table.
+def score_volumes(context: Context, what: volume_words.What) -> None:
+    """Writes `metrics.json` and `worst.csv`, prints the scores as a table, and says in sentences what they mean.
 
     The truth is cropped to the box of the segmentation. Voxels where the truth is 0 do not count. There are two scores:
     in the first, voxels where the segmentation is 0 count as one more segment, "background"; the second ignores them.
@@ -49,18 +56,24 @@ def score_volumes(context: Context) -> None:
             )
         _say_where(segmentation_path, place, shape, truth_path, truth_place, truth.shape, context)
         inside = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
+
+        def read(z: slice) -> tuple[np.ndarray, np.ndarray]:
+            true = truth.read(slice(z.start + start[0], z.stop + start[0]), inside[1], inside[2])
+            return segmentation.read(z), true
+
         parts = []
         for z in slabs(shape):
-            true = truth.read(slice(z.start + start[0], z.stop + start[0]), inside[1], inside[2])
-            parts.append(rand_and_vi.overlaps(segmentation.read(z), true))
+            parts.append((z, rand_and_vi.overlaps(*read(z))))
             context.progress(z.stop, shape[0], "sections")
-    table = rand_and_vi.combine(parts)
-    labelled = table.truth != 0
-    if not labelled.any():
-        raise InputError(
-            f"{truth_path}: no voxel is labelled in the box of the segmentation, {box(shape, place.offset)}; "
-            "segment a box that has ground truth, or remove this step"
-        )
+        table = rand_and_vi.combine([overlaps for _, overlaps in parts])
+        labelled = table.truth != 0
+        if not labelled.any():
+            raise InputError(
+                f"{truth_path}: no voxel is labelled in the box of the segmentation, {box(shape, place.offset)}; "
+                "segment a box that has ground truth, or remove this step"
+            )
+        found = mistakes(table)
+        rows = worst(found.ranked, parts, read, place.offset)
     _say_large(segmentation_path, table.segment, table.voxels, context)
     _say_large(truth_path, table.truth, table.voxels, context)
     scores = {
@@ -76,17 +89,34 @@ def score_volumes(context: Context) -> None:
     report = {name: score._asdict() for name, score in scores.items()} | counts
     context.outputs["metrics"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(_table(scores, counts))
-    if not counts["objects"]:
-        context.message("the segmentation has no object, so its scores mean nothing")
-    elif counts["truth_voxels_unsegmented"] == counts["truth_voxels"]:
-        context.message(
-            f"no voxel with ground truth is segmented (objects found: {counts['objects']}), so the scores mean "
-            "nothing; check that both are of the same part of the tissue"
-        )
-    context.metric("adapted_rand_error", scores["unsegmented_as_background"].adapted_rand_error)
-    context.metric("adapted_rand_error_unsegmented_ignored", scores["unsegmented_ignored"].adapted_rand_error)
+    both, ignored = scores["unsegmented_as_background"], scores["unsegmented_ignored"]
+    unsegmented = counts["truth_voxels_unsegmented"] / counts["truth_voxels"]
+    context.metric("adapted_rand_error", both.adapted_rand_error)
+    context.metric("unsegmented", round(unsegmented, 4))
     context.metric("objects", counts["objects"])
     context.metric("truth_objects", counts["truth_objects"])
+    total = sum(found.bits.values())
+    table_file = context.output_folder / "worst.csv"
+    write_worst(table_file, rows, total)
+    if not counts["objects"]:
+        context.conclude("The segmentation has no object, so its scores mean nothing")
+        return
+    if unsegmented == 1:
+        context.conclude(
+            f"No voxel with ground truth is segmented (objects found: {counts['objects']}), so the scores mean "
+            "nothing; check that both are of the same part of the tissue"
+        )
+        return
+    truths = counts["truth_objects"]
+    context.conclude(volume_words.verdict(found, both, ignored, truths, unsegmented, what))
+    for row in [row for row in rows if row.mistake.bits > _LEAST * total][:_SHOWN]:
+        context.conclude(volume_words.place(row.mistake, total, row.xyz, what))
+    if unsegmented:
+        context.conclude(volume_words.difference(both, ignored))
+    share = counts["truth_voxels"] / math.prod(shape)
+    context.conclude(volume_words.limits(truths, shape, place.offset, share, what))
+    if rows:
+        context.artifact(table_file, "where objects are merged, split or missing, the worst first")
 
 
 def _say_where(
@@ -140,8 +170,8 @@ def _say_large(path: str, ids: np.ndarray, voxels: np.ndarray, context: Context)
 def _table(scores: dict[str, Score], counts: dict[str, int]) -> str:
     rows = [
         ("adapted Rand error", "adapted_rand_error", "0 is perfect, 1 is worst"),
-        ("precision", "precision", "low if neurons are merged"),
-        ("recall", "recall", "low if neurons are split"),
+        ("precision", "precision", "low if objects are merged"),
+        ("recall", "recall", "low if objects are split"),
         ("variation of information, split", "vi_split", "bits, 0 is perfect"),
         ("variation of information, merge", "vi_merge", "bits, 0 is perfect"),
     ]

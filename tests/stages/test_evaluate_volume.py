@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def test_scores_a_box_of_the_volume_in_its_place(
     )
     assert "step" not in first
     assert [event["name"] for event in result.reported("metric")] == [
-        "adapted_rand_error", "adapted_rand_error_unsegmented_ignored", "objects", "truth_objects"
+        "adapted_rand_error", "unsegmented", "objects", "truth_objects"
     ]  # fmt: skip
     out = capsys.readouterr().out
     assert f"adapted Rand error {first['value']:>40.4f}" in out
@@ -84,6 +85,7 @@ def test_nothing_segmented_is_scored_and_not_refused(run_stage, tmp_path: Path, 
     }  # fmt: skip
     assert report["unsegmented_as_background"]["recall"] == 1
     assert report["objects"] == 0
+    assert concluded(result) == ["The segmentation has no object, so its scores mean nothing"]
     assert "0 objects, 5 in the truth; 100.0 % of" in capsys.readouterr().out
 
 
@@ -123,6 +125,10 @@ def test_refuses_negative_and_fractional_ids(run_stage, tmp_path: Path, truth: n
 
 def report(result: Any) -> dict[str, Any]:
     return json.loads(result["metrics"].read_text())
+
+
+def concluded(result: Any) -> list[str]:
+    return [event["text"] for event in result.reported("conclusion")]
 
 
 def texts(result: Any) -> list[str]:
@@ -208,9 +214,9 @@ def test_says_that_the_voxel_sizes_differ(run_stage, tmp_path: Path, truth: np.n
 def test_says_that_nothing_is_in_common(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
     elsewhere = np.where(truth == 0, 3, 0).astype(np.uint32)
     inputs = {"segmentation": volume(tmp_path / "s.h5", elsewhere), "labels": volume(tmp_path / "t.h5", truth)}
-    (text,) = texts(run_stage("evaluate-volume", inputs))
+    (text,) = concluded(run_stage("evaluate-volume", inputs))
     assert text == (
-        "no voxel with ground truth is segmented (objects found: 1), so the scores mean nothing; check "
+        "No voxel with ground truth is segmented (objects found: 1), so the scores mean nothing; check "
         "that both are of the same part of the tissue"
     )
 
@@ -234,3 +240,61 @@ def test_refuses_a_set_of_pictures(run_stage, tmp_path: Path, truth: np.ndarray)
         assert str(error.value) == (
             f"{pictures}: is a set of pictures, not a volume; connect a volume, or use evaluate-pictures"
         )
+
+
+def test_says_which_objects_are_worst_and_where(run_stage, tmp_path: Path) -> None:
+    """Three neurons of 4 sections: two joined, one cut, and a fourth that is missing."""
+    truth = np.zeros((20, 12, 16), np.uint16)
+    truth[:, :6, :8], truth[:, 6:, :8], truth[:, :6, 8:], truth[2:6, 8:, 10:] = 3, 7, 8, 9
+    segmentation = truth.astype(np.uint32)
+    segmentation[truth == 7] = 3
+    segmentation[10:][truth[10:] == 8] = 40
+    segmentation[truth == 9] = 0
+    at = (100, 200, 300)
+    inputs = {
+        "segmentation": volume(tmp_path / "s.h5", segmentation, at),
+        "labels": volume(tmp_path / "t.h5", truth, at),
+    }
+    result = run_stage("evaluate-volume", inputs, what="neurons")
+    with open(result["metrics"].parent / "worst.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["kind"], row["object_ids"], row["truth_ids"]) for row in rows] == [
+        ("merge", "3", "3 7"), ("split", "8 40", "8"), ("unsegmented", "", "9")
+    ]  # fmt: skip
+    for row, (segment, true) in zip(rows, ((3, 7), (40, 8), (0, 9)), strict=True):
+        z, y, x = (int(row[f"look_{axis}"]) - o for axis, o in zip("zyx", at[::-1], strict=True))
+        assert (segmentation[z, y, x], truth[z, y, x]) == (segment, true)
+        assert (segmentation[z, y - 1 : y + 2, x - 1 : x + 2] == segment).all()  # not at its border
+    said = concluded(result)
+    assert said[0] == (
+        "Too many merges (precision 0.56 where segmented): 1 object joins 2 neurons; also splits (recall 0.83 where "
+        "segmented): 1 neuron is in 2 objects; also unsegmented (3 % of the voxels with ground truth): 1 of 4 neurons "
+        "is mostly missing; 0 of 4 neurons are one object each"
+    )
+    assert said[1].startswith("object 3 joins neurons 3, 7: ")
+    assert said[1].endswith(" % of the error; look at x 102, y 208, z 300")
+    assert said[2].startswith("neuron 8 is in objects 8, 40: ")
+    assert said[3].startswith("The adapted Rand error is 0.")
+    assert said[4].startswith("Measured on 4 neurons in 16 x 12 x 20 voxels at 100 x 200 x 300 (x, y, z), 7")
+
+
+def test_a_perfect_result_is_called_so_with_its_limits(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
+    labels = volume(tmp_path / "t.h5", np.where(truth == 2, 2, 0).astype(np.uint8))
+    result = run_stage("evaluate-volume", {"segmentation": labels, "labels": labels})
+    assert concluded(result) == [
+        "Perfect: the only object of the truth is one object, with exactly its voxels",
+        "Measured on 1 object of the truth in 16 x 12 x 40 voxels at 0 x 0 x 0 (x, y, z), 17 % of which have ground "
+        "truth; nothing else is judged; with one object of the truth, merges cannot show",
+    ]
+    assert (result["metrics"].parent / "worst.csv").read_text().count("\n") == 1
+
+
+def test_a_single_object_that_is_missing_is_no_perfect_result(run_stage, tmp_path: Path) -> None:
+    """The scores cannot tell it: unsegmented voxels count as one segment, and here that is just this object."""
+    truth = np.ones((4, 5, 6), np.uint8)
+    truth[2:] = 2
+    inputs = {"segmentation": volume(tmp_path / "s.h5", truth % 2), "labels": volume(tmp_path / "t.h5", truth)}
+    assert concluded(run_stage("evaluate-volume", inputs, what="cells"))[0] == (
+        "Too much is unsegmented (50 % of the voxels with ground truth): 1 of 2 cells is mostly missing; 1 of 2 cells "
+        "is one object"
+    )

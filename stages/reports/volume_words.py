@@ -1,0 +1,127 @@
+"""Says in sentences how good a segmented volume is, and what is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from segmentation.scores.mistakes import KINDS, Kind, Mistake, Mistakes
+from segmentation.scores.rand_and_vi import Score
+from stages.storage.words import box
+
+What = Literal["neurons", "cells", "objects"]
+"""What the objects of the truth are."""
+
+_GOOD = 0.1
+"""Largest adapted Rand error, and largest share of unsegmented voxels, that is called good. The error of people is
+about 0.06 (SNEMI3D; Lee et al., arXiv:1706.00120)."""
+_MOST = 0.75
+"""Share of the truth's objects that must be right, or the error is small only because it counts large objects most."""
+_ALSO = 0.25
+"""Share of the variation of information from which on a second kind of mistake is named too."""
+
+_TOO = {"merge": "too many", "split": "too many", "unsegmented": "too much is"}
+_SINGULAR = {"neurons": "neuron", "cells": "cell", "objects": "object of the truth"}
+_PLURAL = {"neurons": "neurons", "cells": "cells", "objects": "objects of the truth"}
+
+
+def verdict(found: Mistakes, both: Score, ignored: Score, truths: int, unsegmented: float, what: What) -> str:
+    """Says how good the segmentation is, and which kind of mistake costs most.
+
+    Args:
+      both, ignored: the score where unsegmented voxels count as one more segment, and where they are left out.
+      truths: number of objects in the truth.
+      unsegmented: share of the voxels with ground truth.
+    """
+    total = sum(found.bits.values())
+    # A single object that is missing costs nothing: unsegmented voxels count as one segment, which then is this object.
+    if total < 1e-9 and not unsegmented:
+        each = f"the only {_SINGULAR[what]}" if truths == 1 else f"each of the {truths} {_PLURAL[what]}"
+        return f"Perfect: {each} is one object, with exactly its voxels"
+    error, are = both.adapted_rand_error, "is one object" if found.right == 1 else "are one object each"
+    right = f"{found.right} of {truths} {_PLURAL[what]} {are}"
+    by_cost = sorted(KINDS, key=lambda kind: -round(found.bits[kind], 9))
+    phrases = {kind: _phrase(kind, found, ignored, truths, unsegmented, what) for kind in KINDS}
+    first = by_cost[0]
+    good = error <= _GOOD and unsegmented <= _GOOD
+    if good and found.right >= _MOST * truths:
+        return f"Good (adapted Rand error {error:.3f}; 0 is perfect): {right}; most of the error is {phrases[first]}"
+    bad = f"{_TOO[first]} {phrases[first]}"
+    also = {kind: found.bits[kind] > _ALSO * total for kind in by_cost[1:]}
+    if found.missing and "unsegmented" in also:
+        also["unsegmented"] = True
+    bad += "".join(f"; also {phrases[kind]}" for kind, named in also.items() if named)
+    if good:
+        return f"Good for the largest only (adapted Rand error {error:.3f}; 0 is perfect): {right}; {bad}"
+    return f"{bad[0].upper()}{bad[1:]}; {right}"
+
+
+def limits(truths: int, shape: Sequence[int], offset: Sequence[int], labelled: float, what: What) -> str:
+    """Says on what the score was measured.
+
+    Args:
+      shape, offset: of the box, z, y, x.
+      labelled: share of the voxels that have ground truth.
+    """
+    of = f"{truths} {_PLURAL[what] if truths > 1 else _SINGULAR[what]} in {box(shape, offset)}"
+    ground = "" if labelled > 0.995 else f", {_percent(labelled)} of which have ground truth; nothing else is judged"
+    alone = f"; with one {_SINGULAR[what]}, merges cannot show" if truths == 1 else ""
+    return f"Measured on {of}{ground}{alone}"
+
+
+def difference(both: Score, ignored: Score) -> str:
+    """Says why there are two adapted Rand errors."""
+    return (
+        f"The adapted Rand error is {both.adapted_rand_error:.4f} if unsegmented voxels count as one more object, and "
+        f"{ignored.adapted_rand_error:.4f} if they are left out"
+    )
+
+
+def place(mistake: Mistake, total: float, xyz: Sequence[int], what: What) -> str:
+    """Names an object, its share of the variation of information (`total`, bits), and a voxel inside it."""
+    one, many = _SINGULAR[what], _PLURAL[what]
+    parts = [str(part) for part in mistake.parts]
+    listed = ", ".join(parts) if len(parts) <= 3 else f"{', '.join(parts[:2])} and {len(parts) - 2} more"
+    if mistake.kind == "merge":
+        said = f"object {mistake.id} joins {many} {listed}"
+    elif mistake.kind == "split":
+        said = f"{one} {mistake.id} is in objects {listed}"
+    else:
+        said = f"{one} {mistake.id} is {_percent(mistake.voxels / mistake.total)} unsegmented"
+    return f"{said}: {_percent(mistake.bits / total)} of the error; look at x {xyz[0]}, y {xyz[1]}, z {xyz[2]}"
+
+
+def _phrase(kind: Kind, found: Mistakes, ignored: Score, truths: int, unsegmented: float, what: What) -> str:
+    many = _PLURAL[what]
+    if kind == "merge":
+        figure = f"merges (precision {ignored.precision:.2f} where segmented)"
+        if not found.merging:
+            return f"{figure}: objects reach over borders, but none joins two {many}"
+        return f"{figure}: {_objects(found.merging)} join{'s' if found.merging == 1 else ''} {found.merged} {many}"
+    if kind == "split":
+        figure = f"splits (recall {ignored.recall:.2f} where segmented)"
+        if not found.split:
+            return f"{figure}: borders are inexact, but no {_SINGULAR[what]} is in two objects"
+        one = f"1 {_SINGULAR[what]} is" if found.split == 1 else f"{found.split} {many} are"
+        return f"{figure}: {one} in {found.pieces} objects"
+    figure = f"unsegmented ({_percent(unsegmented)} of the voxels with ground truth)"
+    if not found.missing:
+        return f"{figure}: at least half of each {_SINGULAR[what]} is segmented"
+    are = "is" if found.missing == 1 else "are"
+    return f"{figure}: {found.missing} of {truths} {many} {are} mostly missing"
+
+
+def _objects(count: int) -> str:
+    return f"{count} object{'' if count == 1 else 's'}"
+
+
+def _percent(share: float) -> str:
+    """Rounds a share so that neither a little becomes 0 % nor almost all 100 %."""
+    value = 100 * share
+    return (
+        f"{value:.0f} %"
+        if 1 <= value <= 99 or value in (0, 100)
+        else f"{value:.2g} %"
+        if value < 1
+        else f"{value:.4g} %"
+    )
