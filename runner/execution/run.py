@@ -23,7 +23,7 @@ from runner.execution.verdict import judge
 from runner.fingerprint.content import Cache
 from runner.pipeline.plan import FORCED, Step
 from runner.stop import Stop
-from runner.terminal import display
+from runner.terminal import display, summary
 from runner.terminal.display import Display
 from runner.workdir import events, records
 from runner.workdir.events import Begun, Event, Message, Tail
@@ -190,6 +190,8 @@ def _carry_out(
                 remove(job.folder / PARTIAL)
         shown = "done" if done else "stopped" if code == INTERRUPTED else "failed"
         run.show.finished(step.id, shown, time.monotonic() - clock)
+    for line in summary.pictures(job.folder, done) if done else ():
+        run.show.note(line)
     with contextlib.nullcontext() if done else contextlib.suppress(OSError):  # report the first error only
         result = result_of(done) if done else {}
         run.note(step, status=STATUS[code], ended=records.now(), seconds=seconds, message=text, **result)

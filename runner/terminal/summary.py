@@ -16,9 +16,12 @@ from runner.workdir.events import Start, Tail
 from runner.workdir.lock import holder
 from runner.workdir.names import is_inside
 from runner.workdir.progress import Progress
+from runner.workdir.records import StepRecord
 
 _MOST_SHOWN = 20  # metrics, conclusions, and files, of a step
 _LONGEST_NAME, _LONGEST_SENTENCE = 200, 300
+_MOST_PICTURES = 3  # named when a step ends
+_PICTURE = ".png"  # every picture that stages make to be looked at
 
 
 def results(workdir: Path, steps: list[str]) -> list[str]:
@@ -39,6 +42,19 @@ def results(workdir: Path, steps: list[str]) -> list[str]:
         if len(artifacts) > _MOST_SHOWN:
             pictures.append(f"  and {len(artifacts) - _MOST_SHOWN} more of {step}")
     return (["Results:", *figures] if figures else []) + (["Look at:", *pictures] if pictures else [])
+
+
+def pictures(folder: Path, done: StepRecord) -> list[str]:
+    """A line for each picture that a step has just made, so that nobody has to wait for the end of the run to look.
+
+    Args:
+      folder: the step's folder.
+    """
+    titles = {each.path: each.title for each in done.artifacts if each.path.endswith(_PICTURE) and is_inside(each.path)}
+    return [
+        f"{done.step}: look at {words.here(folder / path)}" + (f" ({words.cut(title, _LONGEST_NAME)})" if title else "")
+        for path, title in list(titles.items())[:_MOST_PICTURES]
+    ]
 
 
 def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> list[str]:

@@ -72,6 +72,19 @@ def test_again_does_nothing_says_why_and_names_the_pictures(done: House) -> None
     assert {p.name for p in before if before[p] != after[p]} <= {".lock", ".hashes.json"}
 
 
+def test_a_picture_is_named_as_soon_as_its_step_is_done(demo: House) -> None:
+    """A run may take days; a picture that shows that the labels are wrong should be seen before."""
+    stage = demo.code / "stages/copy_text.py"
+    text = 'context.artifact(context.outputs["text"], "the text")'
+    stage.write_text(stage.read_text().replace("picture.txt", "picture.png").replace('context.message("copied")', text))
+    lines = demo.run().out.splitlines()
+    named = lines.index("one: look at runs/demo/one/picture.png (a picture of the text)")
+    assert lines[named - 1].startswith("one: done in ")
+    assert lines[named + 1].startswith("two: ")
+    assert sum("look at" in line for line in lines) == 2  # of `one` and `two`; their texts are no pictures
+    assert "look at" not in demo.run().out
+
+
 def test_run_json_holds_enough_to_run_the_same_again(done: House, done_once: Path) -> None:
     run = read(done, "run.json")
     assert run["status"] == "done"
