@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Self
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -25,6 +26,10 @@ Distance = Annotated[int, Field(ge=0, le=499)]
 _MOST_VOXELS = 10_000_000
 
 
+Auto = Literal["auto"]
+"""Stands for sizes that a stage fits to its volume. It replaces a whole list, never one of its numbers."""
+
+
 class FieldOfView(StageParams):
     """Base class of each `Params` that sets the size and the moves of the network's field of view."""
 
@@ -34,20 +39,31 @@ class FieldOfView(StageParams):
     """Distance by which the field of view moves along each axis, voxels; use about a quarter of `fov_xyz`."""
 
     @model_validator(mode="after")
-    def _is_not_too_large(self) -> Self:
-        if math.prod(self.fov_xyz) > _MOST_VOXELS:
-            raise ValueError(
-                f"fov_xyz {list(self.fov_xyz)} are {math.prod(self.fov_xyz):,} voxels; use at most {_MOST_VOXELS:,}"
-            )
+    def _fits(self) -> Self:
+        _check(self.fov_xyz, self.deltas_xyz)
         return self
 
+
+class FittedFieldOfView(StageParams):
+    """Like `FieldOfView`; `auto` stands for numbers that the stage fits to the volume."""
+
+    fov_xyz: Auto | tuple[Size, Size, Size]
+    deltas_xyz: Auto | tuple[Distance, Distance, Distance]
+
     @model_validator(mode="after")
-    def _moves_stay_inside(self) -> Self:
-        if any(2 * delta >= size for delta, size in zip(self.deltas_xyz, self.fov_xyz, strict=True)):
-            raise ValueError(
-                f"deltas_xyz {list(self.deltas_xyz)} are too large for fov_xyz {list(self.fov_xyz)}; "
-                "use about a quarter of fov_xyz, and less than half"
-            )
-        if not any(self.deltas_xyz):
-            raise ValueError("deltas_xyz are all 0: the field of view would never move; use about a quarter of fov_xyz")
+    def _fits(self) -> Self:
+        _check(*(None if isinstance(each, str) else each for each in (self.fov_xyz, self.deltas_xyz)))
         return self
+
+
+def _check(fov: Sequence[int] | None, deltas: Sequence[int] | None) -> None:
+    """Raises ValueError if numbers that are given cannot be those of a network, or do not fit each other."""
+    if fov is not None and math.prod(fov) > _MOST_VOXELS:
+        raise ValueError(f"fov_xyz {list(fov)} are {math.prod(fov):,} voxels; use at most {_MOST_VOXELS:,}")
+    if fov is not None and deltas is not None and any(2 * d >= size for d, size in zip(deltas, fov, strict=True)):
+        raise ValueError(
+            f"deltas_xyz {list(deltas)} are too large for fov_xyz {list(fov)}; "
+            "use about a quarter of fov_xyz, and less than half"
+        )
+    if deltas is not None and not any(deltas):
+        raise ValueError("deltas_xyz are all 0: the field of view would never move; use about a quarter of fov_xyz")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 from pydantic import AfterValidator, Field
 
+from contract.ffn import Auto
 from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def _plain(name: str) -> str:
 
 
 class Params(StageParams):
-    margin_xyz: tuple[Margin, Margin, Margin] = (24, 24, 24)
+    margin_xyz: Auto | tuple[Margin, Margin, Margin] = (24, 24, 24)
     """Smallest distance between a position and the border of the volume, in voxels. Must be at least as far as the
-    network sees from a position: half its field of view plus one move."""
+    network sees from a position: half its field of view plus one move. auto: 24, or a third of the volume along axes of
+    less than 64 voxels."""
     background: bool = True
     """Also list positions in the background, as one more class, like google/ffn. They teach the network not to grow
     where there is no object."""
@@ -54,19 +56,19 @@ def run(params: Params, context: Context) -> None:
     from stages.storage.volumes import read_volume
 
     path, table = context.inputs["partitions"], context.outputs["table"]
-    margin = params.margin_xyz[::-1]
     partitions, _ = read_volume(path)
     if partitions.dtype != np.uint8:
         raise InputError(
             f"{path}: holds {partitions.dtype}, but partitions are uint8; connect the output of ffn-partitions"
         )
+    margin = _margin(params, partitions.shape, path, context)
     try:
         classes = classes_of(partitions, margin, params.background)
     except ValueError as error:
         raise InputError(f"{path}: {error}; lower margin_xyz (or lom_radius_xyz of ffn-partitions)") from None
     if not classes.classes.any():
         raise InputError(
-            f"{path}: all {classes.starts[-1]:,} positions that lie margin_xyz {list(params.margin_xyz)} inside the "
+            f"{path}: all {classes.starts[-1]:,} positions that lie margin_xyz {list(margin[::-1])} inside the "
             "volume are background, and a network that sees no object learns none; lower margin_xyz, or label objects "
             "further inside"
         )
@@ -76,6 +78,21 @@ def run(params: Params, context: Context) -> None:
     context.message(f"{classes.starts[-1]:,} positions; in each partition: {counts}")
     if params.tfrecord:
         _write_tfrecord(params, context, classes)
+
+
+def _margin(params: Params, shape: tuple[int, ...], path: str, context: Context) -> tuple[int, int, int]:
+    """Returns the margin, z, y, x; says how it was fitted if the user left that to the stage."""
+    from segmentation.ffn import fitting
+
+    if not isinstance(params.margin_xyz, str):
+        x, y, z = params.margin_xyz
+        return z, y, x
+    try:
+        margin, because = fitting.margin(shape)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+    context.message(f"margin_xyz is {fitting.numbers(margin)}, because {because}")
+    return margin
 
 
 def _write_tfrecord(params: Params, context: Context, classes: Classes) -> None:

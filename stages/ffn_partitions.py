@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
+from contract.ffn import Auto
 from contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ class Params(StageParams):
         *(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     )
     """Limits between the classes, ascending: shares of the box that have the label of the voxel."""
-    lom_radius_xyz: tuple[Radius, Radius, Radius] = (24, 24, 24)
-    """Half size, in voxels, of the box around each voxel (the local object mask)."""
+    lom_radius_xyz: Auto | tuple[Radius, Radius, Radius] = (24, 24, 24)
+    """Half size, in voxels, of the box around each voxel (the local object mask). auto: 24, or a third of the volume
+    along axes of less than 64 voxels."""
     min_size: int = Field(10000, ge=0)
     """Objects with fewer voxels count as background."""
 
@@ -53,9 +55,9 @@ def run(params: Params, context: Context) -> None:
     from stages.storage.volumes import create_volume
 
     path = context.inputs["labels"]
-    radius = params.lom_radius_xyz[::-1]
     with open_labels(path, context) as (labels, place):
         shape = labels.shape
+        radius = _radius(params, shape, path, context)
         try:
             check_box(shape, radius)
         except ValueError as error:
@@ -79,7 +81,7 @@ def run(params: Params, context: Context) -> None:
     if not any(section.any() for section in inner):
         raise InputError(
             f"{path}: no object of {params.min_size} voxels or more comes further into the volume than lom_radius_xyz "
-            f"{list(params.lom_radius_xyz)}; lower lom_radius_xyz or min_size, or label a larger volume"
+            f"{list(radius[::-1])}; lower lom_radius_xyz or min_size, or label a larger volume"
         )
     report = partial(context.progress, unit="blocks")
     with create_volume(context.outputs["volume"], "partitions", shape, np.uint8, place) as target:
@@ -87,3 +89,18 @@ def run(params: Params, context: Context) -> None:
         made = of_length(partition_slabs(objects, radius, params.thresholds, report), depth)
         for z, part in zip(slabs(shape, depth), made, strict=True):
             target[z] = part
+
+
+def _radius(params: Params, shape: tuple[int, int, int], path: str, context: Context) -> tuple[int, int, int]:
+    """Returns the half size of the box, z, y, x; says how it was fitted if the user left that to the stage."""
+    from segmentation.ffn import fitting
+
+    if not isinstance(params.lom_radius_xyz, str):
+        x, y, z = params.lom_radius_xyz
+        return z, y, x
+    try:
+        radius, because = fitting.margin(shape)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+    context.message(f"lom_radius_xyz is {fitting.numbers(radius)}, because {because}")
+    return radius

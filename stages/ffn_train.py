@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
-from contract.ffn import Depth, Distance, Features, FieldOfView, Size
+from contract.ffn import Auto, Depth, Distance, Features, FittedFieldOfView, Size
 from contract.stage import Context, InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from segmentation.ffn.coordinates import Coordinates
-    from segmentation.ffn.network import NetworkSpec
+    from segmentation.ffn.fitting import Triple
+    from stages.storage.places import Place
 
 INPUTS = {"image": "image", "labels": "labels", "coordinates": "coordinates", "statistics": "statistics"}
 OUTPUTS = {"model": "ffn-model"}
@@ -26,17 +27,20 @@ _MANNER = {"learning_rate", "schedule"}
 _PIECE = 2**20
 
 
-class Params(FieldOfView):
+class Params(FittedFieldOfView):
     max_steps: int = Field(1_000_000, ge=1)
     """Number of training steps (of gradient descent) in total, over all runs of the stage."""
     depth: Depth = 9
     """Number of residual modules of the network, each of two convolutions."""
     features: Features = 32
     """Channels of each convolution."""
-    fov_xyz: tuple[Size, Size, Size] = (33, 33, 17)
-    """Size of the field of view, in voxels; all three numbers must be odd."""
-    deltas_xyz: tuple[Distance, Distance, Distance] = (8, 8, 4)
-    """Distance by which the field of view moves along each axis, in voxels; about a quarter of fov_xyz."""
+    fov_xyz: Auto | tuple[Size, Size, Size] = (33, 33, 17)
+    """Size of the field of view, in voxels; all three numbers must be odd. auto: 33 along the axis with the finest
+    voxels, as many nm along the others, but at least 17; less in a volume of less than 64 voxels along an axis, or
+    where positions come near the border."""
+    deltas_xyz: Auto | tuple[Distance, Distance, Distance] = (8, 8, 4)
+    """Distance by which the field of view moves along each axis, in voxels; about a quarter of fov_xyz, which auto
+    stands for."""
     batch_size: int = Field(4, ge=1)
     """Number of fields of view in each step, each from a different example."""
     learning_rate: float = Field(0.001, gt=0, allow_inf_nan=False)
@@ -57,6 +61,10 @@ class _Data(NamedTuple):
     coordinates: Coordinates
     mean: float
     stddev: float
+    fov: Triple
+    """Size of the field of view, z, y, x."""
+    deltas: Triple
+    """Its moves, z, y, x."""
 
 
 def run(params: Params, context: Context) -> None:
@@ -70,9 +78,8 @@ def run(params: Params, context: Context) -> None:
     from stages.resumable import state, training
     from stages.resumable.ffn_training import FFNTask
 
-    network = ffn.NetworkSpec(params.depth, params.features, params.fov_xyz[::-1], params.deltas_xyz[::-1])
-    data = _read(network, context)
-
+    data = _read(params, context)
+    network = ffn.NetworkSpec(params.depth, params.features, data.fov, data.deltas)
     keras.utils.set_random_seed(params.seed)
     model = ffn.build(network)
     optimizer = keras.optimizers.Adam(params.learning_rate)
@@ -95,7 +102,9 @@ def run(params: Params, context: Context) -> None:
     task = FFNTask(network, model, optimizer, train, examples, context.state / "checkpoints", params.checkpoint_steps)
     saved = training.Saved(
         context,
-        identity=params.model_dump(mode="json", include=_IDENTITY) | {"data": fingerprint},
+        # The numbers, also where the user wrote auto: who writes them out later continues the same training.
+        identity=params.model_dump(mode="json", include=_IDENTITY)
+        | {"fov_xyz": [*network.fov[::-1]], "deltas_xyz": [*network.deltas[::-1]], "data": fingerprint},
         manner=params.model_dump(mode="json", include=_MANNER),
     )
     progress = saved.resume(task, params.max_steps)
@@ -107,13 +116,12 @@ def run(params: Params, context: Context) -> None:
     task.write_model(context.outputs["model"], progress.step)
 
 
-def _read(network: NetworkSpec, context: Context) -> _Data:
-    """Reads the inputs, and checks that they fit each other and the network.
+def _read(params: Params, context: Context) -> _Data:
+    """Reads the inputs, fits the field of view to them, and checks that they fit each other and it.
 
     Raises:
       InputError: if they do not fit.
     """
-    from segmentation.ffn.examples import patch_shape
     from segmentation.statistics import moments
     from stages.storage import coordinates as tables
     from stages.storage import grey_levels, statistics, volumes
@@ -142,16 +150,39 @@ def _read(network: NetworkSpec, context: Context) -> _Data:
             f"{voxels(labels.shape)} and the coordinates were made for {voxels(coordinates.shape)}; connect inputs "
             "that belong to one volume"
         )
-    patch = patch_shape(network.fov, network.deltas)
-    room = _room(coordinates)
-    if any(free < size // 2 for free, size in zip(room, patch, strict=True)):
-        needed = [size // 2 for size in patch[::-1]]
+    fov, deltas = _field_of_view(params, coordinates, place, context)
+    return _Data(image, labels, coordinates, mean, stddev, fov, deltas)
+
+
+def _field_of_view(params: Params, coordinates: Coordinates, place: Place, context: Context) -> tuple[Triple, Triple]:
+    """Returns the field of view and its moves, z, y, x; says how they were fitted if the user left that to the stage.
+
+    Raises:
+      InputError: if the network would reach further than the positions are away from the border.
+    """
+    from segmentation.ffn import fitting
+    from segmentation.ffn.examples import patch_shape
+
+    path, room = context.inputs["coordinates"], _room(coordinates)
+    fov = None if isinstance(params.fov_xyz, str) else params.fov_xyz[::-1]
+    deltas = None if isinstance(params.deltas_xyz, str) else params.deltas_xyz[::-1]
+    if fov is None or deltas is None:
+        try:
+            fitted = fitting.field_of_view(coordinates.shape, place.spacing, room, fov, deltas)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
+        said = [f"fov_xyz is {fitting.numbers(fitted.fov)}"] * (fov is None)
+        said += [f"deltas_xyz is {fitting.numbers(fitted.deltas)}"] * (deltas is None)
+        context.message(f"{' and '.join(said)}, because {fitted.because}")
+        fov, deltas = fitted.fov, fitted.deltas
+    needed = [size // 2 for size in patch_shape(fov, deltas)]
+    if any(free < reach for free, reach in zip(room, needed, strict=True)):
         raise InputError(
-            f"{context.inputs['coordinates']}: positions come within {room[::-1]} voxels (x, y, z) of the border, but "
-            f"fov_xyz and deltas_xyz together reach {needed}; set margin_xyz of ffn-coordinates to {needed} or more, "
-            "or use a smaller fov_xyz"
+            f"{path}: positions come within {room[::-1]} voxels (x, y, z) of the border, but fov_xyz and deltas_xyz "
+            f"together reach {needed[::-1]}; set margin_xyz of ffn-coordinates to {needed[::-1]} or more, or use a "
+            "smaller fov_xyz"
         )
-    return _Data(image, labels, coordinates, mean, stddev)
+    return fov, deltas
 
 
 def _room(coordinates: Coordinates) -> list[int]:

@@ -79,6 +79,7 @@ def _details(error: ValidationError, value: Any) -> list[_Detail]:
 def _explained(
     details: list[_Detail], value: Any, model: type[BaseModel], texts: dict[YamlPath, str]
 ) -> tuple[YamlPath, str]:
+    details, instead = _meant_members(details, value)
     # A misspelt key gives two errors: an unknown key and a missing key. The unknown key is the better hint.
     details.sort(key=lambda pair: pair[1]["type"] != "extra_forbidden")
     path, first = details[0]
@@ -101,7 +102,28 @@ def _explained(
     if kind in ("value_error", "assertion_error"):
         return path, str(first["ctx"]["error"])
     wants = list(dict.fromkeys(_wanted(each) for at, each in details if at == path))
-    return path, f"found {found}; write {' or '.join(wants)}{_hint(_at(value, path), wants)}"
+    whole = f"; {instead} stands for the whole list" if repr(_at(value, path)) == instead else ""
+    return path, f"found {found}; write {' or '.join(wants)}{_hint(_at(value, path), wants)}{whole}"
+
+
+def _meant_members(details: list[_Detail], value: Any) -> tuple[list[_Detail], str | None]:
+    """Leaves out what a union says against the type of a value, if one of its members takes values of this type.
+
+    Of `auto` or a list of numbers, only the list is meant by `[8, 8, x]`, so that the mistake is x, not the whole list.
+
+    Returns:
+      The mistakes that are left, and the word that could replace the whole value, in quotes, if there is one.
+    """
+    kept, word = [], None
+    for path, each in details:
+        of_member = isinstance(_at(value, path), list | dict) and any(
+            at[: len(path)] == path and (len(at) > len(path) or other["type"] not in _WANTED) for at, other in details
+        )
+        if not (of_member and each["type"] in _WANTED):
+            kept.append((path, each))
+        elif each["type"] == "literal_error":
+            word = str(each["ctx"]["expected"])
+    return kept, word
 
 
 def dotted(path: Iterable[str | int]) -> str:
