@@ -11,9 +11,9 @@ import sys
 
 def main() -> None:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    import runner  # noqa: F401  # its modules are looked for beside it from now on
+    from floodrunner import runner  # noqa: F401  # its modules are looked for beside it from now on
 
     del sys.path[0]
-    from runner.__main__ import main as command
+    from floodrunner.runner.__main__ import main as command
 
     command()

@@ -14,10 +14,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _measure import labels, measure, publish
 
-from segmentation.ffn.coordinates import balanced, classes_of, positions
-from segmentation.ffn.partitions import partition
-from segmentation.ffn.tfrecord import gzipped_records
-from stages.storage.coordinates import open_indices, write_coordinates
+from floodrunner.segmentation.ffn.coordinates import balanced, classes_of, positions
+from floodrunner.segmentation.ffn.partitions import partition
+from floodrunner.segmentation.ffn.tfrecord import gzipped_records
+from floodrunner.stages.storage.coordinates import open_indices, write_coordinates
 
 MARGIN = (24, 24, 24)
 WRITTEN = 200_000

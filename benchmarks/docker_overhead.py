@@ -22,10 +22,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _measure import ROOT, publish
 
-from runner.engines import docker as docker_engine
-from runner.engines.base import Job
-from runner.engines.docker import client, images
-from runner.errors import UserError
+from floodrunner.runner.engines import docker as docker_engine
+from floodrunner.runner.engines.base import Job
+from floodrunner.runner.engines.docker import client, images
+from floodrunner.runner.errors import UserError
 
 ROUNDS, STEPS = 9, 6
 
@@ -43,7 +43,7 @@ def pipeline(folder: Path, steps: int) -> Path:
 
 def run(file: Path, workdir: Path) -> tuple[float, list[float]]:
     """Runs a pipeline in a new run folder. Returns seconds: of the whole run, and of each step, from `run.json`."""
-    command = [sys.executable, "-m", "runner", "run", str(file), "--engine", "docker", "--workdir", str(workdir)]
+    command = [sys.executable, "-m", "floodrunner", "run", str(file), "--engine", "docker", "--workdir", str(workdir)]
     begun = time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - begun

@@ -64,10 +64,10 @@ class Timed:
 
 def infer(folder: Path) -> dict[str, Any]:
     """Runs the step on the files that `prepare` has written."""
-    from contract.job import Job
-    from contract.stage import Context
-    from segmentation import backend
-    from stages import ffn_infer
+    from floodrunner.contract.job import Job
+    from floodrunner.contract.stage import Context
+    from floodrunner.segmentation import backend
+    from floodrunner.stages import ffn_infer
 
     timed: list[Timed] = []
     compiled = backend.forward
@@ -115,9 +115,9 @@ def matrix_product() -> float:
 
 def prepare(folder: Path) -> str:
     """Writes `image.h5` and `model/` into a folder. Returns a description of them."""
-    from segmentation.ffn import checkpoint
-    from segmentation.ffn import network as ffn
-    from stages.storage import ffn_models, volumes
+    from floodrunner.segmentation.ffn import checkpoint
+    from floodrunner.segmentation.ffn import network as ffn
+    from floodrunner.stages.storage import ffn_models, volumes
 
     network = ffn.NetworkSpec(DEPTH, FEATURES, FOV, DELTAS)
     real = ROOT.parent / "shared" / "data" / "snemi3d"

@@ -21,13 +21,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _measure import ROOT, publish
 
-from stages.storage.volumes import Place, write_volume
+from floodrunner.stages.storage.volumes import Place, write_volume
 
 SMALL = 96
 RUN = """
 import json, sys, time
 from pathlib import Path
-from stages.__main__ import main
+from floodrunner.stages.__main__ import main
 begun = time.perf_counter(), time.process_time()
 code = main(Path(sys.argv[1]))
 peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1e3

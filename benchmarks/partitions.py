@@ -10,7 +10,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _measure import labels, measure, publish
 
-from segmentation.ffn.partitions import partition
+from floodrunner.segmentation.ffn.partitions import partition
 
 THRESHOLDS = (0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 RADIUS = (24, 24, 24)

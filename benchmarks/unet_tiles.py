@@ -21,10 +21,10 @@ def predict(side: int, tile: int) -> dict[str, Any]:
     """Median times of predictions, after a first one that compiles the network for these tiles; and the prediction."""
     import keras
 
-    from segmentation import backend
-    from segmentation.unet.architectures import architecture_of
-    from segmentation.unet.network import NetworkSpec
-    from segmentation.unet.prediction import picture
+    from floodrunner.segmentation import backend
+    from floodrunner.segmentation.unet.architectures import architecture_of
+    from floodrunner.segmentation.unet.network import NetworkSpec
+    from floodrunner.segmentation.unet.prediction import picture
 
     keras.utils.set_random_seed(1)
     network = NetworkSpec("classic", 1, 4, 16)

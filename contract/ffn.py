@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from contract.stage import StageParams
+from floodrunner.contract.stage import StageParams
 
 
 def _odd(size: int) -> int:

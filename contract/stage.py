@@ -16,7 +16,7 @@ from typing import IO, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from contract.job import Job
+from floodrunner.contract.job import Job
 
 _PROGRESS_INTERVAL_S = 0.5
 

@@ -6,12 +6,12 @@ another Python, would be found there before ours.
 
 from __future__ import annotations
 
-from runner import search_path
+from floodrunner.runner import search_path
 
 
 def main() -> None:
     search_path.clean()
-    from runner.cli import main as command_line
+    from floodrunner.runner.cli import main as command_line
 
     command_line()
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
-from runner import __version__, search_path
-from runner.commands import machine, pipelines, results, running
-from runner.errors import Interrupted, StepFailed, UserError, UserErrors
+from floodrunner.contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
+from floodrunner.runner import __version__, search_path
+from floodrunner.runner.commands import machine, pipelines, results, running
+from floodrunner.runner.errors import Interrupted, StepFailed, UserError, UserErrors
 
 
 @click.group(
@@ -67,12 +67,12 @@ def reported(command: Callable[[], object]) -> int:
     except (KeyboardInterrupt, click.Abort):  # no run was in progress, so there is nothing to continue
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `floodrunner status | head`
-        from runner.terminal.display import hush
+        from floodrunner.runner.terminal.display import hush
 
         hush(sys.stdout)
         return DONE
     except OSError as error:
-        from contract.disk import disk_trouble
+        from floodrunner.contract.disk import disk_trouble
 
         text = disk_trouble(error, "the run folder")
         return _say(text, BAD_INPUT) if text else _bug(error)
@@ -83,14 +83,14 @@ def reported(command: Callable[[], object]) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    from runner import words
+    from floodrunner.runner import words
 
     print(f"floodrunner: {words.shown(text)}", file=sys.stderr)
     return code
 
 
 def _say_all(lines: Sequence[str], code: int) -> int:
-    from runner import words
+    from floodrunner.runner import words
 
     print(f"floodrunner: {len(lines)} things are wrong:", *map(words.shown, lines), sep="\n  ", file=sys.stderr)
     return code

@@ -7,8 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from runner import machine
-from runner.errors import UserError
+from floodrunner.runner import machine
+from floodrunner.runner.errors import UserError
 
 _DRIVE = re.compile(r"([A-Za-z]):([\\/].*)", re.DOTALL)
 _SHARE = re.compile(r"\\\\([^\\]+)\\([^\\]+)(.*)|//(wsl\$|wsl\.localhost)/([^/]+)(.*)", re.DOTALL | re.IGNORECASE)

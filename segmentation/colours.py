@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segmentation.alignment import boundaries
+from floodrunner.segmentation.alignment import boundaries
 
 _GOLDEN = 0.6180339887498949
 _TONES = ((0.62, 1.00), (0.85, 0.82), (0.45, 0.92), (0.95, 1.00), (0.70, 0.68))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from segmentation.blank import Histogram
+from floodrunner.segmentation.blank import Histogram
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Shares of R, G and B in the luminance (ITU-R BT.601)."""

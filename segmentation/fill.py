@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from skimage.util import map_array
 
-from segmentation.threads import on_blocks
+from floodrunner.segmentation.threads import on_blocks
 
 _BLOCK = (32, 128, 256)
 """Size of a block, z, y, x, voxels. At usual distances, a thread needs about 50 MB for a block and its surroundings."""

@@ -10,8 +10,8 @@ import cc3d
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from segmentation.alignment import boundaries
-from segmentation.mask_levels import value_counts
+from floodrunner.segmentation.alignment import boundaries
+from floodrunner.segmentation.mask_levels import value_counts
 
 ALL_BITS = (2**8 - 1, 2**16 - 1, 2**24 - 1, 2**32 - 1, 2**64 - 1, 2**64 - 2)
 """Values that programs write where there is no label. 2^64 - 2 is CREMI's `invalid`; 2^24 - 1 is white in colours."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segmentation.blank import Histogram, Look, Odd, look, odd
+from floodrunner.segmentation.blank import Histogram, Look, Odd, look, odd
 
 
 class Moments(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.fft import irfft2, rfft2
 from scipy.ndimage import uniform_filter
 
-from segmentation.alignment import boundaries
+from floodrunner.segmentation.alignment import boundaries
 
 WINDOW: Final = 1024
 """Largest side, in pixels, of the middle part of an image that `find_turn` looks at."""

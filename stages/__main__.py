@@ -1,4 +1,4 @@
-"""Runs one stage: `python -m stages FOLDER`. FOLDER holds `job.json`; the stage writes `events.jsonl` there."""
+"""Runs one stage: `python -m floodrunner.stages FOLDER`. FOLDER holds `job.json`; the stage writes `events.jsonl` there."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import IO
 
-from contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
-from contract.disk import OUT_OF_PROCESSES, disk_trouble
-from contract.job import EVENTS_FILE, JOB_FILE, Job
-from contract.stage import Context, InputError, StageError, StageParams, Stopped
+from floodrunner.contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
+from floodrunner.contract.disk import OUT_OF_PROCESSES, disk_trouble
+from floodrunner.contract.job import EVENTS_FILE, JOB_FILE, Job
+from floodrunner.contract.stage import Context, InputError, StageError, StageParams, Stopped
 
 _ORPHAN_GRACE_S = 20
 
@@ -45,7 +45,7 @@ def _run(job: Job, context: Context) -> tuple[int, str]:
     """Returns the exit code and one line for the user. A traceback goes to standard error."""
     try:
         _listen_for_stop(context)
-        stage = importlib.import_module(f"stages.{job.stage.replace('-', '_')}")
+        stage = importlib.import_module(f"floodrunner.stages.{job.stage.replace('-', '_')}")
         params = _params(stage, job)
         context.output_folder.mkdir(parents=True, exist_ok=True)
         context.state.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def _leave_with_parent() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m stages FOLDER    (FOLDER holds job.json)")
+        sys.exit("usage: python -m floodrunner.stages FOLDER    (FOLDER holds job.json)")
     _write_utf8()
     held = _hold_lock()
     sys.exit(main(Path(sys.argv[1])))

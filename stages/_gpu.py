@@ -1,4 +1,4 @@
-"""Checks whether a GPU of this machine computes correctly: `python -m stages._gpu` prints one line of JSON.
+"""Checks whether a GPU of this machine computes correctly: `python -m floodrunner.stages._gpu` prints one line of JSON.
 
 The exit code is 0 if it does. Otherwise it is 1, and `reason` in the JSON says what is wrong and what to do.
 """
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contract.gpu import needs_jax
-from contract.stage import StageError
+from floodrunner.contract.gpu import needs_jax
+from floodrunner.contract.stage import StageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ def require() -> None:
     Raises:
       StageError: if the backend sees no GPU; the message is one line that says why.
     """
-    from segmentation import backend
+    from floodrunner.segmentation import backend
 
     if not backend.gpus():
         raise StageError(f"a GPU was promised, but {_why_none()}")
@@ -49,7 +49,7 @@ def check() -> dict[str, Any]:
       compute_capability}], `errors` {operation: largest difference divided by largest value}, `right` (whether all
       results are correct), and `reason`, which is empty if `right` is True.
     """
-    from segmentation import backend
+    from floodrunner.segmentation import backend
 
     report: dict[str, Any] = {"backend": backend.name(), "cuda": backend.cuda(), "driver": _driver()}
     report |= {"devices": backend.gpus(), "errors": {}, "right": False, "reason": ""}
@@ -100,7 +100,7 @@ def _operations() -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...],
 
 def _why_none() -> str:
     """Says why the backend probably sees no GPU, and what to do."""
-    from segmentation import backend
+    from floodrunner.segmentation import backend
 
     sees_none = f"{backend.name()} sees no GPU"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.stage import Context, StageParams
+from floodrunner.contract.stage import Context, StageParams
 
 INPUTS = {"segmentation": "image-set", "labels": "image-set"}
 OUTPUTS = {"metrics": "metrics"}
@@ -14,6 +14,6 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    from stages.reports.picture_scores import score_sets
+    from floodrunner.stages.reports.picture_scores import score_sets
 
     score_sets(context)

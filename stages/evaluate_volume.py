@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contract.stage import Context, StageParams
+from floodrunner.contract.stage import Context, StageParams
 
 INPUTS = {"segmentation": "labels", "labels": "labels"}
 OUTPUTS = {"metrics": "metrics"}
@@ -19,6 +19,6 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    from stages.reports.volume_scores import score_volumes
+    from floodrunner.stages.reports.volume_scores import score_volumes
 
     score_volumes(context, params.what)

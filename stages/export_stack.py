@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from stages.storage.labels import Labels
-    from stages.storage.volumes import Volume
+    from floodrunner.stages.storage.labels import Labels
+    from floodrunner.stages.storage.volumes import Volume
 
 INPUTS = {"volume": "image|labels", "image": "image?"}
 OUTPUTS = {"sections": "sections"}
@@ -38,11 +38,11 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from segmentation.threads import processors
-    from stages.readers import files
-    from stages.reports.overlays import overview
-    from stages.storage.labels import Labels, slabs
-    from stages.storage.volumes import open_volume
+    from floodrunner.segmentation.threads import processors
+    from floodrunner.stages.readers import files
+    from floodrunner.stages.reports.overlays import overview
+    from floodrunner.stages.storage.labels import Labels, slabs
+    from floodrunner.stages.storage.volumes import open_volume
 
     folder = context.outputs["sections"]
     path = context.inputs["volume"]
@@ -83,7 +83,7 @@ def run(params: Params, context: Context) -> None:
 @contextmanager
 def _image_at(volume: Volume, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
     """Opens the image, if one is connected: yields what `greys_under` does, None without an image."""
-    from stages.reports.overlays import greys_under
+    from floodrunner.stages.reports.overlays import greys_under
 
     if "image" not in context.inputs:
         yield None
@@ -121,7 +121,7 @@ def _label_pixels(
     """Returns a function that turns a section of labels, and of the image, into the pixels of a file."""
     import numpy as np
 
-    from segmentation import colours, labels
+    from floodrunner.segmentation import colours, labels
 
     path = context.inputs["volume"]
     style = params.style or "ids"
@@ -162,7 +162,7 @@ def _label_pixels(
 
 
 def _say_taken_for_labels(path: str, volume: Volume, context: Context) -> None:
-    from stages.storage.volumes import DATASETS
+    from floodrunner.stages.storage.volumes import DATASETS
 
     if volume.name.rsplit("/", 1)[-1] not in DATASETS.values():
         context.message(
@@ -171,20 +171,20 @@ def _say_taken_for_labels(path: str, volume: Volume, context: Context) -> None:
 
 
 def _is_image(volume: Volume) -> bool:
-    from stages.storage.volumes import DATASETS
+    from floodrunner.stages.storage.volumes import DATASETS
 
     return volume.name.rsplit("/", 1)[-1] == DATASETS["image"]
 
 
 def _ids(volume: Labels) -> np.ndarray:
-    from segmentation.ffn.partitions import object_sizes
-    from stages.storage.labels import slabs
+    from floodrunner.segmentation.ffn.partitions import object_sizes
+    from floodrunner.stages.storage.labels import slabs
 
     return object_sizes(volume.read(part) for part in slabs(volume.shape, volume.depth))[0]
 
 
 def _largest(volume: Labels) -> int:
-    from stages.storage.labels import slabs
+    from floodrunner.stages.storage.labels import slabs
 
     if volume.dtype.itemsize == 1:
         return 255

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 from pydantic import AfterValidator, Field
 
-from contract.ffn import Auto
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.ffn import Auto
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from segmentation.ffn.coordinates import Classes
+    from floodrunner.segmentation.ffn.coordinates import Classes
 
 INPUTS = {"partitions": "partitions"}
 OUTPUTS = {"table": "coordinates"}
@@ -51,9 +51,9 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.ffn.coordinates import classes_of, positions
-    from stages.storage.coordinates import write_coordinates
-    from stages.storage.volumes import read_volume
+    from floodrunner.segmentation.ffn.coordinates import classes_of, positions
+    from floodrunner.stages.storage.coordinates import write_coordinates
+    from floodrunner.stages.storage.volumes import read_volume
 
     path, table = context.inputs["partitions"], context.outputs["table"]
     partitions, _ = read_volume(path)
@@ -82,7 +82,7 @@ def run(params: Params, context: Context) -> None:
 
 def _margin(params: Params, shape: tuple[int, ...], path: str, context: Context) -> tuple[int, int, int]:
     """Returns the margin, z, y, x; says how it was fitted if the user left that to the stage."""
-    from segmentation.ffn import fitting
+    from floodrunner.segmentation.ffn import fitting
 
     if not isinstance(params.margin_xyz, str):
         x, y, z = params.margin_xyz
@@ -98,9 +98,9 @@ def _margin(params: Params, shape: tuple[int, ...], path: str, context: Context)
 def _write_tfrecord(params: Params, context: Context, classes: Classes) -> None:
     import numpy as np
 
-    from segmentation.ffn.coordinates import balanced
-    from segmentation.ffn.tfrecord import gzipped_records
-    from stages.storage.coordinates import open_indices
+    from floodrunner.segmentation.ffn.coordinates import balanced
+    from floodrunner.segmentation.ffn.tfrecord import gzipped_records
+    from floodrunner.stages.storage.coordinates import open_indices
 
     path = context.output_folder / TFRECORD
     written, total = 0, len(classes.classes) * int(classes.counts.max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.stage import Context, StageParams
+from floodrunner.contract.stage import Context, StageParams
 
 INPUTS = {"model": "ffn-model"}
 OUTPUTS = {"checkpoint": "ffn-checkpoint"}
@@ -17,8 +17,8 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import json
 
-    from segmentation.ffn import checkpoint
-    from stages.storage import ffn_models
+    from floodrunner.segmentation.ffn import checkpoint
+    from floodrunner.stages.storage import ffn_models
 
     network, weights, step = ffn_models.read_weights(context.inputs["model"])
     folder = context.outputs["checkpoint"]

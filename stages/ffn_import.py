@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from contract.ffn import Depth, FieldOfView
-from contract.stage import Context, InputError
+from floodrunner.contract.ffn import Depth, FieldOfView
+from floodrunner.contract.stage import Context, InputError
 
 INPUTS = {"checkpoint": "ffn-checkpoint"}
 OUTPUTS = {"model": "ffn-model"}
@@ -26,8 +26,8 @@ class Params(FieldOfView):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.ffn import checkpoint
-    from stages.storage import ffn_models
+    from floodrunner.segmentation.ffn import checkpoint
+    from floodrunner.stages.storage import ffn_models
 
     prefix = _choose(Path(context.inputs["checkpoint"]), params.name)
     try:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from segmentation.ffn.network import NetworkSpec, Triple
-    from stages.storage.volumes import Place
+    from floodrunner.segmentation.ffn.network import NetworkSpec, Triple
+    from floodrunner.stages.storage.volumes import Place
 
 INPUTS = {"image": "image", "model": "ffn-model", "statistics": "statistics?"}
 OUTPUTS = {"segmentation": "labels"}
@@ -99,12 +99,12 @@ class _Data(NamedTuple):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation import backend
-    from segmentation.ffn import canvas as ffn
-    from segmentation.ffn.seeds import peaks
-    from stages.resumable import state
-    from stages.resumable.ffn_inference import STATE_FILE, Inference
-    from stages.storage import ffn_models, subvolumes, volumes, words
+    from floodrunner.segmentation import backend
+    from floodrunner.segmentation.ffn import canvas as ffn
+    from floodrunner.segmentation.ffn.seeds import peaks
+    from floodrunner.stages.resumable import state
+    from floodrunner.stages.resumable.ffn_inference import STATE_FILE, Inference
+    from floodrunner.stages.storage import ffn_models, subvolumes, volumes, words
 
     network, model = ffn_models.read_model(context.inputs["model"])
     data = _read(params, network, context)
@@ -151,8 +151,8 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     """Reads the box and half a field of view around it, reflected where the volume ends."""
     import numpy as np
 
-    from segmentation.statistics import moments
-    from stages.storage import grey_levels, statistics, volumes, words
+    from floodrunner.segmentation.statistics import moments
+    from floodrunner.stages.storage import grey_levels, statistics, volumes, words
 
     path = context.inputs["image"]
     if params.image_mean is not None and params.image_stddev is not None:
@@ -192,7 +192,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
 
 def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Triple]:
     """Returns the start and the size of the box to segment, both z, y, x."""
-    from stages.storage import words
+    from floodrunner.stages.storage import words
 
     if box is None:
         return (0, 0, 0), (shape[0], shape[1], shape[2])

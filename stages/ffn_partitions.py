@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
-from contract.ffn import Auto
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.ffn import Auto
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,16 +43,16 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.ffn.partitions import (
+    from floodrunner.segmentation.ffn.partitions import (
         check_box,
         large_objects,
         number_objects,
         object_sizes,
         partition_slabs,
     )
-    from segmentation.pieces import of_length
-    from stages.storage.labels import open_labels, slabs
-    from stages.storage.volumes import create_volume
+    from floodrunner.segmentation.pieces import of_length
+    from floodrunner.stages.storage.labels import open_labels, slabs
+    from floodrunner.stages.storage.volumes import create_volume
 
     path = context.inputs["labels"]
     with open_labels(path, context) as (labels, place):
@@ -93,7 +93,7 @@ def run(params: Params, context: Context) -> None:
 
 def _radius(params: Params, shape: tuple[int, int, int], path: str, context: Context) -> tuple[int, int, int]:
     """Returns the half size of the box, z, y, x; says how it was fitted if the user left that to the stage."""
-    from segmentation.ffn import fitting
+    from floodrunner.segmentation.ffn import fitting
 
     if not isinstance(params.lom_radius_xyz, str):
         x, y, z = params.lom_radius_xyz

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
-from contract.ffn import Auto, Depth, Distance, Features, FittedFieldOfView, Size
-from contract.stage import Context, InputError
+from floodrunner.contract.ffn import Auto, Depth, Distance, Features, FittedFieldOfView, Size
+from floodrunner.contract.stage import Context, InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from segmentation.ffn.coordinates import Coordinates
-    from segmentation.ffn.fitting import Triple
-    from stages.storage.places import Place
+    from floodrunner.segmentation.ffn.coordinates import Coordinates
+    from floodrunner.segmentation.ffn.fitting import Triple
+    from floodrunner.stages.storage.places import Place
 
 INPUTS = {"image": "image", "labels": "labels", "coordinates": "coordinates", "statistics": "statistics"}
 OUTPUTS = {"model": "ffn-model"}
@@ -71,12 +71,12 @@ def run(params: Params, context: Context) -> None:
     import keras
     import numpy as np
 
-    from segmentation import backend
-    from segmentation.ffn import network as ffn
-    from segmentation.ffn.coordinates import sample
-    from segmentation.ffn.examples import Examples
-    from stages.resumable import state, training
-    from stages.resumable.ffn_training import FFNTask
+    from floodrunner.segmentation import backend
+    from floodrunner.segmentation.ffn import network as ffn
+    from floodrunner.segmentation.ffn.coordinates import sample
+    from floodrunner.segmentation.ffn.examples import Examples
+    from floodrunner.stages.resumable import state, training
+    from floodrunner.stages.resumable.ffn_training import FFNTask
 
     data = _read(params, context)
     network = ffn.NetworkSpec(params.depth, params.features, data.fov, data.deltas)
@@ -122,11 +122,11 @@ def _read(params: Params, context: Context) -> _Data:
     Raises:
       InputError: if they do not fit.
     """
-    from segmentation.statistics import moments
-    from stages.storage import coordinates as tables
-    from stages.storage import grey_levels, statistics, volumes
-    from stages.storage.labels import read_labels, slabs
-    from stages.storage.words import voxels
+    from floodrunner.segmentation.statistics import moments
+    from floodrunner.stages.storage import coordinates as tables
+    from floodrunner.stages.storage import grey_levels, statistics, volumes
+    from floodrunner.stages.storage.labels import read_labels, slabs
+    from floodrunner.stages.storage.words import voxels
 
     mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     coordinates = tables.read_coordinates(context.inputs["coordinates"])
@@ -160,8 +160,8 @@ def _field_of_view(params: Params, coordinates: Coordinates, place: Place, conte
     Raises:
       InputError: if the network would reach further than the positions are away from the border.
     """
-    from segmentation.ffn import fitting
-    from segmentation.ffn.examples import patch_shape
+    from floodrunner.segmentation.ffn import fitting
+    from floodrunner.segmentation.ffn.examples import patch_shape
 
     path, room = context.inputs["coordinates"], _room(coordinates)
     fov = None if isinstance(params.fov_xyz, str) else params.fov_xyz[::-1]

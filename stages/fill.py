@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from contract.stage import Context, StageParams
+from floodrunner.contract.stage import Context, StageParams
 
 INPUTS = {"segmentation": "labels"}
 OUTPUTS = {"segmentation": "labels"}
@@ -23,9 +23,9 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.fill import diagonal, fill, reach
-    from stages.storage.labels import open_labels, slabs
-    from stages.storage.volumes import create_volume
+    from floodrunner.segmentation.fill import diagonal, fill, reach
+    from floodrunner.stages.storage.labels import open_labels, slabs
+    from floodrunner.stages.storage.volumes import create_volume
 
     path = context.inputs["segmentation"]
     empty = filled = 0

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
 
-    from stages.readers.stack import Stack
+    from floodrunner.stages.readers.stack import Stack
 
 INPUTS = {"stack": "stack"}
 OUTPUTS = {"volume": "image"}
@@ -43,12 +43,12 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
     from scipy import ndimage
 
-    from segmentation import blank, contrast
-    from stages.readers.forms import opaque
-    from stages.readers.sections import open_stack
-    from stages.readers.stack import announce, counted, place_of, slabs
-    from stages.reports import odd_sections
-    from stages.storage.volumes import create_volume, keep_names
+    from floodrunner.segmentation import blank, contrast
+    from floodrunner.stages.readers.forms import opaque
+    from floodrunner.stages.readers.sections import open_stack
+    from floodrunner.stages.readers.stack import announce, counted, place_of, slabs
+    from floodrunner.stages.reports import odd_sections
+    from floodrunner.stages.storage.volumes import create_volume, keep_names
 
     with open_stack(context.inputs["stack"]) as stack:
         _check_form(stack, params, context.step)
@@ -99,7 +99,7 @@ def run(params: Params, context: Context) -> None:
 
 
 def _check_form(stack: Stack, params: Params, step: str) -> None:
-    from stages.readers.forms import Form
+    from floodrunner.stages.readers.forms import Form
 
     form, path = stack.form, stack.path
     sections = f"{path}: the sections are {form}"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import h5py
     import numpy as np
 
-    from stages.readers.stack import Stack
-    from stages.storage.volumes import Place
+    from floodrunner.stages.readers.stack import Stack
+    from floodrunner.stages.storage.volumes import Place
 
 INPUTS = {"stack": "stack", "images": "image?"}
 OUTPUTS = {"volume": "labels"}
@@ -41,13 +41,13 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.labels import connected_pieces, number_pieces
-    from stages.readers.label_pixels import Unlabelled, check_form
-    from stages.readers.label_place import check_lie, sampled_sections
-    from stages.readers.label_report import report
-    from stages.readers.sections import open_stack
-    from stages.readers.stack import announce, counted, slabs
-    from stages.storage.volumes import create_volume, keep_names, open_volume
+    from floodrunner.segmentation.labels import connected_pieces, number_pieces
+    from floodrunner.stages.readers.label_pixels import Unlabelled, check_form
+    from floodrunner.stages.readers.label_place import check_lie, sampled_sections
+    from floodrunner.stages.readers.label_report import report
+    from floodrunner.stages.readers.sections import open_stack
+    from floodrunner.stages.readers.stack import announce, counted, slabs
+    from floodrunner.stages.storage.volumes import create_volume, keep_names, open_volume
 
     with open_stack(context.inputs["stack"]) as stack:
         check_form(f"{stack.path}: the sections are {stack.form}", stack.form)
@@ -90,7 +90,7 @@ def _written(parts: Iterable[np.ndarray], volume: h5py.Dataset) -> Iterator[np.n
 
 def _kept(parts: Iterable[np.ndarray], numbers: Collection[int], kept: dict[int, np.ndarray]) -> Iterator[np.ndarray]:
     """Yields the parts unchanged, and keeps the middle of the sections that have these numbers."""
-    from segmentation.turns import middle
+    from floodrunner.segmentation.turns import middle
 
     start = 0
     for part in parts:
@@ -106,9 +106,9 @@ def _place(stack: Stack, params: Params, context: Context) -> Place:
     Raises:
       InputError: if labels and images differ in size or voxel size, or their section numbers do not match.
     """
-    from stages.readers.label_place import check_numbers, check_size
-    from stages.readers.stack import place_of
-    from stages.storage.volumes import open_volume
+    from floodrunner.stages.readers.label_place import check_numbers, check_size
+    from floodrunner.stages.readers.stack import place_of
+    from floodrunner.stages.storage.volumes import open_volume
 
     if "images" not in context.inputs:
         return place_of(stack, params.voxel_size_xyz, context)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
-    from stages.storage.image_sets import Picture
+    from floodrunner.stages.storage.image_sets import Picture
 
 INPUTS = {"images": "pictures", "labels": "pictures"}
 OUTPUTS = {"training": "image-set", "test": "image-set"}
@@ -40,8 +40,8 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    from stages.reports.previews import write_preview
-    from stages.storage.image_sets import write_set
+    from floodrunner.stages.reports.previews import write_preview
+    from floodrunner.stages.storage.image_sets import write_set
 
     pictures = _read(params, context)
     _check_kinds(pictures)
@@ -69,13 +69,13 @@ def run(params: Params, context: Context) -> None:
 def _read(params: Params, context: Context) -> list[Picture]:
     from pathlib import Path
 
-    from segmentation.contrast import luminance
-    from stages.readers.mask_meaning import cells_in
-    from stages.readers.mask_turns import check_turns
-    from stages.readers.masks import open_masks, read_ids
-    from stages.readers.pairs import pair
-    from stages.readers.pictures import image_of, left_out, open_pictures, remarks
-    from stages.storage.image_sets import Picture
+    from floodrunner.segmentation.contrast import luminance
+    from floodrunner.stages.readers.mask_meaning import cells_in
+    from floodrunner.stages.readers.mask_turns import check_turns
+    from floodrunner.stages.readers.masks import open_masks, read_ids
+    from floodrunner.stages.readers.pairs import pair
+    from floodrunner.stages.readers.pictures import image_of, left_out, open_pictures, remarks
+    from floodrunner.stages.storage.image_sets import Picture
 
     path, mask_path = context.inputs["images"], context.inputs["labels"]
     with open_pictures(path) as pictures, open_masks(mask_path) as masks:
@@ -113,7 +113,7 @@ def _read(params: Params, context: Context) -> list[Picture]:
 
 
 def _tell_empty(pictures: Sequence[Picture], context: Context) -> None:
-    from stages.storage.words import some
+    from floodrunner.stages.storage.words import some
 
     empty = [picture.name for picture in pictures if not _cells(picture)]
     if empty:
@@ -135,7 +135,7 @@ def _check_kinds(pictures: Sequence[Picture]) -> None:
 def _drawn(pictures: Sequence[Picture], params: Params) -> set[int]:
     import numpy as np
 
-    from segmentation.unet.kept_out import drawn
+    from floodrunner.segmentation.unet.kept_out import drawn
 
     size = min(max(1, round(params.test_fraction * len(pictures))), len(pictures) - _LEAST + 1)
     return set(drawn([bool(_cells(each)) for each in pictures], size, _LEAST - 1, np.random.default_rng(params.seed)))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from contract.ports import VOXELS
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.ports import VOXELS
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from stages.storage.volumes import Place
+    from floodrunner.stages.storage.volumes import Place
 
 INPUTS: dict[str, str] = {}
 OUTPUTS = {"image": "image", "labels": "labels"}
@@ -39,8 +39,8 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    from segmentation.phantom import phantom
-    from stages.storage.volumes import Place, write_volume
+    from floodrunner.segmentation.phantom import phantom
+    from floodrunner.stages.storage.volumes import Place, write_volume
 
     place = Place(params.voxel_size_xyz)
     x, y, z = params.size_xyz
@@ -68,7 +68,7 @@ def _write_preview(path: Path, image: np.ndarray, labels: np.ndarray, place: Pla
     """Writes image and truth side by side: the middle section at the top, a cut across the sections below, to scale."""
     import numpy as np
 
-    from stages.readers import files
+    from floodrunner.stages.readers import files
 
     colours = np.random.default_rng(0).integers(60, 256, (int(labels.max()) + 1, 3), np.uint8)
     colours[0] = 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 INPUTS: dict[str, str] = {}
 OUTPUTS = {"training": "image-set", "test": "image-set"}
@@ -34,9 +34,9 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.phantom.nuclei import nuclei
-    from stages.reports.previews import write_preview
-    from stages.storage.image_sets import Picture, write_set
+    from floodrunner.segmentation.phantom.nuclei import nuclei
+    from floodrunner.stages.reports.previews import write_preview
+    from floodrunner.stages.storage.image_sets import Picture, write_set
 
     total = params.pictures + params.test_pictures
     made, cells = [], []

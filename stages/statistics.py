@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,10 @@ class Params(StageParams):
 def run(params: Params, context: Context) -> None:
     import json
 
-    from segmentation.statistics import moments
-    from stages.reports import odd_sections
-    from stages.storage.labels import slabs
-    from stages.storage.volumes import kept_names, open_volume
+    from floodrunner.segmentation.statistics import moments
+    from floodrunner.stages.reports import odd_sections
+    from floodrunner.stages.storage.labels import slabs
+    from floodrunner.stages.storage.volumes import kept_names, open_volume
 
     path = context.inputs["volume"]
     with open_volume(path) as volume:

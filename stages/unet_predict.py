@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from contract.stage import Context, StageParams
+from floodrunner.contract.stage import Context, StageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from segmentation.unet.instances import Cell
-    from stages.storage.image_sets import Picture
+    from floodrunner.segmentation.unet.instances import Cell
+    from floodrunner.stages.storage.image_sets import Picture
 
 INPUTS = {"images": "image-set|pictures", "model": "unet-model"}
 OUTPUTS = {"predicted": "image-set", "labels": "sections"}
@@ -47,14 +47,14 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    from segmentation import backend
-    from segmentation.unet import instances, prediction
-    from segmentation.unet.architectures import architecture_of
-    from segmentation.unet.normalisation import is_weak, normalise
-    from stages.resumable import state
-    from stages.resumable.unet_prediction import Finished
-    from stages.storage import image_sets, unet_models, unet_ranges
-    from stages.storage.words import some
+    from floodrunner.segmentation import backend
+    from floodrunner.segmentation.unet import instances, prediction
+    from floodrunner.segmentation.unet.architectures import architecture_of
+    from floodrunner.segmentation.unet.normalisation import is_weak, normalise
+    from floodrunner.stages.resumable import state
+    from floodrunner.stages.resumable.unet_prediction import Finished
+    from floodrunner.stages.storage import image_sets, unet_models, unet_ranges
+    from floodrunner.stages.storage.words import some
 
     network, model = unet_models.read_model(context.inputs["model"])
     weakest = unet_ranges.read_ranges(context.inputs["model"], network.channels)
@@ -112,9 +112,9 @@ def run(params: Params, context: Context) -> None:
 
 def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
     """Yields name and image of each picture; reports progress. A set is read at once, a folder picture by picture."""
-    from stages.readers.pairs import channels_of
-    from stages.readers.pictures import image_of, open_pictures, remarks
-    from stages.storage import image_sets
+    from floodrunner.stages.readers.pairs import channels_of
+    from floodrunner.stages.readers.pictures import image_of, open_pictures, remarks
+    from floodrunner.stages.storage import image_sets
 
     path = context.inputs["images"]
     if Path(path).suffix == ".h5" and image_sets.is_set(path):
@@ -134,7 +134,7 @@ def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
-    from segmentation.contrast import luminance
+    from floodrunner.segmentation.contrast import luminance
 
     return image if image.ndim == 2 else luminance(image)
 
@@ -142,9 +142,9 @@ def _grey(image: np.ndarray) -> np.ndarray:
 def _write_files(picture: Picture, params: Params, context: Context) -> None:
     import numpy as np
 
-    from segmentation.colours import overlay
-    from segmentation.contrast import displayed
-    from stages.readers import files
+    from floodrunner.segmentation.colours import overlay
+    from floodrunner.segmentation.contrast import displayed
+    from floodrunner.stages.readers import files
 
     assert picture.labels is not None
     assert picture.probability is not None
@@ -168,7 +168,7 @@ def _write_files(picture: Picture, params: Params, context: Context) -> None:
 def _write_table(listed: list[tuple[str, Cell]], context: Context) -> None:
     import csv
 
-    from segmentation.unet.instances import Cell
+    from floodrunner.segmentation.unet.instances import Cell
 
     with open(context.output_folder / "cells.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contract.stage import Context, InputError, StageParams
+from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
 
-    from segmentation.unet.augmentation import Ranges
-    from segmentation.unet.network import Architecture, NetworkSpec
-    from stages.resumable.unet_training import UNetTask
-    from stages.storage.image_sets import Picture
+    from floodrunner.segmentation.unet.augmentation import Ranges
+    from floodrunner.segmentation.unet.network import Architecture, NetworkSpec
+    from floodrunner.stages.resumable.unet_training import UNetTask
+    from floodrunner.stages.storage.image_sets import Picture
 
 INPUTS = {"training": "image-set"}
 OUTPUTS = {"model": "unet-model"}
@@ -104,7 +104,7 @@ class Params(StageParams):
 
     @model_validator(mode="after")
     def _fits_the_architecture(self) -> Self:
-        from segmentation.unet.network import Choices
+        from floodrunner.segmentation.unet.network import Choices
 
         resolved = self.resolved()
         _architecture(self).check(Choices(**{name: getattr(resolved, name) for name in Choices._fields}))
@@ -125,16 +125,16 @@ def run(params: Params, context: Context) -> None:
     import keras
     import numpy as np
 
-    from segmentation import backend
-    from segmentation.unet import losses
-    from segmentation.unet.examples import Examples
-    from segmentation.unet.network import NetworkSpec
-    from segmentation.unet.normalisation import weakest_of
-    from segmentation.unet.prediction import resized
-    from stages.resumable import state, training
-    from stages.resumable.unet_training import UNetTask, Validation
-    from stages.storage import unet_ranges
-    from stages.storage.words import some
+    from floodrunner.segmentation import backend
+    from floodrunner.segmentation.unet import losses
+    from floodrunner.segmentation.unet.examples import Examples
+    from floodrunner.segmentation.unet.network import NetworkSpec
+    from floodrunner.segmentation.unet.normalisation import weakest_of
+    from floodrunner.segmentation.unet.prediction import resized
+    from floodrunner.stages.resumable import state, training
+    from floodrunner.stages.resumable.unet_training import UNetTask, Validation
+    from floodrunner.stages.storage import unet_ranges
+    from floodrunner.stages.storage.words import some
 
     params = params.resolved()
     assert params.depth and params.width and params.crop and params.batch_size and params.loss  # noqa: PT018  # resolved
@@ -184,13 +184,13 @@ def run(params: Params, context: Context) -> None:
 
 
 def _architecture(params: Params) -> Architecture:
-    from segmentation.unet.architectures import ARCHITECTURES
+    from floodrunner.segmentation.unet.architectures import ARCHITECTURES
 
     return ARCHITECTURES[params.architecture]
 
 
 def _ranges(params: Params) -> Ranges | None:
-    from segmentation.unet.augmentation import Ranges
+    from floodrunner.segmentation.unet.augmentation import Ranges
 
     if isinstance(params.augment, Augmentation):
         return Ranges(**params.augment.model_dump())
@@ -198,7 +198,7 @@ def _ranges(params: Params) -> Ranges | None:
 
 
 def _read(path: str) -> list[Picture]:
-    from stages.storage.image_sets import read_set
+    from floodrunner.stages.storage.image_sets import read_set
 
     pictures = read_set(path)
     for picture in pictures:
@@ -219,7 +219,7 @@ def _read(path: str) -> list[Picture]:
 def _kept_out(with_cells: list[bool], share: float, generator: np.random.Generator) -> list[int]:
     """Chooses the validation pictures: at least one, not all, and at most 64, because each validation takes time. One
     picture with cells at least is left to train on."""
-    from segmentation.unet.kept_out import drawn
+    from floodrunner.segmentation.unet.kept_out import drawn
 
     number = len(with_cells)
     count = min(max(round(share * number), 1), number - 1, _MOST_KEPT_OUT)
@@ -259,8 +259,8 @@ def _prepared(
     """
     import numpy as np
 
-    from segmentation.unet import instances
-    from segmentation.unet.normalisation import normalise
+    from floodrunner.segmentation.unet import instances
+    from floodrunner.segmentation.unet.normalisation import normalise
 
     while pictures:
         picture = pictures.pop(0)
@@ -273,9 +273,9 @@ def _prepared(
 
 def _finish(params: Params, network: NetworkSpec, task: UNetTask, names: list[str], end: int, context: Context) -> None:
     """Writes the model with the best weights, and the curves; reports why training ended, and the best scores."""
-    from segmentation import curves
-    from stages.readers import files
-    from stages.storage import unet_models
+    from floodrunner.segmentation import curves
+    from floodrunner.stages.readers import files
+    from floodrunner.stages.storage import unet_models
 
     validations = task.validations
     if end < params.max_steps:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from contract.job import Job
-from contract.ports import port_file
-from contract.stage import Context
+from floodrunner.contract.job import Job
+from floodrunner.contract.ports import port_file
+from floodrunner.contract.stage import Context
 
 # A shell has what it starts in the background ignore Ctrl-C, nohup the end of the terminal; and all that these start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -72,7 +72,7 @@ def run_stage(tmp_path: Path) -> Callable[..., StageResult]:
     """`run_stage("fill", {"segmentation": path}, max_distance=40)` runs a stage in this process."""
 
     def run(name: str, inputs: dict[str, Path | str], /, **params: Any) -> StageResult:
-        stage = import_module(f"stages.{name.replace('-', '_')}")
+        stage = import_module(f"floodrunner.stages.{name.replace('-', '_')}")
         folder = tmp_path / f"{name}-{len(list(tmp_path.glob(f'{name}-*')))}"
         folder.mkdir()
         outputs = {port: folder / port_file(port, kind) for port, kind in stage.OUTPUTS.items()}

@@ -110,7 +110,7 @@ def test_numerics_know_no_stages_and_one_seam_to_the_backend(file: Path) -> None
 @pytest.mark.parametrize("file", HELPERS, ids=name_of)
 def test_helpers_import_no_stage(file: Path) -> None:
     """Stages call helpers. Were it also the other way round, nobody could read either on its own."""
-    assert not {f"stages.{stage.stem}" for stage in STAGES} & names_and_parents(file)
+    assert not {f"floodrunner.stages.{stage.stem}" for stage in STAGES} & names_and_parents(file)
 
 
 def test_plug_ins_stand_alone_in_their_folder() -> None:
@@ -131,12 +131,14 @@ def test_runner_loads_without_numerics() -> None:
 
 
 def test_reading_all_headers_loads_no_numerics() -> None:
-    statement = "from runner.pipeline import registry; r = registry.scan(); assert r.files; [r.get(n) for n in r.files]"
+    statement = "from floodrunner.runner.pipeline import registry; r = registry.scan(); assert r.files; [r.get(n) for n in r.files]"
     assert loaded(statement, *HEAVY, "segmentation", "stages") == {"stages"}
 
 
 def test_checking_parameters_loads_no_numerics() -> None:
-    statement = "from stages import ffn_train, unet_train; unet_train.Params.parse({}); ffn_train.Params.parse({})"
+    statement = (
+        "from floodrunner.stages import ffn_train, unet_train; unet_train.Params.parse({}); ffn_train.Params.parse({})"
+    )
     assert loaded(statement, *HEAVY, "segmentation") == {"segmentation"}  # the checks of U-Net architectures
 
 
@@ -145,7 +147,7 @@ def test_help_loads_nothing_but_click() -> None:
 import contextlib, io
 sys.argv = ["floodrunner", "--help"]
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-    from runner.cli import main
+    from floodrunner.runner.cli import main
     main()
 """
     assert loaded(statement, *HEAVY, "rich", "pydantic", "yaml", "psutil", "stages", "click") == {"click"}

@@ -13,10 +13,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from contract.ffn import FieldOfView
-from contract.job import PARTIAL, STATE
-from contract.ports import SUFFIXES, PortType
-from contract.stage import Context, StageParams
+from floodrunner.contract.ffn import FieldOfView
+from floodrunner.contract.job import PARTIAL, STATE
+from floodrunner.contract.ports import SUFFIXES, PortType
+from floodrunner.contract.stage import Context, StageParams
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(p for p in (ROOT / "stages").glob("*.py") if not p.name.startswith("_"))
@@ -29,7 +29,7 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def stage(file: Path) -> ModuleType:
-    return import_module(f"stages.{file.stem}")
+    return import_module(f"floodrunner.stages.{file.stem}")
 
 
 def models(annotation: Any) -> list[type[BaseModel]]:

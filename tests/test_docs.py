@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contract.job import Job
-from contract.ports import port_file
-from contract.stage import Context
-from stages.storage.volumes import Place, read_volume, write_volume
+from floodrunner.contract.job import Job
+from floodrunner.contract.ports import port_file
+from floodrunner.contract.stage import Context
+from floodrunner.stages.storage.volumes import Place, read_volume, write_volume
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -54,7 +54,7 @@ def test_the_job_in_adding_a_stage_is_one() -> None:
 def test_commands_in_the_readme_exist() -> None:
     from click.testing import CliRunner
 
-    from runner.cli import cli
+    from floodrunner.runner.cli import cli
 
     readme = (ROOT / "README.md").read_text()
     commands = set(re.findall(r"^(?:\.venv/bin/)?floodrunner +([a-z-]+)", readme, re.MULTILINE))
@@ -81,9 +81,9 @@ def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path, monkeypa
     """Each `run` and `plan` line of the README is planned, on a stack that is there."""
     from click.testing import CliRunner
 
-    from runner.cli import cli
-    from runner.pipeline import shipped
-    from runner.pipeline.spec import load
+    from floodrunner.runner.cli import cli
+    from floodrunner.runner.pipeline import shipped
+    from floodrunner.runner.pipeline.spec import load
 
     monkeypatch.chdir(ROOT)
     stack = tmp_path / "stack"

@@ -15,8 +15,8 @@ from docker.utils import exclude_paths
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from runner.engines.docker import images
-from runner.fingerprint.code import PACKAGES
+from floodrunner.runner.engines.docker import images
+from floodrunner.runner.fingerprint.code import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILES = ("Dockerfile.cpu", "Dockerfile.gpu")
@@ -104,7 +104,9 @@ def test_the_source_makes_the_last_layers_and_only_those(name: str) -> None:
 def test_a_fixed_user_who_is_not_root_and_the_stages_to_run(name: str) -> None:
     assert texts(name, "USER") == ["floodrunner"]
     assert any(re.search(r"useradd --uid [1-9]\d* .*floodrunner", rest) for rest in texts(name, "RUN"))
-    assert texts(name, "ENTRYPOINT") == ['["/usr/local/lib/floodrunner/venv/bin/python", "-P", "-m", "stages"]']
+    assert texts(name, "ENTRYPOINT") == [
+        '["/usr/local/lib/floodrunner/venv/bin/python", "-P", "-m", "floodrunner.stages"]'
+    ]
     for label in ("title", "description", "licenses"):
         assert f"org.opencontainers.image.{label}=" in texts(name, "LABEL")[0]
 

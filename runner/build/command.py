@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from runner.errors import UserError
+from floodrunner.runner.errors import UserError
 
 _BUILDKIT_INSIDE_BEFORE = 23
 """First version of the docker command that uses BuildKit only through its plugin buildx."""

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from contract.gpu import JAX_FROM, needs_jax
-from runner import __version__, machine, words
-from runner.build import command
-from runner.engines.docker import client as docker_api
-from runner.engines.docker import containers, disk, images
-from runner.errors import StepFailed, UserError
-from runner.stop import Stop
-from runner.workdir import records
+from floodrunner.contract.gpu import JAX_FROM, needs_jax
+from floodrunner.runner import __version__, machine, words
+from floodrunner.runner.build import command
+from floodrunner.runner.engines.docker import client as docker_api
+from floodrunner.runner.engines.docker import containers, disk, images
+from floodrunner.runner.errors import StepFailed, UserError
+from floodrunner.runner.stop import Stop
+from floodrunner.runner.workdir import records
 
 if TYPE_CHECKING:
     from docker import DockerClient

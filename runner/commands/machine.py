@@ -6,14 +6,14 @@ import sys
 
 import click
 
-from runner.commands.shared import folder_of, say
+from floodrunner.runner.commands.shared import folder_of, say
 
 
 @click.command()
 @click.option("--workdir", default="runs", metavar="FOLDER", help="The run folder to check.")
 def doctor(workdir: str) -> None:
     """Check this machine for problems that would stop a run."""
-    from runner import doctor as doctoring
+    from floodrunner.runner import doctor as doctoring
 
     trouble = False
     for finding in doctoring.examine(folder_of(workdir)):
@@ -39,8 +39,8 @@ def build_images(
     cpu: bool, gpu: bool, backend: str | None, base_image: str | None, network: str, no_cache: bool
 ) -> None:
     """Build the images in which the docker engine runs steps."""
-    from runner.build import image as building
-    from runner.pipeline import registry
+    from floodrunner.runner.build import image as building
+    from floodrunner.runner.pipeline import registry
 
     wanted, notes = building.choose(cpu, gpu, backend)
     say(notes)

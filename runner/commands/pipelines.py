@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from runner.commands.shared import say
-from runner.errors import UserError
+from floodrunner.runner.commands.shared import say
+from floodrunner.runner.errors import UserError
 
 
 @click.command()
@@ -22,8 +22,8 @@ from runner.errors import UserError
 )
 def pipelines(name: str | None, target: str | None) -> None:
     """List the pipelines that are shipped; with NAME, show one of them."""
-    from runner import wsl
-    from runner.pipeline import registry, shipped
+    from floodrunner.runner import wsl
+    from floodrunner.runner.pipeline import registry, shipped
 
     if target is None:
         say(shipped.detail(name, registry.scan()) if name else shipped.listing())
@@ -45,7 +45,7 @@ def pipelines(name: str | None, target: str | None) -> None:
 @click.option("--markdown", is_flag=True, help="Print the whole reference, as in docs/pipeline-reference.md.")
 def stages(name: str | None, markdown: bool) -> None:
     """List the stages; with NAME, show the ports and parameters of that stage."""
-    from runner.pipeline import reference, registry
+    from floodrunner.runner.pipeline import reference, registry
 
     known = registry.scan()
     if markdown:
@@ -65,8 +65,8 @@ def import_ffn(request: str, bounding_box: str | None, output: str | None) -> No
     """Turn a request for google/ffn's inference into a pipeline with the same result."""
     import shlex
 
-    from runner import wsl
-    from runner.google_ffn import pipeline as importing
+    from floodrunner.runner import wsl
+    from floodrunner.runner.google_ffn import pipeline as importing
 
     path = Path(wsl.here(request))
     read = importing.read(path, bounding_box)

@@ -6,17 +6,17 @@ import sys
 
 import click
 
-from runner.commands.shared import say
-from runner.errors import UserError
+from floodrunner.runner.commands.shared import say
+from floodrunner.runner.errors import UserError
 
 
 @click.command()
 @click.argument("target", metavar="[RUN]", required=False)
 def status(target: str | None) -> None:
     """Show the state of a run. RUN is a run folder or a pipeline; by default the newest run in runs/."""
-    from runner.execution import folders
-    from runner.terminal import summary
-    from runner.workdir.lock import holder
+    from floodrunner.runner.execution import folders
+    from floodrunner.runner.terminal import summary
+    from floodrunner.runner.workdir.lock import holder
 
     workdir, run = folders.find(target)
     alone = holder(workdir) is None
@@ -29,8 +29,8 @@ def status(target: str | None) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Keep printing new lines until the run ends.")
 def logs(step: str, target: str | None, follow: bool) -> None:
     """Print the log of a step. RUN means the same as for `status`."""
-    from runner.execution import folders
-    from runner.terminal import follow as following
+    from floodrunner.runner.execution import folders
+    from floodrunner.runner.terminal import follow as following
 
     workdir, run = folders.find(target)
     following.print_log(workdir, folders.step_folder(workdir, run, step), follow)
@@ -42,9 +42,9 @@ def logs(step: str, target: str | None, follow: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def clean(target: str, state: bool, yes: bool) -> None:
     """Remove the results of a run. RUN means the same as for `status`."""
-    from runner import words
-    from runner.execution import folders
-    from runner.workdir.lock import lock
+    from floodrunner.runner import words
+    from floodrunner.runner.execution import folders
+    from floodrunner.runner.workdir.lock import lock
 
     workdir, run = folders.find(target, only=True)
     with lock(workdir, "floodrunner clean"):

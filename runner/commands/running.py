@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.commands.shared import folder_of, say
+from floodrunner.runner.commands.shared import folder_of, say
 
 if TYPE_CHECKING:
-    from runner.execution.setting import Setting
+    from floodrunner.runner.execution.setting import Setting
 
 
 def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,8 +64,8 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
     """
     import time
 
-    from runner.execution import run as running
-    from runner.terminal import summary
+    from floodrunner.runner.execution import run as running
+    from floodrunner.runner.terminal import summary
 
     started = time.monotonic()
     setting = _setting(pipeline, engine, **options)
@@ -79,8 +79,8 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
 @_pipeline_options
 def plan(pipeline: str, engine: str, **options: Any) -> None:
     """Show what a run would do with each step, and why. Starts no step and writes no file."""
-    from runner import words
-    from runner.execution import skip
+    from floodrunner.runner import words
+    from floodrunner.runner.execution import skip
 
     setting = _setting(pipeline, engine, **options)
     decisions = skip.decisions(setting.plan, setting.engine, setting.root)
@@ -105,8 +105,8 @@ def _setting(
     start: str | None,
     force: Sequence[str],
 ) -> Setting:
-    from runner.execution.request import Request, setting
-    from runner.pipeline.options import Options
+    from floodrunner.runner.execution.request import Request, setting
+    from floodrunner.runner.pipeline.options import Options
 
     folder = folder_of(workdir) if workdir else None
     options = Options(inputs, sets, force, start)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from runner.errors import UserError
+from floodrunner.runner.errors import UserError
 
 
 def folder_of(workdir: str) -> Path:
     """The folder that `--workdir` names, which need not exist. Raises UserError if there can be no such folder."""
-    from runner import wsl
+    from floodrunner.runner import wsl
 
     try:
         return wsl.folder(workdir)
@@ -22,7 +22,7 @@ def folder_of(workdir: str) -> Path:
 
 def say(lines: Sequence[str]) -> None:
     """Prints lines, without the control characters that a stage or the name of a file brought into them."""
-    from runner import words
+    from floodrunner.runner import words
 
     for line in lines:
         click.echo(words.shown(line))

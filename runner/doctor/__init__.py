@@ -17,11 +17,11 @@ from pathlib import Path
 
 import psutil
 
-from runner import machine, search_path, words
-from runner.doctor import docker, gpu
-from runner.doctor.finding import Finding
-from runner.engines import local
-from runner.pipeline import registry
+from floodrunner.runner import machine, search_path, words
+from floodrunner.runner.doctor import docker, gpu
+from floodrunner.runner.doctor.finding import Finding
+from floodrunner.runner.engines import local
+from floodrunner.runner.pipeline import registry
 
 _LITTLE_DISK, _LITTLE_MEMORY = 5e9, 4e9
 _SLOW_NETWORK, _SLOW_WINDOWS = {"fuse.sshfs", "cifs", "nfs", "nfs4", "9p"}, {"9p", "drvfs", "v9fs", "virtiofs"}

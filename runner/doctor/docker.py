@@ -9,11 +9,11 @@ from typing import Any
 
 import psutil
 
-from runner import machine, words
-from runner.doctor import gpu
-from runner.doctor.finding import Finding
-from runner.engines.docker import client, disk, images, limits
-from runner.errors import UserError
+from floodrunner.runner import machine, words
+from floodrunner.runner.doctor import gpu
+from floodrunner.runner.doctor.finding import Finding
+from floodrunner.runner.engines.docker import client, disk, images, limits
+from floodrunner.runner.errors import UserError
 
 _LITTLE_MEMORY = 4e9
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract.gpu import needs_jax
-from runner import machine, words
-from runner.doctor.finding import Finding
-from runner.engines import docker
-from runner.engines.base import Job
-from runner.engines.docker import client as docker_api
-from runner.engines.docker import images
-from runner.step_options import StepOptions
+from floodrunner.contract.gpu import needs_jax
+from floodrunner.runner import machine, words
+from floodrunner.runner.doctor.finding import Finding
+from floodrunner.runner.engines import docker
+from floodrunner.runner.engines.base import Job
+from floodrunner.runner.engines.docker import client as docker_api
+from floodrunner.runner.engines.docker import images
+from floodrunner.runner.step_options import StepOptions
 
 if TYPE_CHECKING:
     from docker.models.images import Image
@@ -122,7 +122,7 @@ def _tried(image: Image) -> Finding:
 
 
 def _trial(image: Image) -> tuple[int, str, str]:
-    """Runs `python -m stages._gpu` in a container, and removes the container.
+    """Runs `python -m floodrunner.stages._gpu` in a container, and removes the container.
 
     The container has the options of a step's container, but none of a step's folders.
 
@@ -150,7 +150,7 @@ def _trial(image: Image) -> tuple[int, str, str]:
     settings = docker.settings(job, gpu=True)
     settings["environment"] |= {"TF_CPP_MIN_LOG_LEVEL": "1"}  # makes TensorFlow name the libraries that it did not find
     settings |= {"labels": {LABEL: images.name(images.GPU)}, "mounts": [], "working_dir": "/"}
-    entrypoint = [*image.attrs["Config"]["Entrypoint"][:-1], "stages._gpu"]
+    entrypoint = [*image.attrs["Config"]["Entrypoint"][:-1], "floodrunner.stages._gpu"]
     container = client.containers.create(image.id, entrypoint=entrypoint, **settings)
     try:
         container.start()

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from runner import words
-from runner.engines.base import Engine, Job
-from runner.errors import UserError
+from floodrunner.runner import words
+from floodrunner.runner.engines.base import Engine, Job
+from floodrunner.runner.errors import UserError
 
 NAMES = ("docker", "local")
 """Names of the engines, in the order in which `auto` tries them."""
 
 
 def load(name: str) -> Engine:
-    return cast(Engine, importlib.import_module(f"runner.engines.{name}"))
+    return cast(Engine, importlib.import_module(f"floodrunner.runner.engines.{name}"))
 
 
 def choose(name: str, jobs: Sequence[Job], root: Path, former: str = "") -> tuple[str, Engine, str]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contract import job as contract
-from contract.job import STATE
-from runner.errors import UserError
-from runner.step_options import StepOptions
+from floodrunner.contract import job as contract
+from floodrunner.contract.job import STATE
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.step_options import StepOptions
 
 
 class InputRefused(UserError):

@@ -15,12 +15,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from contract.job import JOB_FILE, LOG_FILE
-from runner import machine, search_path
-from runner.engines import base
-from runner.engines.base import Exit, Job, killed_by
-from runner.errors import UserError
-from runner.workdir.files import open_own, remove, write_json
+from floodrunner.contract.job import JOB_FILE, LOG_FILE
+from floodrunner.runner import machine, search_path
+from floodrunner.runner.engines import base
+from floodrunner.runner.engines.base import Exit, Job, killed_by
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir.files import open_own, remove, write_json
 
 _RUNNING, _KERAS = ".running", ".keras"
 _MOST_NAMES = 3
@@ -106,7 +106,7 @@ def start(job: Job, root: Path) -> Process:
         # All processes of the stage inherit this lock, so it is held until the last process ends.
         fcntl.flock(running, fcntl.LOCK_EX)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "stages", str(job.folder)],
+            [sys.executable, "-P", "-m", "floodrunner.stages", str(job.folder)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

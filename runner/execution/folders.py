@@ -9,15 +9,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
 
-from contract.job import JOB_FILE, STATE
-from runner import engines, words, wsl
-from runner.engines.base import Orphan
-from runner.errors import UserError, suggest
-from runner.execution.naming import name_of
-from runner.pipeline import shipped, spec
-from runner.pipeline.spec import PipelineSpec
-from runner.workdir.files import read_json, remove
-from runner.workdir.names import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
+from floodrunner.contract.job import JOB_FILE, STATE
+from floodrunner.runner import engines, words, wsl
+from floodrunner.runner.engines.base import Orphan
+from floodrunner.runner.errors import UserError, suggest
+from floodrunner.runner.execution.naming import name_of
+from floodrunner.runner.pipeline import shipped, spec
+from floodrunner.runner.pipeline.spec import PipelineSpec
+from floodrunner.runner.workdir.files import read_json, remove
+from floodrunner.runner.workdir.names import HASHES_FILE, LOCK_FILE, RUN_FILE, STEP_FILE
 
 RUNS = Path("runs")
 _MOST_SUGGESTED = 20

@@ -7,9 +7,9 @@ import os
 import re
 from pathlib import Path
 
-from contract.ports import split_dataset
-from runner import wsl
-from runner.errors import UserError
+from floodrunner.contract.ports import split_dataset
+from floodrunner.runner import wsl
+from floodrunner.runner.errors import UserError
 
 _LONGEST = 120
 """Bytes of a name; a file system takes 255, and engines add to it."""

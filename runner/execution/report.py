@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from contract.codes import BAD_INPUT, BUG, INTERRUPTED, STATUS
-from contract.disk import disk_trouble
-from runner import __version__, machine
-from runner.errors import Interrupted, StepFailed, UserError
-from runner.execution.setting import Run
-from runner.fingerprint import code as source_code
-from runner.workdir import records
-from runner.workdir.records import StepRecord
+from floodrunner.contract.codes import BAD_INPUT, BUG, INTERRUPTED, STATUS
+from floodrunner.contract.disk import disk_trouble
+from floodrunner.runner import __version__, machine
+from floodrunner.runner.errors import Interrupted, StepFailed, UserError
+from floodrunner.runner.execution.setting import Run
+from floodrunner.runner.fingerprint import code as source_code
+from floodrunner.runner.workdir import records
+from floodrunner.runner.workdir.records import StepRecord
 
 
 def at_start(run: Run) -> dict[str, Any]:

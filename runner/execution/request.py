@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner import engines
-from runner.errors import UserError
-from runner.execution import folders
-from runner.execution.setting import Setting
-from runner.pipeline import plan as planning
-from runner.pipeline import registry, shipped, spec
-from runner.pipeline.options import Options, given_inputs
-from runner.workdir import records
+from floodrunner.runner import engines
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.execution import folders
+from floodrunner.runner.execution.setting import Setting
+from floodrunner.runner.pipeline import plan as planning
+from floodrunner.runner.pipeline import registry, shipped, spec
+from floodrunner.runner.pipeline.options import Options, given_inputs
+from floodrunner.runner.workdir import records
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,17 @@ import contextlib
 import os
 from pathlib import Path
 
-from contract.job import PARTIAL, STATE
-from contract.ports import port_file
-from runner import __version__
-from runner.execution.setting import Run
-from runner.fingerprint import content
-from runner.pipeline.plan import Step
-from runner.workdir import records
-from runner.workdir.names import is_inside
-from runner.workdir.progress import Progress
-from runner.workdir.publish import publish
-from runner.workdir.records import Artifact, Parts, StepRecord
+from floodrunner.contract.job import PARTIAL, STATE
+from floodrunner.contract.ports import port_file
+from floodrunner.runner import __version__
+from floodrunner.runner.execution.setting import Run
+from floodrunner.runner.fingerprint import content
+from floodrunner.runner.pipeline.plan import Step
+from floodrunner.runner.workdir import records
+from floodrunner.runner.workdir.names import is_inside
+from floodrunner.runner.workdir.progress import Progress
+from floodrunner.runner.workdir.publish import publish
+from floodrunner.runner.workdir.records import Artifact, Parts, StepRecord
 
 
 def publish_result(run: Run, step: Step, parts: Parts, progress: Progress, started: str, seconds: float) -> StepRecord:

@@ -9,30 +9,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from contract.codes import DONE, FAILED, INTERRUPTED, STATUS
-from contract.job import EVENTS_FILE, LOG_FILE, PARTIAL, STATE
-from runner import words
-from runner.engines.base import Exit, Job, Running
-from runner.errors import StepFailed, UserError
-from runner.execution import folders, skip
-from runner.execution.report import at_start, close, in_words, result_of, status_of
-from runner.execution.result import publish_result
-from runner.execution.setting import Run, Setting
-from runner.execution.skip import Contents
-from runner.execution.verdict import judge
-from runner.fingerprint.content import Cache
-from runner.pipeline.plan import FORCED, Step
-from runner.stop import Stop
-from runner.terminal import display, summary
-from runner.terminal.display import Display
-from runner.workdir import events, records
-from runner.workdir.events import Begun, Event, Message, Tail
-from runner.workdir.files import open_own, remove, sweep
-from runner.workdir.lock import lock
-from runner.workdir.names import HASHES_FILE
-from runner.workdir.progress import Progress
-from runner.workdir.publish import open_run_folder, set_state_aside, withdraw
-from runner.workdir.records import Parts, StepRecord
+from floodrunner.contract.codes import DONE, FAILED, INTERRUPTED, STATUS
+from floodrunner.contract.job import EVENTS_FILE, LOG_FILE, PARTIAL, STATE
+from floodrunner.runner import words
+from floodrunner.runner.engines.base import Exit, Job, Running
+from floodrunner.runner.errors import StepFailed, UserError
+from floodrunner.runner.execution import folders, skip
+from floodrunner.runner.execution.report import at_start, close, in_words, result_of, status_of
+from floodrunner.runner.execution.result import publish_result
+from floodrunner.runner.execution.setting import Run, Setting
+from floodrunner.runner.execution.skip import Contents
+from floodrunner.runner.execution.verdict import judge
+from floodrunner.runner.fingerprint.content import Cache
+from floodrunner.runner.pipeline.plan import FORCED, Step
+from floodrunner.runner.stop import Stop
+from floodrunner.runner.terminal import display, summary
+from floodrunner.runner.terminal.display import Display
+from floodrunner.runner.workdir import events, records
+from floodrunner.runner.workdir.events import Begun, Event, Message, Tail
+from floodrunner.runner.workdir.files import open_own, remove, sweep
+from floodrunner.runner.workdir.lock import lock
+from floodrunner.runner.workdir.names import HASHES_FILE
+from floodrunner.runner.workdir.progress import Progress
+from floodrunner.runner.workdir.publish import open_run_folder, set_state_aside, withdraw
+from floodrunner.runner.workdir.records import Parts, StepRecord
 
 _POLL_S = 0.1
 _SAY_READING_AFTER_S = 2.0

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.engines.base import Engine
-from runner.execution.skip import Contents
-from runner.pipeline.plan import Plan, Step
-from runner.pipeline.spec import Pipeline
-from runner.stop import Stop
-from runner.terminal.display import Display
-from runner.workdir.files import write_json
-from runner.workdir.names import HASHES_FILE, RUN_FILE
+from floodrunner.runner.engines.base import Engine
+from floodrunner.runner.execution.skip import Contents
+from floodrunner.runner.pipeline.plan import Plan, Step
+from floodrunner.runner.pipeline.spec import Pipeline
+from floodrunner.runner.stop import Stop
+from floodrunner.runner.terminal.display import Display
+from floodrunner.runner.workdir.files import write_json
+from floodrunner.runner.workdir.names import HASHES_FILE, RUN_FILE
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from contract.job import EVENTS_FILE, STATE
-from contract.ports import SUFFIXES, port_file
-from runner.engines.base import Engine
-from runner.fingerprint import code as source_code
-from runner.fingerprint import content
-from runner.fingerprint.content import Cache
-from runner.pipeline.plan import FORCED, FROM, Plan, Step
-from runner.step_options import DecidingOptions
-from runner.workdir.names import HASHES_FILE
-from runner.workdir.records import Parts, StepRecord, read_step
+from floodrunner.contract.job import EVENTS_FILE, STATE
+from floodrunner.contract.ports import SUFFIXES, port_file
+from floodrunner.runner.engines.base import Engine
+from floodrunner.runner.fingerprint import code as source_code
+from floodrunner.runner.fingerprint import content
+from floodrunner.runner.fingerprint.content import Cache
+from floodrunner.runner.pipeline.plan import FORCED, FROM, Plan, Step
+from floodrunner.runner.step_options import DecidingOptions
+from floodrunner.runner.workdir.names import HASHES_FILE
+from floodrunner.runner.workdir.records import Parts, StepRecord, read_step
 
 _MOST_REASONS = 3
 

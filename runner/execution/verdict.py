@@ -7,16 +7,16 @@ import os
 import re
 from pathlib import Path
 
-from contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
-from contract.disk import OUT_OF_PROCESSES
-from contract.job import LOG_FILE, PARTIAL, STATE
-from runner import words
-from runner.engines.base import Exit, Job
-from runner.errors import UserError
-from runner.workdir.files import open_own
-from runner.workdir.names import OURS
-from runner.workdir.outputs import unfit
-from runner.workdir.progress import Progress
+from floodrunner.contract.codes import BAD_INPUT, BUG, DONE, FAILED, INTERRUPTED, STATUS
+from floodrunner.contract.disk import OUT_OF_PROCESSES
+from floodrunner.contract.job import LOG_FILE, PARTIAL, STATE
+from floodrunner.runner import words
+from floodrunner.runner.engines.base import Exit, Job
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir.files import open_own
+from floodrunner.runner.workdir.names import OURS
+from floodrunner.runner.workdir.outputs import unfit
+from floodrunner.runner.workdir.progress import Progress
 
 _LAST_BYTES = 4000
 _NO_PROCESSES = re.compile(

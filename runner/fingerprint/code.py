@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGES = ("contract", "stages", "segmentation")
 _OUR_MODULE = re.compile(r"(contract|stages|segmentation)(\.\w+)+")
-_ALWAYS = ("stages", "stages.__main__")
+_ALWAYS = ("stages", "floodrunner.stages.__main__")
 
 
 def hashes(stage: str, root: Path) -> dict[str, str]:
@@ -28,7 +28,7 @@ def hashes(stage: str, root: Path) -> dict[str, str]:
       Path below `root` -> hash, sorted.
     """
     found: dict[str, str] = {}
-    waiting = [*_ALWAYS, f"stages.{stage.replace('-', '_')}"]
+    waiting = [*_ALWAYS, f"floodrunner.stages.{stage.replace('-', '_')}"]
     while waiting:
         name = waiting.pop()
         file = _file(name, root)
@@ -44,7 +44,7 @@ def hashes(stage: str, root: Path) -> dict[str, str]:
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Absolute names that a module may import. `from x import y` gives both x and x.y, because y may be a module.
 
-    A string that looks like a module of this project counts too: `importlib.import_module("segmentation.backend")`.
+    A string that looks like a module of this project counts too: `importlib.import_module("floodrunner.segmentation.backend")`.
 
     Args:
       package: the package of the module, which relative imports start from.

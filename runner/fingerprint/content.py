@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from contract.ports import is_harmless, is_hdf5, split_dataset
-from runner.errors import UserError
-from runner.fingerprint import hdf5_parts
+from floodrunner.contract.ports import is_harmless, is_hdf5, split_dataset
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.fingerprint import hdf5_parts
 
 # A file that changed less than this before may change again without a new time stamp, so its hash is not kept.
 _SETTLED_NS = 2_000_000_000

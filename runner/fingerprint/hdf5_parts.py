@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contract.hdf5 import linked_files, source_files
-from runner.errors import UserError
+from floodrunner.contract.hdf5 import linked_files, source_files
+from floodrunner.runner.errors import UserError
 
 _MOST_FILES = 10_000
 _MOST_OBJECTS = 100_000

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contract.ports import split_dataset
-from runner.errors import UserError, suggest
-from runner.google_ffn import request as inference_request
-from runner.google_ffn.request import given, line_of
-from runner.pipeline import explain, registry
+from floodrunner.contract.ports import split_dataset
+from floodrunner.runner.errors import UserError, suggest
+from floodrunner.runner.google_ffn import request as inference_request
+from floodrunner.runner.google_ffn.request import given, line_of
+from floodrunner.runner.pipeline import explain, registry
 
 _MODEL, _SEEDS, _MOVES = "ConvStack3DFFNModel", "PolicyPeaks", "FaceMaxMovementPolicy"
 _IGNORED = {"segmentation_output_dir", "checkpoint_interval", "batch_size", "concurrent_requests"}

@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import Message
 
-from runner.errors import UserError, suggest
+from floodrunner.runner.errors import UserError, suggest
 
 _MESSAGES = {
     "Vector3j": "x:int64 y:int64 z:int64",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from runner.errors import Collected, UserError, suggest
-from runner.pipeline import explain
-from runner.pipeline.registry import Registry, Stage
-from runner.pipeline.spec import Pipeline, StepSpec
-from runner.words import quoted
+from floodrunner.runner.errors import Collected, UserError, suggest
+from floodrunner.runner.pipeline import explain
+from floodrunner.runner.pipeline.registry import Registry, Stage
+from floodrunner.runner.pipeline.spec import Pipeline, StepSpec
+from floodrunner.runner.words import quoted
 
 
 def stage_of(

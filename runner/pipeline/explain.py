@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from runner.errors import suggest
-from runner.pipeline.yamlfile import YamlPath, plain_scalar
-from runner.words import cut, quoted
+from floodrunner.runner.errors import suggest
+from floodrunner.runner.pipeline.yamlfile import YamlPath, plain_scalar
+from floodrunner.runner.words import cut, quoted
 
 _WANTED = {
     "int_type": "a whole number",

@@ -7,10 +7,10 @@ import os
 import re
 from pathlib import Path
 
-from contract.ports import split_dataset
-from runner import wsl
-from runner.errors import UserError
-from runner.pipeline.spec import Pipeline
+from floodrunner.contract.ports import split_dataset
+from floodrunner.runner import wsl
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline.spec import Pipeline
 
 _ESCAPES = dict(
     zip("\0\a\b\t\n\v\f\r\x1b\x85\xa0\u2028\u2029", re.findall(r"\\.", r"\0\a\b\t\n\v\f\r\e\N\_\L\P"), strict=True)

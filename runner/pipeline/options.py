@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.errors import Collected, UserError, suggest
-from runner.pipeline import yamlfile
-from runner.pipeline.spec import Pipeline, StepSpec
-from runner.pipeline.yamlfile import Document
+from floodrunner.runner.errors import Collected, UserError, suggest
+from floodrunner.runner.pipeline import yamlfile
+from floodrunner.runner.pipeline.spec import Pipeline, StepSpec
+from floodrunner.runner.pipeline.yamlfile import Document
 
 
 @dataclass(frozen=True)

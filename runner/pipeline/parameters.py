@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from contract.stage import StageParams
-from runner.errors import Collected, UserError, UserErrors, suggest
-from runner.pipeline import explain
-from runner.pipeline.registry import Stage
-from runner.pipeline.spec import Pipeline, StepSpec
-from runner.pipeline.yamlfile import Document, YamlPath
-from runner.step_options import StepOptions
-from runner.words import quoted
+from floodrunner.contract.stage import StageParams
+from floodrunner.runner.errors import Collected, UserError, UserErrors, suggest
+from floodrunner.runner.pipeline import explain
+from floodrunner.runner.pipeline.registry import Stage
+from floodrunner.runner.pipeline.spec import Pipeline, StepSpec
+from floodrunner.runner.pipeline.yamlfile import Document, YamlPath
+from floodrunner.runner.step_options import StepOptions
+from floodrunner.runner.words import quoted
 
 _BESIDE = ("stage", "in", *StepOptions.model_fields)
 """Keys of a step that stand beside `params`; users may write such a key inside `params` by mistake."""

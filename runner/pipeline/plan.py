@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract.job import PARTIAL
-from contract.ports import port_file
-from runner.engines.base import Job
-from runner.errors import Collected, UserError, suggest
-from runner.pipeline.connections import check_sources, stage_of
-from runner.pipeline.inputs import input_path
-from runner.pipeline.options import Options, given_inputs, settings
-from runner.pipeline.parameters import params_of
-from runner.pipeline.registry import Registry, Stage
-from runner.pipeline.spec import Pipeline
-from runner.pipeline.yamlfile import Document
-from runner.step_options import StepOptions
+from floodrunner.contract.job import PARTIAL
+from floodrunner.contract.ports import port_file
+from floodrunner.runner.engines.base import Job
+from floodrunner.runner.errors import Collected, UserError, suggest
+from floodrunner.runner.pipeline.connections import check_sources, stage_of
+from floodrunner.runner.pipeline.inputs import input_path
+from floodrunner.runner.pipeline.options import Options, given_inputs, settings
+from floodrunner.runner.pipeline.parameters import params_of
+from floodrunner.runner.pipeline.registry import Registry, Stage
+from floodrunner.runner.pipeline.spec import Pipeline
+from floodrunner.runner.pipeline.yamlfile import Document
+from floodrunner.runner.step_options import StepOptions
 
 FORCED, FROM = "forced", "from"
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from contract.ports import PortType
-from runner.errors import UserError
-from runner.pipeline.registry import Registry, Stage
-from runner.step_options import StepOptions
+from floodrunner.contract.ports import PortType
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline.registry import Registry, Stage
+from floodrunner.runner.step_options import StepOptions
 
 _HEAD = """\
 # Pipeline reference

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-import contract
-from contract.ports import SUFFIXES, PortType, port_file
-from contract.stage import StageParams
-from runner.errors import UserError, suggest
-from runner.words import quoted
-from runner.workdir.names import OURS
+from floodrunner import contract
+from floodrunner.contract.ports import SUFFIXES, PortType, port_file
+from floodrunner.contract.stage import StageParams
+from floodrunner.runner.errors import UserError, suggest
+from floodrunner.runner.words import quoted
+from floodrunner.runner.workdir.names import OURS
 
 _OWN = Path(str(contract.__file__)).parents[1] / "stages"
 
@@ -132,7 +132,7 @@ def _header(name: str, file: Path) -> Stage:
 def _load(file: Path, where: str) -> ModuleType:
     # Modules of the package `stages` keep their names; modules of another folder get a name that cannot clash.
     own = file.parent == _OWN.resolve()
-    name = f"stages.{file.stem}" if own else f"stages_in_{file.parent.parent.name}_{file.stem}"
+    name = f"floodrunner.stages.{file.stem}" if own else f"stages_in_{file.parent.parent.name}_{file.stem}"
     try:
         if own:
             return importlib.import_module(name)

@@ -6,12 +6,12 @@ import re
 import shlex
 from pathlib import Path
 
-import runner
-from runner import words, wsl
-from runner.errors import UserError, suggest
-from runner.pipeline import spec
-from runner.pipeline.registry import Registry
-from runner.pipeline.spec import Pipeline
+from floodrunner import runner
+from floodrunner.runner import words, wsl
+from floodrunner.runner.errors import UserError, suggest
+from floodrunner.runner.pipeline import spec
+from floodrunner.runner.pipeline.registry import Registry
+from floodrunner.runner.pipeline.spec import Pipeline
 
 FOLDER = Path(str(runner.__file__)).resolve().parents[1] / "pipelines"
 

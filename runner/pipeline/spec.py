@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from runner.errors import UserError, suggest
-from runner.pipeline import explain, yamlfile
-from runner.pipeline.yamlfile import Document
-from runner.step_options import StepOptions
-from runner.words import cut, quoted
+from floodrunner.runner.errors import UserError, suggest
+from floodrunner.runner.pipeline import explain, yamlfile
+from floodrunner.runner.pipeline.yamlfile import Document
+from floodrunner.runner.step_options import StepOptions
+from floodrunner.runner.words import cut, quoted
 
 _RULES = (  # what is named, the pattern of its name, and that pattern in words
     ("name", r"[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, '-', '_' and '.', starting with a letter or digit"),

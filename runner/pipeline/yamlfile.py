@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from runner.errors import UserError
-from runner.words import cut, quoted
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.words import cut, quoted
 
 YamlPath = tuple[str | int, ...]
 

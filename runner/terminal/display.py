@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from runner import words
-from runner.workdir.events import Advance, Event, Message, Metric
-from runner.workdir.progress import Progress
+from floodrunner.runner import words
+from floodrunner.runner.workdir.events import Advance, Event, Message, Metric
+from floodrunner.runner.workdir.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -12,11 +12,11 @@ import sys
 import time
 from pathlib import Path
 
-from contract.job import LOG_FILE
-from runner import words
-from runner.errors import UserError
-from runner.workdir.files import open_own
-from runner.workdir.lock import holder
+from floodrunner.contract.job import LOG_FILE
+from floodrunner.runner import words
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir.files import open_own
+from floodrunner.runner.workdir.lock import holder
 
 _POLL_S, _BLOCK = 0.3, 1 << 20
 

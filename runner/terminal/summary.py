@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from contract.job import EVENTS_FILE, LOG_FILE
-from runner import words
-from runner.engines.base import Orphan
-from runner.errors import UserError
-from runner.terminal.display import Line
-from runner.workdir import records
-from runner.workdir.events import Start, Tail
-from runner.workdir.lock import holder
-from runner.workdir.names import is_inside
-from runner.workdir.progress import Progress
-from runner.workdir.records import StepRecord
+from floodrunner.contract.job import EVENTS_FILE, LOG_FILE
+from floodrunner.runner import words
+from floodrunner.runner.engines.base import Orphan
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.terminal.display import Line
+from floodrunner.runner.workdir import records
+from floodrunner.runner.workdir.events import Start, Tail
+from floodrunner.runner.workdir.lock import holder
+from floodrunner.runner.workdir.names import is_inside
+from floodrunner.runner.workdir.progress import Progress
+from floodrunner.runner.workdir.records import StepRecord
 
 _MOST_SHOWN = 20  # metrics, conclusions, and files, of a step
 _LONGEST_NAME, _LONGEST_SENTENCE = 200, 300

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from runner import words
-from runner.workdir.files import json_object, open_own
+from floodrunner.runner import words
+from floodrunner.runner.workdir.files import json_object, open_own
 
 _AT_ONCE = 4 << 20  # bytes read in one go; a line that is longer is no event
 _LAST = 32 << 20  # bytes at the end of a file that are read at most, if nobody has read them as they were written
@@ -104,7 +104,7 @@ class Spent(_Event):
 
 
 class End(_Event):
-    """The closing event of an attempt: a status of `contract.codes`, and one line for the user."""
+    """The closing event of an attempt: a status of `floodrunner.contract.codes`, and one line for the user."""
 
     event: Literal["end"]
     status: str

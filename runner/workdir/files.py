@@ -16,7 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import IO, Any
 
-from runner.errors import UserError
+from floodrunner.runner.errors import UserError
 
 _UNFINISHED = re.compile(r"\..+\.json\.\d+")
 """Name of a file that `write_json` has not renamed yet."""

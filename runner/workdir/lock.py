@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from runner.errors import UserError
-from runner.workdir.files import read_json, sweep
-from runner.workdir.names import LOCK_FILE
-from runner.workdir.records import local_time, now
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir.files import read_json, sweep
+from floodrunner.runner.workdir.names import LOCK_FILE
+from floodrunner.runner.workdir.records import local_time, now
 
 _TRIES, _PAUSE_S = 10, 0.05
 _PLAINLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from contract.job import EVENTS_FILE, JOB_FILE, LOG_FILE, PARTIAL, STATE
-from runner import words
+from floodrunner.contract.job import EVENTS_FILE, JOB_FILE, LOG_FILE, PARTIAL, STATE
+from floodrunner.runner import words
 
 RUN_FILE, LOCK_FILE, HASHES_FILE = "run.json", ".lock", ".hashes.json"
 """Names in the run folder: the record of the run, its lock, and the hashes of the inputs."""

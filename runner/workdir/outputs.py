@@ -7,8 +7,8 @@ import shutil
 import stat
 from pathlib import Path
 
-from runner import words
-from runner.workdir.files import kind_of
+from floodrunner.runner import words
+from floodrunner.runner.workdir.files import kind_of
 
 MOST_FILES = 1_000_000
 DEEPEST = 50

@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.workdir.events import LONGEST_S, Advance, Conclusion, End, Event, Found, Metric, Spent
-from runner.workdir.records import Artifact
+from floodrunner.runner.workdir.events import LONGEST_S, Advance, Conclusion, End, Event, Found, Metric, Spent
+from floodrunner.runner.workdir.records import Artifact
 
 _WINDOW_S, _WINDOW_SHARE, _WINDOW_MOST_S = 30.0, 0.25, 3600.0
 _POINTS = 200  # most points kept in a window; without a limit, a run of weeks would keep millions

@@ -6,11 +6,19 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from contract.job import JOB_FILE, PARTIAL, STATE
-from runner.errors import UserError
-from runner.workdir.files import is_unfinished, read_json, remove, write_json
-from runner.workdir.names import HASHES_FILE, LOCK_FILE, NAMES_FILE, NEXT_FILE, RUN_FILE, STEP_FILE, is_output
-from runner.workdir.records import StepRecord
+from floodrunner.contract.job import JOB_FILE, PARTIAL, STATE
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir.files import is_unfinished, read_json, remove, write_json
+from floodrunner.runner.workdir.names import (
+    HASHES_FILE,
+    LOCK_FILE,
+    NAMES_FILE,
+    NEXT_FILE,
+    RUN_FILE,
+    STEP_FILE,
+    is_output,
+)
+from floodrunner.runner.workdir.records import StepRecord
 
 
 def open_run_folder(workdir: Path, pipeline: str) -> None:

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from contract.job import STATE
-from runner import words
-from runner.fingerprint.content import File
-from runner.step_options import DecidingOptions
-from runner.workdir.files import UNREADABLE, read_json, read_own
-from runner.workdir.names import RUN_FILE, STEP_FILE, is_output
+from floodrunner.contract.job import STATE
+from floodrunner.runner import words
+from floodrunner.runner.fingerprint.content import File
+from floodrunner.runner.step_options import DecidingOptions
+from floodrunner.runner.workdir.files import UNREADABLE, read_json, read_own
+from floodrunner.runner.workdir.names import RUN_FILE, STEP_FILE, is_output
 
 
 def now() -> str:

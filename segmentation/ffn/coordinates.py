@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from segmentation.ffn.partitions import OUTSIDE
-from segmentation.ffn.shuffling import Read, shuffled
+from floodrunner.segmentation.ffn.partitions import OUTSIDE
+from floodrunner.segmentation.ffn.shuffling import Read, shuffled
 
 
 @dataclass(frozen=True)

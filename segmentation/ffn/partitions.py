@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.util import map_array
 
-from segmentation.threads import Progress, on_blocks
+from floodrunner.segmentation.threads import Progress, on_blocks
 
 OUTSIDE = 255
 """Class of voxels that are so close to the border of the volume that the box around them does not fit in the volume."""

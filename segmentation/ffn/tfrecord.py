@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from segmentation.pieces import of_length
-from segmentation.threads import processors
+from floodrunner.segmentation.pieces import of_length
+from floodrunner.segmentation.threads import processors
 
 _ROWS = 1 << 16
 """Number of records that are compressed at once; they take about 5 MB."""

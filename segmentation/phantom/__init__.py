@@ -8,10 +8,10 @@ from __future__ import annotations
 import cc3d
 import numpy as np
 
-from segmentation.phantom import drawing, organelles, picture, synapses
-from segmentation.phantom.cells import Block, partition
-from segmentation.phantom.neurites import Path, grow
-from segmentation.phantom.noise import SmoothNoise
+from floodrunner.segmentation.phantom import drawing, organelles, picture, synapses
+from floodrunner.segmentation.phantom.cells import Block, partition
+from floodrunner.segmentation.phantom.neurites import Path, grow
+from floodrunner.segmentation.phantom.noise import SmoothNoise
 
 _WARPS = ((45.0, 200.0), (20.0, 70.0))  # (strength, length) of the irregularities of outlines, nm
 _HALF_CLEFT = 6.5  # nm: distance from the middle between two cells to the middle of a membrane

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from segmentation.phantom.cells import Block, power_tree
-from segmentation.phantom.organelles import Marks, Mitochondria
+from floodrunner.segmentation.phantom.cells import Block, power_tree
+from floodrunner.segmentation.phantom.organelles import Marks, Mitochondria
 
 _REACH = 2.5  # standard deviations; beyond this distance the profile of a mark is taken as 0
 _FREE, _NEAR = 12.0, 22.0  # nm: marks nearer to a wall than 12 are not drawn; marks further than 22 are drawn fully

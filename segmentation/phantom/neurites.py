@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.spatial import cKDTree
 
-from segmentation.phantom.cells import power_tree
+from floodrunner.segmentation.phantom.cells import power_tree
 
 _FILL = 0.7  # share of the block that tubes fill; at a larger share, some tubes block each other
 _THICK_SHARE = 0.25  # share of dendrites in the volume of the tubes

@@ -11,7 +11,7 @@ import cc3d
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from segmentation.alignment import boundaries
+from floodrunner.segmentation.alignment import boundaries
 
 _HARMONICS = 5  # number of harmonics of an outline, from oval to slightly lobed
 _NEAREST = 0.8  # smallest distance between two centres, as a share of the sum of the radii; nuclei may touch

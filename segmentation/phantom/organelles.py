@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segmentation.phantom.neurites import Path
+from floodrunner.segmentation.phantom.neurites import Path
 
 _THREAD = 8.0  # distance between the dots of a thread, so small that the dots overlap
 

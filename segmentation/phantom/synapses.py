@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from segmentation.phantom.cells import Block
-from segmentation.phantom.organelles import Marks, mark
+from floodrunner.segmentation.phantom.cells import Block
+from floodrunner.segmentation.phantom.organelles import Marks, mark
 
 _VESICLE, _APART = 18.0, 40.0  # radius of a vesicle; smallest distance between the centres of two vesicles
 _ON_WALL, _UPRIGHT = 6.0, 0.7  # largest distance from a wall; largest tilt of a wall that is clearly visible

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from segmentation.scores.rand_and_vi import marginal, overlaps
+from floodrunner.segmentation.scores.rand_and_vi import marginal, overlaps
 
 IOU_THRESHOLDS: Final = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
 """0.5 to 0.95 in steps of 0.05, as in the Data Science Bowl 2018."""

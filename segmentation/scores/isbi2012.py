@@ -17,7 +17,7 @@ import cc3d
 import numpy as np
 from skimage.segmentation import watershed
 
-from segmentation.scores.rand_and_vi import marginal, overlaps
+from floodrunner.segmentation.scores.rand_and_vi import marginal, overlaps
 
 THRESHOLDS: Final = tuple(round(0.1 * k, 1) for k in range(1, 10))
 """Thresholds of the probability that a pixel is cell: those of the challenge, except 0 and 1, which leave no membrane

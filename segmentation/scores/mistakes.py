@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from segmentation.scores.rand_and_vi import Overlaps
+from floodrunner.segmentation.scores.rand_and_vi import Overlaps
 
 PART: Final = 0.25
 """An object and an object of the truth belong together if their overlap is at least this share of one of them. Less is

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from segmentation.unet import augmentation
-from segmentation.unet.augmentation import Ranges
+from floodrunner.segmentation.unet import augmentation
+from floodrunner.segmentation.unet.augmentation import Ranges
 
 _NEAR_A_CELL = 0.5  # share of the crops that are placed near a cell
 _AWAY = 1 / 3  # largest distance between the middles of crop and cell along each axis, as a share of the side

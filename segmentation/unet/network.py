@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     import keras
 
-    from segmentation.unet.tiling import Tiles
+    from floodrunner.segmentation.unet.tiling import Tiles
 
 
 class NetworkSpec(NamedTuple):

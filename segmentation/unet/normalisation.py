@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from segmentation.contrast import LUMINANCE
+from floodrunner.segmentation.contrast import LUMINANCE
 
 LOW, HIGH = 1.0, 99.8
 """Percentiles of the grey values that are mapped to 0 and 1."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from skimage.transform import resize
 
-from segmentation.unet.architectures import architecture_of
-from segmentation.unet.network import NetworkSpec
-from segmentation.unet.tiling import Forward, Tiles, predict
+from floodrunner.segmentation.unet.architectures import architecture_of
+from floodrunner.segmentation.unet.network import NetworkSpec
+from floodrunner.segmentation.unet.tiling import Forward, Tiles, predict
 
 
 def picture(

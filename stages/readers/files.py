@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.stage import InputError
-from stages.readers import jpeg, png, tiff, tiff_write
-from stages.readers.forms import FileError, Form, Section
-from stages.readers.names import JPEG, PNG, TIFF
-from stages.readers.pillow import Image
-from stages.storage.words import some
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers import jpeg, png, tiff, tiff_write
+from floodrunner.stages.readers.forms import FileError, Form, Section
+from floodrunner.stages.readers.names import JPEG, PNG, TIFF
+from floodrunner.stages.readers.pillow import Image
+from floodrunner.stages.storage.words import some
 
 
 def head(file: Path) -> Section:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contract.stage import InputError
+from floodrunner.contract.stage import InputError
 
 
 class FileError(InputError):

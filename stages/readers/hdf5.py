@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from segmentation.threads import processors
-from stages.readers import forms
-from stages.readers.stack import AHEAD_BYTES, Read, Stack
-from stages.storage.volumes import Volume, kept_names, open_volume
+from floodrunner.segmentation.threads import processors
+from floodrunner.stages.readers import forms
+from floodrunner.stages.readers.stack import AHEAD_BYTES, Read, Stack
+from floodrunner.stages.storage.volumes import Volume, kept_names, open_volume
 
 
 @contextlib.contextmanager

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from stages.readers import orientation
-from stages.readers.forms import FileError, Form, Section, damaged
-from stages.readers.pillow import Image
-from stages.storage.words import no_permission
+from floodrunner.stages.readers import orientation
+from floodrunner.stages.readers.forms import FileError, Form, Section, damaged
+from floodrunner.stages.readers.pillow import Image
+from floodrunner.stages.storage.words import no_permission
 
 _SAMPLES = {"L": 1, "RGB": 3}
 _START = b"\xff\xd8\xff"

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from contract.stage import InputError
-from segmentation.labels import clear_unlabelled, rgb_to_ids
-from stages.readers.forms import Form, opaque
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.labels import clear_unlabelled, rgb_to_ids
+from floodrunner.stages.readers.forms import Form, opaque
 
 _GREYS = "in Fiji: Image > Lookup Tables > Grays, which keeps the ids"
 

@@ -8,14 +8,14 @@ from fractions import Fraction
 import h5py
 import numpy as np
 
-from contract.stage import Context, InputError
-from segmentation.alignment import shift_of_sections
-from segmentation.turns import find_turn, middle
-from stages.readers.name_numbers import section_numbers
-from stages.readers.stack import Stack
-from stages.storage.places import Place
-from stages.storage.volumes import Volume, kept_names
-from stages.storage.words import section_size
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.segmentation.alignment import shift_of_sections
+from floodrunner.segmentation.turns import find_turn, middle
+from floodrunner.stages.readers.name_numbers import section_numbers
+from floodrunner.stages.readers.stack import Stack
+from floodrunner.stages.storage.places import Place
+from floodrunner.stages.storage.volumes import Volume, kept_names
+from floodrunner.stages.storage.words import section_size
 
 _SAMPLED = 8  # smallest number of consecutive sections in each sample for the check of the order
 _OUTER = 3  # number of sections at each end that show which way the labels lie

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contract.stage import Context, InputError
-from segmentation.label_kinds import MOST_CLASSES, Value, unsteady_share, values_of
-from segmentation.labels import Pieces
-from stages.readers.label_pixels import Unlabelled
-from stages.readers.stack import Stack
-from stages.storage.words import section_size
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.segmentation.label_kinds import MOST_CLASSES, Value, unsteady_share, values_of
+from floodrunner.segmentation.labels import Pieces
+from floodrunner.stages.readers.label_pixels import Unlabelled
+from floodrunner.stages.readers.stack import Stack
+from floodrunner.stages.storage.words import section_size
 
 _NAMED = 5  # largest number of ids that a message lists
 _SURROUNDS = 0.2  # smallest share of the voxels of an id that may surround the others

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from contract.stage import InputError
-from segmentation.mask_figures import Figures, figures, value_around, value_for_none
-from segmentation.mask_levels import (
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.mask_figures import Figures, figures, value_around, value_for_none
+from floodrunner.segmentation.mask_levels import (
     Levels,
     are_specks,
     differ_in_white,
@@ -19,9 +19,9 @@ from segmentation.mask_levels import (
     pieces,
     value_counts,
 )
-from stages.readers.masks import Ids
-from stages.readers.names import JPEG
-from stages.storage.words import some
+from floodrunner.stages.readers.masks import Ids
+from floodrunner.stages.readers.names import JPEG
+from floodrunner.stages.storage.words import some
 
 Meaning = Literal["auto", "binary", "inverted", "instances", "classes", "files"]
 

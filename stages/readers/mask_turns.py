@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from contract.stage import InputError
-from segmentation.contrast import luminance
-from segmentation.turns import Turn, find_turn, middle
-from stages.storage.words import some
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.contrast import luminance
+from floodrunner.segmentation.turns import Turn, find_turn, middle
+from floodrunner.stages.storage.words import some
 
 if TYPE_CHECKING:
-    from stages.storage.image_sets import Picture
+    from floodrunner.stages.storage.image_sets import Picture
 
 _SAMPLED = 16  # pictures; if one of them is found to be turned, all are looked at
 _NOWHERE = 0.8  # share of the sampled pictures

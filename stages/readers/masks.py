@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contract.stage import InputError
-from segmentation.labels import clear_unlabelled
-from segmentation.mask_levels import Levels, mask_levels, value_counts
-from stages.readers.forms import Form, opaque
-from stages.readers.label_pixels import check_form, ids_of
-from stages.readers.pictures import Source, entries, open_pictures, sources
-from stages.storage.words import size
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.labels import clear_unlabelled
+from floodrunner.segmentation.mask_levels import Levels, mask_levels, value_counts
+from floodrunner.stages.readers.forms import Form, opaque
+from floodrunner.stages.readers.label_pixels import check_form, ids_of
+from floodrunner.stages.readers.pictures import Source, entries, open_pictures, sources
+from floodrunner.stages.storage.words import size
 
 _MOST_EXACT = 2**24  # single precision holds whole numbers exactly up to this one
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.storage.names import natural_keys
+from floodrunner.stages.storage.names import natural_keys
 
 _WORDS = {
     "tile": "tile fov field pos position site",

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from contract.stage import InputError
-from stages.readers.name_columns import Column, columns_of, counted_of, differ
-from stages.storage.words import some
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers.name_columns import Column, columns_of, counted_of, differ
+from floodrunner.stages.storage.words import some
 
 _MOST_CHANNELS = 7
 

@@ -9,11 +9,11 @@ import itertools
 import os
 from pathlib import Path
 
-from contract.ports import is_harmless
-from contract.stage import InputError
-from stages.readers import other_formats
-from stages.storage.names import doubtful_point, natural_keys
-from stages.storage.words import no_permission, some
+from floodrunner.contract.ports import is_harmless
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers import other_formats
+from floodrunner.stages.storage.names import doubtful_point, natural_keys
+from floodrunner.stages.storage.words import no_permission, some
 
 PNG, TIFF = (".png",), (".tif", ".tiff")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stages.readers.pillow import Image
+from floodrunner.stages.readers.pillow import Image
 
 TAG = 274
 """Number of the tag in TIFF and in Exif."""

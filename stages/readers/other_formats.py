@@ -7,8 +7,8 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from contract.stage import InputError
-from stages.storage.words import some
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.words import some
 
 TEXT = (".txt", ".csv", ".tsv", ".ini", ".log", ".json", ".xml", ".yaml", ".yml", ".md", ".hdr", ".info")
 """Suffixes of notes and settings that programs and people put beside sections."""

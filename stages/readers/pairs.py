@@ -6,10 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from contract.stage import InputError
-from stages.readers.masks import Mask
-from stages.readers.pictures import Source, name_key
-from stages.storage.words import some
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers.masks import Mask
+from floodrunner.stages.readers.pictures import Source, name_key
+from floodrunner.stages.storage.words import some
 
 _MASK = (
     r"cp_masks?|masks?|labels?|label[ _-]?images?|lbl|seg|segmentations?|gt|annotations?|instances?"

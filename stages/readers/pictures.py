@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contract.stage import InputError
-from stages.readers import files as image_files
-from stages.readers import tiff
-from stages.readers.forms import Form, Section, opaque
-from stages.readers.names import JPEG, SUFFIXES, TIFF, listed
-from stages.readers.other_formats import TEXT, refuse_others
-from stages.readers.stack import gathered
-from stages.storage.names import natural_key, same_name
-from stages.storage.words import some
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers import files as image_files
+from floodrunner.stages.readers import tiff
+from floodrunner.stages.readers.forms import Form, Section, opaque
+from floodrunner.stages.readers.names import JPEG, SUFFIXES, TIFF, listed
+from floodrunner.stages.readers.other_formats import TEXT, refuse_others
+from floodrunner.stages.readers.stack import gathered
+from floodrunner.stages.storage.names import natural_key, same_name
+from floodrunner.stages.storage.words import some
 
 PICTURE_SUFFIXES = (*SUFFIXES, *JPEG)
 
@@ -203,7 +203,7 @@ def _only_one(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _sections_of(path: str) -> Iterator[list[Source]]:
-    from stages.readers.sections import open_stack
+    from floodrunner.stages.readers.sections import open_stack
 
     with open_stack(path) as stack:
         names = [Path(file).stem for file in stack.files or ()] or [f"{k:04d}" for k in range(stack.shape[0])]

@@ -1,4 +1,4 @@
-"""Pillow, set up to read micrographs: `from stages.readers.pillow import Image`.
+"""Pillow, set up to read micrographs: `from floodrunner.stages.readers.pillow import Image`.
 
 Its limits are for pictures from the web; an EM section may be 20,000 x 20,000, and our readers check the heads. Its
 warnings are about what stands beside the pixels, such as Exif data and previews.

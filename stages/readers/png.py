@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stages.readers import orientation
-from stages.readers.forms import FileError, Form, Section, damaged
-from stages.readers.pillow import Image
-from stages.storage.words import no_permission
+from floodrunner.stages.readers import orientation
+from floodrunner.stages.readers.forms import FileError, Form, Section, damaged
+from floodrunner.stages.readers.pillow import Image
+from floodrunner.stages.storage.words import no_permission
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = 33  # bytes: signature, and the first chunk, which holds width, height, bit depth and colour type

@@ -8,16 +8,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from contract.ports import is_hdf5, split_dataset
-from contract.stage import InputError
-from segmentation.threads import processors
-from stages.readers import files as image_files
-from stages.readers import hdf5, tiff
-from stages.readers.name_numbers import arrangement
-from stages.readers.names import SUFFIXES, TIFF, section_files
-from stages.readers.other_formats import advice
-from stages.readers.stack import Stack, gathered, uniform
-from stages.readers.tiles import put_together
+from floodrunner.contract.ports import is_hdf5, split_dataset
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.threads import processors
+from floodrunner.stages.readers import files as image_files
+from floodrunner.stages.readers import hdf5, tiff
+from floodrunner.stages.readers.name_numbers import arrangement
+from floodrunner.stages.readers.names import SUFFIXES, TIFF, section_files
+from floodrunner.stages.readers.other_formats import advice
+from floodrunner.stages.readers.stack import Stack, gathered, uniform
+from floodrunner.stages.readers.tiles import put_together
 
 
 @contextlib.contextmanager

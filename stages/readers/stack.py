@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from contract.stage import Context, InputError
-from stages.readers.forms import Form, Section
-from stages.readers.name_numbers import section_numbers
-from stages.storage.volumes import Place
-from stages.storage.words import size, some
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.stages.readers.forms import Form, Section
+from floodrunner.stages.readers.name_numbers import section_numbers
+from floodrunner.stages.storage.volumes import Place
+from floodrunner.stages.storage.words import size, some
 
 AHEAD_BYTES = 2**28
 """Largest number of bytes of pixels that are decoded ahead of the caller, or read at once from a chunked file."""

@@ -11,16 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import tifffile
 
-from segmentation.threads import processors
-from stages.readers import forms, tiff_scale
-from stages.readers.forms import FileError, Form, Section
-from stages.readers.stack import Read, Stack, uniform
-from stages.readers.tiff_chain import Chain, chain
-from stages.readers.tiff_meaning import Meaning, meaning
-from stages.readers.tiff_page import Page, Plain, look
-from stages.readers.tiff_pixels import finished
-from stages.readers.tiff_pixels import pixels as pixels_of
-from stages.storage.words import some
+from floodrunner.segmentation.threads import processors
+from floodrunner.stages.readers import forms, tiff_scale
+from floodrunner.stages.readers.forms import FileError, Form, Section
+from floodrunner.stages.readers.stack import Read, Stack, uniform
+from floodrunner.stages.readers.tiff_chain import Chain, chain
+from floodrunner.stages.readers.tiff_meaning import Meaning, meaning
+from floodrunner.stages.readers.tiff_page import Page, Plain, look
+from floodrunner.stages.readers.tiff_pixels import finished
+from floodrunner.stages.readers.tiff_pixels import pixels as pixels_of
+from floodrunner.stages.storage.words import some
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it only logs is checked here
 _AS_IT_IS = {f"is_{kind}": False for kind in ("ome", "mmstack", "ndtiff", "lsm", "scanimage", "ndpi")}

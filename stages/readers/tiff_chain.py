@@ -9,8 +9,8 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from stages.readers.forms import FileError, damaged
-from stages.storage.words import no_permission
+from floodrunner.stages.readers.forms import FileError, damaged
+from floodrunner.stages.storage.words import no_permission
 
 _MOST_TAGS = 4096  # no program writes as many, so these bytes are no directory
 _WIDTH, _HEIGHT = 256, 257

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import tifffile
 
-from stages.readers import ome
-from stages.readers.forms import FileError
-from stages.readers.tiff_page import CHANNELS
-from stages.storage.words import some
+from floodrunner.stages.readers import ome
+from floodrunner.stages.readers.forms import FileError
+from floodrunner.stages.readers.tiff_page import CHANNELS
+from floodrunner.stages.storage.words import some
 
 _WRITERS = ("shaped", "stk", "fluoview", "nih")
 """Kinds of files, in tifffile's words, whose descriptions tell what their pages are."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import tifffile
 
-from stages.readers import forms, orientation
-from stages.readers.forms import FileError, Form
+from floodrunner.stages.readers import forms, orientation
+from floodrunner.stages.readers.forms import FileError, Form
 
 CHANNELS = "a network takes one grey channel or RGB: save the one with the cells (Image > Color > Split Channels)"
 """What to do about a file with channels, for messages. The menu is that of Fiji."""

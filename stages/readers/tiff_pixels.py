@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from stages.readers import forms, jpeg, orientation
-from stages.readers.tiff_page import Page
+from floodrunner.stages.readers import forms, jpeg, orientation
+from floodrunner.stages.readers.tiff_page import Page
 
 _JPEG = (6, 7, 33007, 34892)
 _JPEG_2000 = (33003, 33004, 33005, 34712)

@@ -9,7 +9,7 @@ from typing import Any
 
 import tifffile
 
-from stages.readers import ome
+from floodrunner.stages.readers import ome
 
 _NM = {
     "nm": 1.0,

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.stage import InputError
-from stages.readers import files as image_files
-from stages.readers.forms import Form, Section
-from stages.readers.name_numbers import Arrangement
-from stages.readers.stack import Read, uniform
-from stages.storage.words import size
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers import files as image_files
+from floodrunner.stages.readers.forms import Form, Section
+from floodrunner.stages.readers.name_numbers import Arrangement
+from floodrunner.stages.readers.stack import Read, uniform
+from floodrunner.stages.storage.words import size
 
 
 def put_together(

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from stages.storage.words import some
+from floodrunner.stages.storage.words import some
 
 if TYPE_CHECKING:
-    from segmentation.blank import Odd
+    from floodrunner.segmentation.blank import Odd
 
 _NAMED = 5
 

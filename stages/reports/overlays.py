@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image  # to resize; files are written by `files`
 
-from contract.stage import Context, InputError
-from segmentation.colours import overlay
-from segmentation.contrast import display_range, to_display
-from stages.storage.volumes import Place, open_volume
-from stages.storage.words import box
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.segmentation.colours import overlay
+from floodrunner.segmentation.contrast import display_range, to_display
+from floodrunner.stages.storage.volumes import Place, open_volume
+from floodrunner.stages.storage.words import box
 
 _LEAST, _MOST = 512, 2048  # pixels: smallest and largest length of the longest side of a section in an overview
 _GAP = 8

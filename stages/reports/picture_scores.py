@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from contract.ports import split_dataset
-from contract.stage import Context, InputError
-from segmentation.scores import detection, isbi2012, overlap
-from stages.reports.picture_summary import MEMBRANES, summary
-from stages.storage.image_sets import Picture, read_set
-from stages.storage.names import same_name
-from stages.storage.words import size, some
+from floodrunner.contract.ports import split_dataset
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.segmentation.scores import detection, isbi2012, overlap
+from floodrunner.stages.reports.picture_summary import MEMBRANES, summary
+from floodrunner.stages.storage.image_sets import Picture, read_set
+from floodrunner.stages.storage.names import same_name
+from floodrunner.stages.storage.words import size, some
 
 
 @dataclass(frozen=True)

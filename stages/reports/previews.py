@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps  # to resize; files are written by `files`
 
-from segmentation.colours import overlay
-from segmentation.contrast import displayed
-from stages.readers import files
-from stages.storage.image_sets import Picture
+from floodrunner.segmentation.colours import overlay
+from floodrunner.segmentation.contrast import displayed
+from floodrunner.stages.readers import files
+from floodrunner.stages.storage.image_sets import Picture
 
 _SIDE, _GAP, _MOST = 360, 8, 4
 

@@ -7,17 +7,17 @@ import math
 
 import numpy as np
 
-from contract.ports import split_dataset
-from contract.stage import Context, InputError
-from segmentation.scores import rand_and_vi
-from segmentation.scores.mistakes import mistakes
-from segmentation.scores.rand_and_vi import Score
-from stages.reports import volume_words
-from stages.reports.worst_objects import worst, write_worst
-from stages.storage.image_sets import is_set
-from stages.storage.labels import open_labels, slabs
-from stages.storage.volumes import Place
-from stages.storage.words import box, size
+from floodrunner.contract.ports import split_dataset
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.segmentation.scores import rand_and_vi
+from floodrunner.segmentation.scores.mistakes import mistakes
+from floodrunner.segmentation.scores.rand_and_vi import Score
+from floodrunner.stages.reports import volume_words
+from floodrunner.stages.reports.worst_objects import worst, write_worst
+from floodrunner.stages.storage.image_sets import is_set
+from floodrunner.stages.storage.labels import open_labels, slabs
+from floodrunner.stages.storage.volumes import Place
+from floodrunner.stages.storage.words import box, size
 
 _LARGE = 0.5
 """Share of all voxels from which on an id may be the background."""

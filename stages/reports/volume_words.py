@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from segmentation.scores.mistakes import KINDS, Kind, Mistake, Mistakes
-from segmentation.scores.rand_and_vi import Score
-from stages.storage.words import box
+from floodrunner.segmentation.scores.mistakes import KINDS, Kind, Mistake, Mistakes
+from floodrunner.segmentation.scores.rand_and_vi import Score
+from floodrunner.stages.storage.words import box
 
 What = Literal["neurons", "cells", "objects"]
 """What the objects of the truth are."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segmentation.scores.mistakes import Mistake, inside
-from segmentation.scores.rand_and_vi import Overlaps
+from floodrunner.segmentation.scores.mistakes import Mistake, inside
+from floodrunner.segmentation.scores.rand_and_vi import Overlaps
 
 MOST = 100
 """Most rows of the table."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from contract.stage import Context
+from floodrunner.contract.stage import Context
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from segmentation.ffn.canvas import Attempt, Canvas
+    from floodrunner.segmentation.ffn.canvas import Attempt, Canvas
 
 
 STATE_FILE = "inference.h5"
@@ -83,7 +83,7 @@ class Inference:
         self._context.progress(self._settled, total, "seeds")
 
     def _resume(self, canvas: Canvas) -> None:
-        from stages.resumable import state
+        from floodrunner.stages.resumable import state
 
         saved = state.load(self._context.state / STATE_FILE)
         if saved is None:
@@ -93,8 +93,8 @@ class Inference:
             self._continue(canvas, arrays, values)
 
     def _continue(self, canvas: Canvas, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
-        from segmentation.ffn.canvas import Attempt
-        from stages.resumable import state
+        from floodrunner.segmentation.ffn.canvas import Attempt
+        from floodrunner.stages.resumable import state
 
         if values["identity"] != self._identity:
             aside = state.set_aside(self._context.state)
@@ -114,7 +114,7 @@ class Inference:
         self._context.message(f"continuing at seed {self._next} of {len(self._seeds)}, with {canvas.max_id} objects")
 
     def _save(self, canvas: Canvas) -> None:
-        from stages.resumable import state
+        from floodrunner.stages.resumable import state
 
         begun = time.monotonic()
         arrays, of_canvas = canvas.state()

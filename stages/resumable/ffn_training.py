@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmentation.ffn import network as ffn
-from stages.storage import ffn_models
+from floodrunner.segmentation.ffn import network as ffn
+from floodrunner.stages.storage import ffn_models
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from segmentation.ffn.examples import Examples
-    from stages.resumable.training import Progress, Record
+    from floodrunner.segmentation.ffn.examples import Examples
+    from floodrunner.stages.resumable.training import Progress, Record
 
 
 class FFNTask:

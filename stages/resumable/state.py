@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from contract.stage import InputError
-from stages.storage.hdf5 import attribute, create_hdf5, open_hdf5, whole
-from stages.storage.hdf5_tree import datasets
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5 import attribute, create_hdf5, open_hdf5, whole
+from floodrunner.stages.storage.hdf5_tree import datasets
 
 _VALUES, _SUMS, _SUM = "values.json", "sums", "crc32"
 

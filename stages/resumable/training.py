@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from contract.stage import Context, InputError, StageError
-from stages.resumable import state
+from floodrunner.contract.stage import Context, InputError, StageError
+from floodrunner.stages.resumable import state
 
 STATE_FILE = "training.h5"
 _SAVE_INTERVAL_S = 300

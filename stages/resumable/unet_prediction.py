@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contract.stage import Context
+from floodrunner.contract.stage import Context
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from stages.storage.image_sets import Picture
+    from floodrunner.stages.storage.image_sets import Picture
 
 
 class Finished:
@@ -28,8 +28,8 @@ class Finished:
 
     def load(self, name: str, image: np.ndarray) -> Picture | None:
         """Returns the picture if an earlier run saved it with the same identity and the same image; else None."""
-        from stages.resumable import state
-        from stages.storage.image_sets import Picture
+        from floodrunner.stages.resumable import state
+        from floodrunner.stages.storage.image_sets import Picture
 
         saved = state.load(self._file(name))
         if saved is None:
@@ -51,7 +51,7 @@ class Finished:
         return Picture(name, image, *found)
 
     def save(self, picture: Picture) -> None:
-        from stages.resumable import state
+        from floodrunner.stages.resumable import state
 
         arrays: dict[str, Any] = {"labels": picture.labels, "probability": picture.probability}
         state.save(self._file(picture.name), arrays, {"identity": self._identity_of(picture.image)})
@@ -66,6 +66,6 @@ class Finished:
         return self._context.state / f"{name}.h5"
 
     def _identity_of(self, image: np.ndarray) -> dict[str, Any]:
-        from stages.resumable import state
+        from floodrunner.stages.resumable import state
 
         return self._identity | {"image": state.fingerprint(image)}

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from segmentation.scores.overlap import dice
-from segmentation.unet import prediction
-from segmentation.unet.losses import Pooled
+from floodrunner.segmentation.scores.overlap import dice
+from floodrunner.segmentation.unet import prediction
+from floodrunner.segmentation.unet.losses import Pooled
 
 if TYPE_CHECKING:
     import keras
 
-    from segmentation.unet.examples import Examples
-    from segmentation.unet.network import NetworkSpec
-    from segmentation.unet.tiling import Forward
-    from stages.resumable.training import Progress, Record
+    from floodrunner.segmentation.unet.examples import Examples
+    from floodrunner.segmentation.unet.network import NetworkSpec
+    from floodrunner.segmentation.unet.tiling import Forward
+    from floodrunner.stages.resumable.training import Progress, Record
 
 _TILE = 2048
 

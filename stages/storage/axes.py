@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import h5py
 
-from contract.stage import InputError
-from stages.storage.hdf5 import attribute, reading
-from stages.storage.words import shown
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5 import attribute, reading
+from floodrunner.stages.storage.words import shown
 
 ILASTIK = "in ilastik: Export Image Settings > Transpose to Axis Order zyx"
 

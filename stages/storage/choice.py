@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 from h5py import h5t
 
-from contract.stage import InputError
-from stages.storage.axes import ILASTIK, may_be_volume
-from stages.storage.hdf5 import reading
-from stages.storage.hdf5_tree import datasets, find
-from stages.storage.words import shown
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.axes import ILASTIK, may_be_volume
+from floodrunner.stages.storage.hdf5 import reading
+from floodrunner.stages.storage.hdf5_tree import datasets, find
+from floodrunner.stages.storage.words import shown
 
 _LISTED = 12
 

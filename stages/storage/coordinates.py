@@ -1,7 +1,7 @@
 """Writes and reads the table of FFN training positions.
 
 The table is an HDF5 file with the datasets `classes`, `starts` and `indices` (see
-`segmentation.ffn.coordinates.Coordinates`), and the shape of the volume as attribute `shape_zyx`.
+`floodrunner.segmentation.ffn.coordinates.Coordinates`), and the shape of the volume as attribute `shape_zyx`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.stage import InputError
-from segmentation.ffn.coordinates import Classes, Coordinates
-from segmentation.pieces import of_length
-from stages.storage.hdf5 import attribute, create_hdf5, open_hdf5, whole
-from stages.storage.hdf5_tree import datasets
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.ffn.coordinates import Classes, Coordinates
+from floodrunner.segmentation.pieces import of_length
+from floodrunner.stages.storage.hdf5 import attribute, create_hdf5, open_hdf5, whole
+from floodrunner.stages.storage.hdf5_tree import datasets
 
 _PIECE = 2**20
 

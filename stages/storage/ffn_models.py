@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
-from contract.ffn import Depth, Features, FieldOfView
-from contract.stage import InputError
-from segmentation.ffn.network import NetworkSpec
-from stages.storage.hdf5 import create_hdf5
-from stages.storage.json_files import problem, read_json
-from stages.storage.weights import read_arrays
+from floodrunner.contract.ffn import Depth, Features, FieldOfView
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.ffn.network import NetworkSpec
+from floodrunner.stages.storage.hdf5 import create_hdf5
+from floodrunner.stages.storage.json_files import problem, read_json
+from floodrunner.stages.storage.weights import read_arrays
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ def write_model(folder: Path, network: NetworkSpec, weights: dict[str, np.ndarra
     """Writes the model.
 
     Args:
-      weights: arrays by google/ffn's names, see `segmentation.ffn.network.weights`.
+      weights: arrays by google/ffn's names, see `floodrunner.segmentation.ffn.network.weights`.
       step: number of training steps that led to these weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray]
       InputError: if the folder does not hold a model of `ffn-train` or `ffn-import`, a file in it is damaged, or the
         weights do not fit the network.
     """
-    from segmentation.ffn import network as ffn
+    from floodrunner.segmentation.ffn import network as ffn
 
     folder = Path(folder)
     if not (folder / "network.json").exists():
@@ -90,7 +90,7 @@ def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
     Raises:
       InputError: like `read_weights`.
     """
-    from segmentation.ffn import network as ffn
+    from floodrunner.segmentation.ffn import network as ffn
 
     network, weights, _ = read_weights(folder)
     model = ffn.build(network)

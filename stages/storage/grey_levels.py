@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contract.stage import Context, InputError
-from segmentation.statistics import Moments
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.segmentation.statistics import Moments
 
 _UNLIKE = 4
 """If the standard deviation that is used is this many times that of the image, or its part, the user is told."""

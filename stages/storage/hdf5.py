@@ -17,9 +17,9 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from contract.stage import InputError
-from stages.storage.hdf5_filters import check_filters
-from stages.storage.words import no_permission, shown
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5_filters import check_filters
+from floodrunner.stages.storage.words import no_permission, shown
 
 
 class _QuietFile:

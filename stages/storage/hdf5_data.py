@@ -10,12 +10,12 @@ from typing import Any
 import h5py
 from h5py import h5s
 
-from contract.hdf5 import linked_files, source_files
-from contract.stage import InputError
-from stages.storage.hdf5 import open_hdf5, reading, stored_chunks
-from stages.storage.hdf5_filters import check_filters
-from stages.storage.hdf5_tree import find
-from stages.storage.words import shown
+from floodrunner.contract.hdf5 import linked_files, source_files
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5 import open_hdf5, reading, stored_chunks
+from floodrunner.stages.storage.hdf5_filters import check_filters
+from floodrunner.stages.storage.hdf5_tree import find
+from floodrunner.stages.storage.words import shown
 
 _MOST_LEVELS = 8  # virtual datasets of virtual datasets
 _SPARSE_BYTES = 2**30

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import h5py
 
-from contract.stage import InputError
-from stages.storage.words import shown
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.words import shown
 
 _FILTERS = {
     307: "bzip2",

@@ -10,10 +10,10 @@ from typing import TypeAlias
 import h5py
 from h5py import h5d, h5g, h5l, h5o, h5p
 
-from contract.hdf5 import linked_files
-from contract.stage import InputError
-from stages.storage.hdf5 import reading
-from stages.storage.words import shown
+from floodrunner.contract.hdf5 import linked_files
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5 import reading
+from floodrunner.stages.storage.words import shown
 
 _MOST_OBJECTS = 100_000
 

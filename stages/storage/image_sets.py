@@ -13,10 +13,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from contract.stage import InputError
-from stages.storage.hdf5 import create_hdf5, open_hdf5, reading, whole
-from stages.storage.names import natural_key
-from stages.storage.words import shown, some
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5 import create_hdf5, open_hdf5, reading, whole
+from floodrunner.stages.storage.names import natural_key
+from floodrunner.stages.storage.words import shown, some
 
 _LONGEST_NAME = 247
 """Bytes; file systems take 255, and stages add a suffix: .png, .writing."""

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from contract.stage import InputError
-from stages.storage.words import no_permission
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.words import no_permission
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.stage import Context, InputError
-from segmentation.labels import clear_unlabelled
-from stages.storage.hdf5 import check_memory
-from stages.storage.volumes import Place, Volume, open_volume
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.segmentation.labels import clear_unlabelled
+from floodrunner.stages.storage.hdf5 import check_memory
+from floodrunner.stages.storage.volumes import Place, Volume, open_volume
 
 
 def check_labels(path: str | Path, dataset: Volume) -> None:

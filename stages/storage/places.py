@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from contract.stage import InputError
-from stages.storage.hdf5 import attribute
-from stages.storage.words import shown
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5 import attribute
+from floodrunner.stages.storage.words import shown
 
 _SMALLEST_NM, _LARGEST_NM = 0.05, 1e6
 """Voxel sizes outside this range are taken for another unit."""

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.stage import InputError
-from stages.storage.json_files import read_json
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.json_files import read_json
 
 _LARGEST = 1e30
 """Greys of this size still leave room for their differences in float32, with which the networks compute."""
@@ -17,7 +17,7 @@ Grey = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
 
 
 class _Moments(BaseModel):
-    """What `segmentation.statistics.moments` computes; only the mean and the standard deviation are needed."""
+    """What `floodrunner.segmentation.statistics.moments` computes; only the mean and the standard deviation are needed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

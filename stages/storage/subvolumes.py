@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.storage.volumes import Place
+from floodrunner.stages.storage.volumes import Place
 
 if TYPE_CHECKING:
-    from segmentation.ffn.canvas import Attempt
-    from segmentation.ffn.network import Triple
+    from floodrunner.segmentation.ffn.canvas import Attempt
+    from floodrunner.segmentation.ffn.network import Triple
 
 _LARGE = 2**30  # bytes; larger arrays get the 64-bit form of zip, which is necessary from twice this size
 

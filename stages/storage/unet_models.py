@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.stage import InputError
-from segmentation.unet.network import NetworkSpec
-from stages.storage.hdf5 import create_hdf5
-from stages.storage.json_files import read_json
-from stages.storage.weights import read_arrays
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.unet.network import NetworkSpec
+from floodrunner.stages.storage.hdf5 import create_hdf5
+from floodrunner.stages.storage.json_files import read_json
+from floodrunner.stages.storage.weights import read_arrays
 
 if TYPE_CHECKING:
     import keras
@@ -58,7 +58,7 @@ def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
       InputError: if the folder does not hold a model of `unet-train`, a file in it is damaged, or the weights do not
         fit the network.
     """
-    from segmentation.unet.architectures import ARCHITECTURES
+    from floodrunner.segmentation.unet.architectures import ARCHITECTURES
 
     folder = Path(folder)
     if not (folder / "network.json").exists():

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.stage import InputError
-from stages.storage.json_files import read_json
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.json_files import read_json
 
 _FILE = "ranges.json"
 _ADVICE = "put back a copy, train again, or remove the file, so that each picture is stretched to its full range"

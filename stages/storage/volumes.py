@@ -11,15 +11,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from contract.ports import split_dataset
-from contract.stage import Context, InputError
-from stages.storage.axes import axes_of
-from stages.storage.choice import chosen_dataset, type_of, voxel_type
-from stages.storage.hdf5 import check_memory, create_hdf5, open_hdf5, reading, whole
-from stages.storage.hdf5_data import check_data
-from stages.storage.hdf5_tree import find
-from stages.storage.places import Place, place_in_file
-from stages.storage.words import shown
+from floodrunner.contract.ports import split_dataset
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.stages.storage.axes import axes_of
+from floodrunner.stages.storage.choice import chosen_dataset, type_of, voxel_type
+from floodrunner.stages.storage.hdf5 import check_memory, create_hdf5, open_hdf5, reading, whole
+from floodrunner.stages.storage.hdf5_data import check_data
+from floodrunner.stages.storage.hdf5_tree import find
+from floodrunner.stages.storage.places import Place, place_in_file
+from floodrunner.stages.storage.words import shown
 
 DATASETS = {"image": "raw", "labels": "labels", "segmentation": "segmentation", "partitions": "af"}
 """Kind of volume -> the name that its dataset gets. A reader takes the only 3D dataset of a file, whatever its name."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from contract.stage import InputError
-from stages.storage.hdf5 import open_hdf5, reading, whole
-from stages.storage.hdf5_tree import datasets
-from stages.storage.words import shown
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5 import open_hdf5, reading, whole
+from floodrunner.stages.storage.hdf5_tree import datasets
+from floodrunner.stages.storage.words import shown
 
 _PACKED = 100
 """Trained weights cannot be compressed by this factor; a file that is smaller does not hold what it says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from contract.stage import InputError
+from floodrunner.contract.stage import InputError
 
 
 def size(shape: Sequence[int]) -> str:

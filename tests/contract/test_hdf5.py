@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.hdf5 import linked_files, source_files
+from floodrunner.contract.hdf5 import linked_files, source_files
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.ports import PortType, is_harmless, port_file, split_dataset
+from floodrunner.contract.ports import PortType, is_harmless, port_file, split_dataset
 
 
 @pytest.mark.parametrize(

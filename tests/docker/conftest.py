@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.engines.docker import client as docker_api
-from runner.errors import UserError
+from floodrunner.runner.engines.docker import client as docker_api
+from floodrunner.runner.errors import UserError
 from tests.runner.conftest import REPOSITORY, House, wait_for
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ import psutil
 import pytest
 from docker.errors import NotFound
 
-from runner.build import command
-from runner.build import image as building
-from runner.engines.docker import containers as containers_of_runs
-from runner.engines.docker import images
-from runner.fingerprint.code import PACKAGES
+from floodrunner.runner.build import command
+from floodrunner.runner.build import image as building
+from floodrunner.runner.engines.docker import containers as containers_of_runs
+from floodrunner.runner.engines.docker import images
+from floodrunner.runner.fingerprint.code import PACKAGES
 from tests.docker.conftest import BASE_IMAGE, BUILD, build_dockyard, end, house_label, image_name, remove
 from tests.runner.conftest import House
 from tests.runner.conftest import build as build_house
@@ -61,7 +61,7 @@ def containers(engine: DockerClient, house: House) -> set[str]:
 def trouble(house: House) -> str:
     """What the engine docker has against the image: asked in a fresh process, as it is asked once in each."""
     code = (
-        "import pathlib, sys\nfrom runner.engines.docker import images\n"
+        "import pathlib, sys\nfrom floodrunner.runner.engines.docker import images\n"
         "print(images.trouble('cpu', pathlib.Path(sys.argv[1])))"
     )
     command, environment = house.command()
@@ -120,7 +120,7 @@ def path_of_builder(buildkit: bool) -> str:
 
 def has_buildkit() -> bool | None:
     """Whether the first docker command on PATH has it; None if there is no docker command."""
-    from runner.errors import UserError
+    from floodrunner.runner.errors import UserError
 
     try:
         return command.builder().environment.get("DOCKER_BUILDKIT") != "0"

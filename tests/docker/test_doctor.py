@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import machine
-from runner.doctor import docker as doctor_docker
-from runner.doctor import gpu as doctor_gpu
-from runner.doctor.finding import Finding
-from runner.engines.docker import client, images
+from floodrunner.runner import machine
+from floodrunner.runner.doctor import docker as doctor_docker
+from floodrunner.runner.doctor import gpu as doctor_gpu
+from floodrunner.runner.doctor.finding import Finding
+from floodrunner.runner.engines.docker import client, images
 from tests.docker.conftest import BASE_IMAGE
 from tests.runner.doctor.test_doctor import only
 
@@ -57,19 +57,19 @@ def root(tmp_path: Path) -> Path:
 def make_image(
     engine: DockerClient, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., None]]:
-    """`make_image("gpu", script)`: an image of this source whose `python -m stages...` is a shell script."""
+    """`make_image("gpu", script)`: an image of this source whose `python -m floodrunner.stages...` is a shell script."""
     monkeypatch.setenv("FLOODRUNNER_IMAGE", f"floodrunner-doctor-test-{os.getpid()}")
     made = []
 
     def make(kind: str, script: str, source: str = "", backend: str = "tensorflow") -> None:
         folder = tmp_path / f"image-{len(made)}"
         folder.mkdir()
-        (folder / "script").write_text(f'[ "$*" = "-m stages._gpu" ] || exit 9\n{script}\n')
+        (folder / "script").write_text(f'[ "$*" = "-m floodrunner.stages._gpu" ] || exit 9\n{script}\n')
         (folder / "Dockerfile").write_text(
             f"FROM {BASE_IMAGE}\nCOPY script /script\nENV KERAS_BACKEND={backend}\n"
             f"LABEL {images.SOURCE_LABEL}={source or images.source_hash(root)} {images.ENVIRONMENT_LABEL}=none "
             f"{images.INGREDIENTS_LABEL}={images.ingredients(root, kind)}\n"
-            'ENTRYPOINT ["/bin/sh", "/script", "-m", "stages"]\n'
+            'ENTRYPOINT ["/bin/sh", "/script", "-m", "floodrunner.stages"]\n'
         )
         image, _ = engine.images.build(path=str(folder), tag=images.name(kind), rm=True, forcerm=True)
         made.append(image)
@@ -92,7 +92,7 @@ def of_doctors(engine: DockerClient) -> list[Container]:
 @pytest.fixture
 def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine says that it can give containers a GPU, and gives none."""
-    from runner.engines import docker
+    from floodrunner.runner.engines import docker
 
     monkeypatch.setattr(client, "gpu_request", lambda: {"Driver": ""})
     real = docker.settings

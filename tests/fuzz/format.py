@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from contract.job import EVENTS_FILE, JOB_FILE
-from contract.ports import port_file
+from floodrunner.contract.job import EVENTS_FILE, JOB_FILE
+from floodrunner.contract.ports import port_file
 from tests.fuzz.damage import damaged
 
 
@@ -58,9 +58,9 @@ def stage(
     """Runs a stage as a process of its own would, in `folder/step`."""
     from importlib import import_module
 
-    from stages.__main__ import main
+    from floodrunner.stages.__main__ import main
 
-    outputs = import_module(f"stages.{name.replace('-', '_')}").OUTPUTS
+    outputs = import_module(f"floodrunner.stages.{name.replace('-', '_')}").OUTPUTS
     step = folder / "step"
     step.mkdir(parents=True, exist_ok=True)
     job = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from stages.storage.image_sets import Picture, write_set
-from stages.storage.volumes import Place, write_volume
+from floodrunner.stages.storage.image_sets import Picture, write_set
+from floodrunner.stages.storage.volumes import Place, write_volume
 from tests.fuzz.format import Format, Outcome, first_failure, stage
 from tests.fuzz.hdf5_edits import edited
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contract.stage import InputError
+from floodrunner.contract.stage import InputError
 from tests.fuzz.damage import misspelt
 from tests.fuzz.format import Format, Outcome, first_failure, stage
 from tests.fuzz.handed_on import write_tissue
 from tests.fuzz.hdf5_edits import edited
 
 if TYPE_CHECKING:
-    from segmentation.ffn.network import NetworkSpec
+    from floodrunner.segmentation.ffn.network import NetworkSpec
 
 _SMALL: dict[str, Any] = {"depth": 2, "features": 2, "fov_xyz": [9, 7, 5], "deltas_xyz": [3, 2, 1], "max_steps": 2}
 _TRAINED = ("image", "labels", "coordinates")
@@ -46,18 +46,18 @@ def prepare() -> None:
     import keras
     import tensorflow  # noqa: F401
 
-    import stages.ffn_import
-    import stages.ffn_infer
-    import stages.ffn_train
-    import stages.resumable.ffn_inference
-    import stages.resumable.ffn_training
-    import stages.resumable.unet_prediction
-    import stages.unet_predict
-    import stages.unet_train  # noqa: F401
-    from segmentation import backend
-    from segmentation.ffn import examples  # noqa: F401
-    from segmentation.ffn import network as ffn
-    from segmentation.unet.architectures import classic
+    import floodrunner.stages.ffn_import
+    import floodrunner.stages.ffn_infer
+    import floodrunner.stages.ffn_train
+    import floodrunner.stages.resumable.ffn_inference
+    import floodrunner.stages.resumable.ffn_training
+    import floodrunner.stages.resumable.unet_prediction
+    import floodrunner.stages.unet_predict
+    import floodrunner.stages.unet_train  # noqa: F401
+    from floodrunner.segmentation import backend
+    from floodrunner.segmentation.ffn import examples  # noqa: F401
+    from floodrunner.segmentation.ffn import network as ffn
+    from floodrunner.segmentation.unet.architectures import classic
 
     def begin(seed: int) -> None:
         raise _Read
@@ -85,7 +85,7 @@ def _weights(shapes: Iterable[tuple[int, ...]]) -> list[np.ndarray]:
 
 
 def _ffn_weights(spec: NetworkSpec) -> dict[str, np.ndarray]:
-    from segmentation.ffn.network import weight_shapes
+    from floodrunner.segmentation.ffn.network import weight_shapes
 
     shapes = weight_shapes(spec)
     return dict(zip(shapes, _weights(shapes.values()), strict=True))
@@ -122,16 +122,16 @@ def _read_training(folder: Path) -> Outcome:
 
 def _drawn(path: Path) -> Outcome:
     """Draws positions as a training does."""
-    from segmentation.ffn.coordinates import sample
-    from stages.storage.coordinates import read_coordinates
+    from floodrunner.segmentation.ffn.coordinates import sample
+    from floodrunner.stages.storage.coordinates import read_coordinates
 
     sample(read_coordinates(path), np.random.default_rng(1), 50)
     return Outcome(0, "")
 
 
 def _make_ffn(folder: Path) -> None:
-    from segmentation.ffn.network import NetworkSpec
-    from stages.storage.ffn_models import write_model
+    from floodrunner.segmentation.ffn.network import NetworkSpec
+    from floodrunner.stages.storage.ffn_models import write_model
 
     spec = NetworkSpec(2, 2, (5, 7, 9), (1, 2, 3))
     write_tissue(folder / "model")
@@ -144,10 +144,10 @@ def _read_ffn(folder: Path) -> Outcome:
 
 
 def _make_unet(folder: Path) -> None:
-    from segmentation.unet.architectures import architecture_of
-    from segmentation.unet.network import NetworkSpec
-    from stages.storage.image_sets import Picture, write_set
-    from stages.storage.unet_models import write_model
+    from floodrunner.segmentation.unet.architectures import architecture_of
+    from floodrunner.segmentation.unet.network import NetworkSpec
+    from floodrunner.stages.storage.image_sets import Picture, write_set
+    from floodrunner.stages.storage.unet_models import write_model
 
     (folder / "model").mkdir(parents=True)
     spec = NetworkSpec("classic", 1, 2, 2)
@@ -161,8 +161,8 @@ def _read_unet(folder: Path) -> Outcome:
 
 
 def _make_checkpoint(folder: Path) -> None:
-    from segmentation.ffn import checkpoint
-    from segmentation.ffn.network import NetworkSpec
+    from floodrunner.segmentation.ffn import checkpoint
+    from floodrunner.segmentation.ffn.network import NetworkSpec
 
     spec = NetworkSpec(2, 2, (5, 7, 9), (1, 2, 3))
     (folder / "model" / "checkpoint").mkdir(parents=True)

@@ -35,7 +35,7 @@ steps:
 
 def _command(folder: Path, *arguments: str) -> Outcome:
     """Runs `floodrunner` with these arguments in a folder."""
-    from runner import cli
+    from floodrunner.runner import cli
 
     before, out, err = Path.cwd(), io.StringIO(), io.StringIO()
     os.chdir(folder)
@@ -63,7 +63,7 @@ def _shipped() -> dict[str, str]:
 
 
 def _read_pipeline(folder: Path) -> Outcome:
-    from runner.pipeline import spec
+    from floodrunner.runner.pipeline import spec
 
     try:
         inputs = spec.load(folder / "pipeline.yaml").spec.inputs
@@ -91,7 +91,7 @@ def _make_run(folder: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from runner import engines
+    from floodrunner.runner import engines
     from tests.runner import in_process
 
     run = folder / "run"

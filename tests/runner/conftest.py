@@ -19,11 +19,11 @@ from unittest import mock
 
 import pytest
 
-from runner import cli
-from runner.execution import run as running
-from runner.execution.setting import Setting
-from runner.pipeline import plan, registry, spec
-from runner.pipeline.options import Options
+from floodrunner.runner import cli
+from floodrunner.runner.execution import run as running
+from floodrunner.runner.execution.setting import Setting
+from floodrunner.runner.pipeline import plan, registry, spec
+from floodrunner.runner.pipeline.options import Options
 from tests.conftest import THREADS
 from tests.runner import in_process
 
@@ -45,7 +45,7 @@ STAGES = {
         import shutil
         from pathlib import Path
 
-        from contract.stage import Context, InputError, StageParams
+        from floodrunner.contract.stage import Context, InputError, StageParams
 
         INPUTS = {"source": "stack|statistics", "extra": "statistics?"}
         OUTPUTS = {"text": "statistics"}
@@ -57,7 +57,7 @@ STAGES = {
             """Ignore what there is."""
 
         def run(params: Params, context: Context) -> None:
-            from segmentation import helper
+            from floodrunner.segmentation import helper
 
             source = Path(context.inputs["source"])
             files = sorted(source.iterdir()) if source.is_dir() else [source]
@@ -79,7 +79,7 @@ STAGES = {
         import time
         from pathlib import Path
 
-        from contract.stage import Context, StageParams
+        from floodrunner.contract.stage import Context, StageParams
 
         INPUTS = {"source": "statistics?"}
         OUTPUTS = {"count": "metrics"}
@@ -120,7 +120,7 @@ STAGES = {
         import signal
         from typing import Literal
 
-        from contract.stage import Context, InputError, StageError, StageParams
+        from floodrunner.contract.stage import Context, InputError, StageError, StageParams
 
         INPUTS = {}
         OUTPUTS = {"nothing": "metrics"}
@@ -150,7 +150,7 @@ STAGES = {
         ''',
     "fill_disk": '''
         """Write much."""
-        from contract.stage import Context, StageParams
+        from floodrunner.contract.stage import Context, StageParams
 
         INPUTS = {}
         OUTPUTS = {"much": "metrics"}
@@ -212,7 +212,7 @@ class House:
         # Steps here compute with all processors, as those in containers do: how many there are shows in the last bits.
         for name in ("KERAS_BACKEND", *THREADS):
             environment.pop(name, None)
-        return [sys.executable, "-P", "-m", "runner", *arguments], {**environment, **self.environment}
+        return [sys.executable, "-P", "-m", "floodrunner", *arguments], {**environment, **self.environment}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command, environment = self.command(*arguments)

@@ -1,6 +1,6 @@
 """An engine for tests that are not about processes: it calls the stage in this process.
 
-The module is the plug-in, as in `runner/engines/`: it provides what `runner.engines.base.Engine` asks for.
+The module is the plug-in, as in `runner/engines/`: it provides what `floodrunner.runner.engines.base.Engine` asks for.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import segmentation
-import stages
-from contract.job import JOB_FILE, LOG_FILE
-from runner.engines import base, local
-from runner.engines.base import Exit, Job
-from runner.workdir.files import write_json
-from stages.__main__ import main
+from floodrunner import segmentation, stages
+from floodrunner.contract.job import JOB_FILE, LOG_FILE
+from floodrunner.runner.engines import base, local
+from floodrunner.runner.engines.base import Exit, Job
+from floodrunner.runner.workdir.files import write_json
+from floodrunner.stages.__main__ import main
 
 identity, no_gpu, notes, reclaim = local.identity, local.no_gpu, local.notes, local.reclaim
 """As `local`, which also runs stages with this Python: a run folder of one is up to date for the other."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from runner import cli, doctor, machine
-from runner.terminal import follow
-from runner.workdir import records
+from floodrunner.runner import cli, doctor, machine
+from floodrunner.runner.terminal import follow
+from floodrunner.runner.workdir import records
 
 if TYPE_CHECKING:
     from conftest import House

@@ -11,7 +11,7 @@ import psutil
 import pynvml
 import pytest
 
-from runner import machine
+from floodrunner.runner import machine
 
 
 @pytest.fixture(autouse=True)

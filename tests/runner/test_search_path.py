@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pytest
 
-from runner import doctor, search_path
+from floodrunner.runner import doctor, search_path
 from tests.runner.conftest import REPOSITORY, House
 
 STAGE = '''
@@ -28,7 +28,7 @@ STAGE = '''
     import sys
     import warnings
 
-    from contract.stage import Context, StageParams
+    from floodrunner.contract.stage import Context, StageParams
 
     INPUTS = {}
     OUTPUTS = {"seen": "metrics"}
@@ -177,7 +177,9 @@ def test_a_package_of_the_same_name_in_pythonpath_does_not_break_the_command(str
 
 
 def test_a_command_that_was_installed_earlier_leaves_them_out_too(tmp_path: Path) -> None:
-    code = "import atexit, sys; atexit.register(lambda: print(sys.path)); from runner.cli import main; main()"
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(sys.path)); from floodrunner.runner.cli import main; main()"
+    )
     assert str(tmp_path) not in said(code, PYTHONPATH=f"{tmp_path}{os.pathsep}{REPOSITORY}")
 
 

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 import pytest
 
-from runner import cli, machine, wsl
-from runner.errors import UserError
-from runner.pipeline import plan, registry, spec
-from runner.pipeline.options import Options
+from floodrunner.runner import cli, machine, wsl
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline import plan, registry, spec
+from floodrunner.runner.pipeline.options import Options
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segmentation.alignment import boundaries
+from floodrunner.segmentation.alignment import boundaries
 
 
 def cells(sections: int, seed: int) -> np.ndarray:

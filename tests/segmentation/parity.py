@@ -12,11 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from segmentation import backend
-from segmentation.ffn import network as ffn
-from segmentation.unet.architectures import architecture_of
-from segmentation.unet.losses import dice_bce
-from segmentation.unet.network import NetworkSpec
+from floodrunner.segmentation import backend
+from floodrunner.segmentation.ffn import network as ffn
+from floodrunner.segmentation.unet.architectures import architecture_of
+from floodrunner.segmentation.unet.losses import dice_bce
+from floodrunner.segmentation.unet.network import NetworkSpec
 
 
 def seam() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.alignment import boundaries, shift_of_sections
+from floodrunner.segmentation.alignment import boundaries, shift_of_sections
 from tests.segmentation.drifting_cells import cells, picture
 
 

@@ -9,7 +9,7 @@ import jax
 import pytest
 import tensorflow as tf
 
-from segmentation import backend
+from floodrunner.segmentation import backend
 
 
 def test_a_gpu_of_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import maximum_filter, rotate
 
-from segmentation.blank import black_border, look, odd
-from segmentation.contrast import percentile_range
-from segmentation.statistics import moments
+from floodrunner.segmentation.blank import black_border, look, odd
+from floodrunner.segmentation.contrast import percentile_range
+from floodrunner.segmentation.statistics import moments
 
 RNG = np.random.default_rng(8)
 TISSUE = RNG.integers(1, 255, (12, 20, 30), np.uint8)

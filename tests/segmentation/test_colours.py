@@ -5,7 +5,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from segmentation.colours import _TONES, colours, overlay, palette
+from floodrunner.segmentation.colours import _TONES, colours, overlay, palette
 
 
 def labels() -> np.ndarray:

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.contrast import clahe, display_range, displayed, luminance, percentile_range, to_8_bit, to_display
+from floodrunner.segmentation.contrast import (
+    clahe,
+    display_range,
+    displayed,
+    luminance,
+    percentile_range,
+    to_8_bit,
+    to_display,
+)
 
 RNG = np.random.default_rng(11)
 

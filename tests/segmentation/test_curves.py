@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation import curves
+from floodrunner.segmentation import curves
 
 BLUE, RED = (31, 119, 180), (214, 39, 40)
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from segmentation import fill as module
-from segmentation.fill import fill, reach
+from floodrunner.segmentation import fill as module
+from floodrunner.segmentation.fill import fill, reach
 
 
 def sparse(seed: int, shape: tuple[int, int, int], density: float, dtype: type = np.uint32) -> np.ndarray:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.label_kinds import unsteady_share, values_of
+from floodrunner.segmentation.label_kinds import unsteady_share, values_of
 
 
 def test_unsteady_share_by_brute_force() -> None:

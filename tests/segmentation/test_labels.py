@@ -5,7 +5,14 @@ import pytest
 from PIL import Image
 from skimage.measure import label
 
-from segmentation.labels import clear_unlabelled, connected_pieces, ids_to_rgb, number_pieces, rgb_to_ids, to_greys
+from floodrunner.segmentation.labels import (
+    clear_unlabelled,
+    connected_pieces,
+    ids_to_rgb,
+    number_pieces,
+    rgb_to_ids,
+    to_greys,
+)
 
 RNG = np.random.default_rng(2)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.mask_figures import figures, value_for_none
+from floodrunner.segmentation.mask_figures import figures, value_for_none
 
 Y, X = np.mgrid[:60, :80]
 

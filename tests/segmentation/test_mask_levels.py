@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import label, zoom
 
-from segmentation.mask_levels import (
+from floodrunner.segmentation.mask_levels import (
     Levels,
     are_specks,
     differ_in_white,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from segmentation.phantom import nuclei as module
-from segmentation.phantom.nuclei import Nuclei, nuclei
-from segmentation.scores.detection import average_precision
+from floodrunner.segmentation.phantom import nuclei as module
+from floodrunner.segmentation.phantom.nuclei import Nuclei, nuclei
+from floodrunner.segmentation.scores.detection import average_precision
 
 pytestmark = pytest.mark.xdist_group("nuclei")  # one worker makes the pictures that these tests share
 
@@ -150,7 +150,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
     code = """
 import hashlib
-from segmentation.phantom.nuclei import nuclei
+from floodrunner.segmentation.phantom.nuclei import nuclei
 print(hashlib.sha256(b"".join(array.tobytes() for array in nuclei((100, 90), 5))).hexdigest())
 """
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from segmentation.phantom import phantom
-from segmentation.phantom.cells import partition
-from segmentation.phantom.neurites import grow
-from segmentation.phantom.noise import SmoothNoise
-from segmentation.phantom.picture import MEMBRANE, membranes
+from floodrunner.segmentation.phantom import phantom
+from floodrunner.segmentation.phantom.cells import partition
+from floodrunner.segmentation.phantom.neurites import grow
+from floodrunner.segmentation.phantom.noise import SmoothNoise
+from floodrunner.segmentation.phantom.picture import MEMBRANE, membranes
 
 pytestmark = pytest.mark.xdist_group("phantom")  # one worker makes the volumes that these tests share
 
@@ -109,7 +109,7 @@ def test_same_in_another_process_with_other_threads() -> None:
     image, labels = phantom(SMALL, SPACING, 7)
     expected = hashlib.sha256(image.tobytes() + labels.tobytes()).hexdigest()
     code = (
-        "import hashlib; from segmentation.phantom import phantom\n"
+        "import hashlib; from floodrunner.segmentation.phantom import phantom\n"
         f"image, labels = phantom({SMALL}, {SPACING}, 7)\n"
         "print(hashlib.sha256(image.tobytes() + labels.tobytes()).hexdigest())"
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.pieces import of_length
+from floodrunner.segmentation.pieces import of_length
 
 
 @pytest.mark.parametrize("cuts", [[], [0], [5], [3, 7, 7, 19], [10, 20], list(range(23))])

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from segmentation.statistics import moments
+from floodrunner.segmentation.statistics import moments
 
 RNG = np.random.default_rng(5)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.turns import find_turn, middle
-from stages.readers.label_place import outer_sections
+from floodrunner.segmentation.turns import find_turn, middle
+from floodrunner.stages.readers.label_place import outer_sections
 from tests.segmentation.drifting_cells import cells, picture
 
 TURNS = {

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from stages.storage.volumes import Place, write_volume
+from floodrunner.stages.storage.volumes import Place, write_volume
 from tests.stages.pairs import SIZES, cells, image, save
 
 SMALL: dict[str, Any] = {"depth": 2, "features": 4, "fov_xyz": [9, 7, 5], "deltas_xyz": [3, 2, 1]}
@@ -21,9 +21,9 @@ PLACE = Place((8.0, 8.0, 30.0))
 @pytest.fixture
 def tissue(tmp_path: Path) -> dict[str, Path]:
     """Inputs of `ffn-train`: two bright tubes along x, 40 x 32 x 20 voxels."""
-    from segmentation.ffn.coordinates import coordinates
-    from segmentation.ffn.partitions import partition
-    from stages.storage.coordinates import write_coordinates
+    from floodrunner.segmentation.ffn.coordinates import coordinates
+    from floodrunner.segmentation.ffn.partitions import partition
+    from floodrunner.stages.storage.coordinates import write_coordinates
 
     labels = np.zeros((20, 32, 40), np.uint32)
     labels[4:16, 4:14] = 1
@@ -53,7 +53,7 @@ def data(tmp_path: Path) -> dict[str, Path]:
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks that neither learn nor find anything, in no time: for tests of what a stage does around them."""
-    from segmentation import backend
+    from floodrunner.segmentation import backend
 
     def training_step(model: Any, optimizer: Any, loss: Any) -> Any:
         optimizer.build(model.trainable_variables)
@@ -83,7 +83,7 @@ def file(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     """Collects the normalised pictures that `unet-train` draws its examples from."""
-    from segmentation.unet.examples import Examples
+    from floodrunner.segmentation.unet.examples import Examples
 
     pictures: list[np.ndarray] = []
     fresh = Examples.__init__

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.readers.sections import open_stack
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers.sections import open_stack
 
 Z, Y, X = np.mgrid[:4, :5, :6]
 TRUTH = (X + 6 * Y + 30 * Z).astype(np.uint8)

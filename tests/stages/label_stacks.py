@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contract.stage import InputError
+from floodrunner.contract.stage import InputError
 
 
 def folder(path: Path, sections: np.ndarray, name: str = "z{:04d}.png", first: int = 0) -> Path:

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from contract.stage import InputError
-from stages.storage.image_sets import Picture, read_set
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.image_sets import Picture, read_set
 
 RNG = np.random.default_rng(5)
 SIZES = ((40, 50), (40, 50), (36, 70), (64, 33), (40, 50))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contract.job import Job
+from floodrunner.contract.job import Job
 
 ENVIRONMENTS = [
     {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
@@ -54,7 +54,7 @@ def test_the_runner_replaces_what_the_terminal_cannot_show(tmp_path: Path, envir
         "steps:\n  image: {stage: import-images, in: {stack: inputs.em}}\n",
         encoding="utf-8",
     )
-    answer = run(["runner.cli", "plan", "p.yaml", "--engine", "local"], environment, tmp_path)
+    answer = run(["floodrunner.runner.cli", "plan", "p.yaml", "--engine", "local"], environment, tmp_path)
     assert answer.returncode == 2
     assert answer.stderr.startswith(b"floodrunner: p.yaml:3: input em (Schnitte ")
     assert b"fer_" in answer.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.storage.image_sets import Picture, read_set, write_set
+from floodrunner.stages.storage.image_sets import Picture, read_set, write_set
 from tests.stages.pairs import cells, image, said, save
 from tests.stages.test_unet_train import drawn, train
 
@@ -88,8 +88,8 @@ def test_without_a_cell_to_validate_the_last_weights_are_used(tmp_path: Path) ->
 @pytest.mark.usefixtures("uncompiled")
 def test_a_state_with_other_validation_pictures_is_set_aside(tmp_path: Path) -> None:
     """Earlier versions drew them without looking for cells."""
-    from stages.resumable import state
-    from stages.resumable.training import STATE_FILE
+    from floodrunner.stages.resumable import state
+    from floodrunner.stages.resumable.training import STATE_FILE
 
     write_set(tmp_path / "set.h5", [drawn(0, (40, 40), 0), drawn(1, (40, 40), 1), emptied(2)])
     train(tmp_path / "set.h5", tmp_path, max_steps=1)

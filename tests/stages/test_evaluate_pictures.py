@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.storage.image_sets import Picture, write_set
-from stages.storage.volumes import Place, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.image_sets import Picture, write_set
+from floodrunner.stages.storage.volumes import Place, write_volume
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from skimage.metrics import adapted_rand_error, variation_of_information
 
-from contract.stage import InputError
-from stages.storage.image_sets import Picture, write_set
-from stages.storage.volumes import Place, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.image_sets import Picture, write_set
+from floodrunner.stages.storage.volumes import Place, write_volume
 
 
 def volume(path: Path, array: np.ndarray, offset_xyz: tuple[int, int, int] = (0, 0, 0)) -> Path:

@@ -9,10 +9,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from contract.stage import InputError
-from segmentation import colours
-from stages import export_stack
-from stages.storage.volumes import Place, read_volume, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation import colours
+from floodrunner.stages import export_stack
+from floodrunner.stages.storage.volumes import Place, read_volume, write_volume
 
 RNG = np.random.default_rng(3)
 IDS = RNG.integers(0, 6, (20, 4, 5)).repeat(5, 1).repeat(6, 2).astype(np.uint32)  # (20, 20, 30), more than a chunk deep

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from contract.stage import InputError
-from stages import ffn_train
-from stages.storage.coordinates import read_coordinates
-from stages.storage.volumes import Place, read_volume, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages import ffn_train
+from floodrunner.stages.storage.coordinates import read_coordinates
+from floodrunner.stages.storage.volumes import Place, read_volume, write_volume
 from tests.stages.test_ffn_train import train
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from contract.stage import InputError
-from segmentation.ffn.coordinates import coordinates
-from stages.ffn_coordinates import Params
-from stages.storage import coordinates as tables
-from stages.storage.coordinates import read_coordinates
-from stages.storage.volumes import Place, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.ffn.coordinates import coordinates
+from floodrunner.stages.ffn_coordinates import Params
+from floodrunner.stages.storage import coordinates as tables
+from floodrunner.stages.storage.coordinates import read_coordinates
+from floodrunner.stages.storage.volumes import Place, write_volume
 
 
 @pytest.fixture

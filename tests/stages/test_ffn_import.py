@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from segmentation.ffn import checkpoint
-from segmentation.ffn import network as ffn
-from stages.storage import ffn_models
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.ffn import checkpoint
+from floodrunner.segmentation.ffn import network as ffn
+from floodrunner.stages.storage import ffn_models
 
 SMALL = ffn.NetworkSpec(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
 GEOMETRY = {"fov_xyz": [9, 9, 5], "deltas_xyz": [2, 2, 1]}

@@ -12,14 +12,14 @@ import h5py
 import numpy as np
 import pytest
 
-from contract import stage
-from contract.job import Job
-from contract.stage import Context, InputError, Stopped
-from segmentation.ffn import network as ffn
-from stages import ffn_infer
-from stages.resumable import ffn_inference
-from stages.resumable.ffn_inference import STATE_FILE
-from stages.storage import ffn_models, volumes
+from floodrunner.contract import stage
+from floodrunner.contract.job import Job
+from floodrunner.contract.stage import Context, InputError, Stopped
+from floodrunner.segmentation.ffn import network as ffn
+from floodrunner.stages import ffn_infer
+from floodrunner.stages.resumable import ffn_inference
+from floodrunner.stages.resumable.ffn_inference import STATE_FILE
+from floodrunner.stages.storage import ffn_models, volumes
 from tests.stages.resumable.stub import Events, Killed
 
 NETWORK = ffn.NetworkSpec(depth=2, features=2, fov=(5, 7, 7), deltas=(1, 2, 2))
@@ -348,7 +348,7 @@ def test_a_state_of_another_segmentation_is_set_aside(
 def test_every_option_reaches_the_canvas(
     run_stage: Callable[..., Any], inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from segmentation.ffn import canvas
+    from floodrunner.segmentation.ffn import canvas
 
     seen = []
     options_type = canvas.Options

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from segmentation.ffn import canvas
-from stages.storage import volumes
+from floodrunner.segmentation.ffn import canvas
+from floodrunner.stages.storage import volumes
 
 CROP = (48, 96, 96)
 

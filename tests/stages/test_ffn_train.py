@@ -9,12 +9,12 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.job import Job
-from contract.stage import Context, InputError, Stopped
-from stages import ffn_train
-from stages.resumable import state, training
-from stages.resumable.training import STATE_FILE
-from stages.storage import ffn_models, volumes
+from floodrunner.contract.job import Job
+from floodrunner.contract.stage import Context, InputError, Stopped
+from floodrunner.stages import ffn_train
+from floodrunner.stages.resumable import state, training
+from floodrunner.stages.resumable.training import STATE_FILE
+from floodrunner.stages.storage import ffn_models, volumes
 from tests.stages.conftest import SMALL
 from tests.stages.resumable.stub import Events, Interrupter
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from contract.stage import InputError
-from segmentation.fill import fill
-from stages import fill as stage
-from stages.storage.volumes import Place, read_volume, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.fill import fill
+from floodrunner.stages import fill as stage
+from floodrunner.stages.storage.volumes import Place, read_volume, write_volume
 
 PLACE = Place((4.0, 4.0, 30.0), (7, 8, 9))
 

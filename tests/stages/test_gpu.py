@@ -1,4 +1,4 @@
-"""`python -m stages._gpu` and `require`: for real without a GPU; with what a GPU gives put in at the backend's seam."""
+"""`python -m floodrunner.stages._gpu` and `require`: for real without a GPU; with what a GPU gives put in at the backend's seam."""
 
 # ruff: noqa: E501  (a message a line)
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from contract.stage import StageError
-from segmentation import backend
-from stages import _gpu
+from floodrunner.contract.stage import StageError
+from floodrunner.segmentation import backend
+from floodrunner.stages import _gpu
 
 H100 = {"name": "NVIDIA H100", "compute_capability": "9.0"}
 BLACKWELL = {"name": "NVIDIA GeForce RTX 5090", "compute_capability": "12.0"}
@@ -30,7 +30,12 @@ def test_without_a_gpu_it_says_so_in_one_line(name: str) -> None:
     if Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists():
         environment["CUDA_VISIBLE_DEVICES"], environment["JAX_PLATFORMS"] = "-1", "cpu"
     answer = subprocess.run(
-        [sys.executable, "-m", "stages._gpu"], capture_output=True, text=True, env=environment, timeout=60, check=False
+        [sys.executable, "-m", "floodrunner.stages._gpu"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
     )
     assert answer.returncode == 1, answer.stderr
     (line,) = answer.stdout.splitlines()

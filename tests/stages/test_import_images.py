@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from contract.stage import InputError
-from stages import import_images
-from stages.storage.volumes import Place, open_volume, read_volume, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages import import_images
+from floodrunner.stages.storage.volumes import Place, open_volume, read_volume, write_volume
 
 RNG = np.random.default_rng(3)
 GREY = RNG.integers(0, 256, (5, 20, 30), np.uint8)

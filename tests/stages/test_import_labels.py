@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segmentation.labels import ids_to_rgb
-from stages import import_labels
-from stages.storage.volumes import Place, read_volume, write_volume
+from floodrunner.segmentation.labels import ids_to_rgb
+from floodrunner.stages import import_labels
+from floodrunner.stages.storage.volumes import Place, read_volume, write_volume
 from tests.stages.label_stacks import folder, hdf5, refusal, said
 
 RNG = np.random.default_rng(3)

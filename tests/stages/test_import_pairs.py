@@ -13,8 +13,8 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
-from stages import import_pairs
-from stages.storage.image_sets import read_set
+from floodrunner.stages import import_pairs
+from floodrunner.stages.storage.image_sets import read_set
 from tests.stages.pairs import RNG, SIZES, all_of, cells, image, labels_of, refusal, rewrite, said, same_cells, save
 
 

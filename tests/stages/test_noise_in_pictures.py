@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from segmentation.unet import prediction
-from segmentation.unet.network import NetworkSpec
-from segmentation.unet.normalisation import normalise
-from stages.storage import unet_ranges
-from stages.storage.image_sets import Picture, write_set
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.unet import prediction
+from floodrunner.segmentation.unet.network import NetworkSpec
+from floodrunner.segmentation.unet.normalisation import normalise
+from floodrunner.stages.storage import unet_ranges
+from floodrunner.stages.storage.image_sets import Picture, write_set
 from tests.stages.pairs import said
 from tests.stages.test_empty_pictures import emptied
 from tests.stages.test_unet_train import drawn, train

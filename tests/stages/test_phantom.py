@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from contract.stage import InputError
-from stages.storage.volumes import Place, read_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.volumes import Place, read_volume
 
 SMALL = {"size_xyz": [96, 72, 6], "voxel_size_xyz": [8, 8, 30]}
 

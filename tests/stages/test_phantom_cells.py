@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from contract.stage import InputError
-from stages.storage.image_sets import read_set
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.image_sets import read_set
 
 SMALL = {"pictures": 3, "test_pictures": 2, "width": 96, "height": 72, "diameter": 16}
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contract.stage import InputError
-from stages.storage.statistics import read_statistics
-from stages.storage.volumes import Place, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.statistics import read_statistics
+from floodrunner.stages.storage.volumes import Place, write_volume
 
 
 def test_figures_and_file(tmp_path: Path, run_stage) -> None:

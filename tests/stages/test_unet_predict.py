@@ -14,17 +14,17 @@ import pytest
 import tifffile
 from PIL import Image
 
-from contract.job import Job
-from contract.stage import Context, InputError, Stopped
-from segmentation import backend, colours
-from segmentation.unet import instances, prediction
-from segmentation.unet.architectures import blog, classic
-from segmentation.unet.instances import targets
-from segmentation.unet.network import NetworkSpec
-from segmentation.unet.normalisation import normalise
-from stages import unet_predict
-from stages.storage import unet_models
-from stages.storage.image_sets import Picture, read_set, write_set
+from floodrunner.contract.job import Job
+from floodrunner.contract.stage import Context, InputError, Stopped
+from floodrunner.segmentation import backend, colours
+from floodrunner.segmentation.unet import instances, prediction
+from floodrunner.segmentation.unet.architectures import blog, classic
+from floodrunner.segmentation.unet.instances import targets
+from floodrunner.segmentation.unet.network import NetworkSpec
+from floodrunner.segmentation.unet.normalisation import normalise
+from floodrunner.stages import unet_predict
+from floodrunner.stages.storage import unet_models
+from floodrunner.stages.storage.image_sets import Picture, read_set, write_set
 from tests.stages.resumable.stub import Events
 from tests.stages.test_unet_train import drawn
 
@@ -34,8 +34,8 @@ NETWORK = NetworkSpec("classic", 1, 2, 8)
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that has learnt to find bright discs."""
-    from segmentation.unet.examples import Examples
-    from segmentation.unet.losses import dice_bce
+    from floodrunner.segmentation.unet.examples import Examples
+    from floodrunner.segmentation.unet.losses import dice_bce
 
     keras.utils.set_random_seed(1)
     model = classic.build(NETWORK)

@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contract.job import Job
-from contract.stage import Context, InputError, Stopped
-from segmentation import backend
-from segmentation.unet import prediction
-from segmentation.unet.architectures import blog, classic
-from segmentation.unet.augmentation import Ranges
-from segmentation.unet.examples import Examples
-from segmentation.unet.instances import centres, targets
-from segmentation.unet.losses import LOSSES, dice
-from segmentation.unet.network import NetworkSpec
-from segmentation.unet.normalisation import normalise
-from segmentation.unet.prediction import resized
-from stages import unet_train
-from stages.resumable import state
-from stages.resumable.training import STATE_FILE
-from stages.storage import unet_models
-from stages.storage.image_sets import Picture, write_set
+from floodrunner.contract.job import Job
+from floodrunner.contract.stage import Context, InputError, Stopped
+from floodrunner.segmentation import backend
+from floodrunner.segmentation.unet import prediction
+from floodrunner.segmentation.unet.architectures import blog, classic
+from floodrunner.segmentation.unet.augmentation import Ranges
+from floodrunner.segmentation.unet.examples import Examples
+from floodrunner.segmentation.unet.instances import centres, targets
+from floodrunner.segmentation.unet.losses import LOSSES, dice
+from floodrunner.segmentation.unet.network import NetworkSpec
+from floodrunner.segmentation.unet.normalisation import normalise
+from floodrunner.segmentation.unet.prediction import resized
+from floodrunner.stages import unet_train
+from floodrunner.stages.resumable import state
+from floodrunner.stages.resumable.training import STATE_FILE
+from floodrunner.stages.storage import unet_models
+from floodrunner.stages.storage.image_sets import Picture, write_set
 from tests.stages.resumable.stub import Events, Interrupter
 
 TINY: dict[str, Any] = {"depth": 2, "width": 4, "crop": 32, "batch_size": 2, "max_steps": 30, "validation_interval": 10}

@@ -4,9 +4,9 @@ from typing import Any, get_args
 
 import pytest
 
-from segmentation.unet.architectures import ARCHITECTURES
-from segmentation.unet.augmentation import GREYS, WARPS, Ranges
-from stages import unet_train
+from floodrunner.segmentation.unet.architectures import ARCHITECTURES
+from floodrunner.segmentation.unet.augmentation import GREYS, WARPS, Ranges
+from floodrunner.stages import unet_train
 
 
 def test_by_default_there_are_validations_enough_to_stop_early() -> None:

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contract.codes import DONE
-from contract.job import JOB_FILE, LOG_FILE
-from runner import machine
-from runner.engines.base import InputRefused, Job, Orphan
-from runner.engines.docker import client, containers, images, limits, mounts
-from runner.errors import UserError
-from runner.workdir.files import write_json
+from floodrunner.contract.codes import DONE
+from floodrunner.contract.job import JOB_FILE, LOG_FILE
+from floodrunner.runner import machine
+from floodrunner.runner.engines.base import InputRefused, Job, Orphan
+from floodrunner.runner.engines.docker import client, containers, images, limits, mounts
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir.files import write_json
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

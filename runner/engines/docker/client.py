@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from runner import machine
-from runner.errors import UserError
+from floodrunner.runner import machine
+from floodrunner.runner.errors import UserError
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -14,12 +14,12 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from contract.codes import FAILED, INTERRUPTED
-from contract.job import LOG_FILE
-from runner.engines.base import Exit, killed_by
-from runner.engines.docker import client, limits
-from runner.errors import UserError
-from runner.workdir.files import open_own
+from floodrunner.contract.codes import FAILED, INTERRUPTED
+from floodrunner.contract.job import LOG_FILE
+from floodrunner.runner.engines.base import Exit, killed_by
+from floodrunner.runner.engines.docker import client, limits
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir.files import open_own
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

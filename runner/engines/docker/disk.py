@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import psutil
 
-from runner.engines.docker import client, images
+from floodrunner.runner.engines.docker import client, images
 
 _NEEDED_BYTES = {images.CPU: 4e9, images.GPU: 15e9}
 """Kind of image -> bytes that its build needs: twice the size of the image (for GPUs, of the image for JAX).

@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.engines.docker import client
-from runner.errors import UserError
-from runner.fingerprint.code import PACKAGES
+from floodrunner.runner.engines.docker import client
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.fingerprint.code import PACKAGES
 
 if TYPE_CHECKING:
     from docker.models.images import Image

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner import words
-from runner.engines.docker import client
-from runner.step_options import StepOptions
+from floodrunner.runner import words
+from floodrunner.runner.engines.docker import client
+from floodrunner.runner.step_options import StepOptions
 
 _SHARE = 0.9
 """Of the engine's memory, what a step may use by default. The rest is for the system and the user's other programs."""

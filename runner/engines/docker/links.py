@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from contract.ports import is_harmless
+from floodrunner.contract.ports import is_harmless
 
 _MOST_HOPS = 40  # the kernel's limit: it takes a longer chain of links for a loop
 

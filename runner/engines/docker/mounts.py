@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from contract.ports import is_hdf5, split_dataset
-from runner import words
-from runner.engines.base import InputRefused, Job
-from runner.engines.docker import hidden, links
-from runner.engines.docker.joining import joined
-from runner.errors import UserError
-from runner.fingerprint import hdf5_parts
+from floodrunner.contract.ports import is_hdf5, split_dataset
+from floodrunner.runner import words
+from floodrunner.runner.engines.base import InputRefused, Job
+from floodrunner.runner.engines.docker import hidden, links
+from floodrunner.runner.engines.docker.joining import joined
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.fingerprint import hdf5_parts
 
 MOST = 1000
 """The most mounts for what one input leads to. So many take an engine half a second."""

@@ -6,8 +6,8 @@ architectures share belongs there, too.
 
 from __future__ import annotations
 
-from segmentation.unet.architectures import blog, classic
-from segmentation.unet.network import Architecture, NetworkSpec
+from floodrunner.segmentation.unet.architectures import blog, classic
+from floodrunner.segmentation.unet.network import Architecture, NetworkSpec
 
 ARCHITECTURES: dict[str, Architecture] = {"classic": classic, "blog": blog}
 

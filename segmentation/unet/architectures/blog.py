@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segmentation.unet.network import Choices, NetworkSpec
+from floodrunner.segmentation.unet.network import Choices, NetworkSpec
 
 if TYPE_CHECKING:
     import keras
     from keras import layers
 
-    from segmentation.unet.tiling import Tiles
+    from floodrunner.segmentation.unet.tiling import Tiles
 
 INPUT_SIZE = 256
 DEFAULTS = Choices(depth=8, width=64, squash=True, crop=INPUT_SIZE, batch_size=12, loss="dice")
@@ -40,7 +40,7 @@ def check(choices: Choices) -> None:
 def tiles(network: NetworkSpec, longest: int) -> Tiles:
     """Returns tiles of 256 x 256, whatever `longest` is. Every pixel depends on all other pixels of its tile, so
     neighbouring tiles never agree fully. The difference is largest within 32 pixels of an edge; these are left out."""
-    from segmentation.unet.tiling import Tiles
+    from floodrunner.segmentation.unet.tiling import Tiles
 
     return Tiles(1, INPUT_SIZE, INPUT_SIZE, _MARGIN)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from segmentation.unet.network import Choices, NetworkSpec
+from floodrunner.segmentation.unet.network import Choices, NetworkSpec
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from segmentation.unet.tiling import Tiles
+    from floodrunner.segmentation.unet.tiling import Tiles
 
 DEFAULTS = Choices(depth=4, width=16, squash=False, crop=128, batch_size=4, loss="dice+bce")
 OUTPUTS = 3
@@ -61,7 +61,7 @@ def tiles(network: NetworkSpec, longest: int) -> Tiles:
     A deep network sees far, so its tiles overlap a lot. With this rule, the network computes at most about four times
     as many pixels as the picture has.
     """
-    from segmentation.unet.tiling import Tiles, overlap
+    from floodrunner.segmentation.unet.tiling import Tiles, overlap
 
     unit, edge = multiple(network), margin(network)
     least = -(-2 * overlap(unit, edge) // unit)

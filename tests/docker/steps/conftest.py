@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.engines.docker import containers
+from floodrunner.runner.engines.docker import containers
 from tests.docker.conftest import BUILD, BUILD_S, build_dockyard, end, image_name, remove
 from tests.docker.steps import tiny
 from tests.runner import conftest as houses

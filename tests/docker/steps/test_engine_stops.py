@@ -19,7 +19,7 @@ import pytest
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from runner.engines.docker import client
+from floodrunner.runner.engines.docker import client
 from tests.docker.steps.conftest import Ship, is_root
 from tests.runner.conftest import Ended
 

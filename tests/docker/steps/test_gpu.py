@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runner import machine
-from runner.engines.docker import client
+from floodrunner.runner import machine
+from floodrunner.runner.engines.docker import client
 from tests.docker.conftest import image_name
 from tests.docker.steps.conftest import Ship
 
@@ -35,7 +35,7 @@ def test_without_a_gpu_a_step_runs_on_the_cpu(ship: Ship, left_behind: Callable[
 @pytest.fixture
 def believes_in_a_gpu(ship: Ship, no_gpu: None) -> Iterator[None]:
     """The machine has a GPU, and the toolkit's hook is found; the engine knows nothing of it: it was not restarted."""
-    script = 'from runner import machine\n\nmachine.gpus = lambda: ["NVIDIA H100"]\n'
+    script = 'from floodrunner.runner import machine\n\nmachine.gpus = lambda: ["NVIDIA H100"]\n'
     (ship.house.code / "sitecustomize.py").write_text(script)  # Python runs it first
     tools = ship.work / "tools"
     tools.mkdir()

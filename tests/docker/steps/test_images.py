@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from docker.errors import ImageNotFound
 
-from runner.engines import docker as docker_engine
-from runner.engines.base import Job
-from runner.engines.docker import client, images
-from runner.errors import UserError
-from runner.step_options import StepOptions
+from floodrunner.runner.engines import docker as docker_engine
+from floodrunner.runner.engines.base import Job
+from floodrunner.runner.engines.docker import client, images
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.step_options import StepOptions
 from tests.docker.conftest import BUILD, BUILD_S, image_name
 from tests.docker.steps.conftest import Ship
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from runner.engines.docker import client
+from floodrunner.runner.engines.docker import client
 from tests.docker.conftest import image_name
 from tests.docker.steps.conftest import Ship, is_root, launch, scuttle
 from tests.runner.conftest import House

@@ -320,7 +320,7 @@ def test_ctrl_c_while_it_is_taken_over(
     patch.mkdir()
     (patch / "sitecustomize.py").write_text(
         "import os, signal, sys\n"
-        "from runner.engines import docker\n"
+        "from floodrunner.runner.engines import docker\n"
         "adopt = docker._adopt\n"
         "def then_ctrl_c(container, job):\n"
         "    found = adopt(container, job)\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner import words
-from runner.engines.docker import client, mounts
+from floodrunner.runner import words
+from floodrunner.runner.engines.docker import client, mounts
 from tests.docker.steps.conftest import Ship
 
 GREEDY = "name: demo\nsteps: {{x: {{stage: greedy, {options}params: {{{params}}}}}}}\n"

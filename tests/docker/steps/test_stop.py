@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from contract.codes import STATUS
+from floodrunner.contract.codes import STATUS
 from tests.docker.steps.conftest import Ship
 
 LeftBehind = Callable[[], list[str]]

@@ -7,7 +7,7 @@ STAGES = {
         """Report what a stage sees and may do."""
         import json
 
-        from contract.stage import Context, StageParams
+        from floodrunner.contract.stage import Context, StageParams
 
         INPUTS = {"stack": "stack?", "file": "stack?", "former": "metrics?"}
         OUTPUTS = {"seen": "metrics"}
@@ -21,7 +21,7 @@ STAGES = {
             """Where on it."""
 
         def run(params: Params, context: Context) -> None:
-            from segmentation import looking
+            from floodrunner.segmentation import looking
 
             seen = looking.look(context, params.write, params.host, params.port)
             context.outputs["seen"].write_text(json.dumps(seen))
@@ -32,7 +32,7 @@ STAGES = {
         import threading
         from pathlib import Path
 
-        from contract.stage import Context, StageParams
+        from floodrunner.contract.stage import Context, StageParams
 
         INPUTS = {}
         OUTPUTS = {"done": "metrics"}
@@ -69,7 +69,7 @@ STAGES = {
         import os
         import time
 
-        from contract.stage import Context, StageParams
+        from floodrunner.contract.stage import Context, StageParams
 
         INPUTS = {}
         OUTPUTS = {"done": "metrics"}
@@ -93,7 +93,7 @@ STAGES = {
         import json
         import time
 
-        from contract.stage import Context, StageError, StageParams
+        from floodrunner.contract.stage import Context, StageError, StageParams
 
         INPUTS = {"source": "metrics?"}
         OUTPUTS = {"count": "metrics"}
@@ -128,7 +128,7 @@ STAGES = {
         ''',
     "hoard": '''
         """Write a megabyte at a time into the state, and go on from there; in the end tell how much it was."""
-        from contract.stage import Context, StageParams
+        from floodrunner.contract.stage import Context, StageParams
 
         INPUTS = {"source": "metrics?"}
         OUTPUTS = {"much": "metrics"}
@@ -159,7 +159,7 @@ import os
 import socket
 from pathlib import Path
 
-from contract.ports import split_dataset
+from floodrunner.contract.ports import split_dataset
 
 
 def look(context, write, host, port):

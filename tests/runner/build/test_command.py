@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.build import command
-from runner.build.command import Builder
-from runner.errors import UserError
+from floodrunner.runner.build import command
+from floodrunner.runner.build.command import Builder
+from floodrunner.runner.errors import UserError
 
 
 def test_arguments() -> None:

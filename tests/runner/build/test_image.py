@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import machine
-from runner.build import image
-from runner.engines.docker import client, images
+from floodrunner.runner import machine
+from floodrunner.runner.build import image
+from floodrunner.runner.engines.docker import client, images
 
 if TYPE_CHECKING:
     from conftest import House

@@ -13,13 +13,13 @@ from typing import Any
 import psutil
 import pytest
 
-from runner import doctor, machine
-from runner.build import image as building
-from runner.doctor import docker, gpu
-from runner.doctor.finding import Finding
-from runner.engines import local
-from runner.engines.docker import client, disk, images
-from runner.errors import UserError
+from floodrunner.runner import doctor, machine
+from floodrunner.runner.build import image as building
+from floodrunner.runner.doctor import docker, gpu
+from floodrunner.runner.doctor.finding import Finding
+from floodrunner.runner.engines import local
+from floodrunner.runner.engines.docker import client, disk, images
+from floodrunner.runner.errors import UserError
 
 
 @pytest.fixture(autouse=True)

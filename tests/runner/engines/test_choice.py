@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner import engines
-from runner.engines import local
-from runner.engines.base import Engine, InputRefused, Job
-from runner.errors import UserError
-from runner.step_options import StepOptions
-from runner.workdir import records
+from floodrunner.runner import engines
+from floodrunner.runner.engines import local
+from floodrunner.runner.engines.base import Engine, InputRefused, Job
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.step_options import StepOptions
+from floodrunner.runner.workdir import records
 
 if TYPE_CHECKING:
     from conftest import House

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contract.codes import BAD_INPUT
-from contract.job import JOB_FILE, Job
-from runner.engines import local
-from runner.errors import UserError
+from floodrunner.contract.codes import BAD_INPUT
+from floodrunner.contract.job import JOB_FILE, Job
+from floodrunner.runner.engines import local
+from floodrunner.runner.errors import UserError
 
 if TYPE_CHECKING:
     from conftest import House
@@ -35,7 +35,11 @@ def test_parameters_are_held_against_the_ports_by_the_stage_as_well(house: House
     job = Job(step="x", stage="slow", params={}, inputs={"source": "x"}, outputs={"count": "o/c.json"}, state="s")
     (house.work / JOB_FILE).write_text(job.model_dump_json())
     done = subprocess.run(
-        [sys.executable, "-m", "stages", str(house.work)], cwd=house.code, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "floodrunner.stages", str(house.work)],
+        cwd=house.code,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == BAD_INPUT
     assert done.stderr.splitlines()[-1] == "slow: connected: ['source']"

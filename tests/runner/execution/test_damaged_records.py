@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from random import Random
 
-from runner.terminal.display import Line
-from runner.workdir.events import Tail, last_begun
-from runner.workdir.progress import Progress
+from floodrunner.runner.terminal.display import Line
+from floodrunner.runner.workdir.events import Tail, last_begun
+from floodrunner.runner.workdir.progress import Progress
 from tests.fuzz.damage import misspelt
 from tests.runner.conftest import House
 from tests.runner.execution.test_hostile import command

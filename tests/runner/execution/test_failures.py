@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract.disk import disk_trouble
-from runner import cli
-from runner.workdir.files import read_json, write_json
+from floodrunner.contract.disk import disk_trouble
+from floodrunner.runner import cli
+from floodrunner.runner.workdir.files import read_json, write_json
 
 if TYPE_CHECKING:
     from conftest import Ended, House
@@ -262,7 +262,11 @@ def test_a_stage_that_cannot_report_because_the_disk_is_full(house: House, how: 
     (folder / "events.jsonl").symlink_to("/dev/full")
     _, environment = house.command()
     ended = subprocess.run(
-        [sys.executable, "-P", "-m", "stages", folder], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-m", "floodrunner.stages", folder],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == {"not": 2, "input": 2, "bug": 3}[how]
     assert (

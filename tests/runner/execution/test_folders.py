@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UserError
-from runner.execution import folders
-from runner.pipeline import spec
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.execution import folders
+from floodrunner.runner.pipeline import spec
 from tests.runner.conftest import House
 
 PIPELINE = """\

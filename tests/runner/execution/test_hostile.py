@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from runner import cli
-from runner.engines.base import Exit, Job
-from runner.execution.verdict import judge
-from runner.step_options import StepOptions
-from runner.workdir.lock import lock
-from runner.workdir.progress import Progress
+from floodrunner.runner import cli
+from floodrunner.runner.engines.base import Exit, Job
+from floodrunner.runner.execution.verdict import judge
+from floodrunner.runner.step_options import StepOptions
+from floodrunner.runner.workdir.lock import lock
+from floodrunner.runner.workdir.progress import Progress
 from tests.runner.conftest import Ended, House
 
 SECRET = "root:secret:19000"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.execution.naming import name_of
+from floodrunner.runner.execution.naming import name_of
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.engines.base import Orphan
-from runner.execution import folders
-from runner.workdir import events, records
-from runner.workdir.publish import publish
+from floodrunner.runner.engines.base import Orphan
+from floodrunner.runner.execution import folders
+from floodrunner.runner.workdir import events, records
+from floodrunner.runner.workdir.publish import publish
 from tests.runner import in_process
 from tests.runner.execution.test_skip import SKIPPED, planned, read
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner import machine
-from runner.execution import skip
+from floodrunner.runner import machine
+from floodrunner.runner.execution import skip
 
 if TYPE_CHECKING:
     from conftest import House

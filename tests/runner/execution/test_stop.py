@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from runner.errors import UserError
-from runner.workdir import lock as locking
-from runner.workdir.lock import holder, lock
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir import lock as locking
+from floodrunner.runner.workdir.lock import holder, lock
 
 if TYPE_CHECKING:
     from conftest import House

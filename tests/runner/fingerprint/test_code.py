@@ -8,31 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from runner.fingerprint import code as source_code
+from floodrunner.runner.fingerprint import code as source_code
 
 FILES = {
     "stages/__init__.py": "",
-    "stages/__main__.py": "from contract import codes, stage\n",
+    "stages/__main__.py": "from floodrunner.contract import codes, stage\n",
     "contract/__init__.py": "",
     "contract/codes.py": "",
     "contract/stage.py": "",
     "stages/storage/__init__.py": "",
     "stages/storage/volumes.py": "import json\n",
     "stages/a.py": """
-from contract.stage import X
+from floodrunner.contract.stage import X
 def run(params, context):
-    from segmentation import labels
-    from segmentation.ffn.network import Net
+    from floodrunner.segmentation import labels
+    from floodrunner.segmentation.ffn.network import Net
 """,
     "stages/b.py": "",
     "segmentation/__init__.py": "",
     "segmentation/labels.py": "try:\n    from . import tools\nexcept ImportError:\n    tools = None\n",
-    "segmentation/tools.py": "from segmentation import labels\n",  # in a circle
+    "segmentation/tools.py": "from floodrunner.segmentation import labels\n",  # in a circle
     "segmentation/unused.py": "",
     "segmentation/ffn/__init__.py": "",
     "segmentation/ffn/network.py": "from ..backend import compiled\nfrom .moves import step\n",
     "segmentation/ffn/moves.py": "import importlib\nimportlib.import_module('segmentation.late')\n",
-    "segmentation/late.py": "def f():\n    import stages.storage.volumes\n",
+    "segmentation/late.py": "def f():\n    import floodrunner.stages.storage.volumes\n",
     "segmentation/backend.py": "import numpy\n",
 }
 
@@ -86,9 +86,9 @@ def test_real_stages_load_nothing_that_was_not_found() -> None:
     modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in found]
     code = (
         "import importlib, sys\n"
-        f"for name in {[m for m in modules if m != 'stages.__main__']!r}: importlib.import_module(name)\n"
+        f"for name in {[m for m in modules if m != 'floodrunner.stages.__main__']!r}: importlib.import_module(name)\n"
         "print(*[n for n in sys.modules if n.split('.')[0] in ('contract', 'stages', 'segmentation')])"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert set(answer.stdout.split()) <= set(modules)
-    assert "segmentation.scores.rand_and_vi" in modules
+    assert "floodrunner.segmentation.scores.rand_and_vi" in modules

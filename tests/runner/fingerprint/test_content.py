@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UserError
-from runner.fingerprint import content
-from runner.fingerprint.content import Cache
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.fingerprint import content
+from floodrunner.runner.fingerprint.content import Cache
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from runner.errors import UserError
-from runner.fingerprint import content, hdf5_parts
-from runner.fingerprint.content import Cache
-from runner.fingerprint.hdf5_parts import parts
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.fingerprint import content, hdf5_parts
+from floodrunner.runner.fingerprint.content import Cache
+from floodrunner.runner.fingerprint.hdf5_parts import parts
 
 SHAPE = (2, 3, 4)
 

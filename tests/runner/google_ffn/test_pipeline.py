@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from runner import cli
-from runner.pipeline import plan, registry, spec
+from floodrunner.runner import cli
+from floodrunner.runner.pipeline import plan, registry, spec
 
 REQUEST = r"""# as in the slides
 image {

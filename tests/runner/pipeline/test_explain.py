@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UserError
-from runner.pipeline import plan, registry, spec
-from runner.pipeline.options import Options
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline import plan, registry, spec
+from floodrunner.runner.pipeline.options import Options
 
 FFN = Path(__file__).resolve().parents[3] / "pipelines" / "ffn.yaml"
 

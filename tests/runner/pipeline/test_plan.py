@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UserError
-from runner.pipeline import plan, registry, spec, yamlfile
-from runner.pipeline.options import Options
-from runner.pipeline.plan import Plan
-from runner.pipeline.registry import Registry
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline import plan, registry, spec, yamlfile
+from floodrunner.runner.pipeline.options import Options
+from floodrunner.runner.pipeline.plan import Plan
+from floodrunner.runner.pipeline.registry import Registry
 
 STAGE = '''
 """Make a volume."""
@@ -21,8 +21,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from contract.ports import VOXELS
-from contract.stage import Context, StageParams
+from floodrunner.contract.ports import VOXELS
+from floodrunner.contract.stage import Context, StageParams
 
 INPUTS = {inputs}
 OUTPUTS = {outputs}

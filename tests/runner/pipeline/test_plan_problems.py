@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from runner import cli
-from runner.errors import Collected, UserError, UserErrors
-from runner.pipeline import plan, registry, yamlfile
-from runner.pipeline import spec as specs
-from runner.pipeline.options import Options
-from runner.pipeline.registry import Registry
+from floodrunner.runner import cli
+from floodrunner.runner.errors import Collected, UserError, UserErrors
+from floodrunner.runner.pipeline import plan, registry, yamlfile
+from floodrunner.runner.pipeline import spec as specs
+from floodrunner.runner.pipeline.options import Options
+from floodrunner.runner.pipeline.registry import Registry
 
 STAGE = '''
 """Make a volume."""
 from pydantic import Field
 
-from contract.stage import Context, StageParams
+from floodrunner.contract.stage import Context, StageParams
 
 INPUTS = {"stack": "stack?", "image": "image?", "labels": "labels?"}
 OUTPUTS = {"volume": "image"}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from runner import cli
-from runner.pipeline import reference, registry
+from floodrunner.runner import cli
+from floodrunner.runner.pipeline import reference, registry
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "pipeline-reference.md"
 
@@ -25,8 +25,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from contract.ports import VOXELS
-from contract.stage import StageParams
+from floodrunner.contract.ports import VOXELS
+from floodrunner.contract.stage import StageParams
 
 INPUTS = {"volume": "image|labels", "mask": "labels?"}
 OUTPUTS = {"volume": "labels"}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UserError
-from runner.pipeline import registry
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline import registry
 
-HEADER = '"""Do."""\nfrom contract.stage import StageParams\nINPUTS = {}\nOUTPUTS = {"a": "metrics"}\n'
+HEADER = '"""Do."""\nfrom floodrunner.contract.stage import StageParams\nINPUTS = {}\nOUTPUTS = {"a": "metrics"}\n'
 PARAMS = "class Params(StageParams):\n    pass\n"
 RUN = "def run(params, context):\n    pass\n"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UserError
-from runner.pipeline import plan, registry, spec, yamlfile
-from runner.pipeline.plan import Plan
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline import plan, registry, spec, yamlfile
+from floodrunner.runner.pipeline.plan import Plan
 
 SCORES = """\
 name: scores

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from runner import cli
-from runner.errors import UserError
-from runner.pipeline import plan, registry, shipped, spec
-from runner.pipeline.options import Options
+from floodrunner.runner import cli
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline import plan, registry, shipped, spec
+from floodrunner.runner.pipeline.options import Options
 
 FOLDER = Path(__file__).resolve().parents[3] / "pipelines"
 

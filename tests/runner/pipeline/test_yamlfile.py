@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.errors import UserError
-from runner.pipeline import yamlfile
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.pipeline import yamlfile
 
 
 def value(text: str) -> object:

@@ -20,7 +20,7 @@ def test_a_reader_that_leaves_is_no_failure(tmp_path: Path, command: list[str]) 
         command = [*command, "--engine", "local", "--workdir", str(tmp_path / "run")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DOCKER_HOST": "unix:///nowhere.sock"}
     answer = subprocess.run(
-        [sys.executable, "-m", "runner.cli", *command],
+        [sys.executable, "-m", "floodrunner.runner.cli", *command],
         cwd=ROOT,
         env=environment,
         stdout=writer,

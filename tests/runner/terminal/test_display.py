@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from runner import words
-from runner.terminal import display
-from runner.terminal.display import Display, LiveDisplay
-from runner.workdir.events import Event, Tail, begin, read
-from runner.workdir.progress import Progress
+from floodrunner.runner import words
+from floodrunner.runner.terminal import display
+from floodrunner.runner.terminal.display import Display, LiveDisplay
+from floodrunner.runner.workdir.events import Event, Tail, begin, read
+from floodrunner.runner.workdir.progress import Progress
 
 
 def event(value: dict[str, Any]) -> Event:

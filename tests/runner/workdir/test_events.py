@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from runner.errors import UserError
-from runner.terminal.display import Line
-from runner.workdir import events
-from runner.workdir.events import Begun, End, Event, Message, Metric, Tail, last_begun, read
-from runner.workdir.progress import Progress
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.terminal.display import Line
+from floodrunner.runner.workdir import events
+from floodrunner.runner.workdir.events import Begun, End, Event, Message, Metric, Tail, last_begun, read
+from floodrunner.runner.workdir.progress import Progress
 
 
 def told(path: Path, *lines: str | dict[str, Any]) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UserError
-from runner.workdir import files
-from runner.workdir.files import open_own, read_json, remove, write_json
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.workdir import files
+from floodrunner.runner.workdir.files import open_own, read_json, remove, write_json
 
 
 def special(path: Path, kind: str) -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.workdir import outputs
-from runner.workdir.names import is_inside, is_output
-from runner.workdir.outputs import unfit
+from floodrunner.runner.workdir import outputs
+from floodrunner.runner.workdir.names import is_inside, is_output
+from floodrunner.runner.workdir.outputs import unfit
 from tests.runner.workdir.test_files import special
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from runner.workdir.records import Parts
+from floodrunner.runner.workdir.records import Parts
 
 WRITTEN = {
     "stage": "statistics",

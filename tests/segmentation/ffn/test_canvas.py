@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segmentation.ffn.canvas import EXCLUDED, Attempt, Canvas, Options
-from segmentation.ffn.logits import logit, quantise_probability
-from segmentation.ffn.seeds import peaks
+from floodrunner.segmentation.ffn.canvas import EXCLUDED, Attempt, Canvas, Options
+from floodrunner.segmentation.ffn.logits import logit, quantise_probability
+from floodrunner.segmentation.ffn.seeds import peaks
 
 FOV, DELTAS = (5, 5, 5), (1, 1, 1)
 

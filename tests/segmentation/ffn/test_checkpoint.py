@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segmentation.ffn import checkpoint
-from segmentation.ffn import network as ffn
+from floodrunner.segmentation.ffn import checkpoint
+from floodrunner.segmentation.ffn import network as ffn
 
 SMALL = ffn.NetworkSpec(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
 
@@ -98,7 +98,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 def test_the_logits_are_those_of_google_ffn(shared: Path) -> None:
-    from segmentation import backend
+    from floodrunner.segmentation import backend
 
     weights, step = checkpoint.read(shared / "snemi3d" / "checkpoint" / "model.ckpt-7000000")
     network = checkpoint.network_of(weights, (17, 33, 33), (4, 8, 8))

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from segmentation.ffn import shuffling
-from segmentation.ffn.coordinates import Coordinates, balanced, coordinates, sample
+from floodrunner.segmentation.ffn import shuffling
+from floodrunner.segmentation.ffn.coordinates import Coordinates, balanced, coordinates, sample
 
 
 @pytest.fixture

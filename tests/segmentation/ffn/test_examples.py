@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from segmentation.ffn.examples import Examples, patch_shape
-from segmentation.ffn.logits import logit
+from floodrunner.segmentation.ffn.examples import Examples, patch_shape
+from floodrunner.segmentation.ffn.logits import logit
 
 FOV, DELTAS = (3, 5, 5), (1, 2, 2)
 SHAPE = (20, 30, 30)

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from segmentation.ffn import fitting
+from floodrunner.segmentation.ffn import fitting
 
 SNEMI3D = (30.0, 4.0, 4.0)
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from segmentation.ffn.canvas import Canvas, Options
+from floodrunner.segmentation.ffn.canvas import Canvas, Options
 from tests.segmentation.ffn import plain
 from tests.segmentation.ffn.plain import FloodFill, Voxel
 

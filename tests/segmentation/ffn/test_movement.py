@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.ffn.movement import Moves, face_maxima
+from floodrunner.segmentation.ffn.movement import Moves, face_maxima
 
 
 def brute_force(logits: np.ndarray, deltas: tuple[int, int, int], threshold: float) -> set:

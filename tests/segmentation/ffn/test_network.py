@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from segmentation import backend
-from segmentation.ffn import network as ffn
+from floodrunner.segmentation import backend
+from floodrunner.segmentation.ffn import network as ffn
 
 SMALL = ffn.NetworkSpec(depth=3, features=4, fov=(5, 9, 9), deltas=(1, 2, 2))
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.ffn import partitions
-from segmentation.ffn.partitions import OUTSIDE, partition
+from floodrunner.segmentation.ffn import partitions
+from floodrunner.segmentation.ffn.partitions import OUTSIDE, partition
 
 THRESHOLDS = (0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

@@ -5,8 +5,8 @@ import tempfile
 import numpy as np
 import pytest
 
-from segmentation.ffn import shuffling
-from segmentation.ffn.shuffling import shuffled
+from floodrunner.segmentation.ffn import shuffling
+from floodrunner.segmentation.ffn.shuffling import shuffled
 
 
 def both(numbers: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:

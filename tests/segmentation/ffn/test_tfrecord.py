@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segmentation.ffn import tfrecord
+from floodrunner.segmentation.ffn import tfrecord
 
 
 def read_as_google_ffn(path: Path) -> tuple[np.ndarray, set[bytes]]:

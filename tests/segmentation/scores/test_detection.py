@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.ndimage import label
 from scipy.optimize import linear_sum_assignment
 
-from segmentation.scores.detection import IOU_THRESHOLDS, average_precision, count_error
+from floodrunner.segmentation.scores.detection import IOU_THRESHOLDS, average_precision, count_error
 
 LABELS = arrays(np.int32, (4, 5), elements=st.integers(0, 4))
 BIG = arrays(np.int32, (3, 3), elements=st.integers(0, 2)).map(lambda a: a.repeat(3, 0).repeat(3, 1))

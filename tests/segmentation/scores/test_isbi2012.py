@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.metrics import variation_of_information
 
-from segmentation.scores.isbi2012 import THRESHOLDS, over_thresholds, thinned, v_scores
+from floodrunner.segmentation.scores.isbi2012 import THRESHOLDS, over_thresholds, thinned, v_scores
 
 LABELS = arrays(np.uint8, (4, 5), elements=st.integers(0, 3))
 MASKS = arrays(bool, (9, 11), elements=st.booleans()) | arrays(bool, (4, 5)).map(lambda a: a.repeat(3, 0).repeat(3, 1))

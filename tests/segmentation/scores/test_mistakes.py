@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segmentation.scores.mistakes import PART, inside, mistakes
-from segmentation.scores.rand_and_vi import overlaps, score
+from floodrunner.segmentation.scores.mistakes import PART, inside, mistakes
+from floodrunner.segmentation.scores.rand_and_vi import overlaps, score
 
 LABELS = arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 4))
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segmentation.scores.overlap import dice, iou
+from floodrunner.segmentation.scores.overlap import dice, iou
 
 MASK = arrays(bool, (3, 4))
 

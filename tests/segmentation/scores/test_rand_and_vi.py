@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from skimage.metrics import adapted_rand_error, contingency_table, variation_of_information
 
-from segmentation.scores import rand_and_vi
+from floodrunner.segmentation.scores import rand_and_vi
 
 LABELS = arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 4))
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from segmentation import backend
-from segmentation.unet.architectures import ARCHITECTURES, architecture_of, blog, classic
-from segmentation.unet.losses import dice_bce
-from segmentation.unet.network import NetworkSpec
+from floodrunner.segmentation import backend
+from floodrunner.segmentation.unet.architectures import ARCHITECTURES, architecture_of, blog, classic
+from floodrunner.segmentation.unet.losses import dice_bce
+from floodrunner.segmentation.unet.network import NetworkSpec
 
 BLOG_SPEC = NetworkSpec("blog", 1, 8, 64, squash=True)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import zoom
 
-from segmentation.unet import augmentation
-from segmentation.unet.augmentation import GREYS, WARPS, Ranges
-from segmentation.unet.examples import Examples
+from floodrunner.segmentation.unet import augmentation
+from floodrunner.segmentation.unet.augmentation import GREYS, WARPS, Ranges
+from floodrunner.segmentation.unet.examples import Examples
 
 NOWHERE = np.zeros((0, 2))  # no cell
 

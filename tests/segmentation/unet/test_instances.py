@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.unet import instances
+from floodrunner.segmentation.unet import instances
 
 HEIGHT, WIDTH = 60, 90
 

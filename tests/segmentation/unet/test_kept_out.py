@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.unet.kept_out import drawn
+from floodrunner.segmentation.unet.kept_out import drawn
 
 
 @pytest.mark.parametrize(("number", "count"), [(2, 1), (10, 3), (120, 24)])

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from segmentation.unet.losses import LOSSES, Pooled
+from floodrunner.segmentation.unet.losses import LOSSES, Pooled
 
 
 def value(name: str, target: np.ndarray, output: np.ndarray) -> float:

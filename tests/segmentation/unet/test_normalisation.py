@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from segmentation.unet.normalisation import is_weak, normalise, weakest_of
+from floodrunner.segmentation.unet.normalisation import is_weak, normalise, weakest_of
 
 
 def picture(dtype: str, highest: float) -> np.ndarray:

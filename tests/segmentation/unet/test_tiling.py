@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
-from segmentation import backend
-from segmentation.unet import tiling
-from segmentation.unet.architectures import classic
-from segmentation.unet.network import NetworkSpec
-from segmentation.unet.tiling import Tiles
+from floodrunner.segmentation import backend
+from floodrunner.segmentation.unet import tiling
+from floodrunner.segmentation.unet.architectures import classic
+from floodrunner.segmentation.unet.network import NetworkSpec
+from floodrunner.segmentation.unet.tiling import Tiles
 
 REACH = 12
 

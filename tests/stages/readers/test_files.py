@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from contract.stage import InputError
-from stages.readers import files
-from stages.readers.forms import FileError, Form, Section
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers import files
+from floodrunner.stages.readers.forms import FileError, Form, Section
 
 RNG = np.random.default_rng(4)
 SHAPES = ((20, 30), (20, 3), (3, 20), (1, 1), (20, 30, 3), (3, 4, 3))

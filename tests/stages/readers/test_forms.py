@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contract.stage import InputError
-from stages.readers.forms import FileError, damaged
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers.forms import FileError, damaged
 
 
 def test_an_error_of_one_file_knows_the_file_and_what_is_wrong_with_it() -> None:

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from stages.readers.sections import open_stack
-from stages.storage.volumes import read_volume
+from floodrunner.stages.readers.sections import open_stack
+from floodrunner.stages.storage.volumes import read_volume
 from tests.stages.hdf5_files import TRUTH, read, refusal
 
 

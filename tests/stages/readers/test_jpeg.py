@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.readers import jpeg
-from stages.readers.forms import FileError, Form
+from floodrunner.stages.readers import jpeg
+from floodrunner.stages.readers.forms import FileError, Form
 
 RNG = np.random.default_rng(4)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from stages.storage.coordinates import read_coordinates
-from stages.storage.volumes import read_volume
+from floodrunner.stages.storage.coordinates import read_coordinates
+from floodrunner.stages.storage.volumes import read_volume
 from tests.stages.label_stacks import folder, hdf5, refusal, said
 
 

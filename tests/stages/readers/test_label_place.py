@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segmentation.alignment import boundaries
-from stages.readers.label_place import outer_sections
-from stages.storage.volumes import Place, read_volume, write_volume
+from floodrunner.segmentation.alignment import boundaries
+from floodrunner.stages.readers.label_place import outer_sections
+from floodrunner.stages.storage.volumes import Place, read_volume, write_volume
 from tests.stages.label_stacks import cells, folder, hdf5, refusal, said
 
 Importing = Callable[..., dict[str, Path]]

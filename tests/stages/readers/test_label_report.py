@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
 
-from segmentation.alignment import boundaries
-from stages.storage.volumes import read_volume
+from floodrunner.segmentation.alignment import boundaries
+from floodrunner.stages.storage.volumes import read_volume
 from tests.stages.label_stacks import cells, folder, hdf5, refusal, said
 
 MAP = "the labels seem to be a map of membranes, not an id for each object: "

@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
-from segmentation.labels import ids_to_rgb
+from floodrunner.segmentation.labels import ids_to_rgb
 from tests.stages.pairs import SIZES, all_of, cells, image, labels_of, refusal, rewrite, said, same_cells, save
 
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from contract.stage import InputError
-from stages.readers.name_numbers import arrangement, section_numbers
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers.name_numbers import arrangement, section_numbers
 
 
 def names(pattern: str, *counts: Iterable[object]) -> list[str]:

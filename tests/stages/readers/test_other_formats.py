@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contract.stage import InputError
-from stages.readers.sections import open_stack
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers.sections import open_stack
 
 
 def refusal(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stages.storage.image_sets import read_set
+from floodrunner.stages.storage.image_sets import read_set
 from tests.stages.pairs import all_of, cells, image, refusal, said, save
 
 RunStage = Callable[..., Any]
@@ -43,7 +43,7 @@ def test_names_that_look_the_same_are_the_same(
 
 
 def test_scores_compare_names_that_look_the_same(run_stage: RunStage, tmp_path: Path) -> None:
-    from stages.storage.image_sets import Picture, write_set
+    from floodrunner.stages.storage.image_sets import Picture, write_set
 
     for form in ("NFC", "NFD"):
         name = unicodedata.normalize(form, "Käfer")  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def test_other_numbers_are_no_channels(run_stage: RunStage, tmp_path: Path, word
 
 
 def test_remarks_about_pictures_are_told(run_stage: RunStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.readers import files
+    from floodrunner.stages.readers import files
 
     real = files.head
 

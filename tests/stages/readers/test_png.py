@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from stages.readers import files, png
-from stages.readers.forms import FileError
+from floodrunner.stages.readers import files, png
+from floodrunner.stages.readers.forms import FileError
 from tests.stages.readers.test_sections import raw_png
 
 RNG = np.random.default_rng(4)

@@ -14,8 +14,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from contract.stage import InputError
-from stages.readers.sections import open_stack
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers.sections import open_stack
 
 RNG = np.random.default_rng(7)
 GREY = RNG.integers(0, 256, (3, 20, 30), np.uint8)

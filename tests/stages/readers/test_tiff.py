@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from stages.readers.sections import open_stack
+from floodrunner.stages.readers.sections import open_stack
 from tests.stages.readers.test_sections import GREY, RNG, read, refusal
 
 

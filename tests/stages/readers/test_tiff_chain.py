@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from stages.readers import tiff
-from stages.readers.sections import open_stack
-from stages.readers.tiff_chain import chain
+from floodrunner.stages.readers import tiff
+from floodrunner.stages.readers.sections import open_stack
+from floodrunner.stages.readers.tiff_chain import chain
 from tests.stages.readers.test_sections import GREY, read, refusal
 
 WORDS = "is truncated or damaged; copy it again from its source"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from stages.readers import tiff
-from stages.readers.forms import FileError
+from floodrunner.stages.readers import tiff
+from floodrunner.stages.readers.forms import FileError
 from tests.stages.readers.test_sections import GREY, read, refusal
 from tests.stages.readers.test_tiff import SIX, remarks
 

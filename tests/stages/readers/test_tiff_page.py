@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from stages.readers import tiff
-from stages.readers.forms import FileError, Form, opaque
+from floodrunner.stages.readers import tiff
+from floodrunner.stages.readers.forms import FileError, Form, opaque
 from tests.stages.readers.test_sections import GREY, RNG, refusal
 
 ONE_OF = "a network takes one grey channel or RGB: save the one with the cells (Image > Color > Split Channels)"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from stages.readers import ome, tiff
-from stages.readers.forms import Form
-from stages.readers.sections import open_stack
+from floodrunner.stages.readers import ome, tiff
+from floodrunner.stages.readers.forms import Form
+from floodrunner.stages.readers.sections import open_stack
 from tests.stages.readers.test_sections import GREY, read
 
 

@@ -9,8 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from contract.stage import InputError
-from stages.readers.sections import open_stack
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.readers.sections import open_stack
 
 WHOLE = np.random.default_rng(3).integers(0, 2**16, (3, 20, 31), np.uint16)
 SAVE = {".png": lambda path, pixels: Image.fromarray(pixels).save(path), ".tif": tifffile.imwrite}

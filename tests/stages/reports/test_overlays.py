@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.reports.overlays import greys_under, overview
-from stages.storage.volumes import Place, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.reports.overlays import greys_under, overview
+from floodrunner.stages.storage.volumes import Place, write_volume
 
 SHAPE = (12, 20, 30)
 RAMP = np.linspace(0, 1, 12 * 20 * 30).reshape(SHAPE)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from contract.stage import InputError
-from segmentation.scores import detection, isbi2012, overlap
-from stages.storage.image_sets import Picture, read_set, write_set
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.scores import detection, isbi2012, overlap
+from floodrunner.stages.storage.image_sets import Picture, read_set, write_set
 
 RNG = np.random.default_rng(7)
 SIZES = {"p1": (60, 80), "p2": (90, 50), "p10": (60, 80)}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.contrast import displayed, luminance
-from stages.reports.previews import write_preview
-from stages.storage.image_sets import Picture
+from floodrunner.segmentation.contrast import displayed, luminance
+from floodrunner.stages.reports.previews import write_preview
+from floodrunner.stages.storage.image_sets import Picture
 
 RNG = np.random.default_rng(2)
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.job import Job
-from contract.stage import Context
-from stages.resumable import training
-from stages.resumable.training import Progress, Record
+from floodrunner.contract.job import Job
+from floodrunner.contract.stage import Context
+from floodrunner.stages.resumable import training
+from floodrunner.stages.resumable.training import Progress, Record
 
 VALIDATION_INTERVAL = 4
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.stage import Context, Stopped
-from segmentation.ffn import canvas as ffn
-from stages.resumable import ffn_inference, state
-from stages.resumable.ffn_inference import STATE_FILE, Inference
+from floodrunner.contract.stage import Context, Stopped
+from floodrunner.segmentation.ffn import canvas as ffn
+from floodrunner.stages.resumable import ffn_inference, state
+from floodrunner.stages.resumable.ffn_inference import STATE_FILE, Inference
 from tests.stages.resumable.stub import Events, Interrupter, Killed, context
 
 OPTIONS = ffn.Options(0.95, 0.05, 0.9, 0.6, (1, 1, 1), 20, 0.0)

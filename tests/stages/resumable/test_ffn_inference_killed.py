@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contract.job import EVENTS_FILE, JOB_FILE, Job
-from segmentation.ffn import network as ffn
-from stages.resumable import ffn_inference
-from stages.storage import ffn_models, volumes
+from floodrunner.contract.job import EVENTS_FILE, JOB_FILE, Job
+from floodrunner.segmentation.ffn import network as ffn
+from floodrunner.stages.resumable import ffn_inference
+from floodrunner.stages.storage import ffn_models, volumes
 
 ROOT = Path(__file__).resolve().parents[3]
 KILLS = 2
@@ -24,8 +24,8 @@ NETWORK = ffn.NetworkSpec(depth=3, features=16, fov=(9, 17, 17), deltas=(1, 2, 2
 SAVING_OFTEN = """
 import sys
 from pathlib import Path
-from stages import __main__ as stages
-from stages.resumable import ffn_inference
+from floodrunner.stages import __main__ as stages
+from floodrunner.stages.resumable import ffn_inference
 ffn_inference._SAVE_INTERVAL_S = 0.05
 sys.exit(stages.main(Path(sys.argv[1])))
 """

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segmentation.ffn import network as ffn
-from stages.resumable.ffn_training import FFNTask
+from floodrunner.segmentation.ffn import network as ffn
+from floodrunner.stages.resumable.ffn_training import FFNTask
 from tests.stages.resumable.stub import Variable, train
 
 SPEC = ffn.NetworkSpec(1, 1, (5, 5, 5), (1, 1, 1))

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.resumable import state
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.resumable import state
 
 RNG = np.random.default_rng(1)
 ARRAYS: dict[str, np.ndarray] = {

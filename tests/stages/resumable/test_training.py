@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contract.stage import InputError, StageError, Stopped
-from stages.resumable import state, training
-from stages.resumable.training import STATE_FILE, Progress, Schedule
+from floodrunner.contract.stage import InputError, StageError, Stopped
+from floodrunner.stages.resumable import state, training
+from floodrunner.stages.resumable.training import STATE_FILE, Progress, Schedule
 from tests.stages.resumable.stub import Descent, Events, Interrupter, Killed, context, train
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contract.job import EVENTS_FILE, JOB_FILE, Job
-from stages.resumable.training import STATE_FILE
-from stages.storage.image_sets import write_set
+from floodrunner.contract.job import EVENTS_FILE, JOB_FILE, Job
+from floodrunner.stages.resumable.training import STATE_FILE
+from floodrunner.stages.storage.image_sets import write_set
 from tests.stages.test_unet_train import TINY, drawn, same_weights, train
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,8 +25,8 @@ PARAMS = TINY | {"max_steps": 100, "validation_interval": 20, "patience": 100}
 SAVING_OFTEN = """
 import sys
 from pathlib import Path
-from stages import __main__ as stages
-from stages.resumable import training
+from floodrunner.stages import __main__ as stages
+from floodrunner.stages.resumable import training
 training._SAVE_INTERVAL_S = 0
 sys.exit(stages.main(Path(sys.argv[1])))
 """

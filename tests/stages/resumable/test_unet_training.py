@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.stage import Stopped
-from segmentation.scores.overlap import dice
-from segmentation.unet.losses import Pooled
-from segmentation.unet.network import NetworkSpec
-from stages.resumable import state
-from stages.resumable.training import STATE_FILE
-from stages.resumable.unet_training import UNetTask, Validation
+from floodrunner.contract.stage import Stopped
+from floodrunner.segmentation.scores.overlap import dice
+from floodrunner.segmentation.unet.losses import Pooled
+from floodrunner.segmentation.unet.network import NetworkSpec
+from floodrunner.stages.resumable import state
+from floodrunner.stages.resumable.training import STATE_FILE
+from floodrunner.stages.resumable.unet_training import UNetTask, Validation
 from tests.stages.resumable.stub import Events, Interrupter, Variable, context, train
 
 GENERATOR = np.random.default_rng(3)

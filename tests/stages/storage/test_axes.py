@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from stages.storage.volumes import open_volume
+from floodrunner.stages.storage.volumes import open_volume
 from tests.stages.hdf5_files import TRUTH, arranged, axistags, read, refusal, remarks
 
 ILASTIK = "in ilastik: Export Image Settings > Transpose to Axis Order zyx"

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.storage.coordinates import read_coordinates
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.coordinates import read_coordinates
 
 
 def table(path: Path, **changed: Any) -> Path:

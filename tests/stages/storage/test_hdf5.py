@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.storage.hdf5 import create_hdf5
-from stages.storage.volumes import open_volume
+from floodrunner.stages.storage.hdf5 import create_hdf5
+from floodrunner.stages.storage.volumes import open_volume
 
 RNG = np.random.default_rng(1)
 
@@ -42,8 +42,8 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 FILL = """
 import sys
-from stages.storage.hdf5 import create_hdf5
-from stages.storage.volumes import open_volume
+from floodrunner.stages.storage.hdf5 import create_hdf5
+from floodrunner.stages.storage.volumes import open_volume
 import numpy as np
 try:
     with create_hdf5(sys.argv[1]) as file:
@@ -91,7 +91,7 @@ def test_a_stage_on_a_full_disk_tells_so_in_one_line(tmp_path: Path) -> None:
     }
     (folder / "job.json").write_text(json.dumps(job))
     done = subprocess.run(
-        [sys.executable, "-m", "stages", folder],
+        [sys.executable, "-m", "floodrunner.stages", folder],
         preexec_fn=lambda: at_most(100_000),
         capture_output=True,
         text=True,

@@ -11,8 +11,8 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.storage.volumes import read_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.volumes import read_volume
 from tests.stages.hdf5_files import TRUTH, arranged, axistags, read, refusal, remarks
 
 

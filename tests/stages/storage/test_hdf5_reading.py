@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.storage.hdf5 import attribute, open_hdf5, reading, whole
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.hdf5 import attribute, open_hdf5, reading, whole
 
 
 def test_a_file_is_opened_or_refused_in_one_line(tmp_path: Path) -> None:

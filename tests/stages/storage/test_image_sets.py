@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.storage.image_sets import Picture, is_set, read_set, write_set
-from stages.storage.volumes import Place, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.image_sets import Picture, is_set, read_set, write_set
+from floodrunner.stages.storage.volumes import Place, write_volume
 
 RNG = np.random.default_rng(1)
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.stage import InputError
-from stages.storage.json_files import read_json
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.json_files import read_json
 
 
 class Settings(BaseModel):

@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from stages.storage.labels import open_labels, read_labels
-from stages.storage.volumes import Place, write_volume
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.labels import open_labels, read_labels
+from floodrunner.stages.storage.volumes import Place, write_volume
 
 
 class Said(list[str]):

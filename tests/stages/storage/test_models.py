@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from contract.stage import InputError
-from segmentation.ffn import network as ffn
-from segmentation.unet.architectures import architecture_of
-from segmentation.unet.network import NetworkSpec
-from stages.storage import ffn_models, unet_models
+from floodrunner.contract.stage import InputError
+from floodrunner.segmentation.ffn import network as ffn
+from floodrunner.segmentation.unet.architectures import architecture_of
+from floodrunner.segmentation.unet.network import NetworkSpec
+from floodrunner.stages.storage import ffn_models, unet_models
 
 RNG = np.random.default_rng(1)
 FFN = ffn.NetworkSpec(2, 3, (5, 7, 9), (1, 2, 3))

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from stages.storage.names import doubtful_point, natural_key, natural_keys, same_name
+from floodrunner.stages.storage.names import doubtful_point, natural_key, natural_keys, same_name
 
 
 @pytest.mark.parametrize("name", ["Käfer-0", "Ångström µm", "が細胞", "plain"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.readers.sections import open_stack
+from floodrunner.stages.readers.sections import open_stack
 from tests.stages.hdf5_files import TRUTH, arranged, axistags, refusal, remarks
 
 CREMI = {"resolution": (40, 4, 4)}

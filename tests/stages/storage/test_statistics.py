@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.stage import InputError
-from stages.storage.statistics import read_statistics
+from floodrunner.contract.stage import InputError
+from floodrunner.stages.storage.statistics import read_statistics
 
 
 def test_mean_and_standard_deviation_are_read(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segmentation.ffn.canvas import Attempt
-from stages.storage import subvolumes
+from floodrunner.segmentation.ffn.canvas import Attempt
+from floodrunner.stages.storage import subvolumes
 
 
 def test_tables_hold_seeds_in_the_stack_overlaps_and_times(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from stages.storage import words
+from floodrunner.stages.storage import words
 
 
 def test_sizes_are_written_with_x_first() -> None:

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from runner.engines import docker as docker_engine
-from runner.engines.base import Job
-from runner.engines.docker import client, disk, images
-from runner.errors import UserError
-from runner.step_options import StepOptions
+from floodrunner.runner.engines import docker as docker_engine
+from floodrunner.runner.engines.base import Job
+from floodrunner.runner.engines.docker import client, disk, images
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.step_options import StepOptions
 
 VERSION = {"ApiVersion": "1.41", "Version": "20.10.24", "Os": "linux"}
 HANGS = object()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.engines.docker.joining import joined
+from floodrunner.runner.engines.docker.joining import joined
 
 
 def same(*names: str) -> dict[Path, Path]:

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from runner.engines.base import InputRefused, Job
-from runner.engines.docker import hidden, links, mounts
-from runner.errors import UserError
-from runner.step_options import StepOptions
+from floodrunner.runner.engines.base import InputRefused, Job
+from floodrunner.runner.engines.docker import hidden, links, mounts
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.step_options import StepOptions
 
 
 def job(tmp_path: Path, **inputs: Path | str) -> Job:

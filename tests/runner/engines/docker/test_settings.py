@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from runner import machine
-from runner.build import image
-from runner.engines import docker as docker_engine
-from runner.engines import local
-from runner.engines.base import Job
-from runner.engines.docker import client as docker_api
-from runner.engines.docker import containers, images, limits
-from runner.errors import UserError
-from runner.step_options import StepOptions
+from floodrunner.runner import machine
+from floodrunner.runner.build import image
+from floodrunner.runner.engines import docker as docker_engine
+from floodrunner.runner.engines import local
+from floodrunner.runner.engines.base import Job
+from floodrunner.runner.engines.docker import client as docker_api
+from floodrunner.runner.engines.docker import containers, images, limits
+from floodrunner.runner.errors import UserError
+from floodrunner.runner.step_options import StepOptions
 
 
 @pytest.fixture
