@@ -1,5 +1,7 @@
-"""From a stack of microscope images to a segmentation, with one command.
+"""The one name that is installed: the command, and the repository's other packages below it.
 
-The only name that is installed: the folders of the repository's top level are below it, here as links, in a wheel as
-folders. Importing it loads nothing else.
+`contract`, `runner`, `stages`, `segmentation` and `pipelines` are links to the folders beside this one; in a wheel they
+are the folders. What belongs to one of them does not belong here. Importing this loads nothing heavy.
 """
+
+from floodrunner.version import __version__ as __version__

@@ -4,4 +4,7 @@ The runner knows only the headers of stages, and imports no numerical library: n
 `segmentation/`.
 """
 
-__version__ = "0.1.0"
+from floodrunner.version import __version__ as __version__
+
+if __name__ == "runner":  # found beside `floodrunner`: a second copy of each module would be loaded
+    raise ImportError("import floodrunner.runner in place of runner")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from floodrunner.contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
-from floodrunner.runner import __version__, search_path
+from floodrunner.runner import __version__
 from floodrunner.runner.commands import machine, pipelines, results, running
 from floodrunner.runner.errors import Interrupted, StepFailed, UserError, UserErrors
 
@@ -33,7 +33,6 @@ for _command in (
 
 def main() -> None:
     """Exit codes: 0 done, 1 a stage failed, 2 the input is wrong, 3 a bug in Floodrunner, 130 interrupted."""
-    search_path.clean()  # also for a command that was installed before `floodrunner_command` was there
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

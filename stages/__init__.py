@@ -2,3 +2,6 @@
 
 Code that several stages share is in the folders beside them; mathematics is in `segmentation/`.
 """
+
+if __name__ == "stages":  # found beside `floodrunner`: a second copy of each module would be loaded
+    raise ImportError("import floodrunner.stages in place of stages")

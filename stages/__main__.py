@@ -1,4 +1,7 @@
-"""Runs one stage: `python -m floodrunner.stages FOLDER`. FOLDER holds `job.json`; the stage writes `events.jsonl` there."""
+"""Runs one stage: `python -m floodrunner.stages FOLDER`.
+
+FOLDER holds `job.json`; the stage writes `events.jsonl` there.
+"""
 
 from __future__ import annotations
 

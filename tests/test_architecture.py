@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,24 +18,32 @@ HEAVY = {
 }
 H5PY_ALLOWED = {"runner/fingerprint/hdf5_parts.py"}
 """Where the runner opens HDF5 files, inside functions, only for inputs that are such files."""
-PACKAGES = ("contract", "runner", "stages", "segmentation")
+PACKAGES = ("contract", "floodrunner", "runner", "stages", "segmentation")
+"""Folders of the repository. All but `floodrunner` itself are imported by names below `floodrunner`."""
 TENSORFLOW_ALLOWED = {"segmentation/backend.py", "segmentation/ffn/checkpoint.py"}
 """The seam, and what only TensorFlow reads."""
 
 
 def modules(package: str) -> list[Path]:
-    found = sorted((ROOT / package).rglob("*.py"))
+    found = sorted(Path(folder) / name for folder, _, names in os.walk(ROOT / package) for name in names)
+    found = [file for file in found if file.suffix == ".py"]  # not those that links in `floodrunner/` lead to
     assert found, f"no modules in {package}: this test would check nothing"
     return found
 
 
 def name_of(file: Path) -> str:
-    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join((*package_of(file), file.stem)).removesuffix(".__init__")
+
+
+def package_of(file: Path) -> tuple[str, ...]:
+    """`stages/readers/tiff.py` -> floodrunner, stages, readers."""
+    parts = file.relative_to(ROOT).parent.parts
+    return parts if parts[0] == "floodrunner" else ("floodrunner", *parts)
 
 
 def imported(file: Path, tree: ast.AST) -> Iterator[str]:
     """Dotted names that a syntax tree imports, relative ones resolved; also `import_module("...")` of plain text."""
-    package = file.relative_to(ROOT).parent.parts
+    package = package_of(file)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -71,7 +80,8 @@ def header_imports(file: Path) -> set[str]:
 
 
 def tops(names: set[str]) -> set[str]:
-    return {name.split(".")[0] for name in names}
+    """`floodrunner.stages.fill` counts as `stages`, `numpy.linalg` as `numpy`."""
+    return {name.removeprefix("floodrunner.").split(".")[0] for name in names}
 
 
 def loaded(statement: str, *names: str) -> set[str]:
@@ -94,6 +104,26 @@ def test_contract_is_light_and_imports_nothing_of_ours(file: Path) -> None:
     assert tops(all_imports(file)) <= {"contract", "pydantic"} | set(sys.stdlib_module_names)
 
 
+def test_all_names_are_below_floodrunner() -> None:
+    """A second name for a module would make a second copy of it, with classes of its own."""
+    files = [file for folder in (*PACKAGES, "benchmarks", "tests") for file in modules(folder)]
+    names = {(file, name) for file in files for name in all_imports(file)}
+    assert not [each for each in names if each[1].split(".")[0] in set(PACKAGES) - {"floodrunner"}]
+    code = "import sys; sys.path.insert(0, '.'); import stages.fill"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.stderr.splitlines()[-1] == "ImportError: import floodrunner.stages in place of stages"
+
+
+@pytest.mark.parametrize("name", sorted(set(PACKAGES) - {"floodrunner"} | {"pipelines"}))
+def test_a_checkout_has_all_packages_below_floodrunner(name: str) -> None:
+    assert (ROOT / "floodrunner" / name).resolve() == ROOT / name
+
+
+def test_the_package_itself_is_light() -> None:
+    everything = "numpy", "pydantic", "click", "floodrunner.runner", "floodrunner.version"
+    assert loaded("import floodrunner; floodrunner.__version__", *everything) == {"floodrunner.version"}
+
+
 @pytest.mark.parametrize("file", [*modules("stages"), *modules("segmentation")], ids=name_of)
 def test_nothing_imports_the_runner(file: Path) -> None:
     assert "runner" not in tops(all_imports(file))
@@ -110,7 +140,7 @@ def test_numerics_know_no_stages_and_one_seam_to_the_backend(file: Path) -> None
 @pytest.mark.parametrize("file", HELPERS, ids=name_of)
 def test_helpers_import_no_stage(file: Path) -> None:
     """Stages call helpers. Were it also the other way round, nobody could read either on its own."""
-    assert not {f"floodrunner.stages.{stage.stem}" for stage in STAGES} & names_and_parents(file)
+    assert not {name_of(stage) for stage in STAGES} & names_and_parents(file)
 
 
 def test_plug_ins_stand_alone_in_their_folder() -> None:
@@ -127,19 +157,28 @@ def test_header_of_a_stage_is_light(file: Path) -> None:
 
 def test_runner_loads_without_numerics() -> None:
     everything = "; ".join(f"import {name_of(file)}" for file in modules("runner"))
-    assert loaded(everything, *HEAVY, "segmentation", "pydantic") == {"pydantic"}  # and the check can see something
+    assert loaded(everything, *HEAVY, "floodrunner.segmentation", "pydantic") == {
+        "pydantic"
+    }  # and the check can see something
 
 
 def test_reading_all_headers_loads_no_numerics() -> None:
-    statement = "from floodrunner.runner.pipeline import registry; r = registry.scan(); assert r.files; [r.get(n) for n in r.files]"
-    assert loaded(statement, *HEAVY, "segmentation", "stages") == {"stages"}
+    statement = """
+from floodrunner.runner.pipeline import registry
+known = registry.scan()
+assert known.files
+for name in known.files: known.get(name)
+"""
+    stages = "floodrunner.stages"
+    assert loaded(statement, *HEAVY, "floodrunner.segmentation", stages) == {stages}
 
 
 def test_checking_parameters_loads_no_numerics() -> None:
     statement = (
         "from floodrunner.stages import ffn_train, unet_train; unet_train.Params.parse({}); ffn_train.Params.parse({})"
     )
-    assert loaded(statement, *HEAVY, "segmentation") == {"segmentation"}  # the checks of U-Net architectures
+    numerics = "floodrunner.segmentation"
+    assert loaded(statement, *HEAVY, numerics) == {numerics}  # the checks of U-Net architectures
 
 
 def test_help_loads_nothing_but_click() -> None:
@@ -150,7 +189,7 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
     from floodrunner.runner.cli import main
     main()
 """
-    assert loaded(statement, *HEAVY, "rich", "pydantic", "yaml", "psutil", "stages", "click") == {"click"}
+    assert loaded(statement, *HEAVY, "rich", "pydantic", "yaml", "psutil", "floodrunner.stages", "click") == {"click"}
 
 
 def test_numerics_load_without_stages_and_runner() -> None:
@@ -161,7 +200,8 @@ def test_numerics_load_without_stages_and_runner() -> None:
     names = [name for file in files if (name := name_of(file)) not in slow]
     assert len(names) > 10
     statement = f"import importlib; [importlib.import_module(name) for name in {names!r}]"
-    assert loaded(statement, "stages", "runner", "segmentation") == {"segmentation"}
+    ours = [f"floodrunner.{package}" for package in ("stages", "runner", "segmentation")]
+    assert loaded(statement, *ours) == {"floodrunner.segmentation"}
 
 
 def names_and_parents(file: Path) -> set[str]:
@@ -193,4 +233,4 @@ def f():
     import_module("scipy.ndimage")
 """
     file = ROOT / "stages" / "fill.py"
-    assert set(imported(file, ast.parse(source))) == {"numpy", "stages.x", "scipy.ndimage"}
+    assert set(imported(file, ast.parse(source))) == {"numpy", "floodrunner.stages.x", "scipy.ndimage"}

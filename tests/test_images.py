@@ -95,7 +95,8 @@ def test_all_that_pip_installs_is_checked_against_its_hash(name: str) -> None:
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_the_source_makes_the_last_layers_and_only_those(name: str) -> None:
     last = [rest for word, rest in instructions(name) if word in ("RUN", "COPY", "ADD")][-len(PACKAGES) :]
-    assert last == [f"--from=source /source/{package} /usr/local/lib/floodrunner/{package}" for package in PACKAGES]
+    ours = [f"floodrunner/{package}" for package in PACKAGES]
+    assert last == [f"--from=source /source/{folder} /usr/local/lib/floodrunner/{folder}" for folder in ours]
     words = [word for word, _ in instructions(name)]
     assert words[words.index("LABEL") :] == ["LABEL"]  # what changes no layer
 

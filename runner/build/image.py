@@ -108,10 +108,7 @@ def build(kind: str, root: Path, args: dict[str, str], network: str, cache: bool
     """
     name, dockerfile = images.name(kind), root / f"Dockerfile.{kind}"
     if not dockerfile.is_file():
-        raise UserError(
-            f"{dockerfile}: there is no such file; images are built in a checkout of Floodrunner, with its "
-            ".venv/bin/floodrunner; an installed package cannot build them"
-        )
+        raise UserError(f"{dockerfile}: there is no such file; it is part of Floodrunner: install it again")
     client, before = docker_api.connect(), docker_api.image(name)
     base = args.get("BASE_IMAGE") or _pinned_base(dockerfile)
     labels = _labels(root, kind, args, base)
@@ -195,7 +192,9 @@ def _labels(root: Path, kind: str, args: dict[str, str], base: str) -> dict[str,
         _VERSION_LABEL: __version__,
         "org.opencontainers.image.created": records.now(),
     }
-    with contextlib.suppress(OSError, subprocess.SubprocessError):  # git is not installed, or this is not a checkout
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # git is not installed
+        if not (root / ".git").exists():  # an installed package, which may lie in somebody else's checkout
+            return found
         git = ("git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
         answer = subprocess.run(git, capture_output=True, text=True, timeout=15, check=True)
         found["org.opencontainers.image.revision"] = answer.stdout.strip()

@@ -10,8 +10,10 @@ from functools import cache
 from pathlib import Path
 
 PACKAGES = ("contract", "stages", "segmentation")
-_OUR_MODULE = re.compile(r"(contract|stages|segmentation)(\.\w+)+")
-_ALWAYS = ("stages", "floodrunner.stages.__main__")
+"""The packages below `floodrunner` that a stage may use."""
+_PREFIX = "floodrunner."
+_OUR_MODULE = re.compile(r"floodrunner\.(contract|stages|segmentation)(\.\w+)+")
+_ALWAYS = ("stages", "stages.__main__")
 
 
 def hashes(stage: str, root: Path) -> dict[str, str]:
@@ -28,7 +30,7 @@ def hashes(stage: str, root: Path) -> dict[str, str]:
       Path below `root` -> hash, sorted.
     """
     found: dict[str, str] = {}
-    waiting = [*_ALWAYS, f"floodrunner.stages.{stage.replace('-', '_')}"]
+    waiting = [*_ALWAYS, f"stages.{stage.replace('-', '_')}"]
     while waiting:
         name = waiting.pop()
         file = _file(name, root)
@@ -44,7 +46,8 @@ def hashes(stage: str, root: Path) -> dict[str, str]:
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Absolute names that a module may import. `from x import y` gives both x and x.y, because y may be a module.
 
-    A string that looks like a module of this project counts too: `importlib.import_module("floodrunner.segmentation.backend")`.
+    A string that looks like a module of this project counts too:
+    `importlib.import_module("floodrunner.segmentation.backend")`.
 
     Args:
       package: the package of the module, which relative imports start from.
@@ -64,12 +67,13 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 @cache
 def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...]]:
-    """The hash of a module's source, and the modules of this project that it imports."""
+    """The hash of a module's source, and the modules of this project that it imports, named below `floodrunner`."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):  # the error is reported when the stage runs
         return hashlib.sha256(source).hexdigest(), ()
-    names = tuple(dict.fromkeys(name for name in imports(tree, package) if name.split(".")[0] in PACKAGES))
+    absolute = [name.removeprefix(_PREFIX) for name in imports(tree, _PREFIX + package) if name.startswith(_PREFIX)]
+    names = tuple(dict.fromkeys(name for name in absolute if name.split(".")[0] in PACKAGES))
     return hashlib.sha256(ast.unparse(_Bare().visit(tree)).encode("utf-8", "surrogatepass")).hexdigest(), names
 
 

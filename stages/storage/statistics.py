@@ -17,7 +17,7 @@ Grey = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
 
 
 class _Moments(BaseModel):
-    """What `floodrunner.segmentation.statistics.moments` computes; only the mean and the standard deviation are needed."""
+    """What `moments` in `segmentation/statistics.py` computes; only mean and standard deviation are needed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

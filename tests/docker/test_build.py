@@ -39,7 +39,7 @@ def files_inside(engine: DockerClient, name: str, folder: Path) -> Path:
     container = engine.containers.create(name)
     try:
         for package in PACKAGES:
-            chunks, _ = container.get_archive(f"{PLACE}/{package}")
+            chunks, _ = container.get_archive(f"{PLACE}/floodrunner/{package}")
             with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
                 tar.extractall(folder, filter="data")
     finally:
@@ -83,14 +83,18 @@ def check(engine: DockerClient, house: House, folder: Path) -> Image:
     assert trouble(house) == ""
     said = engine.containers.run(
         image,
-        ["-P", "-c", "import os, stages.copy_text as stage; print(stage.__cached__, os.path.isfile(stage.__cached__))"],
+        [
+            "-P",
+            "-c",
+            "import os; from floodrunner.stages.slow import __cached__ as c; print(c, os.path.isfile(c))",
+        ],
         entrypoint=f"{PLACE}/venv/bin/python",
         user="12345:12345",
         network_mode="none",
         read_only=True,
         remove=True,
     )
-    assert said.decode().split() == [f"{PLACE}/stages/__pycache__/copy_text.cpython-311.pyc", "True"]
+    assert said.decode().split() == [f"{PLACE}/floodrunner/stages/__pycache__/slow.cpython-311.pyc", "True"]
     return image
 
 

@@ -206,9 +206,7 @@ class House:
         return name
 
     def command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        # `contract` and `stages` from the house, `runner` from this checkout.
-        path = os.pathsep.join((str(self.code), str(REPOSITORY)))
-        environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
+        environment = {**os.environ, "PYTHONPATH": str(self.code), "COLUMNS": "200", "DOCKER_HOST": NO_ENGINE}
         # Steps here compute with all processors, as those in containers do: how many there are shows in the last bits.
         for name in ("KERAS_BACKEND", *THREADS):
             environment.pop(name, None)
@@ -297,12 +295,16 @@ def build(folder: Path) -> House:
     code, work = folder / "code", folder / "work"
     (code / "stages").mkdir(parents=True)
     (code / "segmentation").mkdir()
+    (code / "floodrunner").mkdir()
     work.mkdir()
     shutil.copytree(REPOSITORY / "contract", code / "contract", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__init__.py", "__main__.py"):
         shutil.copy(REPOSITORY / "stages" / name, code / "stages" / name)
     for name, text in STAGES.items():
         (code / "stages" / f"{name}.py").write_text(textwrap.dedent(text).lstrip())
+    # `contract`, `stages` and `segmentation` from the house, `runner` from this checkout.
+    places = f'[__file__.rpartition("/floodrunner/")[0], {str(REPOSITORY / "floodrunner")!r}]'
+    (code / "floodrunner" / "__init__.py").write_text(f"__path__ = {places}\n")
     (code / "segmentation" / "__init__.py").write_text("")
     (code / "segmentation" / "helper.py").write_text("def add(text, suffix):\n    return text + suffix\n")
     return House(code, work)

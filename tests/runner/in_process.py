@@ -75,12 +75,12 @@ def _signals_restored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _packages_of(root: Path) -> Iterator[None]:
-    """Inside, modules of `stages` and `segmentation` come from below `root`; none of them is kept afterwards."""
+    """Inside, modules of our `stages` and `segmentation` come from below `root`; none of them is kept afterwards."""
     packages, before = (stages, segmentation), set(sys.modules)
     former = [list(package.__path__) for package in packages]
     written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # two edits within a second look the same to it
     for package in packages:
-        package.__path__[:] = [str(root / package.__name__)]
+        package.__path__[:] = [str(root / package.__name__.removeprefix("floodrunner."))]
     importlib.invalidate_caches()
     try:
         yield
@@ -89,8 +89,8 @@ def _packages_of(root: Path) -> Iterator[None]:
         for package, paths in zip(packages, former, strict=True):
             package.__path__[:] = paths
         for name in set(sys.modules) - before:
-            package_name, _, module = name.partition(".")
-            if package_name in ("stages", "segmentation"):
+            if name.startswith(("floodrunner.stages.", "floodrunner.segmentation.")):
                 del sys.modules[name]
-                with contextlib.suppress(AttributeError):
-                    delattr(sys.modules[package_name], module)
+                package_name, _, module = name.rpartition(".")
+                if package := sys.modules.get(package_name):
+                    delattr(package, module)

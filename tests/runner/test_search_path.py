@@ -40,7 +40,8 @@ STAGE = '''
         import numpy
 
         warnings.warn("would be an error with PYTHONWARNINGS=error")
-        origins = {name: getattr(importlib.util.find_spec(name), "origin", None) for name in ("stages", "lab_tools")}
+        names = ("floodrunner.stages", "lab_tools")
+        origins = {name: getattr(importlib.util.find_spec(name), "origin", None) for name in names}
         seen = {
             **origins,
             "numpy": numpy.__file__,
@@ -75,9 +76,9 @@ def looked(house: House, **environment: str) -> dict[str, Any]:
 
 def test_packages_in_pythonpath_are_not_found(house: House, stranger: Path) -> None:
     """They come first there, before a checkout of Floodrunner, which counts."""
-    path = os.pathsep.join(map(str, (stranger, house.code, REPOSITORY)))
+    path = os.pathsep.join(map(str, (stranger, house.code)))
     seen = looked(house, PYTHONPATH=path)
-    assert seen["stages"] == str(house.code / "stages" / "__init__.py")
+    assert seen["floodrunner.stages"] == str(house.code / "stages" / "__init__.py")
     assert seen["lab_tools"] is None
     assert str(stranger) not in seen["path"]
     assert str(stranger) not in seen["numpy"]
@@ -85,9 +86,9 @@ def test_packages_in_pythonpath_are_not_found(house: House, stranger: Path) -> N
 
 def test_code_that_python_runs_at_its_start_is_not_run_in_a_step(house: House, stranger: Path) -> None:
     (stranger / "sitecustomize.py").write_text(
-        "import sys\nif 'stages' in sys.orig_argv:\n    raise SystemExit('of another Python')\n"
+        "import sys\nif 'floodrunner.stages' in sys.orig_argv:\n    raise SystemExit('of another Python')\n"
     )
-    path = os.pathsep.join(map(str, (house.code, REPOSITORY, stranger)))
+    path = os.pathsep.join(map(str, (house.code, stranger)))
     seen = looked(house, PYTHONPATH=path, PYTHONWARNINGS="error", PYTHONOPTIMIZE="1", PYTHONSTARTUP="/none")
     assert seen["optimize"] == 0
     assert set(seen["python"]) <= {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE"}
@@ -165,34 +166,25 @@ def test_each_package_is_looked_for_in_the_installation(
     assert search_path.of_the_user.__wrapped__() == ()
 
 
-def test_a_package_of_the_same_name_in_pythonpath_does_not_break_the_command(stranger: Path) -> None:
-    (stranger / "runner").mkdir()
-    (stranger / "runner" / "__init__.py").write_text('raise ImportError("of another program")\n')
+@pytest.mark.parametrize("way", ["the command", "python -m"])
+def test_modules_of_the_user_do_not_break_the_command(stranger: Path, way: str) -> None:
+    """In PYTHONPATH, and with `python -m` also in the present folder: named as ours, and as what we use."""
+    (stranger / "runner.py").write_text('raise ImportError("of the user")\n')
     with open(REPOSITORY / "pyproject.toml", "rb") as file:
-        project = tomllib.load(file)
-    module, function = project["project"]["scripts"]["floodrunner"].split(":")
-    assert f"{module}.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    code = f"from {module} import {function}; {function}()"
-    assert said(code, PYTHONPATH=f"{stranger}{os.pathsep}{REPOSITORY}").startswith("floodrunner, version ")
-
-
-def test_a_command_that_was_installed_earlier_leaves_them_out_too(tmp_path: Path) -> None:
-    code = (
-        "import atexit, sys; atexit.register(lambda: print(sys.path)); from floodrunner.runner.cli import main; main()"
-    )
-    assert str(tmp_path) not in said(code, PYTHONPATH=f"{tmp_path}{os.pathsep}{REPOSITORY}")
-
-
-def said(code: str, **environment: str) -> str:
+        module, function = tomllib.load(file)["project"]["scripts"]["floodrunner"].split(":")
+    start = ["-m", module.removesuffix(".__main__")]
+    if way == "the command":
+        start = ["-P", "-c", f"from {module} import {function}; {function}()"]
     ended = subprocess.run(
-        [sys.executable, "-P", "-c", code, "--version"],
-        env={**os.environ, **environment},
+        [sys.executable, *start, "stages"],
+        cwd=stranger,
+        env={**os.environ, "PYTHONPATH": f"{stranger}{os.pathsep}{REPOSITORY}"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    return ended.stdout
+    assert "unet-train" in ended.stdout
 
 
 def test_steps_keep_what_this_python_may_need_to_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,8 +84,7 @@ def test_refused_before_anything_is_sent(house: House) -> None:
     ended = house("build", "--cpu")
     assert ended.code == 2
     assert ended.error == (
-        f"{house.code}/Dockerfile.cpu: there is no such file; images are built in a checkout of Floodrunner, with "
-        "its .venv/bin/floodrunner; an installed package cannot build them"
+        f"{house.code}/Dockerfile.cpu: there is no such file; it is part of Floodrunner: install it again"
     )
     (house.code / "Dockerfile.cpu").write_text("FROM scratch\n")
     ended = house("build", "--cpu")

@@ -31,7 +31,7 @@ def run(params, context):
     "segmentation/unused.py": "",
     "segmentation/ffn/__init__.py": "",
     "segmentation/ffn/network.py": "from ..backend import compiled\nfrom .moves import step\n",
-    "segmentation/ffn/moves.py": "import importlib\nimportlib.import_module('segmentation.late')\n",
+    "segmentation/ffn/moves.py": "import importlib\nimportlib.import_module('floodrunner.segmentation.late')\n",
     "segmentation/late.py": "def f():\n    import floodrunner.stages.storage.volumes\n",
     "segmentation/backend.py": "import numpy\n",
 }
@@ -83,11 +83,11 @@ def test_real_stages_load_nothing_that_was_not_found() -> None:
     """The oracle: modules of ours that Python has loaded after importing a stage's helpers for real."""
     root = Path(__file__).resolve().parents[3]
     found = source_code.hashes("evaluate-volume", root)
-    modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in found]
+    modules = [f"floodrunner.{name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}" for name in found]
     code = (
         "import importlib, sys\n"
         f"for name in {[m for m in modules if m != 'floodrunner.stages.__main__']!r}: importlib.import_module(name)\n"
-        "print(*[n for n in sys.modules if n.split('.')[0] in ('contract', 'stages', 'segmentation')])"
+        "print(*[n for n in sys.modules if n.startswith(('floodrunner.contract', 'floodrunner.s'))])"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert set(answer.stdout.split()) <= set(modules)
