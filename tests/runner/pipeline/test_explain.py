@@ -15,9 +15,9 @@ FFN = Path(__file__).resolve().parents[3] / "pipelines" / "ffn.yaml"
 
 def refusal(setting: str) -> str:
     """What `--set SETTING` is refused with, without the setting."""
+    # The plan tells all that is wrong, so the inputs must be there.
+    inputs = [f"{name}={FFN}" for name in ("images", "labels")]
     with pytest.raises(UserError) as error:
-        # The plan tells all that is wrong, so the inputs must be there.
-        inputs = [f"{name}={FFN}" for name in ("images", "labels")]
         plan.make(spec.load(FFN), registry.scan(), Path("run"), Options(inputs=inputs, sets=[setting]))
     return str(error.value).removeprefix(f"--set {setting}: ")
 
