@@ -94,6 +94,7 @@ class Context:
         self._defer_stop = False
         self._events = events
         self._last_progress = float("-inf")
+        self._reached: dict[str, Any] = {}
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Reports progress. A stage may call this at any rate; at most two events a second are written.
@@ -101,10 +102,11 @@ class Context:
         The last event (`done` equals `total`) is always written.
         """
         now = time.monotonic()
+        self._reached = {"done": done, "total": total, "unit": unit}
         if done < total and now - self._last_progress < _PROGRESS_INTERVAL_S:
             return
         self._last_progress = now
-        self.emit("progress", done=done, total=total, unit=unit)
+        self.emit("progress", **self._reached)
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         """Reports a number.
@@ -178,4 +180,6 @@ class Context:
         """
         if self.stop_requested:
             save()
+            if self._reached:
+                self.emit("progress", **self._reached)  # exact: the last one may be half a second old
             raise Stopped

@@ -55,11 +55,11 @@ def run(setting: Setting) -> dict[str, Any]:
     with Stop().listening() as stop:
         open_run_folder(plan.workdir, plan.name)
         with lock(plan.workdir, " ".join(setting.command)):
-            run = Run(setting, Contents(plan, Cache(plan.workdir / HASHES_FILE)), Display([]), stop)
+            run = Run(setting, Contents(plan, Cache(plan.workdir / HASHES_FILE)), Display({}), stop)
             _read_inputs(run)
             run.report = at_start(run)
             run.save()
-            with display.make([step.id for step in plan.steps]) as run.show:
+            with display.make({step.id: step.stage.summary for step in plan.steps}) as run.show:
                 try:
                     run.show.note(setting.engine_line)
                     for line in _unasked(run):
@@ -184,6 +184,8 @@ def _carry_out(
         code, text = judge(exit, progress, run.stop.count > 0, job)
         if code == DONE:
             done = publish_result(run, step, parts, progress, started, seconds)
+        elif code == INTERRUPTED and text == "stopped" and (reached := run.show.lines[step.id].reached()):
+            text = f"stopped at {reached}"
     finally:
         if done is None:  # these outputs may have filled the disk
             with contextlib.suppress(OSError):

@@ -27,6 +27,8 @@ _NO_PROCESSES = re.compile(
 unavailable" too."""
 _BEGINS = re.compile(r"--- \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00 ")
 """What the runner writes into the log at the beginning of an attempt."""
+_OF_LIBRARIES = re.compile(r"[IWE]\d{4} \d\d:|\d{4}-\d\d-\d\d [\d:.]+: [IWE] |WARNING: All log messages before absl")
+"""Lines that TensorFlow and its parts write, whatever happens."""
 _CODES = {status: code for code, status in STATUS.items()}
 
 
@@ -88,12 +90,13 @@ def _trouble_with_outputs(job: Job) -> str:
 
 
 def _last_line(log: Path) -> str:
-    """The last non-empty line of a log. Raises FileNotFoundError if the step's folder is gone."""
+    """The last line of a log that is not one of a library. Raises FileNotFoundError if the step's folder is gone."""
     try:
         lines = _last_lines(log)
     except UserError as error:  # the stage has put something else there
         return str(error)
-    return lines[-1] if lines else "no output"
+    own = [line for line in lines if not _OF_LIBRARIES.match(line)]
+    return (own or lines or ["no output"])[-1]
 
 
 def _no_processes(log: Path) -> str:

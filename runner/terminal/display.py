@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,7 +16,7 @@ from floodrunner.runner.workdir.progress import Progress
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_WIDE = 110
+_WIDE, _NARROW = 110, 80
 _PLAIN_INTERVAL_S = 5.0
 _METRICS_SHOWN = 3
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "skipped": "–", "stopped": "■", "failed": "✗"}
@@ -33,20 +33,34 @@ _COLOURS = {
 
 @dataclass
 class Line:
-    """The state of one step, as the display shows it."""
+    """The state of one step, as the display shows it.
+
+    Attributes:
+      task: what the step does, such as `train a network`.
+    """
 
     step: str
+    task: str = ""
     status: str = "waiting"
     text: str = ""
     progress: Progress = field(default_factory=Progress)
     started: float = 0.0
 
-    def facts(self) -> list[str]:
-        """Facts about the progress: `34/70 sections`, `12/s`, `0:03 left`, `loss 0.32`, as far as they are known."""
-        progress, found = self.progress, []
-        if progress.total:
-            found.append(f"{words.number(progress.done)}/{words.number(progress.total)} {progress.unit}".strip())
-        if progress.rate is not None:
+    def reached(self) -> str:
+        """How far the step is: `34/70 sections`; "" if it has not said so."""
+        progress = self.progress
+        if not progress.total:
+            return ""
+        return f"{words.number(progress.done)}/{words.number(progress.total)} {progress.unit}".strip()
+
+    def facts(self, brief: bool = False) -> list[str]:
+        """Facts about the progress: `34/70 sections`, `12/s`, `0:03 left`, `loss 0.32`, as far as they are known.
+
+        Args:
+          brief: without the rate, which follows from the others.
+        """
+        progress, found = self.progress, [reached] if (reached := self.reached()) else []
+        if progress.rate is not None and not brief:
             found.append(
                 f"{progress.rate:.3g}/s" if progress.rate >= 0.1 else f"{words.duration(1 / progress.rate)} each"
             )
@@ -62,8 +76,11 @@ class Line:
 class Display:
     """Shows plain lines; also the base class of the live view. If the output cannot be written, the run continues."""
 
-    def __init__(self, steps: Sequence[str], stream: TextIO | None = None) -> None:
-        self.lines = {step: Line(step) for step in steps}
+    def __init__(self, tasks: Mapping[str, str], stream: TextIO | None = None) -> None:
+        """Args:
+        tasks: step -> what it does, a sentence that starts with a verb.
+        """
+        self.lines = {step: Line(step, _as_part_of_a_line(task)) for step, task in tasks.items()}
         self._stream = stream or sys.stdout
         self._spoken: dict[str, float] = {}
 
@@ -78,10 +95,12 @@ class Display:
         self.say(f"{step}: skipped ({reason})")
 
     def started(self, step: str, reason: str) -> None:
-        self._set(step, "running", reason)
-        self.lines[step].started = time.monotonic()
-        self._spoken[step] = time.monotonic()
-        self.say(f"{step}: runs ({reason})")
+        """`reason`: why the step runs. For a step that never ran before, nobody wonders why."""
+        line = self.lines[step]
+        self._set(step, "running", line.task)
+        line.started = self._spoken[step] = time.monotonic()
+        why = f" ({reason})" if reason != "never run" else ""
+        self.say(f"{step}: runs{why}{f': {line.task}' if line.task else ''}")
 
     def event(self, step: str, event: Event) -> None:
         line = self.lines[step]
@@ -96,10 +115,12 @@ class Display:
 
     def finished(self, step: str, status: str, seconds: float) -> None:
         """`status` is `done`, `stopped` or `failed`."""
-        self._set(step, status, words.duration(seconds))
-        metrics = self.lines[step].metrics() if status == "done" else []
-        took = f"{status} {'in' if status == 'done' else 'after'} {words.duration(seconds)}"
-        self.say(f"{step}: {', '.join([took, *metrics])}")
+        line, reached = self.lines[step], ""
+        if status != "done" and line.reached():
+            reached = f" at {line.reached()}"
+        self._set(step, status, f"{words.duration(seconds)}{reached}")
+        took = f"{status} {'in' if status == 'done' else 'after'} {line.text}"
+        self.say(f"{step}: {', '.join([took, *(line.metrics() if status == 'done' else [])])}")
 
     def note(self, text: str) -> None:
         """Shows one line, which stays on the screen."""
@@ -119,8 +140,8 @@ class Display:
 class LiveDisplay(Display):
     """Shows one line per step, and draws the line again when it changes."""
 
-    def __init__(self, steps: Sequence[str]) -> None:
-        super().__init__(steps)
+    def __init__(self, tasks: Mapping[str, str]) -> None:
+        super().__init__(tasks)
         from rich.console import Console
         from rich.live import Live
 
@@ -156,31 +177,38 @@ class LiveDisplay(Display):
 
         table = Table.grid(padding=(0, 1))
         table.add_column(no_wrap=True)
-        # In a narrow terminal the bar shrinks and the text wraps, so that names and numbers stay whole.
+        # In a narrow terminal the bar shrinks or goes, and the last facts are cut: each step keeps one line.
+        width = self._console.width
         table.add_column(no_wrap=True, min_width=max(len(step) for step in self.lines))
-        table.add_column(width=20 if self._console.width >= _WIDE else 6)
-        table.add_column(overflow="fold")
+        table.add_column(width=20 if width >= _WIDE else 6 if width >= _NARROW else 0)
+        table.add_column(no_wrap=True, overflow="ellipsis")
         for line in self.lines.values():
             colour, running = _COLOURS[line.status], line.status == "running"
             known = line.progress.total or None
             bar = ProgressBar(
                 total=known, completed=line.progress.done, pulse=not known, animation_time=time.monotonic()
             )
-            text = ", ".join(line.facts() or [line.text]) if running else ", ".join([line.text, *line.metrics()])
             if running:
-                text = f"{words.duration(time.monotonic() - line.started)}: {text}"
+                said = ", ".join(line.facts(brief=width < _WIDE) or [line.text])
+                text = f"{words.duration(time.monotonic() - line.started)}: {said}"
+            else:
+                text = ", ".join([line.text, *line.metrics()])
             table.add_row(
                 Text(self._marks[line.status], style=colour),
                 Text(line.step, style=colour),
-                bar if running else "",
+                bar if running and width >= _NARROW else "",
                 Text(words.shown(text), style="dim" if line.status in ("waiting", "skipped") else ""),
             )
         return table
 
 
-def make(steps: Sequence[str]) -> Display:
+def make(tasks: Mapping[str, str]) -> Display:
     """The live view if the terminal can draw it, otherwise plain lines."""
-    return LiveDisplay(steps) if can_draw() else Display(steps)
+    return LiveDisplay(tasks) if can_draw() else Display(tasks)
+
+
+def _as_part_of_a_line(sentence: str) -> str:
+    return f"{sentence[:1].lower()}{sentence[1:].removesuffix('.')}"
 
 
 def can_draw() -> bool:

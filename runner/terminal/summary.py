@@ -18,6 +18,7 @@ from floodrunner.runner.workdir.names import is_inside
 from floodrunner.runner.workdir.progress import Progress
 from floodrunner.runner.workdir.records import StepRecord
 
+_RUN_AGAIN = "; run again to continue"
 _MOST_SHOWN = 20  # metrics, conclusions, and files, of a step
 _LONGEST_NAME, _LONGEST_SENTENCE = 200, 300
 _MOST_PICTURES = 3  # named when a step ends
@@ -112,7 +113,8 @@ def _step(folder: Path, facts: dict[str, Any], held: bool) -> str:
     if last in ("failed", "bad-input", "bug"):
         return f"failed {records.local_time(facts['ended'])}: {facts['message']} (log: {words.here(folder / LOG_FILE)})"
     if last == "interrupted":
-        return f"stopped {records.local_time(facts['ended'])}; run again to continue"
+        said = facts["message"].removesuffix(_RUN_AGAIN) or "stopped"
+        return f"{said}, {records.local_time(facts['ended'])}{_RUN_AGAIN}"
     if done is not None:
         return f"done {records.local_time(done.ended)} in {words.duration(done.seconds)}"
     return "waiting" if held else "not run"

@@ -120,6 +120,15 @@ def test_a_crash_whose_log_is_gone(house: House) -> None:
     assert (ended.code, ended.error.split("; ")[0]) == (1, "step x: crashed with exit code 5: no output")
 
 
+def test_the_routine_of_a_library_is_not_the_reason_of_a_crash(house: House) -> None:
+    breaking(house, "exit")
+    stage = house.code / "stages" / "breaks.py"
+    routine = "I0000 00:00:1795852340.248071   23654 port.cc:153] oneDNN custom operations are on."
+    stage.write_text(stage.read_text().replace("os._exit(5)", f"print({routine!r}, flush=True); os._exit(5)"))
+    assert house("run", "p.yaml").error.startswith("step x: crashed with exit code 5: about to break; ")
+    assert routine in (house.work / LOG).read_text()
+
+
 def test_after_a_failure(house: House) -> None:
     run_breaking(house, "fail")
     status = house("status")

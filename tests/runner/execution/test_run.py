@@ -31,7 +31,7 @@ def test_a_run(demo: House) -> None:
     assert (folder / "two/text.json").read_text() == "hello world!"
     assert (folder / "three/count.json").read_text() == "10"
     lines = ended.out.splitlines()
-    assert "one: runs (never run)" in lines
+    assert "one: runs: copy a text, with a number added" in lines
     assert "one: copied" in lines
     assert any(line.startswith("two: done in ") and line.endswith("s, length 11, loss 0.5") for line in lines)
     assert lines[-5:] == [

@@ -62,7 +62,9 @@ def test_a_signal_saves_the_state_and_the_next_run_goes_on(house: House, wait_fo
     assert process.returncode == 130
     assert err == "floodrunner: interrupted; run again to continue\n"
     assert "slow: stopping: the step saves its state (Ctrl-C again kills the step)" in out
-    assert "slow: stopped after " in out
+    reached = re.search(r"^slow: stopped after .* at (\d+/4000 steps)$", out, re.MULTILINE)
+    assert reached
+    assert f"slow  stopped at {reached[1]}, " in house("status").out
     assert gone(stage)
     saved = count(house)
     assert saved >= 3

@@ -41,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_plain_lines_are_few(clock: Clock) -> None:
     """Twice a second for a minute: about one line in five seconds, with unit, rate, time left and newest metrics."""
     stream = io.StringIO()
-    show = Display(["train", "fill"], stream)
+    show = Display({"train": "Train a network.", "fill": "Fill gaps."}, stream)
     show.started("train", "never run")
     for tick in range(1, 121):
         clock.now += 0.5
@@ -55,7 +55,7 @@ def test_plain_lines_are_few(clock: Clock) -> None:
     show.finished("train", "done", 60.2)
     show.skipped("fill", "nothing changed")
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "train: runs (never run)"
+    assert lines[0] == "train: runs: train a network"
     assert lines[-3:] == ["train: saved", "train: done in 1:00 min, loss 0.008333", "fill: skipped (nothing changed)"]
     middle = lines[1:-3]
     assert 10 <= len(middle) <= 13
@@ -67,13 +67,13 @@ def test_plain_is_silent_once_nobody_listens() -> None:
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    show = Display(["a"], Closed())
+    show = Display({"a": ""}, Closed())
     show.started("a", "never run")
     show.finished("a", "done", 1)
 
 
 def test_one_line_per_step_in_a_terminal() -> None:
-    show = LiveDisplay(["image", "train", "fill"])
+    show = LiveDisplay({"image": "", "train": "", "fill": ""})
     console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
     show._console = console
     show.skipped("image", "nothing changed")
@@ -164,7 +164,7 @@ def test_sizes(count: float, text: str) -> None:
 
 
 def test_names_and_figures_stay_whole_in_a_narrow_terminal(clock: Clock) -> None:
-    live = LiveDisplay(["statistics", "unseen-statistics", "train"])
+    live = LiveDisplay({"statistics": "", "unseen-statistics": "", "train": ""})
     stream = io.StringIO()
     live._console = Console(width=80, file=stream, force_terminal=True, color_system=None)
     line = live.lines["train"]
@@ -180,7 +180,7 @@ def test_names_and_figures_stay_whole_in_a_narrow_terminal(clock: Clock) -> None
 def test_a_terminal_that_knows_only_ascii_gets_marks_that_it_can_show(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, "ascii", errors="replace"))
-    show = LiveDisplay(["image", "train", "fill"])
+    show = LiveDisplay({"image": "", "train": "", "fill": ""})
     show.skipped("image", "nothing changed")
     show.started("train", "never run")
     show.finished("train", "done", 1)
