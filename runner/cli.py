@@ -25,7 +25,7 @@ def cli(context: click.Context) -> None:
 
 
 for _command in (
-    *(running.run, running.plan, results.status, results.logs, results.clean),
+    *(running.run, running.plan, results.status, results.runs, results.compare, results.logs, results.clean),
     *(pipelines.pipelines, pipelines.stages, pipelines.import_ffn, machine.doctor, machine.build_images),
 ):
     cli.add_command(_command)

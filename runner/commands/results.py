@@ -1,4 +1,4 @@
-"""Commands about the results of runs: `status`, `logs`, `clean`."""
+"""Commands about the results of runs: `status`, `runs`, `compare`, `logs`, `clean`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,47 @@ def status(target: str | None) -> None:
     workdir, run = folders.find(target)
     alone = holder(workdir) is None
     say(summary.status(workdir, run, [each for each in folders.orphans(workdir) if each.at_work and alone]))
+
+
+@click.command()
+@click.argument("folder", required=False, metavar="[FOLDER]")
+def runs(folder: str | None) -> None:
+    """List all run folders below FOLDER, by default runs/: what each was given, how it ended, its main figures.
+
+    Of the inputs and parameters, those are shown in which runs of the same pipeline differ, and those set with --set.
+    """
+    from pathlib import Path
+
+    from floodrunner.runner import wsl
+    from floodrunner.runner.execution import folders
+    from floodrunner.runner.terminal import runs as listing
+    from floodrunner.runner.workdir import past
+
+    top = Path(wsl.here(folder)) if folder else folders.RUNS
+    if folder and not top.is_dir():
+        raise UserError(f"{top}: {'is a file' if top.exists() else 'does not exist'}; name a folder with run folders")
+    found, damaged = [], []
+    for file in past.below(top):
+        try:
+            found.append(past.read(file))
+        except UserError as error:
+            damaged.append(str(error))
+    if not found and not damaged:
+        raise UserError(f"{top}/: there is no run here; name a folder with run folders")
+    say([*listing.listing(found), *damaged])
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+def compare(a: str, b: str) -> None:
+    """Show in what two runs differ, step by step, and how their figures moved from A to B.
+
+    A and B mean the same as RUN for `status`, or are run.json files.
+    """
+    from floodrunner.runner.execution import compare as comparing
+
+    say(comparing.report(comparing.find(a), comparing.find(b)))
 
 
 @click.command()
