@@ -1,10 +1,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo containers test check fuzz bench docs lock
+.PHONY: demo gpu containers wheel offline test check fuzz bench docs lock
 
-demo: .venv/.cpu
-	$(BIN)/floodrunner run pipelines/quickstart.yaml
+# After `make gpu`, what it installed is used; the tests always install the packages for a CPU.
+STEPS := $(if $(wildcard .venv/.gpu),.venv/.gpu,.venv/.cpu)
+
+demo: $(STEPS)
+	$(BIN)/floodrunner run quickstart
+
+# For an NVIDIA GPU without Docker: TensorFlow with CUDA, or JAX where the card needs it; steps use what is there.
+gpu: .venv/.gpu
+	@echo "Next: $(BIN)/floodrunner run quickstart --engine local"
 
 containers: .venv/.runner
 	$(BIN)/floodrunner build
@@ -27,10 +34,10 @@ FUZZ_MUTANTS ?= 500
 fuzz: .venv/.dev
 	$(BIN)/python -m tests.fuzz --mutants $(FUZZ_MUTANTS)
 
-bench: .venv/.cpu
+bench: $(STEPS)
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
-docs: .venv/.cpu
+docs: .venv/.runner
 	$(BIN)/floodrunner stages --markdown > docs/pipeline-reference.md
 
 # One .venv per checkout. Each stamp file depends on lock files; when one of these is newer, make installs again.
@@ -39,9 +46,19 @@ docs: .venv/.cpu
 .venv/.dev: requirements/dev.txt
 .venv/.runner .venv/.cpu .venv/.dev: pyproject.toml | .venv/bin/python
 	@echo "installing into .venv; this takes a few minutes"
-	$(BIN)/python -m pip install --quiet --require-hashes $(patsubst %,-r %,$(filter %.txt,$^))
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	@$(BIN)/python requirements/install.py $(filter %.txt,$^)
+	@$(EDITABLE)
+	@[ $@ = .venv/.runner ] || rm -f .venv/.gpu
+	@touch $@
+
+.venv/.gpu: pyproject.toml requirements/runner.txt requirements/gpu.txt requirements/gpu-jax.txt | .venv/.runner
+	@lock=$$($(BIN)/python -m floodrunner.runner.installed) && echo "installing into .venv; this takes some minutes" && \
+	  $(BIN)/python requirements/install.py requirements/runner.txt $$lock
+	@$(EDITABLE)
+	@rm -f .venv/.cpu .venv/.dev
+	@touch $@
+
+EDITABLE := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
@@ -52,14 +69,15 @@ docs: .venv/.cpu
 # Images install cpu.txt, gpu.txt or gpu-jax.txt: the packages that stages need, none that only the runner needs.
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
 lock:
-	$(COMPILE) --extra stages --extra checkout --extra dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra cpu --extra checkout --extra dev pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra checkout -c requirements/dev.txt pyproject.toml -o requirements/runner.txt
-	$(call needs,stages) | $(COMPILE) -c requirements/dev.txt - -o requirements/cpu.txt
-	$(call needs,stages gpu) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu.txt
-	$(call needs,stages gpu-jax) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu-jax.txt
+	$(call needs,cpu) | $(COMPILE) -c requirements/dev.txt - -o requirements/cpu.txt
+	$(call needs,gpu) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu.txt
+	$(call needs,gpu-jax) | $(COMPILE) -c requirements/dev.txt - -o requirements/gpu-jax.txt
 
-# The requirements of the extra `stages` and of a second extra; if the second names a TensorFlow, only that one is kept.
+# The requirements of an extra and of the extras that it names, and pydantic, with which stages read their parameters.
 needs = python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-  stages, *backend = [project["optional-dependencies"][extra] for extra in "$1".split()]; \
-  print(*[line for line in project["dependencies"] if line.startswith("pydantic")], *[line for line in stages \
-  if not (line.startswith("tensorflow") and "tensorflow" in str(backend))], *sum(backend, []), sep="\n")'
+  extras, ours = project["optional-dependencies"], "floodrunner["; \
+  all_of = lambda extra: [each for line in extras[extra] \
+  for each in (all_of(line[len(ours):-1]) if line.startswith(ours) else [line])]; \
+  print(*[line for line in project["dependencies"] if line.startswith("pydantic")], *all_of("$1"), sep="\n")'

@@ -87,6 +87,11 @@ def _asked(otherwise: Any, question: Callable[..., Any], *about: Any) -> Any:
         return otherwise
 
 
+def capability() -> tuple[int, int]:
+    """The newest compute capability of this machine's GPUs; (0, 0) if there are none."""
+    return max((gpu.capability for gpu in nvidia().gpus), default=(0, 0))
+
+
 def gpus() -> list[str]:
     """Names of the NVIDIA GPUs that this machine has and that CUDA_VISIBLE_DEVICES does not hide altogether."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):

@@ -52,11 +52,19 @@ def version(requirement: Requirement) -> Version:
 
 
 def project() -> tuple[list[Requirement], dict[str, list[Requirement]]]:
-    """pyproject's dependencies, and those of its extras."""
+    """pyproject's dependencies, and those of its extras, with those of the extras that these name."""
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = table["optional-dependencies"]
+
+    def all_of(extra: str) -> list[Requirement]:
+        found = map(Requirement, table["optional-dependencies"][extra])
+        return [
+            each
+            for r in found
+            for each in ([r] if r.name != table["name"] else [x for e in r.extras for x in all_of(e)])
+        ]
+
     return [Requirement(line) for line in table["dependencies"]], {
-        extra: [Requirement(line) for line in lines] for extra, lines in extras.items()
+        extra: all_of(extra) for extra in table["optional-dependencies"]
     }
 
 
@@ -194,10 +202,10 @@ def test_every_line_of_a_lock_file_has_hashes_and_none_an_address(file: Path) ->
     ("lock", "of_base", "extras"),
     [
         ("runner", None, ["checkout"]),
-        ("dev", None, ["stages", "checkout", "dev"]),
-        ("cpu", {"pydantic"}, ["stages"]),
-        ("gpu", {"pydantic"}, ["stages", "gpu"]),
-        ("gpu-jax", {"pydantic"}, ["stages", "gpu-jax"]),
+        ("dev", None, ["cpu", "checkout", "dev"]),
+        ("cpu", {"pydantic"}, ["cpu"]),
+        ("gpu", {"pydantic"}, ["gpu"]),
+        ("gpu-jax", {"pydantic"}, ["gpu-jax"]),
     ],
 )
 def test_lock_files_hold_what_pyproject_asks_for(
@@ -206,7 +214,7 @@ def test_lock_files_hold_what_pyproject_asks_for(
     base, by_extra = project()
     wanted = [r for r in base if of_base is None or r.name in of_base]
     for extra in extras:
-        wanted += [r for r in by_extra[extra] if len(extras) == 1 or extra != "stages" or not replaced(r, extras)]
+        wanted += by_extra[extra]
     machine = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
     machine |= {"sys_platform": "linux", "platform_machine": "x86_64"}
     held = locked(lock)
@@ -221,9 +229,22 @@ def test_lock_files_hold_what_pyproject_asks_for(
     assert checked >= 5
 
 
-def replaced(requirement: Requirement, extras: list[str]) -> bool:
-    """Whether a GPU's extra brings another package in the place of this one."""
-    return "gpu" in extras and requirement.name.startswith("tensorflow")
+def test_each_extra_for_steps_is_complete() -> None:
+    """What `pip install` gets from one extra runs every stage, with one TensorFlow on every machine."""
+    extras = project()[1]
+    stages = {r.name for r in extras["stages"]}
+    assert {"keras", "numpy", "scikit-image"} <= stages
+    assert not {name for name in stages if name.startswith(("tensorflow", "jax"))}
+    for extra in ("cpu", "gpu", "gpu-jax"):
+        assert stages < {r.name for r in extras[extra]}
+        for system, processor in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")):
+            machine = {"sys_platform": system, "platform_machine": processor}
+            flavours = [
+                r
+                for r in extras[extra]
+                if r.name.startswith("tensorflow") and (r.marker is None or r.marker.evaluate(machine))
+            ]
+            assert len(flavours) == 1, (extra, machine)
 
 
 def test_a_package_has_one_version_in_all_lock_files() -> None:

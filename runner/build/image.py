@@ -76,7 +76,7 @@ def choose(cpu: bool, gpu: bool, backend: str | None) -> tuple[dict[str, dict[st
 
 def _default_backend() -> tuple[str, str]:
     """The backend of the GPU image, and the reason if it is not TensorFlow."""
-    newest = max((gpu.capability for gpu in machine.nvidia().gpus), default=(0, 0))
+    newest = machine.capability()
     if needs_jax(newest):
         return "jax", (
             f"the GPU image is for JAX: TensorFlow fails on GPUs of compute capability {_dotted(JAX_FROM)} and above, "

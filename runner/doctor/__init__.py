@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from floodrunner.runner import machine, search_path, words
+from floodrunner.runner import installed, machine, search_path, words
 from floodrunner.runner.doctor import docker, gpu
 from floodrunner.runner.doctor.finding import Finding
 from floodrunner.runner.engines import local
@@ -64,16 +64,20 @@ def _search_path() -> Iterator[Finding]:
         yield Finding("note", text, "if steps fail to start, unset PYTHONHOME")
     if of_the_user := search_path.of_the_user():
         text = f"installed by pip install --user only: {', '.join(of_the_user)}"
-        advice = "if packages do not fit each other, install Floodrunner in an environment of its own: make test"
+        advice = "if packages do not fit each other, install Floodrunner in an environment of its own (python3 -m venv)"
         yield Finding("note", f"{text}; so commands and steps use all packages in {site.getusersitepackages()}", advice)
 
 
 def _for_steps_here(keras: Future[Finding]) -> Iterator[Finding]:
     """Checks whether the packages that stages use are installed, and whether Keras and its backend can be imported."""
-    there = [f"{name} {version}" for name in local.distributions() if (version := local.version(name)) is not None]
-    if missing := local.missing():
-        yield Finding("trouble", f"not installed: {', '.join(missing)}", "run 'make test' or 'make demo' once")
+    versions = {name: installed.version(name) for name in installed.distributions()}
+    there = [f"{name} {version}" for name, version in versions.items() if version is not None]
+    if missing := installed.missing():
+        yield Finding("trouble", f"not installed: {', '.join(missing)}", installed.command())
         return
+    if machine.gpus() and (reason := local.no_gpu()):
+        text, _, advice = reason.rpartition("; ")
+        yield Finding("note", f"steps without containers: {text}", advice)
     if there:
         yield Finding("ok", f"packages: {', '.join(there)}")
     yield keras.result()
@@ -103,7 +107,7 @@ def _keras(root: Path) -> Finding:
             "this processor may lack AVX, which TensorFlow needs: use a newer machine",
         )
     last = (answer.stderr.strip().splitlines() or ["no output"])[-1]
-    advice = "install again: remove .venv, then run 'make demo'"
+    advice = f"install again in a new environment: {installed.command()}"
     if os.environ.get("KERAS_BACKEND"):
         advice = f"unset KERAS_BACKEND, which is {os.environ['KERAS_BACKEND']}"
     return Finding("trouble", f"Keras does not load: {last}", advice)

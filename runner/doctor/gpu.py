@@ -67,7 +67,7 @@ def in_containers(root: Path) -> Iterator[Finding]:
     if image is None or images.trouble(images.GPU, root):
         yield Finding("ok", f"containers get the GPU through {means}; not tested, because there is no usable GPU image")
         return
-    newest = max((gpu.capability for gpu in machine.nvidia().gpus), default=(0, 0))
+    newest = machine.capability()
     if images.backend(image) == "tensorflow" and needs_jax(newest):
         text = f"{images.name(images.GPU)} is built for TensorFlow, which has no code for this GPU's compute capability"
         yield Finding("trouble", f"{text} ({newest[0]}.{newest[1]})", "floodrunner build --gpu --backend jax")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.metadata
 import os
 import platform
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from floodrunner.contract.job import JOB_FILE, LOG_FILE
-from floodrunner.runner import machine, search_path
+from floodrunner.runner import installed, machine, search_path
 from floodrunner.runner.engines import base
 from floodrunner.runner.engines.base import Exit, Job, killed_by
 from floodrunner.runner.errors import UserError
@@ -31,24 +29,24 @@ orphans = base.no_orphans
 
 
 def unavailable(jobs: Sequence[Job], root: Path) -> str:
-    absent = missing()
+    absent = installed.missing()
     if not absent:
         return ""
     more = f" and {len(absent) - _MOST_NAMES} more" if len(absent) > _MOST_NAMES else ""
     names = ", ".join(absent[:_MOST_NAMES])
-    return f"the packages that steps need are not installed ({names}{more}); make demo installs them"
+    return f"the packages that steps need are not installed ({names}{more}); {installed.command()} installs them"
 
 
 def identity(gpu: bool) -> dict[str, str]:
     """The versions of Python and of the packages that stages use. No package is imported for this."""
     found = {"engine": "local", "python": ".".join(platform.python_version_tuple()[:2])}
     found["backend"] = keras_settings(Path())["KERAS_BACKEND"]
-    names = distributions() + (["jax", "jaxlib"] if found["backend"] == "jax" else [])
-    return found | {name: there for name in names if (there := version(name)) is not None}
+    names = installed.distributions() + (["jax", "jaxlib"] if found["backend"] == "jax" else [])
+    return found | {name: there for name in names if (there := installed.version(name)) is not None}
 
 
 def keras_settings(home: Path) -> dict[str, str]:
-    """Environment variables that make Keras use the backend that `identity` names.
+    """Environment variables that make Keras use the backend that `identity` names: KERAS_BACKEND, or what is installed.
 
     Without these variables, Keras reads `~/.keras/keras.json`, which may set another backend, float type and order of
     axes.
@@ -56,11 +54,18 @@ def keras_settings(home: Path) -> dict[str, str]:
     Args:
       home: a folder without a file `keras.json`; the folder need not exist.
     """
-    return {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow", "KERAS_HOME": str(home)}
+    return {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or installed.backend(), "KERAS_HOME": str(home)}
 
 
 def no_gpu() -> str:
-    return "" if machine.gpus() else "no GPU found"
+    gpus, have = machine.gpus(), installed.for_gpu()
+    if not gpus:
+        return "no GPU found"
+    wanted = installed.wanted_for_gpu()
+    if have in (wanted, installed.GPU_JAX):  # JAX runs on every card
+        return ""
+    trouble = "what is installed computes on the CPU" if not have else "the TensorFlow that is installed fails on it"
+    return f"{gpus[0]} is not used: {trouble}; {installed.command(wanted)} installs what it needs"
 
 
 def notes(job: Job) -> list[str]:
@@ -90,15 +95,7 @@ def reclaim(folder: Path) -> None:
 
 def start(job: Job, root: Path) -> Process:
     write_json(job.folder / JOB_FILE, job.described(gpu=False))
-    environment = {
-        **search_path.environment(root),
-        "FLOODRUNNER_STDIN_IS_LIFELINE": "1",
-        **keras_settings(job.folder / _KERAS),
-    }
     remove(job.folder / _KERAS)  # Keras may have written its settings there in an earlier attempt
-    if not job.options.gpu:
-        # Without JAX_PLATFORMS, JAX for CUDA fails if it finds a driver but no device.
-        environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     with (
         open_own(job.folder / LOG_FILE, "ab") as log,
         open_own(job.folder / _RUNNING, "wb") as running,
@@ -111,12 +108,27 @@ def start(job: Job, root: Path) -> Process:
             stdout=log,
             stderr=log,
             cwd=job.folder,
-            env=environment,
+            env=_environment(job, root),
             start_new_session=True,
             pass_fds=(running.fileno(),),
         )
         running.write(f"{process.pid}\n".encode())
     return Process(process)
+
+
+def _environment(job: Job, root: Path) -> dict[str, str]:
+    environment = {
+        **search_path.environment(root),
+        "FLOODRUNNER_STDIN_IS_LIFELINE": "1",
+        **keras_settings(job.folder / _KERAS),
+    }
+    if not job.options.gpu:
+        # Without JAX_PLATFORMS, JAX for CUDA fails if it finds a driver but no device.
+        environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    elif cuda := installed.cuda_folders():
+        others = filter(None, [environment.get("LD_LIBRARY_PATH")])
+        environment["LD_LIBRARY_PATH"] = os.pathsep.join([*cuda, *others])
+    return environment
 
 
 class Process:
@@ -151,28 +163,3 @@ class Process:
     def _signal_group(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
-
-
-def distributions() -> list[str]:
-    """Names of the packages in Floodrunner's extra `stages`, installed or not."""
-    try:
-        requirements = importlib.metadata.requires("floodrunner") or []
-    except importlib.metadata.PackageNotFoundError:
-        return []
-    ours = (text for text in requirements if re.search(r"extra\s*==\s*['\"]stages['\"]", text))
-    return sorted({re.split(r"[^\w.-]", text)[0] for text in ours})
-
-
-def missing() -> list[str]:
-    """The packages in `distributions` that are not installed. TensorFlow has two packages; either package is enough."""
-    absent = [name for name in distributions() if version(name) is None]
-    has_tensorflow = any(name.startswith("tensorflow") and name not in absent for name in distributions())
-    return [name for name in absent if not (has_tensorflow and name.startswith("tensorflow"))]
-
-
-def version(name: str) -> str | None:
-    """Version of an installed package; None if it is not installed."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

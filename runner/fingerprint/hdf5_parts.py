@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from floodrunner.contract.hdf5 import linked_files, source_files
+from floodrunner.runner import installed
 from floodrunner.runner.errors import UserError
 
 _MOST_FILES = 10_000
@@ -75,8 +76,8 @@ def _read(path: Path, targets: tuple[str, ...], *state_of_file: int) -> tuple[_S
         import h5py
     except ImportError as error:
         raise UserError(
-            f"{path}: finding the files that it takes data from needs h5py, which does not load here ({error}): run "
-            "'make test' or 'make demo' once"
+            f"{path}: finding the files that it takes data from needs h5py, which does not load here ({error}); "
+            f"install again in a new environment: {installed.command()}"
         ) from None
     found: dict[_Source, None] = {}
     with h5py.File(path, "r") as file:

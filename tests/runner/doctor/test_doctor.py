@@ -13,11 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
-from floodrunner.runner import doctor, machine
+from floodrunner.runner import doctor, installed, machine
 from floodrunner.runner.build import image as building
 from floodrunner.runner.doctor import docker, gpu
 from floodrunner.runner.doctor.finding import Finding
-from floodrunner.runner.engines import local
 from floodrunner.runner.engines.docker import client, disk, images
 from floodrunner.runner.errors import UserError
 
@@ -309,12 +308,12 @@ def test_no_gpu_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_packages_are_no_trouble_where_containers_have_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usable: bool
 ) -> None:
-    monkeypatch.setattr(local, "missing", lambda: ["numpy"])
+    monkeypatch.setattr(installed, "missing", lambda: ["numpy"])
     monkeypatch.setattr(doctor, "_keras", lambda root: Finding("ok", "Keras loads"))
     monkeypatch.setattr(docker, "examine", lambda root: [])
     monkeypatch.setattr(docker, "usable", lambda root: usable)
     *_, packages = doctor.examine(tmp_path)  # nobody asks whether Keras loads then
-    advice = "run 'make test' or 'make demo' once"
+    advice = "make demo"
     if usable:
         assert packages == Finding("note", "not installed: numpy (steps in containers do not need it)", advice)
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from floodrunner.runner import engines
+from floodrunner.runner import engines, installed
 from floodrunner.runner.engines import local
 from floodrunner.runner.engines.base import Engine, InputRefused, Job
 from floodrunner.runner.errors import UserError
@@ -126,14 +126,14 @@ def test_of_a_run_folder(done: House) -> None:
 
 def test_processes_need_the_packages_that_a_containers_runner_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["h5py", "no-such-package", "numpy", "tensorflow", "tensorflow-cpu"]  # the last two: one is enough
-    monkeypatch.setattr(local, "distributions", lambda: names)
-    assert local.missing() == ["no-such-package"]
+    monkeypatch.setattr(installed, "distributions", lambda: names)
+    assert installed.missing() == ["no-such-package"]
     assert local.unavailable([JOB], Path("/")) == (
         "the packages that steps need are not installed (no-such-package); make demo installs them"
     )
-    monkeypatch.setattr(local, "distributions", lambda: [f"none{number}" for number in range(5)])
+    monkeypatch.setattr(installed, "distributions", lambda: [f"none{number}" for number in range(5)])
     assert "not installed (none0, none1, none2 and 2 more);" in local.unavailable([JOB], Path("/"))
-    monkeypatch.setattr(local, "distributions", lambda: ["numpy"])
+    monkeypatch.setattr(installed, "distributions", lambda: ["numpy"])
     assert local.unavailable([JOB], Path("/")) == ""
 
 
