@@ -29,7 +29,11 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="STEP.PARAM=VALUE",
                 help="Value of a parameter. Can be repeated.",
             ),
-            click.option("--workdir", metavar="FOLDER", help="Run folder; by default runs/<pipeline name>."),
+            click.option(
+                "--workdir",
+                metavar="FOLDER",
+                help="Run folder; by default runs/<pipeline name>, for some pipelines with the input's name.",
+            ),
             click.option("--replace", is_flag=True, help="Overwrite results of other data in the run folder."),
             click.option(
                 "--engine",
@@ -80,16 +84,21 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
 def plan(pipeline: str, engine: str, **options: Any) -> None:
     """Show what a run would do with each step, and why. Starts no step and writes no file."""
     from floodrunner.runner import words
-    from floodrunner.runner.execution import skip
+    from floodrunner.runner.execution import belonging, skip
+    from floodrunner.runner.fingerprint.content import Cache
+    from floodrunner.runner.workdir.names import HASHES_FILE
 
     setting = _setting(pipeline, engine, **options)
-    decisions = skip.decisions(setting.plan, setting.engine, setting.root)
+    contents = skip.Contents(setting.plan, Cache(setting.plan.workdir / HASHES_FILE))
+    replaced = belonging.check(setting, contents)
+    decisions = skip.decisions(setting.plan, setting.engine, setting.root, contents)
     words_for = {True: "run", False: "skip", None: "may run"}
     width = max(len(step) for step in decisions)
     say(
         [
             f"{setting.plan.name} in {words.here(setting.plan.workdir)}, {setting.engine_line}",
             *(f"  {step:{width}}  {words_for[each.runs]:7}  {each.reason}" for step, each in decisions.items()),
+            *([replaced] if replaced else []),
             *skip.unasked(setting.plan, decisions),
         ]
     )

@@ -10,6 +10,7 @@ from floodrunner.contract.codes import BAD_INPUT, BUG, INTERRUPTED, STATUS
 from floodrunner.contract.disk import disk_trouble
 from floodrunner.runner import __version__, machine
 from floodrunner.runner.errors import Interrupted, StepFailed, UserError
+from floodrunner.runner.execution.belonging import location_of
 from floodrunner.runner.execution.setting import Run
 from floodrunner.runner.fingerprint import code as source_code
 from floodrunner.runner.workdir import records
@@ -28,6 +29,7 @@ def at_start(run: Run) -> dict[str, Any]:
         "pid": os.getpid(),
         "command": setting.command,
         "folder": os.getcwd(),
+        "workdir": os.path.realpath(plan.workdir),
         "started": records.now(),
         "ended": None,
         "host": machine.describe(),
@@ -38,7 +40,8 @@ def at_start(run: Run) -> dict[str, Any]:
         },
         "pipeline": {"name": plan.name, "file": os.path.abspath(document.source), "text": document.text},
         "inputs": {
-            name: {"path": path, "content": run.contents.of(f"inputs.{name}")} for name, path in plan.inputs.items()
+            name: {"path": path, "location": location_of(path), "content": run.contents.of(f"inputs.{name}")}
+            for name, path in plan.inputs.items()
         },
         "code": {
             file: digest

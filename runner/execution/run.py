@@ -14,7 +14,7 @@ from floodrunner.contract.job import EVENTS_FILE, LOG_FILE, PARTIAL, STATE
 from floodrunner.runner import words
 from floodrunner.runner.engines.base import Exit, Job, Running
 from floodrunner.runner.errors import StepFailed, UserError
-from floodrunner.runner.execution import folders, skip
+from floodrunner.runner.execution import belonging, folders, skip
 from floodrunner.runner.execution.report import at_start, close, in_words, result_of, status_of
 from floodrunner.runner.execution.result import publish_result
 from floodrunner.runner.execution.setting import Run, Setting
@@ -46,7 +46,7 @@ def run(setting: Setting) -> dict[str, Any]:
       The content of `run.json`, when all steps are done.
 
     Raises:
-      UserError: if the run folder is in use, or holds anything but a run of this pipeline.
+      UserError: if the run folder is in use, or holds anything but a run of this pipeline with these inputs.
       StepFailed: if a step failed.
       Interrupted: if the user stopped the run; the stage has saved its state.
       OSError: if a disk is full or cannot be written; finished steps are kept.
@@ -56,13 +56,13 @@ def run(setting: Setting) -> dict[str, Any]:
         open_run_folder(plan.workdir, plan.name)
         with lock(plan.workdir, " ".join(setting.command)):
             run = Run(setting, Contents(plan, Cache(plan.workdir / HASHES_FILE)), Display({}), stop)
-            _read_inputs(run)
+            replaced = _read_inputs(run)
             run.report = at_start(run)
             run.save()
             with display.make({step.id: step.stage.summary for step in plan.steps}) as run.show:
                 try:
                     run.show.note(setting.engine_line)
-                    for line in _unasked(run):
+                    for line in [replaced, *_unasked(run)] if replaced else _unasked(run):
                         run.show.note(line)
                     for step in plan.steps:
                         run.contents.learn(step, _run_or_skip(run, step))
@@ -75,17 +75,23 @@ def run(setting: Setting) -> dict[str, Any]:
             return run.report
 
 
-def _read_inputs(run: Run) -> None:
-    """Hashes the user's inputs before anything starts."""
+def _read_inputs(run: Run) -> str:
+    """Hashes the user's inputs before anything starts. Refuses a folder that holds results of other data.
+
+    Returns:
+      What `--replace` overwrites, for the user; "" if there is nothing to replace.
+    """
     timer = threading.Timer(_SAY_READING_AFTER_S, run.show.note, ["reading the inputs, to detect changes in them"])
     timer.daemon = True
     timer.start()
     try:
+        replaced = belonging.check(run.setting, run.contents)
         for name in run.setting.plan.inputs:
             run.contents.of(f"inputs.{name}")
     finally:
         timer.cancel()
     run.save_hashes()
+    return replaced
 
 
 def _unasked(run: Run) -> list[str]:

@@ -24,9 +24,6 @@ from floodrunner.runner.workdir.records import StepRecord
 def open_run_folder(workdir: Path, pipeline: str) -> None:
     """Makes the run folder, or checks that it belongs to this pipeline.
 
-    If `run.json` is lost or damaged, a folder that holds only steps is accepted: the record of each step tells whether
-    it has to run again.
-
     Raises:
       UserError: if the folder holds something else.
       OSError: if the folder cannot be made.
@@ -35,6 +32,20 @@ def open_run_folder(workdir: Path, pipeline: str) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
     except FileNotFoundError:  # for example below /proc, where nobody can make a folder
         raise UserError(f"{workdir}: this folder cannot be made; choose another run folder with --workdir") from None
+    check_run_folder(workdir, pipeline)
+
+
+def check_run_folder(workdir: Path, pipeline: str) -> None:
+    """Checks that a folder holds nothing, or a run of this pipeline.
+
+    If `run.json` is lost or damaged, a folder that holds only steps is accepted: the record of each step tells whether
+    it has to run again.
+
+    Raises:
+      UserError: if the folder holds something else.
+    """
+    if not workdir.is_dir():
+        return
     run = read_json(workdir / RUN_FILE)
     if run is None:
         ours = {LOCK_FILE, HASHES_FILE, RUN_FILE}
@@ -47,7 +58,10 @@ def open_run_folder(workdir: Path, pipeline: str) -> None:
             raise UserError(
                 f"{workdir}: is not a run folder, but holds {others[0]}; choose an empty or new folder with --workdir"
             )
-    elif (name := run.get("pipeline", {}).get("name")) != pipeline:
+        return
+    written = run.get("pipeline")
+    name = written.get("name") if isinstance(written, dict) else None
+    if name != pipeline:
         raise UserError(
             f"{workdir}: holds a run of the pipeline {name!r}, not of {pipeline!r}; choose another run folder with "
             "--workdir"

@@ -219,19 +219,21 @@ class House:
         self.started.append(process)
         return process
 
-    def setting(self, *sets: str, workdir: str = "runs/demo", **options: Any) -> Setting:
+    def setting(self, *sets: str, workdir: str = "runs/demo", replace: bool = False, **options: Any) -> Setting:
         """What `run p.yaml --set ... --workdir ...` has to do, planned for the engine that runs in this process."""
         known = registry.scan(self.code / "stages")
         pipeline = spec.load(Path("p.yaml"))
         planned = plan.make(pipeline, known, Path(workdir), Options(sets=sets, **options))
-        return Setting(pipeline, planned, "local", in_process, "", known.root, ["floodrunner", "run", "p.yaml"])
+        return Setting(
+            pipeline, planned, "local", in_process, "", known.root, ["floodrunner", "run", "p.yaml"], replace
+        )
 
-    def run(self, *sets: str, workdir: str = "runs/demo", **options: Any) -> Ended:
+    def run(self, *sets: str, workdir: str = "runs/demo", replace: bool = False, **options: Any) -> Ended:
         """`run p.yaml` in this process, and its end as the command line reports it; without the closing summary."""
         out, err = io.StringIO(), io.StringIO()
 
         def command() -> None:
-            running.run(self.setting(*sets, workdir=workdir, **options))
+            running.run(self.setting(*sets, workdir=workdir, replace=replace, **options))
 
         with (
             contextlib.chdir(self.work),
