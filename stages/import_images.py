@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from floodrunner.contract.stage import Context, InputError, StageParams
 
@@ -19,6 +19,17 @@ INPUTS = {"stack": "stack"}
 OUTPUTS = {"volume": "image"}
 
 Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Grey = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _ascending(greys: tuple[float, float]) -> tuple[float, float]:
+    low, high = greys
+    if low >= high:
+        raise ValueError(f"{low:g} is not less than {high:g}; write [black, white], such as [0, 1]")
+    return greys
+
+
+Greys = Annotated[tuple[Grey, Grey], AfterValidator(_ascending)]
 
 
 class Params(StageParams):
@@ -29,6 +40,9 @@ class Params(StageParams):
     """How to convert 16-bit greys to 8 bits. full_range maps 0 to 0 and 65535 to 255. percentiles maps the 0.1th
     percentile of the whole stack to 0 and the 99.9th to 255. Signed greys: full_range maps -32768 to 0 and 32767 to
     255."""
+    convert_float: Literal["refuse", "percentiles"] | Greys = "refuse"
+    """How to convert floating-point greys to 8 bits. percentiles maps the 0.1th percentile of the whole stack to 0 and
+    the 99.9th to 255. A range, such as [0, 1], maps these two greys to 0 and 255. NaN and infinite greys become 0."""
     convert_rgb: Literal["refuse", "luminance"] = "refuse"
     """How to convert colours to grey. luminance: 0.299 R + 0.587 G + 0.114 B."""
     clahe: bool = False
@@ -43,7 +57,8 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
     from scipy import ndimage
 
-    from floodrunner.segmentation import blank, contrast
+    from floodrunner.segmentation import blank, contrast, float_greys
+    from floodrunner.stages.readers.float_range import float_range
     from floodrunner.stages.readers.forms import opaque
     from floodrunner.stages.readers.sections import open_stack
     from floodrunner.stages.readers.stack import announce, counted, place_of, slabs
@@ -54,21 +69,27 @@ def run(params: Params, context: Context) -> None:
         _check_form(stack, params, context.step)
         announce(stack, context)
         place = place_of(stack, params.voxel_size_xyz, context)
-        signed, passes = stack.form.type == "signed", 1
-        low, high = (-(2**15), 2**15 - 1) if signed else (0, 2**16 - 1)
-        if stack.form.bits == 16 and params.convert_16_bit == "percentiles":
-            passes = 2
-            low, high = contrast.percentile_range(counted(stack.sections(opaque), 0, 2, stack.shape[0], context))
-            context.message(f"16-bit greys from {low} to {high} are mapped to 0 to 255")
+        is_float, signed = stack.form.type == "float", stack.form.type == "signed"
+        passes = 2 if is_float or (stack.form.bits == 16 and params.convert_16_bit == "percentiles") else 1
+        low, high = (
+            float_range(stack, params.convert_float, context) if is_float else _whole_range(stack, params, context)
+        )
 
         def convert(pixels: np.ndarray, name: str) -> tuple[blank.Look, np.ndarray]:
             pixels = opaque(pixels, name)
             if pixels.ndim == 3:
                 pixels = contrast.luminance(pixels)
-            look = blank.look(pixels)
-            border = blank.black_border(pixels) if look.border and (params.clahe or signed) else None
-            if stack.form.bits == 16:
-                pixels = contrast.to_8_bit(pixels, low, high)
+            if is_float:
+                border = float_greys.border_of(pixels)
+                pixels = contrast.to_display(np.where(np.isfinite(pixels), pixels, low), low, high)
+                if border is not None:
+                    pixels[border] = 0
+                look = blank.look(pixels)
+            else:
+                look = blank.look(pixels)
+                border = blank.black_border(pixels) if look.border and (params.clahe or signed) else None
+            if stack.form.bits == 16 and not is_float:
+                pixels = contrast.to_8_bit(pixels, int(low), int(high))
             if border is None:
                 return look, equalised(pixels)
             tissue = ndimage.find_objects((~border).view(np.int8))[0]
@@ -98,6 +119,19 @@ def run(params: Params, context: Context) -> None:
             context.message(text)
 
 
+def _whole_range(stack: Stack, params: Params, context: Context) -> tuple[int, int]:
+    """Returns the whole numbers that become 0 and 255; reads the stack for percentiles, if these are asked for."""
+    from floodrunner.segmentation import contrast
+    from floodrunner.stages.readers.forms import opaque
+    from floodrunner.stages.readers.stack import counted
+
+    if stack.form.bits != 16 or params.convert_16_bit != "percentiles":
+        return (-(2**15), 2**15 - 1) if stack.form.type == "signed" else (0, 2**16 - 1)
+    low, high = contrast.percentile_range(counted(stack.sections(opaque), 0, 2, stack.shape[0], context))
+    context.message(f"16-bit greys from {low} to {high} are mapped to 0 to 255")
+    return low, high
+
+
 def _check_form(stack: Stack, params: Params, step: str) -> None:
     from floodrunner.stages.readers.forms import Form
 
@@ -105,6 +139,13 @@ def _check_form(stack: Stack, params: Params, step: str) -> None:
     sections = f"{path}: the sections are {form}"
     if form.type == "inverted":
         raise InputError(f"{sections}, stored with 0 as white; save them with 0 as black")
+    if form in [Form(bits, type="float") for bits in (16, 32, 64)]:
+        if params.convert_float == "refuse":
+            raise InputError(
+                f"{sections}, not 8-bit; to convert them add convert_float: percentiles (or the greys of black and "
+                f"white, such as [0, 1]) to the params of this step, or --set {step}.convert_float=percentiles"
+            )
+        return
     if form not in [*(Form(8, samples) for samples in (1, 2, 3, 4)), Form(16), Form(16, type="signed")]:
         raise InputError(f"{sections}; save them as 8-bit grey")
     if form.bits == 16 and params.convert_16_bit == "refuse":
