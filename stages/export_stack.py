@@ -1,22 +1,26 @@
-"""Write a volume as PNG or TIFF sections: images unchanged; labels as ids, greys, colours or an overlay."""
+"""Write a volume as PNG or TIFF sections: images unchanged; labels as an overlay, ids, greys or colours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
 from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
+    from floodrunner.stages.reports.label_styles import Draw
+    from floodrunner.stages.reports.overlays import Part
     from floodrunner.stages.storage.labels import Labels
     from floodrunner.stages.storage.volumes import Volume
 
-INPUTS = {"volume": "image|labels", "image": "image?"}
+INPUTS = {"volume": "image|labels", "image": "image?", "truth": "labels?"}
 OUTPUTS = {"sections": "sections"}
 
 _FAST = 3  # compression level of PNG sections; low, because compressing takes longer than colouring
@@ -25,63 +29,99 @@ _FAST = 3  # compression level of PNG sections; low, because compressing takes l
 class Params(StageParams):
     format: Literal["png", "tiff"] = "png"
     """Format of the files. Each section is one file, z0000.png or z0000.tif and so on, numbered as in the whole
-    stack."""
+    stack. TIFF files carry the voxel size, if it is known, as Fiji reads it."""
     style: Literal["ids", "8_bit", "colour", "overlay", "vast"] | None = None
-    """How labels are written; images are written unchanged. ids (the default): 16-bit grey, or 32-bit grey in TIFF if
-    needed. 8_bit: grey 1 to 255; ids above 255 share greys with smaller ids. colour: a colour for each id. overlay:
-    these colours, blended with the image at the port `image`. vast: colours that encode ids like VAST: id = R x 65536
-    + G x 256 + B."""
+    """How labels are written; images are written unchanged. Left out: with the port `image`, `sections` are an
+    overlay, to look at, and a folder `ids` beside it has the ids, for programs; without it, `sections` are the ids. If
+    you set a style, `sections` have it, and there is no second folder: programs that read `sections` as ids need ids.
+    ids: 16-bit grey, or 32-bit grey in TIFF if needed. 8_bit: grey 1 to 255; ids above 255 share greys with smaller
+    ids. colour: a colour for each id. overlay: these colours, blended with the image. vast: colours that encode ids
+    like VAST: id = R x 65536 + G x 256 + B. With the port `truth`, an object has the colour of the true object that it
+    overlaps most, in an overlay and in colour; of several such objects, the one with the largest overlap. With the port
+    `image`, `overview.png` shows the middle section and a cut along z: image, result and, if connected, truth."""
     opacity: float = Field(0.35, ge=0, le=1)
     """Opacity of the colours in an overlay, 0 to 1."""
 
 
+class _Kind(NamedTuple):
+    """One kind of sections: their folder, the suffix of the files, what they show, and how a section is drawn."""
+
+    folder: Path
+    suffix: str
+    title: str
+    draw: Draw
+
+
 def run(params: Params, context: Context) -> None:
+    from floodrunner.stages.reports.overlays import truth_beside
+    from floodrunner.stages.storage.labels import Labels
+    from floodrunner.stages.storage.volumes import open_volume
+
+    path = context.inputs["volume"]
+    with open_volume(path) as volume, ExitStack() as opened:
+        volume.announce(context)
+        for port in ("image", "truth"):
+            if port in context.inputs and _is_image(volume):
+                raise InputError(f"{path}: is an image itself; connect `{port}` only if `volume` holds labels")
+        if _is_image(volume):
+            draw = _image_pixels(params, volume, context)
+            folder, suffix = context.outputs["sections"], _suffix(params.format)
+            kind = _Kind(folder, suffix, "", lambda section, _: draw(section))
+            _write([kind], volume, lambda part: volume[part], None, context)
+            return
+        image = opened.enter_context(_image_at(volume, context))
+        labels = Labels(path, volume)
+        _say_taken_for_labels(path, volume, context)
+        truth = None
+        if "truth" in context.inputs:
+            beside = truth_beside(context.inputs["truth"], volume.shape, volume.place, path, context)
+            truth = opened.enter_context(beside)
+        recolour = _recolour(labels, truth, context)
+        kinds = _kinds(params, labels, recolour, context)
+        _write(kinds, volume, labels.read, image if params.style in (None, "overlay") else None, context)
+        labels.announce(context)
+        if image:
+            _write_overview(labels, volume, image, truth, recolour, params.opacity, context)
+
+
+def _write(
+    kinds: list[_Kind],
+    volume: Volume,
+    read: Callable[[slice], np.ndarray],
+    image: Part | None,
+    context: Context,
+) -> None:
+    """Writes each section in each of the kinds, and reports the folders."""
     from concurrent.futures import ThreadPoolExecutor
 
     from floodrunner.segmentation.threads import processors
     from floodrunner.stages.readers import files
-    from floodrunner.stages.reports.overlays import overview
-    from floodrunner.stages.storage.labels import Labels, slabs
-    from floodrunner.stages.storage.volumes import open_volume
+    from floodrunner.stages.storage.labels import slabs
 
-    folder = context.outputs["sections"]
-    path = context.inputs["volume"]
-    with open_volume(path) as volume, _image_at(volume, context) as image:
-        volume.announce(context)
-        labels = None if _is_image(volume) else Labels(path, volume)
-        if labels is None:
-            of_image = _image_pixels(params, volume, context)
-        else:
-            _say_taken_for_labels(path, volume, context)
-            of_labels = _label_pixels(params, labels, context)
-        folder.mkdir()
-        first, total = volume.place.offset[0], len(volume)
-        suffix = ".tif" if params.format == "tiff" else ".png"
+    first, total = volume.place.offset[0], len(volume)
+    for kind in kinds:
+        kind.folder.mkdir()
 
-        def write(z: int, section: np.ndarray, grey: np.ndarray | None) -> None:
-            pixels = of_image(section) if labels is None else of_labels(section, grey)
-            files.write(folder / f"z{first + z:04d}{suffix}", pixels, _FAST)
+    def write(z: int, section: np.ndarray, grey: np.ndarray | None) -> None:
+        for folder, suffix, _, draw in kinds:
+            file = folder / f"z{first + z:04d}{suffix}"
+            files.write(file, draw(section, grey), _FAST, volume.place.known_voxel_size)
 
-        with ThreadPoolExecutor(min(processors(), 4)) as pool:
-            for part in slabs(volume.shape, volume.depth):
-                sections = volume[part] if labels is None else labels.read(part)
-                greys = image(part) if image and params.style == "overlay" else [None] * len(sections)
-                jobs = list(map(pool.submit, [write] * len(sections), range(part.start, part.stop), sections, greys))
-                for z, job in enumerate(jobs, part.start + 1):
-                    job.result()
-                    context.progress(z, total, "sections")
-        context.artifact(folder, f"{total} sections, the first is z{first:04d}{suffix}")
-        if labels is not None:
-            labels.announce(context)
-        if image and labels is not None:
-            middle = slice(total // 2, total // 2 + 1)
-            picture = folder.with_name("overview.png")
-            files.write(picture, overview(image(middle)[0], labels.read(middle)[0], params.opacity), _FAST)
-            context.artifact(picture, f"section {first + total // 2}: the image, and the labels over it")
+    with ThreadPoolExecutor(min(processors(), 4)) as pool:
+        for part in slabs(volume.shape, volume.depth):
+            sections = read(part)
+            greys = image(part) if image else [None] * len(sections)
+            jobs = list(map(pool.submit, [write] * len(sections), range(part.start, part.stop), sections, greys))
+            for z, job in enumerate(jobs, part.start + 1):
+                job.result()
+                context.progress(z, total, "sections")
+    for kind in kinds:
+        title = f"; {kind.title}" if kind.title else ""
+        context.artifact(kind.folder, f"{total} sections, the first is z{first:04d}{kind.suffix}{title}")
 
 
 @contextmanager
-def _image_at(volume: Volume, context: Context) -> Iterator[Callable[[slice], np.ndarray] | None]:
+def _image_at(volume: Volume, context: Context) -> Iterator[Part | None]:
     """Opens the image, if one is connected: yields what `greys_under` does, None without an image."""
     from floodrunner.stages.reports.overlays import greys_under
 
@@ -89,8 +129,6 @@ def _image_at(volume: Volume, context: Context) -> Iterator[Callable[[slice], np
         yield None
         return
     path = context.inputs["volume"]
-    if _is_image(volume):
-        raise InputError(f"{path}: is an image itself; connect `image` only if `volume` holds labels")
     with greys_under(context.inputs["image"], volume.shape, volume.place, path, context) as greys:
         yield greys
 
@@ -115,50 +153,70 @@ def _image_pixels(params: Params, volume: Volume, context: Context) -> Callable[
     return lambda section: section
 
 
-def _label_pixels(
-    params: Params, volume: Labels, context: Context
-) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
-    """Returns a function that turns a section of labels, and of the image, into the pixels of a file."""
-    import numpy as np
+def _kinds(
+    params: Params, labels: Labels, recolour: Callable[[np.ndarray], np.ndarray], context: Context
+) -> list[_Kind]:
+    """Returns the kinds of sections that are written of labels."""
+    from floodrunner.stages.reports import label_styles as styles
 
-    from floodrunner.segmentation import colours, labels
-
-    path = context.inputs["volume"]
-    style = params.style or "ids"
-    if style == "overlay":
-        if "image" not in context.inputs:
-            raise InputError(
-                "style: overlay needs the image; connect it with in: {image: image.volume}, or use style: colour"
-            )
-        return lambda section, grey: colours.overlay(np.asarray(grey), section, params.opacity)
-    if style == "colour":
-        return lambda section, _: colours.colours(section)
-    largest = _largest(volume)
+    folder, form = context.outputs["sections"], params.format
+    style = params.style or ("overlay" if "image" in context.inputs else "ids")
+    if style == "ids":
+        found = styles.ids(labels, form, wide_as_tiff=False)
+        return [_Kind(folder, _suffix(form), found.title, found.draw)]
     if style == "8_bit":
-        if largest > 255:
-            ids = _ids(volume)
-            shared = len(ids) - len(np.unique(labels.to_greys(ids)))
-            context.message(
-                f"ids go up to {largest}: above 255 the greys begin again at 1, so {shared} of {len(ids)} ids share "
-                "their grey with another; style: ids keeps them apart"
-            )
-        return lambda section, _: labels.to_greys(section)
+        return [_Kind(folder, _suffix(form), "grey 1 to 255", styles.greys(labels, context))]
     if style == "vast":
-        if largest >= 2**24:
-            raise InputError(f"{path}: id {largest} does not fit the 24 bits of style: vast; use style: ids")
-        return lambda section, _: labels.ids_to_rgb(section)
-    if largest < 2**16:
-        return lambda section, _: section.astype(np.uint16)
-    if params.format == "png":
+        return [_Kind(folder, _suffix(form), "ids as VAST colours", styles.vast(labels))]
+    if style == "colour":
+        return [_Kind(folder, _suffix(form), "a colour for each object", styles.coloured(recolour))]
+    if "image" not in context.inputs:
         raise InputError(
-            f"{path}: id {largest} does not fit the 16 bits of a grey PNG; set format: tiff, or style: vast"
+            "style: overlay needs the image; connect it with in: {image: image.volume}, or use style: colour"
         )
-    if largest >= 2**32:
-        raise InputError(
-            f"{path}: id {largest} does not fit the 32 bits of a TIFF; renumber the ids (import-labels with relabel: "
-            "connected_components), or use style: colour"
-        )
-    return lambda section, _: section.astype(np.uint32)
+    title = "objects in colour over the image"
+    kinds = [_Kind(folder, _suffix(form), title, styles.over_image(recolour, params.opacity))]
+    if params.style is None:
+        found = styles.ids(labels, form, wide_as_tiff=True)
+        kinds.append(_Kind(folder.with_name("ids"), _suffix(found.format), found.title, found.draw))
+    return kinds
+
+
+def _recolour(labels: Labels, truth: Part | None, context: Context) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function that replaces ids by those whose colours they have; the same ids without a truth."""
+    from floodrunner.segmentation.matching import colour_ids, recoloured
+    from floodrunner.segmentation.scores import rand_and_vi
+    from floodrunner.stages.storage.labels import slabs
+
+    if truth is None:
+        return lambda section: section
+    parts = []
+    for z in slabs(labels.shape, labels.depth):
+        parts.append(rand_and_vi.overlaps(labels.read(z), truth(z)))
+        context.progress(z.stop, labels.shape[0], "sections compared with the truth")
+    ids, colours = colour_ids(rand_and_vi.combine(parts))
+    return lambda section: recoloured(section, ids, colours)
+
+
+def _write_overview(
+    labels: Labels,
+    volume: Volume,
+    image: Part,
+    truth: Part | None,
+    recolour: Callable[[np.ndarray], np.ndarray],
+    opacity: float,
+    context: Context,
+) -> None:
+    from floodrunner.stages.readers import files
+    from floodrunner.stages.reports.overview import Shown, overview
+
+    name = "result, in the colours of the truth" if truth else "labels"
+    shown = [Shown("image", image), Shown(name, lambda z, y=slice(None): recolour(labels.read(z, y)))]
+    shown += [Shown("truth", truth)] if truth else []
+    file = context.output_folder / "overview.png"
+    files.write(file, overview(shown, volume.shape, volume.place, opacity), _FAST)
+    what = "image, result and truth" if truth else "image and labels"
+    context.artifact(file, f"{what}: the middle section, and a cut along z")
 
 
 def _say_taken_for_labels(path: str, volume: Volume, context: Context) -> None:
@@ -176,16 +234,5 @@ def _is_image(volume: Volume) -> bool:
     return volume.name.rsplit("/", 1)[-1] == DATASETS["image"]
 
 
-def _ids(volume: Labels) -> np.ndarray:
-    from floodrunner.segmentation.ffn.partitions import object_sizes
-    from floodrunner.stages.storage.labels import slabs
-
-    return object_sizes(volume.read(part) for part in slabs(volume.shape, volume.depth))[0]
-
-
-def _largest(volume: Labels) -> int:
-    from floodrunner.stages.storage.labels import slabs
-
-    if volume.dtype.itemsize == 1:
-        return 255
-    return max(int(volume.read(part).max()) for part in slabs(volume.shape, volume.depth))
+def _suffix(form: str) -> str:
+    return ".tif" if form == "tiff" else ".png"

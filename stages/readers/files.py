@@ -79,19 +79,22 @@ def read(file: Path, form: Form) -> np.ndarray:
     return pixels_of(file, form)
 
 
-def write(file: Path, pixels: np.ndarray, compress_level: int = 6) -> None:
+def write(
+    file: Path, pixels: np.ndarray, compress_level: int = 6, voxel_size_xyz: Sequence[float] | None = None
+) -> None:
     """Writes a PNG or, if the suffix is `.tif`, a TIFF compressed with zlib.
 
     Args:
       file: an existing file is replaced.
       pixels: (y, x) or (y, x, 3). PNG takes uint8, and uint16 if it is grey; TIFF takes any integer type.
       compress_level: compression level of a PNG, 1 (fast) to 9 (small).
+      voxel_size_xyz: as for `tiff_write.write_page`. A PNG has no place for it: its pHYs chunk is for printers.
 
     Raises:
       OSError: if the file cannot be written.
     """
     if file.suffix != ".png":
-        tiff_write.write_page(file, pixels)
+        tiff_write.write_page(file, pixels, voxel_size_xyz)
         return
     Image.fromarray(pixels).save(file, compress_level=compress_level)
 

@@ -47,6 +47,9 @@ class Section(NamedTuple):
     Attributes:
       remarks: what is unusual about the file although it can be read, and what to do about it; each a sentence without
         the name of the file, for a message.
+      pixel_size_xy: length of a pixel along x and y, nm; None if the file does not give it. Dots per inch, which PNG
+        and JPEG files give, say how large a picture is printed or shown, so they are not used.
+      spacing: distance to the next section, nm; None if the file does not give it.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Section(NamedTuple):
     width: int
     form: Form
     remarks: tuple[str, ...] = ()
+    pixel_size_xy: tuple[float, float] | None = None
+    spacing: float | None = None
 
 
 def form_of(dtype: np.dtype, samples: int = 1) -> Form:

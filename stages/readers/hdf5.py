@@ -32,6 +32,7 @@ def open_hdf5(path: str) -> Iterator[Stack]:
             reads=lambda: _reads(volume),
             threads=min(processors(), 4),
             remarks=tuple(f"{path}: {remark}" for remark in volume.remarks),
+            pixel_size_xy=(size := volume.place.known_voxel_size) and size[:2],
         )
 
 

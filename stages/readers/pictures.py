@@ -207,7 +207,7 @@ def _sections_of(path: str) -> Iterator[list[Source]]:
 
     with open_stack(path) as stack:
         names = [Path(file).stem for file in stack.files or ()] or [f"{k:04d}" for k in range(stack.shape[0])]
-        head = Section(path, *stack.shape[1:], stack.form, stack.remarks)
+        head = Section(path, *stack.shape[1:], stack.form, stack.remarks, stack.pixel_size_xy)
         yield [
             Source(name, where, lambda: head, lambda read=read: (read(), stack.form))  # type: ignore[misc]
             for name, where, read in zip(names, stack.names, stack.reads(), strict=True)

@@ -13,6 +13,7 @@ from floodrunner.contract.stage import InputError
 from floodrunner.segmentation.threads import processors
 from floodrunner.stages.readers import files as image_files
 from floodrunner.stages.readers import hdf5, tiff
+from floodrunner.stages.readers.forms import Section
 from floodrunner.stages.readers.name_numbers import arrangement
 from floodrunner.stages.readers.names import SUFFIXES, TIFF, section_files
 from floodrunner.stages.readers.other_formats import advice
@@ -65,15 +66,25 @@ def _folder(path: str, files: list[Path], beside: list[str]) -> Stack:
     else:
         reads = [partial(image_files.read, file, head.form) for file, head in zip(files, heads, strict=True)]
     shape, form = uniform(path, heads)
+    voxel_size, of_size = _voxel_size(path, heads)
     return Stack(
         path,
         shape,
         form,
         names=tuple(str(file) for file in files),
         files=tuple(file.name for file in files),
-        voxel_size_xyz=None,
+        voxel_size_xyz=voxel_size,
         offset_xyz=(0, 0, 0),
         reads=lambda: iter(reads),
         threads=min(processors(), 4),
-        remarks=(*said, *gathered(heads)),
+        remarks=(*said, *of_size, *gathered(heads)),
     )
+
+
+def _voxel_size(path: str, heads: list[Section]) -> tuple[tuple[float, float, float] | None, tuple[str, ...]]:
+    """Returns the voxel size that all sections give, and a remark if they give different ones."""
+    sizes = {(*head.pixel_size_xy, head.spacing) if head.pixel_size_xy else None for head in heads}
+    if len(sizes) > 1:
+        return None, (f"{path}: the sections give different voxel sizes, or some give none: they are not used",)
+    (size,) = sizes
+    return (None if size is None or size[2] is None else (size[0], size[1], size[2])), ()

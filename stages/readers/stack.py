@@ -40,6 +40,7 @@ class Stack:
         section.
       threads: number of sections that may be decoded at the same time.
       remarks: what the user should know about the files although they can be read; each one line for a message.
+      pixel_size_xy: length of a pixel along x and y, nm, for those who need no more; None if the file does not give it.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Stack:
     reads: Callable[[], Iterator[Read]]
     threads: int = 1
     remarks: tuple[str, ...] = ()
+    pixel_size_xy: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         z, y, x = self.shape

@@ -100,7 +100,8 @@ def single_page(file: Path) -> Section:
         page, remarks = contents.pages[0], contents.remarks
         if contents.broken:
             remarks += (f"{contents.broken}; only that page is read; {_SOUND}",)
-        return Section(file.name, page.height, page.width, page.form, remarks)
+        scale = tiff_scale.scale_of(tiff).turned(page.orientation)
+        return Section(file.name, page.height, page.width, page.form, remarks, scale.xy, scale.z)
 
 
 def page_pixels(file: Path, form: Form) -> np.ndarray:
@@ -224,7 +225,7 @@ def _stack(file: Path, tiff: tifffile.TiffFile, contents: _Contents) -> Stack:
     pages, count = contents.pages, contents.sections
     head = pages[0]
     names = tuple(f"{file} page {k}" for k in range(1, count + 1))
-    voxel_size, remarks = tiff_scale.voxel_size(tiff)
+    scale = tiff_scale.scale_of(tiff).turned(head.orientation)
     if all(page.plain is not None for page in pages):
         reads = _mapped(file, pages, count)
         threads = min(processors(), 4)
@@ -242,11 +243,12 @@ def _stack(file: Path, tiff: tifffile.TiffFile, contents: _Contents) -> Stack:
         head.form,
         names,
         files=None,
-        voxel_size_xyz=voxel_size,
+        voxel_size_xyz=scale.voxel_size,
+        pixel_size_xy=scale.xy,
         offset_xyz=(0, 0, 0),
         reads=reads,
         threads=threads,
-        remarks=tuple(f"{file.name}: {remark}" for remark in contents.remarks + remarks),
+        remarks=tuple(f"{file.name}: {remark}" for remark in contents.remarks + scale.remarks),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from typing import Any
+from typing import Any, NamedTuple
 
 import tifffile
 
@@ -34,8 +34,31 @@ _SIGNED = (0, -32768, 1)  # ImageJ: cf = 0 is a straight line, c0 + c1 x
 Size = tuple[float, float, float]
 
 
-def voxel_size(tiff: tifffile.TiffFile) -> tuple[Size | None, tuple[str, ...]]:
-    """Returns the voxel size x, y, z in nm, and remarks; None unless ImageJ or OME metadata give it.
+class Scale(NamedTuple):
+    """Lengths in nm; None where the file does not give them.
+
+    Attributes:
+      xy: length of a pixel along x and y.
+      z: distance of sections.
+      remarks: what is wrong with lengths that are written.
+    """
+
+    xy: tuple[float, float] | None = None
+    z: float | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def voxel_size(self) -> Size | None:
+        """Voxel size x, y, z in nm; None unless all three are known."""
+        return None if self.xy is None or self.z is None else (*self.xy, self.z)
+
+    def turned(self, orientation: int) -> Scale:
+        """The scale of pixels that are turned by an orientation tag; from 5 on, x and y change places."""
+        return self._replace(xy=self.xy[::-1]) if self.xy and orientation >= 5 else self
+
+
+def scale_of(tiff: tifffile.TiffFile) -> Scale:
+    """Reads the scale from ImageJ or OME metadata.
 
     The resolution tag alone is not used, because most programs write 72 dpi, whatever the true pixel size is.
     """
@@ -44,28 +67,30 @@ def voxel_size(tiff: tifffile.TiffFile) -> tuple[Size | None, tuple[str, ...]]:
         return _of_ome(page.description)
     if tiff.is_imagej:
         return _of_imagej(tiff.imagej_metadata or {}, page)
-    return None, ()
+    return Scale()
 
 
-def _of_ome(description: str) -> tuple[Size | None, tuple[str, ...]]:
+def _of_ome(description: str) -> Scale:
     written = ome.sizes(description)
     read = {axis: _in_nm(number, unit) for axis, (number, unit) in written.items()}
     for axis, (number, unit) in written.items():
         if read[axis] is None and _scale(unit) is not None:
-            return None, (f"the PhysicalSize{axis.upper()} is {number!r}, not a number above 0: it is not used",)
+            return Scale(
+                remarks=(f"the PhysicalSize{axis.upper()} is {number!r}, not a number above 0: it is not used",)
+            )
     x, y, z = (read.get(axis) for axis in "xyz")
-    return None if x is None or y is None or z is None else (x, y, z), ()
+    return Scale(None if x is None or y is None else (x, y), z)
 
 
-def _of_imagej(data: dict[str, Any], page: tifffile.TiffPage) -> tuple[Size | None, tuple[str, ...]]:
+def _of_imagej(data: dict[str, Any], page: tifffile.TiffPage) -> Scale:
     unit = str(data.get("unit", ""))
-    if "spacing" not in data or _scale(unit) is None:
-        return None, ()
-    z = _in_nm(data["spacing"], unit)
     x, y = (_in_nm(_length(page.tags.valueof(code)), unit) for code in (282, 283))
-    if z is None:
-        return None, (f"ImageJ's spacing of sections is {data['spacing']!r}, not a number above 0: it is not used",)
-    return None if x is None or y is None else (x, y, z), ()
+    xy = None if x is None or y is None else (x, y)
+    if "spacing" not in data or _scale(unit) is None:
+        return Scale(xy)
+    z = _in_nm(data["spacing"], unit)
+    wrong = f"ImageJ's spacing of sections is {data['spacing']!r}, not a number above 0: it is not used"
+    return Scale(xy, z, () if z is not None else (wrong,))
 
 
 def _length(resolution: object) -> float | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -11,11 +13,18 @@ import tifffile
 _STRIP_BYTES = 2**18
 
 
-def write_page(file: Path, pixels: np.ndarray) -> None:
+_UNIT, _NM = "micron", 1000.0  # ImageJ shows it as µm
+
+
+def write_page(file: Path, pixels: np.ndarray, voxel_size_xyz: Sequence[float] | None = None) -> None:
     """Writes (y, x) or (y, x, 3) numbers as a TIFF file of one page, in strips that are compressed with zlib.
 
     Python's zlib compresses them: tifffile would use whatever library the installed imagecodecs brings, so the same
     pixels would give different files.
+
+    Args:
+      voxel_size_xyz: length of a pixel along x and y, nm, and the distance of sections, if it is known. It is written
+        as ImageJ writes it, so Fiji shows it at Image > Properties. None: nothing is written.
 
     Raises:
       OSError: if the file cannot be written.
@@ -25,6 +34,7 @@ def write_page(file: Path, pixels: np.ndarray) -> None:
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)  # the byte order in tifffile's header
     strips = (zlib.compress(stored[y : y + rows].tobytes(), 6) for y in range(0, len(stored), rows))
     colour = "rgb" if pixels.ndim == 3 else "minisblack"
+    scale = {} if voxel_size_xyz is None else _scale(voxel_size_xyz)
     tifffile.imwrite(
         file,
         strips,
@@ -34,4 +44,20 @@ def write_page(file: Path, pixels: np.ndarray) -> None:
         photometric=colour,
         compression="zlib",
         metadata=None,
+        **scale,
     )
+
+
+def _scale(voxel_size_xyz: Sequence[float]) -> dict[str, Any]:
+    """Returns the arguments with which tifffile writes a length of pixels.
+
+    Source: ImageJ, `FileOpener.decodeDescriptionString` and `TiffDecoder`: pixels per unit in the tags of the
+    resolution, the unit and the distance of sections in the description.
+    """
+    x, y, *z = (length / _NM for length in voxel_size_xyz)
+    spacing = f"spacing={z[0]!r}\n" if z else ""
+    return {
+        "description": f"ImageJ=1.11a\nunit={_UNIT}\n{spacing}",
+        "resolution": (1 / x, 1 / y),
+        "resolutionunit": "NONE",
+    }

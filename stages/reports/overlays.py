@@ -1,4 +1,4 @@
-"""Images under labels: the grey values that an overlay shows, and a picture of the middle section."""
+"""What is shown with labels: the grey values of the image under them, and the truth beside them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image  # to resize; files are written by `files`
 
 from floodrunner.contract.stage import Context, InputError
-from floodrunner.segmentation.colours import overlay
 from floodrunner.segmentation.contrast import display_range, to_display
+from floodrunner.stages.storage.labels import open_labels
 from floodrunner.stages.storage.volumes import Place, open_volume
 from floodrunner.stages.storage.words import box
 
-_LEAST, _MOST = 512, 2048  # pixels: smallest and largest length of the longest side of a section in an overview
-_GAP = 8
+Part = Callable[..., np.ndarray]
+"""Returns a part of a volume, (z, y, x), at a range of sections of the labels and, if given, a range of their rows."""
+
 _SAMPLED = 8  # sections in which the range of grey values is looked for
 
 
 @contextmanager
 def greys_under(
     path: str, shape: tuple[int, int, int], place: Place, labels_path: str, context: Context
-) -> Iterator[Callable[[slice], np.ndarray]]:
+) -> Iterator[Part]:
     """Opens the image that labels lie on, and says how its values are shown if they are not 8-bit greys.
 
     Args:
@@ -30,7 +30,7 @@ def greys_under(
       shape, place: size and place of the labels, which are in the file `labels_path`.
 
     Yields:
-      A function that returns the part of the image at a range of sections of the labels, (z, y, x) uint8.
+      A function that returns a part of the image, uint8.
 
     Raises:
       InputError: if the labels do not lie inside the image, or it holds no numbers.
@@ -38,25 +38,65 @@ def greys_under(
     with open_volume(path) as image:
         image_place = image.place
         image.announce(context)
-        start = [a - b for a, b in zip(place.offset, image_place.offset, strict=True)]
-        stop = [a + n for a, n in zip(start, shape, strict=True)]
-        if min(start) < 0 or any(a > n for a, n in zip(stop, image.shape, strict=True)):
-            raise InputError(
-                f"{labels_path}: its box, {box(shape, place.offset)}, is not inside the box of the image, "
-                f"{box(image.shape, image_place.offset)}; connect the image that the labels were made from"
-            )
+        at = _inside(
+            labels_path, shape, place, image.shape, image_place, "image", "the image that the labels were made from"
+        )
         _compare_sizes(path, image_place, image.shape, labels_path, place, shape, context)
-        z, y, x = start
-        here = slice(y, stop[1]), slice(x, stop[2])
 
-        def part(sections: slice) -> np.ndarray:
-            return image[slice(sections.start + z, sections.stop + z), *here]
+        def part(z: slice, y: slice = slice(None)) -> np.ndarray:
+            return image[_moved(at, shape, z, y)]
 
         if image.dtype == np.uint8:
             yield part
         else:
             low, high = _range(path, image.dtype, shape[0], part, context)
-            yield lambda sections: to_display(part(sections), low, high)
+            yield lambda z, y=slice(None): to_display(part(z, y), low, high)
+
+
+@contextmanager
+def truth_beside(
+    path: str, shape: tuple[int, int, int], place: Place, labels_path: str, context: Context
+) -> Iterator[Part]:
+    """Opens the truth that is shown beside labels.
+
+    Args:
+      path: the truth.
+      shape, place: size and place of the labels, which are in the file `labels_path`.
+
+    Yields:
+      A function that returns a part of the truth, integers, 0 = none.
+
+    Raises:
+      InputError: if the labels do not lie inside the truth, or it does not hold integers.
+    """
+    with open_labels(path, context) as (truth, truth_place):
+        at = _inside(labels_path, shape, place, truth.shape, truth_place, "truth", "labels of the same sections")
+        yield lambda z, y=slice(None): truth.read(*_moved(at, shape, z, y))
+
+
+def _inside(
+    labels_path: str,
+    shape: tuple[int, int, int],
+    place: Place,
+    outer: tuple[int, int, int],
+    outer_place: Place,
+    what: str,
+    wanted: str,
+) -> tuple[int, int, int]:
+    """Returns where labels begin in another volume, z, y, x. Raises InputError if they do not lie inside it."""
+    z, y, x = (a - b for a, b in zip(place.offset, outer_place.offset, strict=True))
+    if any(a < 0 or a + n > m for a, n, m in zip((z, y, x), shape, outer, strict=True)):
+        raise InputError(
+            f"{labels_path}: its box, {box(shape, place.offset)}, is not inside the box of the {what}, "
+            f"{box(outer, outer_place.offset)}; connect {wanted}"
+        )
+    return z, y, x
+
+
+def _moved(at: tuple[int, int, int], shape: tuple[int, int, int], z: slice, y: slice) -> tuple[slice, slice, slice]:
+    """Returns the box of a volume for ranges of sections and rows of labels that begin `at` a place in it."""
+    first, last, _ = y.indices(shape[1])
+    return slice(z.start + at[0], z.stop + at[0]), slice(first + at[1], last + at[1]), slice(at[2], at[2] + shape[2])
 
 
 def _compare_sizes(
@@ -98,15 +138,3 @@ def _range(
         said += f"; {100 * missing:.1f} % of them are NaN or infinite, and shown black or white"
     context.message(said)
     return found
-
-
-def overview(image: np.ndarray, labels: np.ndarray, opacity: float) -> np.ndarray:
-    """Returns image (y, x) uint8 and overlay side by side, (y, x, 3) uint8; small sections are enlarged, large ones
-    reduced."""
-    factor = max(1, _LEAST // max(image.shape))
-    image, labels = (array.repeat(factor, 0).repeat(factor, 1) for array in (image, labels))
-    gap = np.full((image.shape[0], _GAP, 3), 255, np.uint8)
-    both = np.concatenate([np.repeat(image[..., None], 3, 2), gap, overlay(image, labels, opacity)], axis=1)
-    picture = Image.fromarray(both)
-    picture.thumbnail((2 * _MOST, _MOST))
-    return np.asarray(picture)

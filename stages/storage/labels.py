@@ -30,6 +30,7 @@ class Labels:
     """The labels of a dataset, read in parts. Ids that mean "none" in other programs are read as 0, and counted.
 
     Attributes:
+      path: the file, as the user wrote it.
       shape: z, y, x.
       dtype: type of what is read.
       depth: number of sections that are best read at once.
@@ -41,7 +42,7 @@ class Labels:
         self.shape: tuple[int, int, int] = dataset.shape
         self.dtype: np.dtype = dataset.dtype
         self.depth: int = dataset.depth
-        self._path, self._dataset = path, dataset
+        self.path, self._dataset = path, dataset
         self._sections = self._voxels = 0  # that were counted: each section is counted when it is first read
         self._none: dict[int, int] = {}
 
@@ -55,7 +56,7 @@ class Labels:
         labels, found = clear_unlabelled(stored)
         if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
             raise InputError(
-                f"{self._path}: dataset {self._dataset.name} holds the negative label {labels.min()}; if it means "
+                f"{self.path}: dataset {self._dataset.name} holds the negative label {labels.min()}; if it means "
                 f"none, import the labels with import-labels and unlabelled: [{labels.min()}]; otherwise renumber them"
             )
         start = z.start or 0
@@ -72,7 +73,7 @@ class Labels:
         """Says which ids were read as 0, and how many voxels have them."""
         for value, count in sorted(self._none.items()):
             context.message(
-                f"{self._path}: {count:,} voxels ({100 * count / self._voxels:.1f} %) are {value}, which means none in "
+                f"{self.path}: {count:,} voxels ({100 * count / self._voxels:.1f} %) are {value}, which means none in "
                 "CREMI and other programs; they count as 0, unlabelled"
             )
 

@@ -25,6 +25,11 @@ class Place:
     offset_xyz: tuple[int, int, int] = (0, 0, 0)
 
     @property
+    def known_voxel_size(self) -> tuple[float, float, float] | None:
+        """Voxel size in nm, x, y, z; None if it is 1 x 1 x 1 nm, which stands for an unknown size."""
+        return None if self.voxel_size_xyz == Place().voxel_size_xyz else self.voxel_size_xyz
+
+    @property
     def spacing(self) -> tuple[float, float, float]:
         """Voxel size in nm, z, y, x."""
         x, y, z = self.voxel_size_xyz

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import colorsys
-
 import numpy as np
 import pytest
 
-from floodrunner.segmentation.colours import _TONES, colours, overlay, palette
+from floodrunner.segmentation.colours import colours, overlay, palette
 
 
 def labels() -> np.ndarray:
@@ -17,20 +15,46 @@ def labels() -> np.ndarray:
 INSIDE = {1: (5, 6), 2: (5, 20), 70_000: (15, 10)}
 
 
-def test_palette_is_hue_saturation_value() -> None:
-    ids = np.concatenate([np.arange(300), [70_000, 2**31]])
-    for label, colour in zip(ids.tolist(), palette(ids), strict=True):
-        tone = _TONES[label % len(_TONES)]
-        expected = [255 * channel for channel in colorsys.hsv_to_rgb(label * 0.6180339887498949 % 1, *tone)]
-        assert colour == pytest.approx(expected if label else [0, 0, 0], abs=0.51)
+SEEN = {
+    "most people": np.eye(3),
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+"""What becomes of linear R, G, B for people without one kind of cone. Source: Machado et al. (2009), severity 1."""
 
 
-def test_neighbouring_ids_are_told_apart() -> None:
-    table = palette(np.arange(1, 256)).astype(int)
+def oklab(rgb: np.ndarray, seen: object) -> np.ndarray:
+    """Perceived colour, in which distances are differences as people see them. Source: Ottosson (2020)."""
+    share = rgb / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4) @ np.transpose(seen)
+    to_cone = [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+    to_lab = [
+        [0.2104542553, 0.793617785, -0.0040720468],
+        [1.9779984951, -2.428592205, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.808675766],
+    ]
+    return np.cbrt(np.clip(linear, 0, 1) @ np.transpose(to_cone)) @ np.transpose(to_lab)
+
+
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+def test_no_two_of_six_consecutive_ids_look_alike(seen: object) -> None:
+    perceived = oklab(palette(np.arange(1, 2000)), seen)
+    for apart in range(1, 6):
+        assert np.linalg.norm(perceived[apart:] - perceived[:-apart], axis=1).min() > 0.04
+
+
+def test_colours_are_bright_and_do_not_repeat() -> None:
+    table = palette(np.arange(1, 256))
     assert len(np.unique(table, axis=0)) == 255
-    for apart in (1, 2, 3, 4):
-        assert np.abs(table[apart:] - table[:-apart]).sum(axis=1).min() > 60
     assert table.max(axis=1).min() > 100  # none that could be taken for background
+    assert np.ptp(table.astype(int), axis=1).min() > 25  # nor for the image, which is grey
+    assert (palette(np.array([0, 2**31, 70_000]))[0] == 0).all()
+    assert palette(np.array([70_000, 2**31])).max(axis=1).min() > 100
 
 
 @pytest.mark.parametrize("dtype", [np.uint32, np.uint64, np.int64])

@@ -18,6 +18,7 @@ RNG = np.random.default_rng(3)
 IDS = RNG.integers(0, 6, (20, 4, 5)).repeat(5, 1).repeat(6, 2).astype(np.uint32)  # (20, 20, 30), more than a chunk deep
 GREY = RNG.integers(0, 256, IDS.shape, np.uint8)
 NM = (4.0, 4.0, 30.0)
+TOP, LEFT = 8 + 26, 8  # where the first panel of an overview begins: margin and title
 
 
 @pytest.fixture
@@ -207,7 +208,8 @@ def test_an_overlay_over_16_bits(run_stage, volume) -> None:
     expected = np.stack([colours.overlay(grey, ids, 0.35) for grey, ids in zip(GREY, IDS, strict=True)])
     assert np.abs(ours - expected).max() <= 2
     picture = np.asarray(Image.open(result["sections"].parent / "overview.png"))
-    assert np.abs(picture[8::17, 8:510:17, 0].astype(int) - GREY[10]).max() <= 2
+    shown = picture[TOP : TOP + 360, LEFT : LEFT + 540][9::18, 9::18, 0]  # 30 x 20, enlarged 18 times
+    assert np.abs(shown.astype(int) - GREY[10]).max() <= 2
 
 
 @pytest.mark.parametrize("form", ["png", "tiff"])
@@ -234,22 +236,81 @@ def test_an_overlay_of_a_box_lies_on_its_part_of_the_image(run_stage, volume) ->
     np.testing.assert_array_equal(read(result["sections"]), expected)
 
 
-def test_a_picture_to_open_first(run_stage, volume) -> None:
-    inputs = {"volume": volume(IDS), "image": volume(GREY, "image")}
-    result = run_stage("export-stack", inputs)
-    picture = np.asarray(Image.open(result["sections"].parent / "overview.png"))
-    # 30 x 20, enlarged 17 times; the image, a white gap of 8, the labels over the image
-    assert picture.shape == (340, 2 * 510 + 8, 3)
-    np.testing.assert_array_equal(picture[:, :510, 0], GREY[10].repeat(17, 0).repeat(17, 1))
-    assert (picture[:, 510:518] == 255).all()
-    centres = np.s_[8::17, 518 + 8 :: 17]
-    inside = ~colours.boundaries(IDS[10])
-    assert inside.any()
-    np.testing.assert_array_equal(picture[centres][inside], colours.overlay(GREY[10], IDS[10], 0.35)[inside])
-    assert [(event["path"], event["title"]) for event in result.reported("artifact")][1:] == [
-        ("overview.png", "section 10: the image, and the labels over it"),
+def test_with_an_image_there_are_sections_to_look_at_and_ids_for_programs(run_stage, volume) -> None:
+    result = run_stage("export-stack", {"volume": volume(IDS * 1000), "image": volume(GREY, "image")})
+    expected = [colours.overlay(grey, ids * 1000, 0.35) for grey, ids in zip(GREY, IDS, strict=True)]
+    np.testing.assert_array_equal(read(result["sections"]), expected)
+    ids = read(result["sections"].parent / "ids")
+    assert ids.dtype == np.uint16
+    np.testing.assert_array_equal(ids, IDS * 1000)
+    assert [(event["path"], event["title"]) for event in result.reported("artifact")] == [
+        ("sections", "20 sections, the first is z0000.png; objects in colour over the image"),
+        ("ids", "20 sections, the first is z0000.png; object ids, 16 bit; looks black in most viewers"),
+        ("overview.png", "image and labels: the middle section, and a cut along z"),
     ]
-    assert read(result["sections"]).dtype == np.uint16  # the sections are as asked for, ids
+
+
+def test_ids_beside_an_overlay_are_tiff_if_they_need_32_bits(run_stage, volume) -> None:
+    inputs = {"volume": volume(IDS * 100_000), "image": volume(GREY, "image")}
+    result = run_stage("export-stack", inputs)
+    assert read(result["sections"]).shape == (*IDS.shape, 3)
+    folder = result["sections"].parent / "ids"
+    assert {file.suffix for file in folder.iterdir()} == {".tif"}
+    assert {file.suffix for file in result["sections"].iterdir()} == {".png"}
+    np.testing.assert_array_equal(read(folder), IDS * 100_000)
+    assert result.reported("artifact")[1]["title"].endswith("object ids, 32 bit TIFF; looks black in most viewers")
+
+
+@pytest.mark.parametrize("style", ["ids", "8_bit", "colour", "overlay", "vast"])
+def test_a_style_that_is_asked_for_is_all_that_is_written(run_stage, volume, style: str) -> None:
+    result = run_stage("export-stack", {"volume": volume(IDS), "image": volume(GREY, "image")}, style=style)
+    assert sorted(each.name for each in result["sections"].parent.iterdir() if each.suffix != ".jsonl") == [
+        "overview.png",
+        "sections",
+    ]
+
+
+def test_objects_have_the_colours_of_the_true_objects(run_stage, volume, tmp_path: Path) -> None:
+    """Object 1 covers neurons 11 and 12, most of it 11; neuron 13 is split into 2 and 3."""
+    found, true = np.zeros((2, 3, 12, 40), np.uint32)
+    for labels, objects in (
+        (found, {1: slice(0, 20), 2: slice(20, 34), 3: slice(34, 40)}),
+        (true, {11: slice(0, 13), 12: slice(13, 20), 13: slice(20, 40)}),
+    ):
+        for label, where in objects.items():
+            labels[:, :, where] = label
+    write_volume(tmp_path / "truth.h5", "labels", true, Place(NM))
+    grey = np.full(found.shape, 90, np.uint8)
+    inputs = {
+        "volume": volume(found, "segmentation"),
+        "image": volume(grey, "image"),
+        "truth": tmp_path / "truth.h5",
+    }
+    result = run_stage("export-stack", inputs)
+    shown = np.where(found == 1, 11, np.where(found == 2, 13, found))  # 3 has lost its neuron to 2
+    first = np.unique(true).max()
+    assert first == 13
+    shown[found == 3] = 1  # the first id that the truth does not have
+    np.testing.assert_array_equal(read(result["sections"])[1], colours.overlay(grey[1], shown[1], 0.35))
+    np.testing.assert_array_equal(read(result["sections"].parent / "ids"), found)
+    picture = np.asarray(Image.open(result["sections"].parent / "overview.png"))
+    at = [picture[TOP + 50, LEFT + k * (520 + 8) + x] for k in (1, 2) for x in (80, 220, 350, 490)]
+    merged, also, split, rest, one, other, neuron, end = (tuple(each.tolist()) for each in at)
+    assert merged == also == one != other
+    assert split == neuron == end != rest
+    assert len({merged, other, split, rest}) == 4
+    assert result.reported("artifact")[-1]["title"] == (
+        "image, result and truth: the middle section, and a cut along z"
+    )
+
+
+def test_an_overview_is_to_scale(run_stage, volume) -> None:
+    result = run_stage("export-stack", {"volume": volume(IDS), "image": volume(GREY, "image")})
+    picture = np.asarray(Image.open(result["sections"].parent / "overview.png"))
+    section = picture[TOP : TOP + 360, LEFT : LEFT + 540]
+    np.testing.assert_array_equal(section[..., 0], GREY[10].repeat(18, 0).repeat(18, 1))
+    cut = picture[TOP + 360 + 60 : TOP + 360 + 60 + 600, LEFT : LEFT + 120]  # voxels are 4 nm wide and 30 nm high
+    np.testing.assert_array_equal(cut[..., 0], GREY[:, 10].repeat(30, 0).repeat(4, 1))
 
 
 def test_a_large_picture_is_reduced(run_stage, volume) -> None:
@@ -257,8 +318,29 @@ def test_a_large_picture_is_reduced(run_stage, volume) -> None:
     inputs = {"volume": volume(np.ones(shape, np.uint8)), "image": volume(np.zeros(shape, np.uint8), "image")}
     result = run_stage("export-stack", inputs)
     width, height = Image.open(result["sections"].parent / "overview.png").size
-    assert height == 2048
-    assert width == pytest.approx(2008 * 2048 / 2500, abs=1)
+    assert 1024 < height < 1150
+    assert 2 * 410 < width < 2 * 410 + 40
+
+
+@pytest.mark.parametrize("kind", ["labels", "image"])
+def test_tiff_sections_have_the_voxel_size_as_fiji_reads_it(run_stage, volume, kind: str) -> None:
+    path = volume(IDS if kind == "labels" else GREY, kind)
+    folder = run_stage("export-stack", {"volume": path}, format="tiff")["sections"]
+    with tifffile.TiffFile(folder / "z0003.tif") as file:
+        assert file.imagej_metadata is not None
+        assert (file.imagej_metadata["unit"], file.imagej_metadata["spacing"]) == ("micron", 0.03)
+        assert file.pages.first.resolution == (250, 250)
+    again = run_stage("import-labels" if kind == "labels" else "import-images", {"stack": folder})["volume"]
+    array, place = read_volume(again)
+    assert place.voxel_size_xyz == NM
+    np.testing.assert_array_equal(array, IDS if kind == "labels" else GREY)
+
+
+def test_tiff_sections_without_a_voxel_size_have_none(run_stage, tmp_path: Path) -> None:
+    write_volume(tmp_path / "labels.h5", "labels", IDS, Place())
+    folder = run_stage("export-stack", {"volume": tmp_path / "labels.h5"}, format="tiff")["sections"]
+    with tifffile.TiffFile(folder / "z0003.tif") as file:
+        assert not file.is_imagej
 
 
 @pytest.mark.parametrize("offset", [(0, 0, 1), (0, -1, 0), (1, 0, 0)])

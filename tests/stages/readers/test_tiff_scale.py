@@ -56,6 +56,38 @@ def test_a_spacing_that_is_no_length_is_told(tmp_path: Path, spacing: str) -> No
     assert [remark.startswith("a.tif: ImageJ's spacing of sections is ") for remark in remarks] == [True]
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [("unit=micron", (4000, 5000)), ("unit=pixel", None), ("unit=inch", None), ("", None)],
+)
+def test_a_picture_needs_no_spacing(tmp_path: Path, lines: str, expected: tuple[float, ...] | None) -> None:
+    file = tmp_path / "a.tif"
+    description = f"ImageJ=1.54f\n{lines}\n"
+    tifffile.imwrite(file, GREY[0], metadata=None, description=description, resolution=(0.25, 0.2))
+    assert tiff.single_page(file).pixel_size_xy == (pytest.approx(expected) if expected else None)
+    with open_stack(str(imagej(tmp_path / "b.tif", lines))) as stack:
+        assert stack.pixel_size_xy == (pytest.approx(expected) if expected else None)
+        assert stack.voxel_size_xyz is None
+
+
+@pytest.mark.parametrize("unit", ["INCH", "CENTIMETER", "NONE"])
+def test_dots_per_inch_are_no_pixel_size(tmp_path: Path, unit: str) -> None:
+    file = tmp_path / "a.tif"
+    for dots in (72, 96, 300):
+        tifffile.imwrite(file, GREY[0], metadata=None, resolution=(dots, dots), resolutionunit=unit)
+        assert tiff.single_page(file).pixel_size_xy is None
+
+
+def test_a_turned_picture_has_its_sizes_turned(tmp_path: Path) -> None:
+    file = tmp_path / "a.tif"
+    turned = (274, "H", 1, 6, True)
+    description = "ImageJ=1.54f\nunit=nm\nspacing=30\n"
+    tifffile.imwrite(file, GREY[0], metadata=None, description=description, resolution=(0.25, 0.2), extratags=[turned])
+    head = tiff.single_page(file)
+    assert (head.height, head.width) == GREY[0].shape[::-1]
+    assert (head.pixel_size_xy, head.spacing) == ((5, 4), 30)
+
+
 def test_a_resolution_of_nothing_is_no_size(tmp_path: Path) -> None:
     assert scale(imagej(tmp_path / "a.tif", "unit=nm\nspacing=30", resolution=(0, 0))) == (None, ())
 

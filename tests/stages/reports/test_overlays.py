@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from floodrunner.contract.stage import InputError
-from floodrunner.stages.reports.overlays import greys_under, overview
+from floodrunner.stages.reports.overlays import greys_under, truth_beside
 from floodrunner.stages.storage.volumes import Place, write_volume
 
 SHAPE = (12, 20, 30)
+NM = (4.0, 4.0, 30.0)
 RAMP = np.linspace(0, 1, 12 * 20 * 30).reshape(SHAPE)
 
 
@@ -99,8 +100,28 @@ def test_labels_of_another_resolution_are_refused_and_of_another_voxel_size_said
         assert not said
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 2)])
-def test_an_overview_of_any_size(shape: tuple[int, int]) -> None:
-    picture = overview(np.full(shape, 7, np.uint8), np.ones(shape, np.int64), 0.4)
-    assert picture.ndim == 3
-    assert 0 < max(picture.shape) <= 4096
+def test_truth_beside_a_box_is_that_of_the_box(tmp_path: Path) -> None:
+    truth = np.arange(12 * 20 * 30, dtype=np.uint32).reshape(SHAPE)
+    write_volume(tmp_path / "t.h5", "labels", truth, Place(NM, (100, 200, 300)))
+    said: Any = Said()
+    place = Place(NM, (107, 205, 302))
+    with truth_beside(str(tmp_path / "t.h5"), (9, 10, 20), place, "result.h5", said) as part:
+        np.testing.assert_array_equal(part(slice(1, 3)), truth[3:5, 5:15, 7:27])
+        np.testing.assert_array_equal(part(slice(1, 3), slice(2, 4)), truth[3:5, 7:9, 7:27])
+    with (
+        pytest.raises(InputError) as error,
+        truth_beside(str(tmp_path / "t.h5"), SHAPE, place, "result.h5", said),
+    ):
+        pass
+    assert str(error.value) == (
+        "result.h5: its box, 30 x 20 x 12 voxels at 107 x 205 x 302 (x, y, z), is not inside the box of the truth, "
+        "30 x 20 x 12 voxels at 100 x 200 x 300 (x, y, z); connect labels of the same sections"
+    )
+
+
+def test_rows_of_the_image_are_those_of_the_labels(tmp_path: Path) -> None:
+    image = (RAMP * 255).astype(np.uint8)
+    write_volume(tmp_path / "i.h5", "image", image, Place(NM, (0, 0, 0)))
+    said: Any = Said()
+    with greys_under(str(tmp_path / "i.h5"), (5, 10, 20), Place(NM, (3, 4, 5)), "labels.h5", said) as part:
+        np.testing.assert_array_equal(part(slice(1, 3), slice(2, 4)), image[6:8, 6:8, 3:23])
