@@ -141,7 +141,9 @@ def run(params: Params, context: Context) -> None:
     subvolumes.write_subvolume(context.output_folder, segmentation, canvas.probability[data.box], data.place)
     origin: Triple = tuple(o - b.start for o, b in zip(data.place.offset, data.box, strict=True))  # type: ignore[assignment]
     subvolumes.write_tables(context.output_folder, work.attempts, work.seconds, origin)
-    context.artifact(context.output_folder / "objects.csv", "the seed, voxels and fields of view of each object")
+    context.artifact(
+        context.output_folder / "origins.csv", "the seed of each object, and its voxels before any filling"
+    )
     context.metric("objects", canvas.max_id)
     context.metric("segmented", round(float((segmentation > 0).mean()), 4))
     context.spent(context.state / STATE_FILE)  # no longer needed: the outputs hold everything in it

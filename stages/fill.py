@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import Field
 
 from floodrunner.contract.stage import Context, StageParams
@@ -15,6 +17,8 @@ _HALOS = 4
 
 
 class Params(StageParams):
+    """Beside the volume, `objects.csv` lists its objects: voxels, µm³, box, centroid, and contacts with the border."""
+
     max_distance: float = Field(40, gt=0, allow_inf_nan=False)
     """Largest distance, in nm, from the centre of an unsegmented voxel to the centre of the nearest voxel of a segment.
     Voxels further away stay unsegmented. If several segments are equally near, the smallest id is taken."""
@@ -24,7 +28,10 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from floodrunner.segmentation.fill import diagonal, fill, reach
+    from floodrunner.segmentation.objects import Measuring
+    from floodrunner.stages.reports.object_words import objects_in_words
     from floodrunner.stages.storage.labels import open_labels, slabs
+    from floodrunner.stages.storage.object_table import write_objects
     from floodrunner.stages.storage.volumes import create_volume
 
     path = context.inputs["segmentation"]
@@ -40,6 +47,7 @@ def run(params: Params, context: Context) -> None:
         distance = min(params.max_distance, diagonal(shape, place.spacing))
         halo = reach(shape, place.spacing, distance)[0]
         with create_volume(context.outputs["segmentation"], "segmentation", shape, source.dtype, place) as target:
+            measuring = Measuring(shape, source.dtype)
             depth = max(1, _SLAB_VOXELS // (shape[1] * shape[2]) // 16, -(-_HALOS * halo // 16)) * 16
             for z in slabs(shape, depth):
                 first = max(z.start - halo, 0)
@@ -47,6 +55,7 @@ def run(params: Params, context: Context) -> None:
                 core = slice(z.start - first, z.stop - first)
                 result = fill(labels, place.spacing, distance)[core]
                 target[z] = result
+                measuring.add(result, z.start)
                 holes = labels[core] == 0
                 empty += int(holes.sum())
                 filled += int(np.count_nonzero(result[holes]))
@@ -54,3 +63,10 @@ def run(params: Params, context: Context) -> None:
     context.message(
         f"filled {filled:,} of {empty:,} unsegmented voxels: those within {params.max_distance:g} nm of a segment"
     )
+    objects = measuring.result()
+    table = context.output_folder / "objects.csv"
+    write_objects(table, objects, place)
+    context.metric("objects", len(objects.ids))
+    context.conclude(objects_in_words(objects, math.prod(shape), place))
+    if len(objects.ids):
+        context.artifact(table, "voxels, volume, box, centroid and border contacts of each object")

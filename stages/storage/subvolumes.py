@@ -46,6 +46,8 @@ def _write_npz(path: Path, name: str, array: np.ndarray) -> None:
 def write_tables(folder: Path, attempts: Sequence[Attempt], seconds: Sequence[float], origin: Triple) -> None:
     """Writes tables of the objects. They hold what google/ffn stores in its npz file as `origins` and `overlaps`.
 
+    `voxels` is the number when the object was found. The final volume, after `fill`, has a table of its own.
+
     Times have a file of their own, because everything else is the same from run to run.
 
     Args:
@@ -60,7 +62,7 @@ def write_tables(folder: Path, attempts: Sequence[Attempt], seconds: Sequence[fl
             objects.append((attempt.id, x, y, z, attempt.voxels, attempt.fovs))
             overlaps += [(attempt.id, *overlap) for overlap in attempt.overlapped]
             times.append((attempt.id, taken))
-    _write_csv(folder / "objects.csv", "id seed_x seed_y seed_z voxels fields_of_view", objects)
+    _write_csv(folder / "origins.csv", "id seed_x seed_y seed_z voxels fields_of_view", objects)
     _write_csv(folder / "overlaps.csv", "id earlier_id voxels", overlaps)
     _write_csv(folder / "times.csv", "id seconds", times)
 

@@ -58,7 +58,7 @@ def test_a_network_that_sees_the_tubes_finds_them(
     qprob = np.load(folder / "seg-0_0_0.prob", allow_pickle=False)["qprob"]
     assert qprob.dtype == np.uint8
     assert ((qprob > 0) == (segmentation > 0)).all()
-    with open(folder / "objects.csv", newline="") as file:
+    with open(folder / "origins.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["id"]) for row in rows] == list(np.unique(segmentation[segmentation > 0]))
     for row in rows:
@@ -217,7 +217,7 @@ def test_a_box_is_that_part_of_the_volume_and_knows_its_place(
     assert (result["segmentation"].parent / "seg-8_2_3.npz").exists()
     expected = truth(tissue)[3:17, 2:16, 8:28] == 1
     assert ((segmentation > 0) == expected).mean() > 0.95
-    (row,) = csv.DictReader((result["segmentation"].parent / "objects.csv").read_text().splitlines())
+    (row,) = csv.DictReader((result["segmentation"].parent / "origins.csv").read_text().splitlines())
     assert truth(tissue)[int(row["seed_z"]), int(row["seed_y"]), int(row["seed_x"])] == 1
 
 
@@ -260,7 +260,7 @@ def infer(
 
 
 def same_results(a: Path, b: Path) -> None:
-    for name in ("seg-0_0_0.npz", "seg-0_0_0.prob", "segmentation.h5", "objects.csv", "overlaps.csv"):
+    for name in ("seg-0_0_0.npz", "seg-0_0_0.prob", "segmentation.h5", "origins.csv", "overlaps.csv"):
         assert (a / name).read_bytes() == (b / name).read_bytes(), name
     for name in ("seg-0_0_0.npz", "seg-0_0_0.prob"):  # else the same only when written within two seconds
         with zipfile.ZipFile(a / name) as archive:

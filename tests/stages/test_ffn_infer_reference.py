@@ -88,7 +88,7 @@ def test_result_is_that_of_google_ffn(
     assert not (differs & ~borders).any()
     assert np.abs(probability.astype(int) - expected["qprob"])[~differs].max() <= 1
     assert (probability != expected["qprob"]).sum() < 100
-    with open(folder / "objects.csv", newline="") as file:
+    with open(folder / "origins.csv", newline="") as file:
         rows = [{name: int(value) for name, value in row.items()} for row in csv.DictReader(file)]
     made = [(t["id"], *t["seed_zyx"][::-1], t["size"], len(t["fovs"])) for t in trace if t["is_segment"]]
     assert len(made) == 20

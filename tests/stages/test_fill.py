@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import h5py
@@ -39,6 +40,14 @@ def test_slab_by_slab_equals_the_whole_in_the_same_place(
     assert empty > left > 0
     text = f"filled {empty - left:,} of {empty:,} unsegmented voxels: those within 70 nm of a segment"
     assert [event["text"] for event in result.reported("message")] == [text]
+
+    ids, voxels = np.unique(expected[expected > 0], return_counts=True)
+    with open(result["segmentation"].parent / "objects.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["id"]), int(row["voxels"])) for row in rows] == [*zip(ids.tolist(), voxels.tolist(), strict=True)]
+    z, y, x = np.argwhere(expected == ids[0]).min(axis=0)
+    assert [int(rows[0][f"{axis}_min"]) for axis in "xyz"] == [x + 7, y + 8, z + 9]
+    assert result.reported("conclusion")[0]["text"].startswith(f"{len(ids)} objects in ")
 
 
 def test_says_that_the_voxel_size_may_be_missing(run_stage, tmp_path: Path, segmentation: np.ndarray) -> None:
@@ -98,6 +107,7 @@ def test_flat_and_empty_volumes(run_stage, tmp_path: Path, shape: tuple[int, int
     result = run_stage("fill", {"segmentation": tmp_path / "s.h5"})
     filled = read_volume(result["segmentation"])[0]
     assert (filled.shape, filled.dtype, filled.any()) == (shape, np.int16, False)
+    assert result.reported("conclusion")[0]["text"] == "There is no object in the volume"
 
 
 @pytest.mark.parametrize("distance", [0, -1, "far", True])

@@ -72,7 +72,7 @@ def start(job: Job, folder: Path) -> subprocess.Popen[bytes]:
 def test_killed_twice_the_result_is_the_undisturbed_one(job: Job, tmp_path: Path) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     assert start(job, straight).wait(300) == 0, (straight / "log.txt").read_text()
-    with open(straight / "out" / "objects.csv", newline="") as file:
+    with open(straight / "out" / "origins.csv", newline="") as file:
         assert sum(int(row["fields_of_view"]) for row in csv.DictReader(file)) > 500
 
     state = killed / "state" / ffn_inference.STATE_FILE
@@ -84,5 +84,5 @@ def test_killed_twice_the_result_is_the_undisturbed_one(job: Job, tmp_path: Path
         assert process.wait(60) == -signal.SIGKILL, (killed / "log.txt").read_text()
     assert start(job, killed).wait(300) == 0, (killed / "log.txt").read_text()
     assert (killed / EVENTS_FILE).read_text().count("continuing at seed") == KILLS
-    for name in ("segmentation.h5", "seg-0_0_0.npz", "seg-0_0_0.prob", "objects.csv", "overlaps.csv"):
+    for name in ("segmentation.h5", "seg-0_0_0.npz", "seg-0_0_0.prob", "origins.csv", "overlaps.csv"):
         assert (killed / "out" / name).read_bytes() == (straight / "out" / name).read_bytes(), name

@@ -15,7 +15,7 @@ def test_tables_hold_seeds_in_the_stack_overlaps_and_times(tmp_path: Path) -> No
         Attempt((8, 8, 8), 3, 70, 5, ((1, 2), (2, 7))),
     ]
     subvolumes.write_tables(tmp_path, attempts, [0.5, 0.1, 2.25, 0.2, 3.0], (10, 20, 30))
-    assert (tmp_path / "objects.csv").read_text().split() == [
+    assert (tmp_path / "origins.csv").read_text().split() == [
         "id,seed_x,seed_y,seed_z,voxels,fields_of_view",
         "1,33,22,11,50,4",
         "2,37,26,15,60,8",
