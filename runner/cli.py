@@ -9,7 +9,7 @@ import click
 
 from floodrunner.contract.codes import BAD_INPUT, BUG, DONE, INTERRUPTED
 from floodrunner.runner import __version__
-from floodrunner.runner.commands import machine, pipelines, results, running
+from floodrunner.runner.commands import completion, machine, pipelines, results, running
 from floodrunner.runner.errors import Interrupted, StepFailed, UserError, UserErrors
 
 
@@ -27,6 +27,7 @@ def cli(context: click.Context) -> None:
 for _command in (
     *(running.run, running.plan, results.status, results.runs, results.compare, results.logs, results.clean),
     *(pipelines.pipelines, pipelines.stages, pipelines.import_ffn, machine.doctor, machine.build_images),
+    completion.completion,
 ):
     cli.add_command(_command)
 

@@ -6,11 +6,18 @@ import sys
 
 import click
 
+from floodrunner.runner.commands import candidates
 from floodrunner.runner.commands.shared import folder_of, say
 
 
 @click.command()
-@click.option("--workdir", default="runs", metavar="FOLDER", help="The run folder to check.")
+@click.option(
+    "--workdir",
+    default="runs",
+    metavar="FOLDER",
+    shell_complete=candidates.folders,
+    help="The run folder to check.",
+)
 def doctor(workdir: str) -> None:
     """Check this machine for problems that would stop a run."""
     from floodrunner.runner import doctor as doctoring

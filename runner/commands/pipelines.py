@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from floodrunner.runner.commands import candidates
 from floodrunner.runner.commands.shared import say
 from floodrunner.runner.errors import UserError
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=candidates.shipped_pipelines)
 @click.option(
     "--copy",
     "target",
@@ -41,7 +42,7 @@ def pipelines(name: str | None, target: str | None) -> None:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=candidates.stages)
 @click.option("--markdown", is_flag=True, help="Print the whole reference, as in docs/pipeline-reference.md.")
 def stages(name: str | None, markdown: bool) -> None:
     """List the stages; with NAME, show the ports and parameters of that stage."""
@@ -56,7 +57,7 @@ def stages(name: str | None, markdown: bool) -> None:
 
 
 @click.command("import-ffn")
-@click.argument("request", metavar="REQUEST.pbtxt")
+@click.argument("request", metavar="REQUEST.pbtxt", shell_complete=candidates.requests)
 @click.option(
     "--bounding-box", metavar="TEXT", help="Box to segment, in the form that google/ffn's run_inference.py takes."
 )

@@ -6,12 +6,13 @@ import sys
 
 import click
 
+from floodrunner.runner.commands import candidates
 from floodrunner.runner.commands.shared import say
 from floodrunner.runner.errors import UserError
 
 
 @click.command()
-@click.argument("target", metavar="[RUN]", required=False)
+@click.argument("target", metavar="[RUN]", shell_complete=candidates.runs, required=False)
 def status(target: str | None) -> None:
     """Show the state of a run. RUN is a run folder or a pipeline; by default the newest run in runs/."""
     from floodrunner.runner.execution import folders
@@ -24,7 +25,7 @@ def status(target: str | None) -> None:
 
 
 @click.command()
-@click.argument("folder", required=False, metavar="[FOLDER]")
+@click.argument("folder", required=False, metavar="[FOLDER]", shell_complete=candidates.folders)
 def runs(folder: str | None) -> None:
     """List all run folders below FOLDER, by default runs/: what each was given, how it ended, its main figures.
 
@@ -52,8 +53,8 @@ def runs(folder: str | None) -> None:
 
 
 @click.command()
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=candidates.runs)
+@click.argument("b", metavar="B", shell_complete=candidates.runs)
 def compare(a: str, b: str) -> None:
     """Show in what two runs differ, step by step, and how their figures moved from A to B.
 
@@ -65,8 +66,8 @@ def compare(a: str, b: str) -> None:
 
 
 @click.command()
-@click.argument("step")
-@click.argument("target", metavar="[RUN]", required=False)
+@click.argument("step", shell_complete=candidates.steps)
+@click.argument("target", metavar="[RUN]", shell_complete=candidates.runs, required=False)
 @click.option("--follow", "-f", is_flag=True, help="Keep printing new lines until the run ends.")
 def logs(step: str, target: str | None, follow: bool) -> None:
     """Print the log of a step. RUN means the same as for `status`."""
@@ -78,7 +79,7 @@ def logs(step: str, target: str | None, follow: bool) -> None:
 
 
 @click.command()
-@click.argument("target", metavar="RUN")
+@click.argument("target", metavar="RUN", shell_complete=candidates.runs)
 @click.option("--state", is_flag=True, help="Also remove the saved state from which training continues.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def clean(target: str, state: bool, yes: bool) -> None:

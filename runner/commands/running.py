@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from floodrunner.runner.commands import candidates
 from floodrunner.runner.commands.shared import folder_of, say
 
 if TYPE_CHECKING:
@@ -18,20 +19,27 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument and the options that `run` and `plan` share."""
     for decorate in reversed(
         (
-            click.argument("pipeline", metavar="PIPELINE"),
+            click.argument("pipeline", metavar="PIPELINE", shell_complete=candidates.pipelines),
             click.option(
-                "--input", "inputs", multiple=True, metavar="NAME=PATH", help="Path of an input. Can be repeated."
+                "--input",
+                "inputs",
+                multiple=True,
+                metavar="NAME=PATH",
+                shell_complete=candidates.inputs,
+                help="Path of an input. Can be repeated.",
             ),
             click.option(
                 "--set",
                 "sets",
                 multiple=True,
                 metavar="STEP.PARAM=VALUE",
+                shell_complete=candidates.settings,
                 help="Value of a parameter. Can be repeated.",
             ),
             click.option(
                 "--workdir",
                 metavar="FOLDER",
+                shell_complete=candidates.folders,
                 help="Run folder; by default runs/<pipeline name>, for some pipelines with the input's name.",
             ),
             click.option("--replace", is_flag=True, help="Overwrite results of other data in the run folder."),
@@ -39,18 +47,21 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--engine",
                 default="auto",
                 metavar="auto|docker|local",
+                shell_complete=candidates.engines,
                 help="How steps run: in containers (docker) or as processes (local).",
             ),
             click.option(
                 "--from",
                 "start",
                 metavar="STEP",
+                shell_complete=candidates.steps,
                 help="Run this step and all later steps again; training continues from its saved state.",
             ),
             click.option(
                 "--force",
                 multiple=True,
                 metavar="STEP",
+                shell_complete=candidates.steps,
                 help="Run this step again from scratch; its saved state is set aside, not deleted. Can be repeated.",
             ),
         )
