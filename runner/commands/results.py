@@ -15,13 +15,17 @@ from floodrunner.runner.errors import UserError
 @click.argument("target", metavar="[RUN]", shell_complete=candidates.runs, required=False)
 def status(target: str | None) -> None:
     """Show the state of a run. RUN is a run folder or a pipeline; by default the newest run in runs/."""
-    from floodrunner.runner.execution import folders
+    from floodrunner.runner import words
+    from floodrunner.runner.execution import folders, outdated
     from floodrunner.runner.terminal import summary
     from floodrunner.runner.workdir.lock import holder
 
     workdir, run = folders.find(target)
     alone = holder(workdir) is None
-    say(summary.status(workdir, run, [each for each in folders.orphans(workdir) if each.at_work and alone]))
+    orphans = [each for each in folders.orphans(workdir) if each.at_work and alone]
+    say(summary.status(workdir, run, orphans, outdated.marks(workdir, run, alive=not alone)))
+    if target is not None and (others := [str(each) for each in folders.meant(target)[::-1] if each != workdir]):
+        say([f"Other runs of {target}: {words.listed(others)}"])
 
 
 @click.command()
@@ -71,11 +75,18 @@ def compare(a: str, b: str) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Keep printing new lines until the run ends.")
 def logs(step: str, target: str | None, follow: bool) -> None:
     """Print the log of a step. RUN means the same as for `status`."""
-    from floodrunner.runner.execution import folders
+    from floodrunner.runner.execution import folders, outdated
     from floodrunner.runner.terminal import follow as following
+    from floodrunner.runner.workdir.lock import holder
 
     workdir, run = folders.find(target)
-    following.print_log(workdir, folders.step_folder(workdir, run, step), follow)
+    folder = folders.step_folder(workdir, run, step)
+    mark = outdated.marks(workdir, run, alive=holder(workdir) is not None).get(step)
+    if mark is not None and follow:  # there may be no end
+        say([f"the result of step {step} is {mark}"], err=True)
+    following.print_log(workdir, folder, follow)
+    if mark is not None and not follow:  # what is above may be longer than the screen
+        say([f"the result of step {step} is {mark}"], err=True)
 
 
 @click.command()

@@ -20,9 +20,13 @@ def folder_of(workdir: str) -> Path:
         raise UserError(f"--workdir: {error}") from None
 
 
-def say(lines: Sequence[str]) -> None:
-    """Prints lines, without the control characters that a stage or the name of a file brought into them."""
+def say(lines: Sequence[str], err: bool = False) -> None:
+    """Prints lines, without the control characters that a stage or the name of a file brought into them.
+
+    Args:
+      err: print to standard error, beside what a program may read from standard output.
+    """
     from floodrunner.runner import words
 
     for line in lines:
-        click.echo(words.shown(line))
+        click.echo(words.shown(line), err=err)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import stat
 import time
@@ -28,6 +29,10 @@ class File(NamedTuple):
     sha256: str
 
 
+class NotRead(Exception):
+    """The hash of a file is not known, and there was no time to read the file."""
+
+
 class Cache:
     """Hashes of files, kept between runs, so that a large stack is not read every time.
 
@@ -35,10 +40,12 @@ class Cache:
 
     Args:
       file: the file to which an earlier run wrote `entries`; may be missing.
+      most_bytes: how much is read of files whose hash is not known, in all.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, most_bytes: float = math.inf) -> None:
         self._file = file
+        self._bytes_left = most_bytes
         self._known: dict[str, list[str | int]] = {}
         self._seen: dict[str, list[str | int]] = {}
         try:
@@ -49,7 +56,12 @@ class Cache:
             pass  # without the cache, all files are read again
 
     def sha256(self, path: Path) -> str:
-        """The hash of a file's content. Raises OSError if the file cannot be read."""
+        """The hash of a file's content.
+
+        Raises:
+          NotRead: if the file is not known, and larger than what may still be read.
+          OSError: if the file cannot be read.
+        """
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):  # reading a pipe could block forever
             raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -58,6 +70,9 @@ class Cache:
         if known and known[:-1] == mark:
             self._seen[key] = known
             return str(known[-1])
+        if info.st_size > self._bytes_left:
+            raise NotRead(key)
+        self._bytes_left -= info.st_size
         started = time.time_ns()
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from floodrunner.runner.workdir.events import Start, Tail
 from floodrunner.runner.workdir.lock import holder
 from floodrunner.runner.workdir.names import is_inside
 from floodrunner.runner.workdir.progress import Progress
-from floodrunner.runner.workdir.records import StepRecord
+from floodrunner.runner.workdir.records import Mark, StepRecord
 
 _RUN_AGAIN = "; run again to continue"
 _MOST_SHOWN = 20  # metrics, conclusions, and files, of a step
@@ -25,21 +25,27 @@ _MOST_PICTURES = 3  # named when a step ends
 _PICTURE = ".png"  # every picture that stages make to be looked at
 
 
-def results(workdir: Path, steps: list[str]) -> list[str]:
-    """Lines with the metrics and conclusions of finished steps, and with the files worth opening."""
+def results(workdir: Path, steps: list[str], marks: Mapping[str, Mark] | None = None) -> list[str]:
+    """Lines with the metrics and conclusions of finished steps, and with the files worth opening.
+
+    Args:
+      marks: the steps whose results are out of date; all their lines say so.
+    """
     figures, pictures = [], []
     for step in steps:
         done = records.read_step(workdir / step)
         if done is None:
             continue
+        mark = marks[step].short if marks and step in marks else ""
         if done.metrics or done.conclusions:
             names = (words.cut(each, _LONGEST_NAME) for each in words.metrics(done.metrics))
-            figures.append(f"  {step}: {words.listed([*names], _MOST_SHOWN)}".rstrip())
+            named = f"{step} ({mark})" if mark else step
+            figures.append(f"  {named}: {words.listed([*names], _MOST_SHOWN)}".rstrip())
             figures += [f"    {words.cut(each, _LONGEST_SENTENCE)}" for each in done.conclusions[:_MOST_SHOWN]]
         artifacts = [each for each in done.artifacts if is_inside(each.path)]
         for artifact in artifacts[:_MOST_SHOWN]:
-            title = f"  ({words.cut(artifact.title, _LONGEST_NAME)})" if artifact.title else ""
-            pictures.append(f"  {words.here(workdir / step / artifact.path)}{title}")
+            said = "; ".join(each for each in (mark, words.cut(artifact.title, _LONGEST_NAME)) if each)
+            pictures.append(f"  {words.here(workdir / step / artifact.path)}{f'  ({said})' if said else ''}")
         if len(artifacts) > _MOST_SHOWN:
             pictures.append(f"  and {len(artifacts) - _MOST_SHOWN} more of {step}")
     return (["Results:", *figures] if figures else []) + (["Look at:", *pictures] if pictures else [])
@@ -77,11 +83,17 @@ def of_run(workdir: Path, steps: list[str], seconds: float, ran: list[str]) -> l
     return [head, *results(workdir, steps)]
 
 
-def status(workdir: Path, run: dict[str, Any], orphans: Sequence[Orphan] = ()) -> list[str]:
+def status(
+    workdir: Path,
+    run: dict[str, Any],
+    orphans: Sequence[Orphan] = (),
+    marks: Mapping[str, Mark] | None = None,
+) -> list[str]:
     """Lines for `floodrunner status`: the process that runs the pipeline, the state of each step, the results.
 
     Args:
       orphans: stages of a killed runner that still run.
+      marks: the steps whose results are out of date.
     """
     held = holder(workdir)
     steps: dict[str, dict[str, Any]] = run.get("steps", {})
@@ -89,8 +101,11 @@ def status(workdir: Path, run: dict[str, Any], orphans: Sequence[Orphan] = ()) -
     lines += [f"  {each.step} is still running in {each.name}; the next run takes it over" for each in orphans]
     width = max((len(step) for step in steps), default=0)
     for step, facts in steps.items():
-        lines.append(f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}")
-    return lines + results(workdir, list(steps))
+        line = f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}"
+        if marks and step in marks and facts["status"] in ("done", "skipped", "waiting"):  # others tell what happened
+            line += f", {marks[step]}"
+        lines.append(line)
+    return lines + results(workdir, list(steps), marks)
 
 
 def _state(run: dict[str, Any], held: dict[str, Any] | None) -> str:

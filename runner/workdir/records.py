@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -107,6 +108,27 @@ class StepRecord(BaseModel):
     engine: str
     host: dict[str, Any]
     floodrunner: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Why a recorded result is out of date.
+
+    Attributes:
+      reason: in words: `its input labels has changed since`.
+      certain: False if an input may have changed, but is too large to be read now.
+    """
+
+    reason: str
+    certain: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.short}: {self.reason}"
+
+    @property
+    def short(self) -> str:
+        """The mark without the reason."""
+        return "out of date" if self.certain else "may be out of date"
 
 
 def read_step(folder: Path) -> StepRecord | None:
