@@ -8,7 +8,19 @@ from floodrunner.runner import words
 from floodrunner.runner.workdir.past import Past
 
 _MOST_MAIN = 3
-_LOWER = ("error", "errors", "loss", "merges", "splits", "merged", "split", "missed", "spurious", "distance")
+_LOWER = (
+    "error",
+    "errors",
+    "loss",
+    "merges",
+    "splits",
+    "merged",
+    "split",
+    "missed",
+    "spurious",
+    "distance",
+    "unsegmented",
+)
 _HIGHER = ("precision", "recall", "dice", "iou", "f1", "accuracy", "rand", "info")
 """Words in the name of a figure. The first list counts more: the `adapted_rand_error` is an error."""
 

@@ -15,7 +15,9 @@ import numpy as np
 from floodrunner.contract.ports import split_dataset
 from floodrunner.contract.stage import Context, InputError
 from floodrunner.segmentation.scores import detection, isbi2012, overlap
+from floodrunner.segmentation.scores.cell_mistakes import CellMistakes, cell_mistakes
 from floodrunner.stages.reports.picture_summary import MEMBRANES, summary
+from floodrunner.stages.reports.picture_words import sentences
 from floodrunner.stages.storage.image_sets import Picture, read_set
 from floodrunner.stages.storage.names import same_name
 from floodrunner.stages.storage.words import size, some
@@ -30,6 +32,7 @@ class _Scores:
       precision: average precision at each of `detection.IOU_THRESHOLDS`; None if the truth has no cell.
       cells, truth_cells: number of cells in the segmentation, and in the truth.
       common, pixels: number of pixels that are part of a cell in both, and the sum of both.
+      mistakes: what became of the cells, at an intersection over union of 0.5.
       v: V_rand and V_info at each of `isbi2012.THRESHOLDS`; None if they are not computed for the whole set, or if the
         picture has no probability, or no cells in the truth.
     """
@@ -43,6 +46,7 @@ class _Scores:
     common: int
     pixels: int
     v: list[isbi2012.VScores] | None
+    mistakes: CellMistakes
 
     @property
     def count_error(self) -> float | None:
@@ -85,19 +89,15 @@ def score_sets(context: Context) -> None:
     _write_table(table, scores, best)
     context.artifact(table, "the scores of each picture")
     print(summary(report, covered if covered < MEMBRANES else None))
-    if not report["cells"]:
-        context.message("the segmentation has no cell, so its scores mean nothing")
-    if not report["truth_cells"]:
-        context.message("no picture has a cell in the truth, so nothing can be said about how well cells are found")
-    figures = {name: report[name] for name in ("dice", "iou")}
+    figures = {"dice_of_pixels": report["dice"]}
     if report["average_precision"]:
-        figures["average_precision_0.50"] = report["average_precision"]["0.50"]
-    figures |= {name: report[name] for name in ("mean_average_precision", "count_error", "count_error_pooled")}
+        figures["average_precision_of_cells"] = report["average_precision"]["0.50"]
+    figures |= {name: report[name] for name in ("count_error", *best)}
     for name, figure in figures.items():
         if figure is not None:
             context.metric(name, figure)
-    for name in best:
-        context.metric(name, report[name])
+    for sentence in sentences([(one.name, one.truth_cells, one.mistakes) for one in scores], report):
+        context.conclude(sentence)
 
 
 def _set(path: str) -> list[Picture]:
@@ -161,6 +161,7 @@ def _score(segmented: Picture, truth: Picture, with_v: bool) -> _Scores:
         isbi2012.over_thresholds(segmented.probability, cells)
         if with_v and segmented.probability is not None and filled
         else None,
+        cell_mistakes(found, cells),
     )
 
 
@@ -218,7 +219,7 @@ def _write_table(path: Path, scores: Sequence[_Scores], best: dict[str, _Best]) 
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
-            ["picture", "cells", "truth_cells", "count_error", "dice", "iou"]
+            ["picture", "cells", "truth_cells", *CellMistakes._fields, "count_error", "dice", "iou"]
             + [f"average_precision_{name}" for name in _names()]
             + list(best)
         )
@@ -227,4 +228,4 @@ def _write_table(path: Path, scores: Sequence[_Scores], best: dict[str, _Best]) 
             figures = [one.count_error, one.dice, one.iou, *precision]
             v = [None if one.v is None else getattr(one.v[each.at], name) for name, each in best.items()]
             cells = ["" if figure is None else f"{figure:.4f}" for figure in (*figures, *v)]
-            writer.writerow([one.name, one.cells, one.truth_cells, *cells])
+            writer.writerow([one.name, one.cells, one.truth_cells, *one.mistakes, *cells])

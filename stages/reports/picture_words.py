@@ -1,0 +1,91 @@
+"""Says in sentences how well the cells of a set of pictures are found, and in which pictures most is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from floodrunner.segmentation.scores.cell_mistakes import CellMistakes
+from floodrunner.stages.storage.words import shown
+
+_WORST = 3
+_GOOD = 0.8
+"""Share of correct cells, TP / (TP + FP + FN), from which on a result is called good."""
+_WORDS = {
+    "merged": "merged with others",
+    "split": "split",
+    "missed": "missed",
+    "inexact": "with a wrong outline",
+    "invented": "invented",
+    "pieces": "in excess, as pieces of found cells",
+}
+_TOO = {
+    "merged": "Too many cells are merged",
+    "split": "Too many cells are split",
+    "missed": "Too many cells are missed",
+    "inexact": "Too many outlines are wrong",
+    "invented": "Too many cells are invented",
+    "pieces": "Too many cells are split",
+}
+
+
+def sentences(pictures: Sequence[tuple[str, int, CellMistakes]], report: dict[str, Any]) -> list[str]:
+    """Says what became of the cells, where most is wrong, and why scores that look alike differ.
+
+    Args:
+      pictures: the name of each picture, its number of cells in the truth, and what became of them.
+      report: what `picture_scores` writes to `metrics.json`.
+    """
+    truth, cells = report["truth_cells"], report["cells"]
+    if not truth:
+        found = _count(cells, "cell")
+        return [
+            f"No picture has a cell in the truth, so nothing can be said about how well cells are found ({found} found)"
+        ]
+    if not cells:
+        return ["The segmentation has no cell, so its scores mean nothing"]
+    total = {name: sum(getattr(mistakes, name) for _, _, mistakes in pictures) for name in CellMistakes._fields}
+    found = total.pop("found")
+    parts = [f"{count} {_WORDS[name]}" for name, count in sorted(total.items(), key=lambda one: -one[1]) if count]
+    of = f"{found} of {_count(truth, 'cell')} in {_count(len(pictures), 'picture')} found (IoU above 0.5)"
+    lines = [f"{_judged(found, truth, cells, total)}: {', '.join([of, *parts])}"]
+    lines += _worst(pictures)
+    at_half, mean = report["average_precision"]["0.50"], report["mean_average_precision"]
+    if min(report["dice"], at_half, mean) < 1:
+        lines.append(
+            f"Dice compares pixels ({report['dice']:.2f}), average precision whole cells: {at_half:.2f} if they "
+            f"overlap by more than half, {mean:.2f} if outlines must match more closely (IoU 0.5 to 0.95). All are "
+            "means over pictures"
+        )
+    if report["count_error"]:
+        lines.append(
+            f"The count error is a mean over pictures; of all cells together it is {report['count_error_pooled']:.2f}. "
+            "It can be 0 although cells are missed, if as many are invented"
+        )
+    return lines
+
+
+def _judged(found: int, truth: int, cells: int, wrong: dict[str, int]) -> str:
+    """Names the commonest mistake, unless there are few."""
+    if found == truth == cells:
+        return "All cells are found"
+    if found / (truth + cells - found) >= _GOOD:
+        return "Good"
+    return _TOO[max(wrong, key=lambda name: wrong[name])]
+
+
+def _worst(pictures: Sequence[tuple[str, int, CellMistakes]]) -> list[str]:
+    wrong = sorted((each for each in pictures if each[2].wrong), key=lambda each: -each[2].wrong)
+    if not wrong:
+        return []
+    named = []
+    for name, cells, mistakes in wrong[:_WORST]:
+        more = mistakes.invented + mistakes.pieces
+        parts = [f"{cells - mistakes.found} of {_count(cells, 'cell')} not found"] if cells else []
+        parts += [f"{more} too many"] if more else []
+        named.append(f"{shown(name, 40)} ({', '.join(parts)})")
+    return [f"Most is wrong in {', '.join(named)}"]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
