@@ -59,9 +59,10 @@ class Interrupted(BaseException):
 def suggest(word: str, known: Iterable[str]) -> str:
     """Advice for an unknown word: the most similar word of `known`, or all of `known` if no word is similar."""
     known = list(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    lower = {each.lower(): each for each in reversed(known)}  # the case is a smaller slip than a letter
+    near = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {lower[near[0]]!r}?"
     if not known:
         return "there are none"
     return f"choose {known[0]!r}" if len(known) == 1 else f"choose one of {', '.join(known)}"

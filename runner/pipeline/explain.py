@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from floodrunner.runner.errors import suggest
-from floodrunner.runner.pipeline.yamlfile import YamlPath, plain_scalar
+from floodrunner.runner.pipeline.meant import hint, list_meant
+from floodrunner.runner.pipeline.yamlfile import YamlPath
 from floodrunner.runner.words import cut, quoted
 
 _WANTED = {
@@ -42,7 +42,6 @@ _WANTED = {
     "string_too_long": "text of at most {max_length} characters",
     "string_pattern_mismatch": "text that matches {pattern}",
 }
-_NUMBERS = {"a whole number", "a number"}
 
 _Detail = tuple[YamlPath, ErrorDetails]
 
@@ -92,7 +91,7 @@ def _explained(
         key = first["loc"][-1]
         if isinstance(key, int):
             wanted = 1 + max(int(e["loc"][-1]) for p, e in details if p == path and e["type"] == "missing")
-            return path, f"found {found}; write a list of {wanted}"
+            return path, f"found {found}; write a list of {wanted}{hint(_at(value, path), ['a list'])}"
         return path, f"{key!r} is missing; write {key}: ..."
     if kind in ("too_short", "too_long"):
         context = first["ctx"]
@@ -101,9 +100,12 @@ def _explained(
         return path, f"found {found}; write a list of {exact}{context.get('min_length', context.get('max_length'))}"
     if kind in ("value_error", "assertion_error"):
         return path, str(first["ctx"]["error"])
+    if len(path) == 2 and list_meant(value[path[0]]):  # [4 4 30] is a list of one text
+        items = value[path[0]]
+        return path[:1], f"found {_found(items, None)}; put commas between its numbers{hint(items, ['a list'])}"
     wants = list(dict.fromkeys(_wanted(each) for at, each in details if at == path))
     whole = f"; {instead} stands for the whole list" if repr(_at(value, path)) == instead else ""
-    return path, f"found {found}; write {' or '.join(wants)}{_hint(_at(value, path), wants)}{whole}"
+    return path, f"found {found}; write {' or '.join(wants)}{hint(_at(value, path), wants)}{whole}"
 
 
 def _meant_members(details: list[_Detail], value: Any) -> tuple[list[_Detail], str | None]:
@@ -167,40 +169,6 @@ def _wanted(detail: ErrorDetails) -> str:
         message = detail["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
         return message[:1].lower() + message[1:]
     return template.format(**detail.get("ctx", {}))
-
-
-def _hint(value: Any, wants: list[str]) -> str:
-    """What the user probably meant, such as ` (here: 90)`, or ""."""
-    if isinstance(value, float) and "a whole number" in wants and value.is_integer():
-        return f" (here: {int(value)})"
-    if "text" in wants and isinstance(value, bool | int | float):
-        return ", in quotes"
-    if not isinstance(value, str):
-        return ""
-    if "true or false" in wants and value.lower() in {"yes", "on", "y", "no", "off", "n", "true", "false"}:
-        return f" (here: {'true' if value.lower() in {'yes', 'on', 'y', 'true'} else 'false'})"
-    if _NUMBERS.isdisjoint(wants):
-        return ""
-    meant = _meant(value.strip())
-    if meant is None or ("a number" not in wants and isinstance(meant, float)):
-        return ""
-    octal = f", or {int(value, 8)} if it is octal" if re.fullmatch(r"0[0-7]+", value) else ""
-    return f" (here: {meant}{octal})"
-
-
-def _meant(text: str) -> int | float | None:
-    """The number meant by `1_000`, `010`, `1:30` (base 60), `1,5`, `40 nm` or `"3"`; None for other text."""
-    if re.fullmatch(r"\d+(:[0-5]?\d)+", text):
-        number = 0
-        for part in text.split(":"):
-            number = 60 * number + int(part)
-        return number
-    text = re.sub(r"(?<=\d)[_'](?=\d)", "", text)
-    text = re.sub(r"(?<=\d),(?=\d)", ".", text)
-    text = re.sub(r"(?<=[\d.])\s*[a-df-zA-DF-Zµ%][\w%]*$", "", text)
-    text = re.sub(r"^([-+]?)0+(?=\d)", r"\1", text)
-    number = plain_scalar(text)
-    return number if isinstance(number, int | float) and not isinstance(number, bool) else None
 
 
 def _keys(schema: dict[str, Any], path: YamlPath) -> list[str]:

@@ -51,9 +51,10 @@ def input_path(name: str, pipeline: Pipeline, given: str | None, workdir: Path) 
         raise UserError(f"{where}{help}: {file} does not exist{looked}; {hint}")
     if path.is_dir():
         if not any(path.iterdir()):
-            raise UserError(
-                f"{where}{help}: the folder {file} is empty; put the files there, or use --input {name}=PATH"
-            )
+            kind = {".zarr": " Zarr", ".n5": "n N5"}.get(path.suffix.lower())
+            what = f"is a{kind} store without data" if kind else "is empty"
+            todo = "save the data again" if kind else "put the files there"
+            raise UserError(f"{where}{help}: the folder {file} {what}; {todo}, or use --input {name}=PATH")
         if workdir.absolute().is_relative_to(path):
             raise UserError(
                 f"{where}: the folder {file} holds the run folder {workdir}; choose another run folder with --workdir"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from floodrunner.runner.errors import Collected, UserError, suggest
 from floodrunner.runner.pipeline import yamlfile
@@ -44,10 +45,15 @@ def _set(text: str, steps: dict[str, StepSpec], found: dict[str, dict[str, Docum
     target, equals, value = text.partition("=")
     step, dot, param = target.strip().partition(".")
     if not (equals and dot and step and param):
-        raise UserError(f"--set {text}: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000")
+        having = [id for id, spec in steps.items() if equals and not dot and step in spec.params]
+        example = f"{having[0]}.{text}" if having else "train.max_steps=1000"
+        where = "" if having else f" (steps: {', '.join(steps)})"
+        raise UserError(f"--set {text}: write --set STEP.PARAMETER=VALUE, such as --set {quote(example)}{where}")
     if step not in steps:
         raise UserError(f"--set {text}: there is no step {step!r}; {suggest(step, steps)}")
-    name = re.split(r"[.\[]", param)[0]
+    name, *inner = re.split(r"[.\[]", param)
+    if name == "params" and inner:
+        raise UserError(f"--set {text}: leave params out: --set {quote(f'{step}.{param[7:]}={value}')}")
     if name != param:
         raise UserError(f"--set {text}: set {name!r} as a whole: --set '{step}.{name}={{key: value, ...}}'")
     if param in found.setdefault(step, {}):
@@ -68,6 +74,8 @@ def given_inputs(options: Options, pipeline: Pipeline) -> dict[str, str]:
 
 def _given(text: str, pipeline: Pipeline, given: dict[str, str]) -> None:
     name, equals, path = text.partition("=")
+    if name != name.rstrip():  # images = PATH, like in a file of settings
+        name, path = name.strip(), path.strip()
     if not (equals and name and path):
         raise UserError(f"--input {text}: write --input NAME=PATH, such as --input images=data/images")
     if name not in pipeline.spec.inputs:

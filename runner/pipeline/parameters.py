@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import ValidationError
 
 from floodrunner.contract.stage import StageParams
@@ -41,7 +43,8 @@ def params_of(id: str, spec: StepSpec, stage: Stage, pipeline: Pipeline, sets: d
         return stage.params.parse(params)
     except ValidationError as error:
         lines = [
-            f"{_place(path, id, pipeline, sets)}: {f'{explain.dotted(path)}: ' if path else ''}{text}"
+            f"{_place(path or _named(text, sets), id, pipeline, sets)}: "
+            f"{f'{explain.dotted(path)}: ' if path else ''}{text}"
             for path, text in explain.problems(error, params, stage.params, texts)
         ]
         raise (UserErrors(lines) if len(lines) > 1 else UserError(lines[0])) from None
@@ -54,6 +57,12 @@ def _unknown(name: str, where: str, known: list[str], stage: Stage) -> str:
         return f"{where}: {name} was renamed; write {new}"
     instead = f"{name} is written beside params, not inside" if name in _BESIDE else suggest(name, known)
     return f"{where}: unknown parameter {quoted(name)} of stage {stage.name}; {instead}"
+
+
+def _named(text: str, sets: dict[str, Document]) -> YamlPath:
+    """The parameter of `--set` that a message about several parameters names first; () if it names none."""
+    words = re.findall(r"\w+", text)
+    return tuple(sorted((name for name in sets if name in words), key=words.index)[:1])
 
 
 def _place(path: YamlPath, id: str, pipeline: Pipeline, sets: dict[str, Document]) -> str:

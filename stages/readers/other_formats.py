@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -90,6 +91,8 @@ _FORMATS = (
     ),
 )
 
+_MOST_FOLDERS = 1000
+
 _ZARR = {".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json"}
 
 
@@ -159,11 +162,14 @@ def array_in(folder: Path, names: Set[str]) -> str | None:
     """
     suffix = "" if any(name.lower().endswith((".png", ".tif", ".tiff")) for name in names) else folder.suffix.lower()
     if names & _ZARR or suffix == ".zarr":
-        what = f"Zarr data ({min(names & _ZARR, default=folder.name)})"
+        kind, mark = "Zarr", min(names & _ZARR, default=folder.name)
     elif suffix == ".n5" or ("attributes.json" in names and _is_n5(folder)):
-        what = "N5 data (attributes.json)"
+        kind, mark = "N5", "attributes.json" if "attributes.json" in names else folder.name
     else:
         return None
+    what = f"{kind} data ({mark})"
+    if not _holds_array(folder):
+        return f"{folder}: is {what} without an array; save the data again, or name another folder"
     return (
         f"{folder}: is {what}, not a folder of images; save it as TIFF (in Fiji: File > Import > "
         "HDF5/N5/Zarr/OME-NGFF, then File > Save As > Tiff) or as an HDF5 dataset with the axes z, y, x"
@@ -171,11 +177,30 @@ def array_in(folder: Path, names: Set[str]) -> str | None:
 
 
 def _is_n5(folder: Path) -> bool:
-    try:
-        text = (folder / "attributes.json").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
+    text = _text(folder / "attributes.json")
     return '"n5"' in text or '"dimensions"' in text
+
+
+def _holds_array(folder: Path) -> bool:
+    """Whether an array of Zarr (version 2 or 3) or N5 is in a folder, or in one below it.
+
+    Looks into so many folders only, because an array may consist of millions of them; it lies in one of the first.
+    """
+    for looked_into, (at, _, files) in enumerate(os.walk(folder)):
+        if looked_into == _MOST_FOLDERS or ".zarray" in files:
+            return True
+        if "zarr.json" in files and '"array"' in _text(Path(at, "zarr.json")):
+            return True
+        if "attributes.json" in files and '"dimensions"' in _text(Path(at, "attributes.json")):
+            return True
+    return False
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _format(file: Path) -> _Format:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 import h5py
 import numpy as np
 from h5py import h5t
@@ -13,6 +15,8 @@ from floodrunner.stages.storage.hdf5_tree import datasets, find
 from floodrunner.stages.storage.words import shown
 
 _LISTED = 12
+_SIMILAR = 0.6
+"""Names with this ratio of difflib, 0 to 1, or more may be a slip of each other."""
 
 _CLASSES = {
     h5t.STRING: "text",
@@ -77,8 +81,24 @@ def _named(file: h5py.File, path: str, name: str) -> h5py.Dataset:
         held = {key: held[key] for key in inside}
     else:
         what = f"has no dataset {name!r}; it holds {_list(list(held), held)}"
-    instead = f"write {path}:{shown(next(iter(held)))}" if held else "give another file"
+    instead = f"write {path}:{shown(_likeliest(name.strip('/'), held))}" if held else "give another file"
     raise InputError(f"{path}: {what}: {instead}")
+
+
+def _likeliest(name: str, held: dict[str, h5py.Dataset]) -> str:
+    """Returns the dataset that was probably meant by a name: one of the same letters, one of a similar name, else the
+    first that may be a volume."""
+
+    def same(key: str) -> tuple[bool, bool, float]:
+        wanted, found = name.lower(), key.lower()
+        ends = wanted.rpartition("/")[2] == found.rpartition("/")[2]
+        return wanted == found, ends, difflib.SequenceMatcher(None, wanted, found).ratio()
+
+    alike = max(held, key=same)
+    if any(same(alike)[:2]) or same(alike)[2] >= _SIMILAR:
+        return alike
+    with reading(name):
+        return next((key for key in held if may_be_volume(held[key].shape or ())), next(iter(held)))
 
 
 def _only(file: h5py.File, path: str) -> h5py.Dataset:

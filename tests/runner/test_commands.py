@@ -98,6 +98,16 @@ def test_refused(done: House, arguments: list[str], error: str) -> None:
     assert set(before) <= set(done.work.rglob("*"))
 
 
+def test_a_value_with_spaces_that_is_not_in_quotes(done: House) -> None:
+    ended = done("plan", "p.yaml", "--set", "two.box=[4", "4", "30]")
+    assert (ended.code, ended.error) == (
+        2,
+        "Got unexpected extra arguments (4 30]); write NAME=VALUE without spaces, or in quotes, such as "
+        "--set 'image.voxel_size_xyz=[4, 4, 30]'",
+    )
+    assert done("plan", "p.yaml", "x").error == "Got unexpected extra argument (x)"
+
+
 def test_no_run_yet(house: House) -> None:
     ended = house("status")
     assert (ended.code, ended.error) == (2, "runs/: there is no run here; name a run folder or a pipeline file")

@@ -373,7 +373,7 @@ def test_of_a_long_word_the_beginning_is_told(stages: Registry, word: str, long:
         ({"sets": ["train.count=1"]}, "--set train.count=1: count was renamed; write max_steps"),
         ({"sets": ["tran.max_steps=1"]}, "--set tran.max_steps=1: there is no step 'tran'; did you mean 'train'?"),
         ({"sets": ["train.gpu=true"]}, "--set train.gpu=true: unknown parameter 'gpu' of stage make-labels; gpu is written beside params, not inside"),
-        ({"sets": ["max_steps=1"]}, "--set max_steps=1: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1000"),
+        ({"sets": ["max_steps=1"]}, "--set max_steps=1: write --set STEP.PARAMETER=VALUE, such as --set train.max_steps=1"),
         ({"sets": ["train.max_steps"]}, "--set train.max_steps: write --set STEP.PARAMETER=VALUE"),
         ({"sets": ["train.max_steps="]}, "--set train.max_steps=: has no value; write a value after the =, or null for no value"),
         ({"sets": ["train.rate=1", "train.rate=2"]}, "--set train.rate=2: train.rate is set twice; remove one"),

@@ -71,9 +71,13 @@ def test_a_file_of_a_microscope_is_no_stack(tmp_path: Path) -> None:
     ("entries", "what"),
     [
         ({".zarray": "{}", "0.0.0": ""}, "Zarr data (.zarray)"),
-        ({"zarr.json": "{}"}, "Zarr data (zarr.json)"),
-        ({".zgroup": "{}", ".zattrs": "{}"}, "Zarr data (.zattrs)"),
-        ({"attributes.json": '{"n5": "2.5.1"}'}, "N5 data (attributes.json)"),
+        ({"zarr.json": '{"zarr_format": 3, "node_type": "array"}'}, "Zarr data (zarr.json)"),
+        ({"zarr.json": '{"node_type": "group"}', "0/zarr.json": '{"node_type": "array"}'}, "Zarr data (zarr.json)"),
+        ({".zgroup": "{}", ".zattrs": "{}", "0/.zarray": "{}"}, "Zarr data (.zattrs)"),
+        (
+            {"attributes.json": '{"n5": "2.5.1"}', "0/attributes.json": '{"dimensions": [4]}'},
+            "N5 data (attributes.json)",
+        ),
         ({"attributes.json": '{"dimensions": [4, 4, 4], "blockSize": [4, 4, 4]}'}, "N5 data (attributes.json)"),
     ],
 )
@@ -88,10 +92,33 @@ def test_zarr_and_n5_are_known_by_what_they_hold(tmp_path: Path, entries: dict[s
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "entries", "what"),
+    [
+        ("em", {".zgroup": '{"zarr_format": 2}'}, "Zarr data (.zgroup)"),
+        ("em", {"zarr.json": '{"zarr_format": 3, "node_type": "group"}'}, "Zarr data (zarr.json)"),
+        ("em", {"attributes.json": '{"n5": "2.5.1"}'}, "N5 data (attributes.json)"),
+        ("em.zarr", {}, "Zarr data (em.zarr)"),
+        ("em.n5", {}, "N5 data (em.n5)"),
+    ],
+)
+def test_zarr_and_n5_without_an_array_are_named_so(
+    tmp_path: Path, name: str, entries: dict[str, str], what: str
+) -> None:
+    folder = tmp_path / name
+    (folder / "s0").mkdir(parents=True)
+    for entry, text in entries.items():
+        (folder / entry).write_text(text)
+    assert refusal(folder) == (f"{folder}: is {what} without an array; save the data again, or name another folder")
+
+
 def test_zarr_and_n5_are_known_by_the_names_of_folders(tmp_path: Path) -> None:
     for name in ("em.zarr", "em.n5"):
         (tmp_path / name / "s0").mkdir(parents=True)
-        assert f"{tmp_path / name}: is {'Zarr' if 'zarr' in name else 'N5'} data" in refusal(tmp_path / name)
+        (tmp_path / name / "s0" / ".zarray").write_text("{}")
+        assert f"{tmp_path / name}: is {'Zarr' if 'zarr' in name else 'N5'} data ({name}), not" in refusal(
+            tmp_path / name
+        )
     with open_stack(str(files(tmp_path / "copy_of_em.zarr", ".png"))) as stack:  # sections are sections
         assert stack.shape == (4, 8, 12)
 
