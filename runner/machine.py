@@ -35,9 +35,19 @@ def describe() -> dict[str, Any]:
         "system": platform.platform(),
         "cpu": _cpu(),
         "cores": processors(),
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": memory(),
         "gpus": gpus(),
     }
+
+
+def memory() -> int:
+    """Bytes of memory that this machine has."""
+    return int(psutil.virtual_memory().total)
+
+
+def is_busy() -> bool:
+    """Whether other programs want more processors than there are, so that a measurement of speed is too low."""
+    return os.getloadavg()[0] > 1.5 * processors()
 
 
 def processors() -> int:

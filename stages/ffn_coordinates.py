@@ -61,7 +61,7 @@ def run(params: Params, context: Context) -> None:
         raise InputError(
             f"{path}: holds {partitions.dtype}, but partitions are uint8; connect the output of ffn-partitions"
         )
-    margin = _margin(params, partitions.shape, path, context)
+    margin = margin_of(params, partitions.shape, path, context)
     try:
         classes = classes_of(partitions, margin, params.background)
     except ValueError as error:
@@ -80,7 +80,7 @@ def run(params: Params, context: Context) -> None:
         _write_tfrecord(params, context, classes)
 
 
-def _margin(params: Params, shape: tuple[int, ...], path: str, context: Context) -> tuple[int, int, int]:
+def margin_of(params: Params, shape: tuple[int, ...], path: str, context: Context) -> tuple[int, int, int]:
     """Returns the margin, z, y, x; says how it was fitted if the user left that to the stage."""
     from floodrunner.segmentation.ffn import fitting
 

@@ -12,7 +12,7 @@ from floodrunner.contract.stage import Context, InputError, StageParams
 if TYPE_CHECKING:
     import numpy as np
 
-    from floodrunner.segmentation.ffn.network import NetworkSpec, Triple
+    from floodrunner.segmentation.ffn.spec import NetworkSpec, Triple
     from floodrunner.stages.storage.volumes import Place
 
 INPUTS = {"image": "image", "model": "ffn-model", "statistics": "statistics?"}
@@ -154,7 +154,7 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     import numpy as np
 
     from floodrunner.segmentation.statistics import moments
-    from floodrunner.stages.storage import grey_levels, statistics, volumes, words
+    from floodrunner.stages.storage import grey_levels, statistics, volumes
 
     path = context.inputs["image"]
     if params.image_mean is not None and params.image_stddev is not None:
@@ -164,16 +164,8 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     half: Triple = tuple(n // 2 for n in network.fov)  # type: ignore[assignment]  # three of them
     with volumes.open_volume(path) as dataset:
         dataset.announce(context)
-        start, size = _box(params.box_xyz, dataset.shape, path)
-        # Reflection repeats the voxels inside the border, so the volume must be longer than the reflected part.
-        smallest = [h + 1 for h in half] if params.reflect_border else list(network.fov)
-        available = dataset.shape if params.reflect_border else size
-        if any(n < least for n, least in zip(available, smallest, strict=True)):
-            raise InputError(
-                f"{path}: {words.voxels(available)} is too small for the network's field of view of "
-                f"{words.voxels(network.fov)}; at least {words.voxels(smallest)} are needed"
-                + ("" if params.reflect_border else ", fewer with reflect_border: true")
-            )
+        start, size = box_of(params.box_xyz, dataset.shape, path)
+        check_size(params, network.fov, dataset.shape, size, path)
         rim = half if params.reflect_border else (0, 0, 0)
         low = [max(s - r, 0) for s, r in zip(start, rim, strict=True)]
         high = [min(s + n + r, end) for s, n, r, end in zip(start, size, rim, dataset.shape, strict=True)]
@@ -192,8 +184,31 @@ def _read(params: Params, network: NetworkSpec, context: Context) -> _Data:
     return _Data(image, box, dataset.place.shifted(start))
 
 
-def _box(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Triple]:
-    """Returns the start and the size of the box to segment, both z, y, x."""
+def check_size(params: Params, fov: Triple, shape: Triple, size: Triple, path: str) -> None:
+    """Checks that a field of view fits into the volume, or into the box if nothing is reflected.
+
+    Args:
+      fov, shape, size: of the field of view, the volume and the box, z, y, x.
+      path: the volume, for the message.
+
+    Raises:
+      InputError: if it does not.
+    """
+    from floodrunner.stages.storage import words
+
+    # Reflection repeats the voxels inside the border, so the volume must be longer than the reflected part.
+    smallest = [n // 2 + 1 for n in fov] if params.reflect_border else list(fov)
+    available = shape if params.reflect_border else size
+    if any(n < least for n, least in zip(available, smallest, strict=True)):
+        raise InputError(
+            f"{path}: {words.voxels(available)} is too small for the network's field of view of "
+            f"{words.voxels(fov)}; at least {words.voxels(smallest)} are needed"
+            + ("" if params.reflect_border else ", fewer with reflect_border: true")
+        )
+
+
+def box_of(box: Box | None, shape: tuple[int, ...], path: str) -> tuple[Triple, Triple]:
+    """Returns the start and the size of the box to segment, both z, y, x. Raises InputError if it leaves the volume."""
     from floodrunner.stages.storage import words
 
     if box is None:

@@ -44,7 +44,6 @@ def run(params: Params, context: Context) -> None:
     import numpy as np
 
     from floodrunner.segmentation.ffn.partitions import (
-        check_box,
         large_objects,
         number_objects,
         object_sizes,
@@ -57,11 +56,7 @@ def run(params: Params, context: Context) -> None:
     path = context.inputs["labels"]
     with open_labels(path, context) as (labels, place):
         shape = labels.shape
-        radius = _radius(params, shape, path, context)
-        try:
-            check_box(shape, radius)
-        except ValueError as error:
-            raise InputError(f"{path}: {error}; lower lom_radius_xyz, or label a larger volume") from None
+        radius = radius_of(params, shape, path, context)
 
         def parts() -> Iterator[np.ndarray]:
             return map(labels.read, slabs(shape))
@@ -91,16 +86,28 @@ def run(params: Params, context: Context) -> None:
             target[z] = part
 
 
-def _radius(params: Params, shape: tuple[int, int, int], path: str, context: Context) -> tuple[int, int, int]:
-    """Returns the half size of the box, z, y, x; says how it was fitted if the user left that to the stage."""
-    from floodrunner.segmentation.ffn import fitting
+def radius_of(params: Params, shape: tuple[int, int, int], path: str, context: Context) -> tuple[int, int, int]:
+    """Returns the half size of the box, z, y, x; says how it was fitted if the user left that to the stage.
 
-    if not isinstance(params.lom_radius_xyz, str):
-        x, y, z = params.lom_radius_xyz
-        return z, y, x
+    Args:
+      shape: of the labels, z, y, x; `path`, their name for messages.
+
+    Raises:
+      InputError: if the box does not fit into the volume.
+    """
+    from floodrunner.segmentation.ffn import fitting
+    from floodrunner.segmentation.ffn.partitions import check_box
+
     try:
-        radius, because = fitting.margin(shape)
+        if isinstance(params.lom_radius_xyz, str):
+            radius, because = fitting.margin(shape)
+            context.message(f"lom_radius_xyz is {fitting.numbers(radius)}, because {because}")
+            return radius
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
-    context.message(f"lom_radius_xyz is {fitting.numbers(radius)}, because {because}")
-    return radius
+    x, y, z = params.lom_radius_xyz
+    try:
+        check_box(shape, (z, y, x))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; lower lom_radius_xyz, or label a larger volume") from None
+    return z, y, x

@@ -126,7 +126,6 @@ def _read(params: Params, context: Context) -> _Data:
     from floodrunner.stages.storage import coordinates as tables
     from floodrunner.stages.storage import grey_levels, statistics, volumes
     from floodrunner.stages.storage.labels import read_labels, slabs
-    from floodrunner.stages.storage.words import voxels
 
     mean, stddev = statistics.read_statistics(context.inputs["statistics"])
     coordinates = tables.read_coordinates(context.inputs["coordinates"])
@@ -144,18 +143,32 @@ def _read(params: Params, context: Context) -> _Data:
             f"{context.inputs['labels']}; they are laid over each other voxel by voxel, so check that both "
             "show the same part of the tissue"
         )
-    if not image.shape == labels.shape == coordinates.shape:
-        raise InputError(
-            f"{path}: the image is {voxels(image.shape)}, but the labels are "
-            f"{voxels(labels.shape)} and the coordinates were made for {voxels(coordinates.shape)}; connect inputs "
-            "that belong to one volume"
-        )
-    fov, deltas = _field_of_view(params, coordinates, place, context)
+    check_shapes(path, image.shape, labels.shape, coordinates.shape)
+    table = context.inputs["coordinates"]
+    fov, deltas = field_of_view(params, coordinates.shape, place, _room(coordinates), table, context)
     return _Data(image, labels, coordinates, mean, stddev, fov, deltas)
 
 
-def _field_of_view(params: Params, coordinates: Coordinates, place: Place, context: Context) -> tuple[Triple, Triple]:
+def check_shapes(path: str, image: tuple[int, ...], labels: tuple[int, ...], coordinates: tuple[int, ...]) -> None:
+    """Raises InputError if image, labels and the volume of the coordinates differ in size, z, y, x."""
+    from floodrunner.stages.storage.words import voxels
+
+    if not image == labels == coordinates:
+        raise InputError(
+            f"{path}: the image is {voxels(image)}, but the labels are {voxels(labels)} and the coordinates were made "
+            f"for {voxels(coordinates)}; connect inputs that belong to one volume"
+        )
+
+
+def field_of_view(
+    params: Params, shape: tuple[int, ...], place: Place, room: list[int], path: str, context: Context
+) -> tuple[Triple, Triple]:
     """Returns the field of view and its moves, z, y, x; says how they were fitted if the user left that to the stage.
+
+    Args:
+      shape, place: of the volume.
+      room: smallest distance between a position and the border of the volume, z, y, x.
+      path: the coordinates, for messages.
 
     Raises:
       InputError: if the network would reach further than the positions are away from the border.
@@ -163,12 +176,11 @@ def _field_of_view(params: Params, coordinates: Coordinates, place: Place, conte
     from floodrunner.segmentation.ffn import fitting
     from floodrunner.segmentation.ffn.examples import patch_shape
 
-    path, room = context.inputs["coordinates"], _room(coordinates)
     fov = None if isinstance(params.fov_xyz, str) else params.fov_xyz[::-1]
     deltas = None if isinstance(params.deltas_xyz, str) else params.deltas_xyz[::-1]
     if fov is None or deltas is None:
         try:
-            fitted = fitting.field_of_view(coordinates.shape, place.spacing, room, fov, deltas)
+            fitted = fitting.field_of_view(shape, place.spacing, room, fov, deltas)
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
         said = [f"fov_xyz is {fitting.numbers(fitted.fov)}"] * (fov is None)

@@ -66,7 +66,7 @@ def run(params: Params, context: Context) -> None:
     from floodrunner.stages.storage.volumes import create_volume, keep_names
 
     with open_stack(context.inputs["stack"]) as stack:
-        _check_form(stack, params, context.step)
+        check_form(stack, params, context.step)
         announce(stack, context)
         place = place_of(stack, params.voxel_size_xyz, context)
         is_float, signed = stack.form.type == "float", stack.form.type == "signed"
@@ -132,7 +132,8 @@ def _whole_range(stack: Stack, params: Params, context: Context) -> tuple[int, i
     return low, high
 
 
-def _check_form(stack: Stack, params: Params, step: str) -> None:
+def check_form(stack: Stack, params: Params, step: str) -> None:
+    """Raises InputError if the sections are not of a form that these parameters convert to 8-bit grey."""
     from floodrunner.stages.readers.forms import Form
 
     form, path = stack.form, stack.path

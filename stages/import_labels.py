@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -106,20 +106,41 @@ def _place(stack: Stack, params: Params, context: Context) -> Place:
     Raises:
       InputError: if labels and images differ in size or voxel size, or their section numbers do not match.
     """
-    from floodrunner.stages.readers.label_place import check_numbers, check_size
     from floodrunner.stages.readers.stack import place_of
-    from floodrunner.stages.storage.volumes import open_volume
+    from floodrunner.stages.storage.volumes import kept_names, open_volume
 
     if "images" not in context.inputs:
         return place_of(stack, params.voxel_size_xyz, context)
     with open_volume(context.inputs["images"]) as image:
-        place = image.place
-        check_size(stack, image.shape, place, context)
-        if params.voxel_size_xyz not in (None, place.voxel_size_xyz):
-            raise InputError(
-                f"voxel_size_xyz: {list(params.voxel_size_xyz or ())} is given, but the voxel size of the images is "
-                f"{list(place.voxel_size_xyz)}; leave voxel_size_xyz out here, so that the size of the images is used"
-            )
-        if params.check_order:
-            check_numbers(stack, image)
-        return place
+        names = kept_names(image) if params.check_order else None
+        return place_on(stack, params, image.shape, image.place, names, context)
+
+
+def place_on(
+    stack: Stack,
+    params: Params,
+    shape: tuple[int, int, int],
+    place: Place,
+    names: Sequence[str] | None,
+    context: Context,
+) -> Place:
+    """Returns the place of labels on images.
+
+    Args:
+      stack: the labels.
+      shape, place, names: of the images: size z, y, x, place, and file names of the sections, if they are known.
+
+    Raises:
+      InputError: like `_place`.
+    """
+    from floodrunner.stages.readers.label_place import check_numbers, check_size
+
+    check_size(stack, shape, place, context)
+    if params.voxel_size_xyz not in (None, place.voxel_size_xyz):
+        raise InputError(
+            f"voxel_size_xyz: {list(params.voxel_size_xyz or ())} is given, but the voxel size of the images is "
+            f"{list(place.voxel_size_xyz)}; leave voxel_size_xyz out here, so that the size of the images is used"
+        )
+    if params.check_order:
+        check_numbers(stack, names)
+    return place

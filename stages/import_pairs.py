@@ -10,6 +10,8 @@ from pydantic import Field
 from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
+    from floodrunner.stages.readers.masks import Mask
+    from floodrunner.stages.readers.pictures import Source
     from floodrunner.stages.storage.image_sets import Picture
 
 INPUTS = {"images": "pictures", "labels": "pictures"}
@@ -67,42 +69,23 @@ def run(params: Params, context: Context) -> None:
 
 
 def _read(params: Params, context: Context) -> list[Picture]:
-    from pathlib import Path
-
     from floodrunner.segmentation.contrast import luminance
     from floodrunner.stages.readers.mask_meaning import cells_in
     from floodrunner.stages.readers.mask_turns import check_turns
     from floodrunner.stages.readers.masks import open_masks, read_ids
-    from floodrunner.stages.readers.pairs import pair
-    from floodrunner.stages.readers.pictures import image_of, left_out, open_pictures, remarks
+    from floodrunner.stages.readers.pictures import image_of, open_pictures
     from floodrunner.stages.storage.image_sets import Picture
 
     path, mask_path = context.inputs["images"], context.inputs["labels"]
     with open_pictures(path) as pictures, open_masks(mask_path) as masks:
-        for line in filter(None, map(left_out, dict.fromkeys((path, mask_path)))):
-            context.message(line)
-        for line in (*remarks(pictures), *remarks([file for mask in masks for file in mask.files])):
-            context.message(line)
-        per_cell = masks[0].per_cell
-        if Path(path).resolve() == Path(mask_path).resolve() and not per_cell:
-            raise InputError(f"{path}: images and labels are the same; give the folder of the masks as labels")
-        if per_cell and params.labels_are not in ("auto", "instances"):
-            raise InputError(
-                f"{mask_path}: holds a folder for each picture, with a file for each cell; leave labels_are out"
-            )
-        pairs = pair(pictures, masks, path, mask_path)
-        if len(pairs) < _LEAST:
-            raise InputError(
-                f"{path}: holds {'one picture' if len(pairs) == 1 else 'two pictures'}; give three or more: one to "
-                "train on, one to validate the training with, and one to test the result"
-            )
+        pairs = pairs_of(pictures, masks, path, mask_path, params, context)
         images, ids = [], []
         for done, (picture, mask) in enumerate(pairs, 1):
             image = image_of(picture)
             ids.append(read_ids(mask, picture, (image.shape[0], image.shape[1])))
             images.append(luminance(image) if image.ndim == 3 and params.convert_rgb == "luminance" else image)
             context.progress(done, len(pairs), "pictures")
-    labels, told = cells_in(ids, "files" if per_cell else params.labels_are, mask_path)
+    labels, told = cells_in(ids, "files" if masks[0].per_cell else params.labels_are, mask_path)
     for line in told:
         context.message(line)
     found = [Picture(pair[0].name, *arrays) for pair, *arrays in zip(pairs, images, labels, strict=True)]
@@ -110,6 +93,39 @@ def _read(params: Params, context: Context) -> list[Picture]:
     for line in check_turns(found, mask_path) if params.check_order else ():
         context.message(line)
     return found
+
+
+def pairs_of(
+    pictures: Sequence[Source], masks: Sequence[Mask], path: str, mask_path: str, params: Params, context: Context
+) -> list[tuple[Source, Mask]]:
+    """Pairs pictures with masks by their names; tells what is unusual about the files.
+
+    Raises:
+      InputError: if the names do not pair, there are too few pictures, or the masks are not what `labels_are` says.
+    """
+    from pathlib import Path
+
+    from floodrunner.stages.readers.pairs import pair
+    from floodrunner.stages.readers.pictures import left_out, remarks
+
+    for line in filter(None, map(left_out, dict.fromkeys((path, mask_path)))):
+        context.message(line)
+    for line in (*remarks(pictures), *remarks([file for mask in masks for file in mask.files])):
+        context.message(line)
+    per_cell = masks[0].per_cell
+    if Path(path).resolve() == Path(mask_path).resolve() and not per_cell:
+        raise InputError(f"{path}: images and labels are the same; give the folder of the masks as labels")
+    if per_cell and params.labels_are not in ("auto", "instances"):
+        raise InputError(
+            f"{mask_path}: holds a folder for each picture, with a file for each cell; leave labels_are out"
+        )
+    pairs = pair(pictures, masks, path, mask_path)
+    if len(pairs) < _LEAST:
+        raise InputError(
+            f"{path}: holds {'one picture' if len(pairs) == 1 else 'two pictures'}; give three or more: one to "
+            "train on, one to validate the training with, and one to test the result"
+        )
+    return pairs
 
 
 def _tell_empty(pictures: Sequence[Picture], context: Context) -> None:

@@ -39,6 +39,13 @@ def share_processors() -> None:
 
 share_processors()
 
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Runs keep the speeds that they find in the cache folder of their user, which is not that of the tests."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

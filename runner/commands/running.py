@@ -93,10 +93,14 @@ def run(pipeline: str, engine: str, **options: Any) -> None:
 @click.command()
 @_pipeline_options
 def plan(pipeline: str, engine: str, **options: Any) -> None:
-    """Show what a run would do with each step, and why. Starts no step and writes no file."""
+    """Show what a run would do with each step, and why; what the inputs are, and about how long it would take.
+
+    Starts no step, and changes nothing in the run folder. All that is wrong with the inputs is listed.
+    """
     from floodrunner.runner import words
-    from floodrunner.runner.execution import belonging, skip
+    from floodrunner.runner.execution import belonging, looking, skip
     from floodrunner.runner.fingerprint.content import Cache
+    from floodrunner.runner.survey import show
     from floodrunner.runner.workdir.names import HASHES_FILE
 
     setting = _setting(pipeline, engine, **options)
@@ -113,6 +117,11 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
             *skip.unasked(setting.plan, decisions),
         ]
     )
+    before = looking.look(setting, decisions)
+    say(show.remarks(before))
+    before.check()
+    say(list(show.needs(before, click.echo)))
+    say([before.trouble] if before.trouble else [])
 
 
 def _setting(

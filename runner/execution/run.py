@@ -14,7 +14,7 @@ from floodrunner.contract.job import EVENTS_FILE, LOG_FILE, PARTIAL, STATE
 from floodrunner.runner import words
 from floodrunner.runner.engines.base import Exit, Job, Running
 from floodrunner.runner.errors import StepFailed, UserError
-from floodrunner.runner.execution import belonging, folders, skip
+from floodrunner.runner.execution import belonging, folders, looking, skip
 from floodrunner.runner.execution.report import at_start, close, in_words, result_of, status_of
 from floodrunner.runner.execution.result import publish_result
 from floodrunner.runner.execution.setting import Run, Setting
@@ -46,23 +46,26 @@ def run(setting: Setting) -> dict[str, Any]:
       The content of `run.json`, when all steps are done.
 
     Raises:
-      UserError: if the run folder is in use, or holds anything but a run of this pipeline with these inputs.
+      UserError: if the run folder is in use, or holds anything but a run of this pipeline with these inputs, or an
+        input is wrong.
       StepFailed: if a step failed.
       Interrupted: if the user stopped the run; the stage has saved its state.
       OSError: if a disk is full or cannot be written; finished steps are kept.
     """
     plan = setting.plan
     with Stop().listening() as stop:
+        before = looking.look(setting)
+        before.check()
         open_run_folder(plan.workdir, plan.name)
         with lock(plan.workdir, " ".join(setting.command)):
-            run = Run(setting, Contents(plan, Cache(plan.workdir / HASHES_FILE)), Display({}), stop)
+            run = Run(setting, Contents(plan, Cache(plan.workdir / HASHES_FILE)), Display({}), stop, before)
             replaced = _read_inputs(run)
             run.report = at_start(run)
             run.save()
             with display.make({step.id: step.stage.summary for step in plan.steps}) as run.show:
                 try:
                     run.show.note(setting.engine_line)
-                    for line in [replaced, *_unasked(run)] if replaced else _unasked(run):
+                    for line in filter(None, (replaced, *looking.at_start(before), *_unasked(run))):
                         run.show.note(line)
                     for step in plan.steps:
                         run.contents.learn(step, _run_or_skip(run, step))
@@ -190,6 +193,7 @@ def _carry_out(
         code, text = judge(exit, progress, run.stop.count > 0, job)
         if code == DONE:
             done = publish_result(run, step, parts, progress, started, seconds)
+            run.before.learn(step.id, progress, seconds)
         elif code == INTERRUPTED and text == "stopped" and (reached := run.show.lines[step.id].reached()):
             text = f"stopped at {reached}"
     finally:

@@ -11,6 +11,7 @@ from floodrunner.runner.execution.skip import Contents
 from floodrunner.runner.pipeline.plan import Plan, Step
 from floodrunner.runner.pipeline.spec import Pipeline
 from floodrunner.runner.stop import Stop
+from floodrunner.runner.survey.before import Before
 from floodrunner.runner.terminal.display import Display
 from floodrunner.runner.workdir.files import write_json
 from floodrunner.runner.workdir.names import HASHES_FILE, RUN_FILE
@@ -47,6 +48,7 @@ class Run:
     """A run in progress.
 
     Attributes:
+      before: what a look at the inputs has found.
       report: the content of `run.json`.
     """
 
@@ -54,6 +56,7 @@ class Run:
     contents: Contents
     show: Display
     stop: Stop
+    before: Before
     report: dict[str, Any] = field(default_factory=dict)
 
     def note(self, step: Step, **facts: Any) -> None:

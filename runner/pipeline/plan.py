@@ -74,7 +74,7 @@ class Plan:
             step=step.id,
             stage=step.stage.name,
             params=step.params,
-            inputs={port: self._path(source) for port, source in step.sources.items()},
+            inputs={port: self.path(source) for port, source in step.sources.items()},
             outputs={port: str(folder / PARTIAL / port_file(port, kind)) for port, kind in step.stage.outputs.items()},
             folder=folder,
             options=step.options,
@@ -82,7 +82,8 @@ class Plan:
             fingerprint=fingerprint,
         )
 
-    def _path(self, source: str) -> str:
+    def path(self, source: str) -> str:
+        """The path of `inputs.<name>` or `<step>.<port>`."""
         owner, port = source.split(".")
         if owner == "inputs":
             return self.inputs[port]

@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from floodrunner.segmentation.ffn.logits import logit, quantise_probability
 from floodrunner.segmentation.ffn.movement import Moves, Position, face_maxima
-from floodrunner.segmentation.ffn.network import Triple
+from floodrunner.segmentation.ffn.spec import Triple
 
 Forward = Callable[[np.ndarray], np.ndarray]
 """The network: (batch, z, y, x, 2) float32, image and mask logits -> (batch, z, y, x, 1) float32, new mask logits.

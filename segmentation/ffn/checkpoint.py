@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from floodrunner.segmentation import backend  # noqa: F401  # imported before TensorFlow, to set its log level
-from floodrunner.segmentation.ffn.network import NetworkSpec, Triple, check_weights, weight_shapes
+from floodrunner.segmentation.ffn.network import check_weights, weight_shapes
+from floodrunner.segmentation.ffn.spec import NetworkSpec, Triple
 
 _STEP = "global_step"
 _OURS = re.compile(r"seed_update/conv(\d+_[ab]|_lom)/(weights|biases)")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from floodrunner.segmentation.ffn.logits import logit
-from floodrunner.segmentation.ffn.network import Triple
+from floodrunner.segmentation.ffn.spec import Triple
 
 SEED, PAD, MOVE_THRESHOLD = 0.95, 0.05, 0.9
 """Initial activation of the seed voxel and of all other voxels; lowest activation to which a field of view moves."""

@@ -7,29 +7,15 @@ with pre-activation and without pooling. Its output is added to the logits of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-Triple = tuple[int, int, int]
+from floodrunner.segmentation.ffn.spec import NetworkSpec, Triple
 
-
-class NetworkSpec(NamedTuple):
-    """What defines a network besides its weights; sizes are z, y, x, in voxels.
-
-    Attributes:
-      depth: number of residual modules, each of two convolutions (the first module has no shortcut).
-      features: channels of each convolution.
-      fov: size of the field of view; odd numbers.
-      deltas: distance by which the field of view moves along each axis, less than half its size; 0 for no moves.
-    """
-
-    depth: int
-    features: int
-    fov: Triple
-    deltas: Triple
+__all__ = ["NetworkSpec", "Triple"]
 
 
 def build(network: NetworkSpec) -> keras.Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import h5py
@@ -14,7 +14,7 @@ from floodrunner.segmentation.turns import find_turn, middle
 from floodrunner.stages.readers.name_numbers import section_numbers
 from floodrunner.stages.readers.stack import Stack
 from floodrunner.stages.storage.places import Place
-from floodrunner.stages.storage.volumes import Volume, kept_names
+from floodrunner.stages.storage.volumes import Volume
 from floodrunner.stages.storage.words import section_size
 
 _SAMPLED = 8  # smallest number of consecutive sections in each sample for the check of the order
@@ -78,13 +78,16 @@ def _tell_place(stack: Stack, place: Place, context: Context) -> None:
         )
 
 
-def check_numbers(stack: Stack, image: Volume) -> None:
+def check_numbers(stack: Stack, names: Sequence[str] | None) -> None:
     """Raises InputError if labels and images are different sections, according to the numbers in the file names.
 
     For example, section 2 of the labels must not be paired with section 1 of the images. If no number occurs in both
     (0 to 69 and 1000 to 1069), the labels are accepted: they are only counted from another number.
+
+    Args:
+      stack: the labels.
+      names: file names of the sections of the images; None if they are not known.
     """
-    names = kept_names(image)
     ours, theirs = section_numbers(stack.files or ()), section_numbers(names or ())
     if names is None or stack.files is None or ours is None or theirs is None:
         return

@@ -107,19 +107,25 @@ def _read(file: Source, picture: Source, shape: tuple[int, int]) -> Ids:
         raise InputError(f"{file.where}: {problem}")
     if form.type == "float":
         pixels = _whole(pixels, file.where)
-    if pixels.shape[:2] != shape:
-        turned = pixels.shape[:2] == shape[::-1]
-        remedy = "turn one of them by 90 degrees" if turned else "export the mask in the size of its picture"
-        raise InputError(
-            f"{file.where}: is {size(pixels.shape[:2])} pixels, but its picture {picture.where} is {size(shape)}; "
-            f"{remedy}"
-        )
+    check_mask_size(file, (pixels.shape[0], pixels.shape[1]), picture, shape)
     pixels = opaque(pixels, file.where)
     coloured = pixels.ndim == 3 and bool((pixels != pixels[..., :1]).any())
     if pixels.ndim == 3 and not coloured:
         pixels = pixels[..., 0]
     pixels, none = clear_unlabelled(pixels)
     return Ids(file.where, ids_of(pixels, file.where), coloured, inverted, none)
+
+
+def check_mask_size(file: Source, of_mask: tuple[int, int], picture: Source, shape: tuple[int, int]) -> None:
+    """Raises InputError if a file of a mask and its picture differ in size; both sizes are y, x."""
+    if of_mask == shape:
+        return
+    remedy = (
+        "turn one of them by 90 degrees" if of_mask == shape[::-1] else "export the mask in the size of its picture"
+    )
+    raise InputError(
+        f"{file.where}: is {size(of_mask)} pixels, but its picture {picture.where} is {size(shape)}; {remedy}"
+    )
 
 
 def _no_mask(form: Form) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from floodrunner.contract.ffn import Depth, Features, FieldOfView
 from floodrunner.contract.stage import InputError
-from floodrunner.segmentation.ffn.network import NetworkSpec
+from floodrunner.segmentation.ffn.spec import NetworkSpec
 from floodrunner.stages.storage.hdf5 import create_hdf5
 from floodrunner.stages.storage.json_files import problem, read_json
 from floodrunner.stages.storage.weights import read_arrays
@@ -65,15 +65,12 @@ def check(network: NetworkSpec, step: int) -> None:
         raise ValueError(problem(error)) from None
 
 
-def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray], int]:
-    """Reads the network, weights and step that `write_model` wrote.
+def read_head(folder: str | Path) -> tuple[NetworkSpec, int]:
+    """Reads the network and its step, without its weights; Keras is not loaded.
 
     Raises:
-      InputError: if the folder does not hold a model of `ffn-train` or `ffn-import`, a file in it is damaged, or the
-        weights do not fit the network.
+      InputError: if the folder does not hold a model of `ffn-train` or `ffn-import`, or `network.json` is damaged.
     """
-    from floodrunner.segmentation.ffn import network as ffn
-
     folder = Path(folder)
     if not (folder / "network.json").exists():
         raise InputError(
@@ -81,7 +78,19 @@ def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray]
         )
     settings = read_json(folder / "network.json", _Settings, _ADVICE)
     network = NetworkSpec(settings.depth, settings.features, settings.fov_xyz[::-1], settings.deltas_xyz[::-1])
-    return network, read_arrays(folder / "weights.h5", ffn.weight_shapes(network), _ADVICE), settings.step
+    return network, settings.step
+
+
+def read_weights(folder: str | Path) -> tuple[NetworkSpec, dict[str, np.ndarray], int]:
+    """Reads the network, weights and step that `write_model` wrote.
+
+    Raises:
+      InputError: like `read_head`; also if the weights are damaged, or do not fit the network.
+    """
+    from floodrunner.segmentation.ffn import network as ffn
+
+    network, step = read_head(folder)
+    return network, read_arrays(Path(folder) / "weights.h5", ffn.weight_shapes(network), _ADVICE), step
 
 
 def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:

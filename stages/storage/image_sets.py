@@ -79,6 +79,19 @@ def read_set(path: str | Path) -> list[Picture]:
         return [_picture(path, name, file) for name in sorted(names, key=lambda name: (natural_key(name), name))]
 
 
+def read_heads(path: str | Path) -> list[tuple[tuple[int, ...], np.dtype]]:
+    """Reads shape and type of the images of a set, without their pixels; none if the file is no set of pictures.
+
+    Raises:
+      InputError: if the file is missing or damaged.
+    """
+    with open_hdf5(path) as file:
+        if not _is_set(file, path):
+            return []
+        with reading(path):
+            return [(group["image"].shape, group["image"].dtype) for group in file.values()]
+
+
 def check_name(name: str | bytes, path: str | Path) -> None:
     """Raises InputError if the name of a picture cannot be the name of a file, which stages make from it."""
     text = name if isinstance(name, str) else name.decode("utf-8", "replace")

@@ -14,7 +14,7 @@ from floodrunner.stages.storage.volumes import Place
 
 if TYPE_CHECKING:
     from floodrunner.segmentation.ffn.canvas import Attempt
-    from floodrunner.segmentation.ffn.network import Triple
+    from floodrunner.segmentation.ffn.spec import Triple
 
 _LARGE = 2**30  # bytes; larger arrays get the 64-bit form of zip, which is necessary from twice this size
 

@@ -51,12 +51,11 @@ class _Settings(BaseModel):
     validation: list[str] = []
 
 
-def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
-    """Reads the description of a network, and builds the model with its weights.
+def read_head(folder: str | Path) -> NetworkSpec:
+    """Reads the description of a network; Keras is not loaded.
 
     Raises:
-      InputError: if the folder does not hold a model of `unet-train`, a file in it is damaged, or the weights do not
-        fit the network.
+      InputError: if the folder does not hold a model of `unet-train`, or `network.json` is damaged.
     """
     from floodrunner.segmentation.unet.architectures import ARCHITECTURES
 
@@ -65,15 +64,24 @@ def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
         raise InputError(f"{folder}: not a model that unet-train wrote (it holds no network.json); {_ADVICE}")
     file = folder / "network.json"
     settings = read_json(file, _Settings, _ADVICE)
-    architecture = ARCHITECTURES.get(settings.architecture)
-    if architecture is None:
+    if settings.architecture not in ARCHITECTURES:
         known = " or ".join(ARCHITECTURES)
         raise InputError(f"{file}: architecture: found {settings.architecture[:60]!r}, not {known}; {_ADVICE}")
-    network = NetworkSpec(
-        settings.architecture, settings.channels, settings.depth, settings.width, squash=settings.squash
-    )
+    return NetworkSpec(settings.architecture, settings.channels, settings.depth, settings.width, squash=settings.squash)
+
+
+def read_model(folder: str | Path) -> tuple[NetworkSpec, keras.Model]:
+    """Reads the description of a network, and builds the model with its weights.
+
+    Raises:
+      InputError: like `read_head`; also if the weights are damaged, or do not fit the network.
+    """
+    from floodrunner.segmentation.unet.architectures import ARCHITECTURES
+
+    network = read_head(folder)
+    architecture = ARCHITECTURES[network.architecture]
     shapes = {f"{i:03d}": shape for i, shape in enumerate(architecture.weight_shapes(network))}
-    weights = read_arrays(folder / "weights.h5", shapes, _ADVICE)
+    weights = read_arrays(Path(folder) / "weights.h5", shapes, _ADVICE)
     model = architecture.build(network)
     model.set_weights([weights[name] for name in shapes])
     return network, model

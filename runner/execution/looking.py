@@ -1,0 +1,31 @@
+"""Looks at the inputs of a run before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from floodrunner.runner.execution import skip
+from floodrunner.runner.execution.setting import Setting
+from floodrunner.runner.execution.skip import Decision
+from floodrunner.runner.survey import ask, estimate
+from floodrunner.runner.survey.before import Before
+
+
+def look(setting: Setting, decisions: Mapping[str, Decision] | None = None) -> Before:
+    """Has a survey look at the inputs of the steps that have to run. Changes nothing in the run folder.
+
+    Args:
+      decisions: what a run would do with each step, if that is known already.
+    """
+    before = Before(setting.plan, setting.engine_name, setting.engine, setting.root)
+    if any(map(ask.has_module, setting.plan.steps)):
+        decisions = decisions or skip.decisions(setting.plan, setting.engine, setting.root)
+        before.look([step for step, each in decisions.items() if each.runs is False])
+    return before
+
+
+def at_start(before: Before) -> list[str]:
+    """What a run says of it before its first step, a line each."""
+    found = before.estimates()
+    short = estimate.in_short(found) if found else ""
+    return [line for line in (before.trouble, short, *before.warnings()) if line]

@@ -1,0 +1,131 @@
+"""Goes through the steps of a plan, hands on the heads of their outputs, and collects what they would refuse."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from floodrunner.contract.job import Job
+from floodrunner.contract.stage import Context, InputError
+from floodrunner.contract.survey import Asked, Cost, Finding, Report, Work
+from floodrunner.stages.survey import heads
+from floodrunner.stages.survey.heads import Head
+
+T = TypeVar("T", bound=Head)
+
+
+class Listener(Context):
+    """The context that the checks of a stage are called with: what they tell the user becomes remarks."""
+
+    def __init__(self, asked: Asked, inputs: Mapping[str, str]) -> None:
+        self.said: list[str] = []
+        job = Job(step=asked.step, stage=asked.stage, params={}, inputs=dict(inputs), outputs={}, state="")
+        super().__init__(job, io.StringIO())
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+    def emit(self, event: str, **fields: Any) -> None:
+        return None
+
+
+class Look:
+    """A look at one step.
+
+    Attributes:
+      paths: port -> path, for the ports whose data is there already.
+      context: what checks of the stage are called with.
+      problems: what the stage would refuse.
+      cost: what the step needs; None if nothing was said.
+    """
+
+    def __init__(self, asked: Asked, paths: Mapping[str, str], known: Mapping[str, Head]) -> None:
+        self.asked = asked
+        self.paths = {port: paths[source] for port, source in asked.sources.items() if source in paths}
+        self.context = Listener(asked, self.paths)
+        self.problems: list[str] = []
+        self.cost: Cost | None = None
+        self._known = known
+
+    def head(self, port: str, kind: type[T]) -> T | None:
+        """The head of an input; None if it is not known, or is of another kind."""
+        found = self._known.get(self.asked.sources.get(port, ""))
+        return found if isinstance(found, kind) else None
+
+    def name(self, port: str) -> str:
+        """How messages name an input: its path if it is there already, else the output that it will be."""
+        return self.paths.get(port) or self.asked.sources.get(port, port)
+
+    @contextlib.contextmanager
+    def checks(self) -> Iterator[None]:
+        """Keeps an InputError that is raised inside this block, which it ends."""
+        try:
+            yield
+        except InputError as error:
+            self.problems.append(str(error))
+
+    def needs(self, memory: float, disk: float, work: Work | None = None) -> None:
+        """Says what the step needs, in bytes."""
+        self.cost = Cost(memory=float(memory), disk=float(disk), work=work)
+
+
+def survey(steps: Sequence[Asked], paths: Mapping[str, str]) -> Report:
+    """Surveys a plan. A mistake of the survey itself ends the look at one step, and is written to standard error.
+
+    Args:
+      steps: in the order in which they run.
+      paths: `inputs.<name>` or `<step>.<port>` -> path, for what is there already.
+    """
+    known: dict[str, Head] = {}
+    report = Report()
+    for asked in steps:
+        try:
+            made = _of_done(asked, paths) if asked.done else _of_step(asked, paths, known, report)
+        except Exception:
+            traceback.print_exc()
+            continue
+        known.update({f"{asked.step}.{port}": head for port, head in made.items()})
+    return report
+
+
+def _of_done(asked: Asked, paths: Mapping[str, str]) -> dict[str, Head]:
+    """The heads of what a finished step has made."""
+    found = {}
+    for port, kind in asked.outputs.items():
+        if (path := paths.get(f"{asked.step}.{port}")) is not None:
+            with contextlib.suppress(InputError):  # the step that reads it refuses it
+                if (head := heads.of_file(kind, path)) is not None:
+                    found[port] = head
+    return found
+
+
+def _of_step(asked: Asked, paths: Mapping[str, str], known: dict[str, Head], report: Report) -> dict[str, Head]:
+    """Surveys one step; returns the heads of what it will make."""
+    name = f"{__package__}.{asked.stage.replace('-', '_')}"
+    if importlib.util.find_spec(name) is None:
+        return {}
+    _read_given(asked, paths, known)
+    look = Look(asked, paths, known)
+    stage = importlib.import_module(f"{str(__package__).rpartition('.')[0]}.{asked.stage.replace('-', '_')}")
+    made: dict[str, Head] = importlib.import_module(name).survey(stage.Params.parse(asked.params), look)
+    report.problems.extend(Finding(step=asked.step, text=text) for text in dict.fromkeys(look.problems))
+    report.remarks.extend(Finding(step=asked.step, text=text) for text in dict.fromkeys(look.context.said))
+    if look.cost is not None:
+        report.costs[asked.step] = look.cost
+    return made
+
+
+def _read_given(asked: Asked, paths: Mapping[str, str], known: dict[str, Head]) -> None:
+    """Reads the heads of files from the user that a port takes as they are: a volume, a model."""
+    for port, source in asked.sources.items():
+        if source.startswith("inputs.") and source not in known:
+            for kind in asked.takes.get(port, ()):
+                with contextlib.suppress(InputError):
+                    if (head := heads.of_file(kind, paths[source])) is not None:
+                        known[source] = head
+                        break
