@@ -19,6 +19,25 @@ containers: .venv/.runner
 # Two workers; tests of one group, such as those that use the Docker engine, stay in one of them.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup
 
+# What pip installs anywhere: everything is in one file, and an extra brings the packages that steps need.
+wheel: .venv/.runner
+	rm -f dist/floodrunner-*.whl
+	$(BIN)/python -m hatchling build -t wheel
+	@echo "Next: pip install '$$(ls dist/floodrunner-*.whl)[cpu]' (or [gpu], [gpu-jax])"
+
+# For a machine without network, with the same Python and kind of processor. EXTRA=gpu packs for a GPU.
+EXTRA ?= cpu
+PACK := floodrunner-offline-$(EXTRA)
+offline: wheel
+	rm -rf dist/$(PACK) dist/$(PACK).tar
+	$(BIN)/python requirements/install.py --download dist/$(PACK) requirements/runner.txt requirements/$(EXTRA).txt
+	cp dist/floodrunner-*.whl dist/$(PACK)
+	tar -C dist -cf dist/$(PACK).tar $(PACK)
+	@$(BIN)/python -c 'import platform, sys; print("dist/$(PACK).tar is for Python %s.%s on %s %s. Copy it there, and:" \
+	  % (*sys.version_info[:2], platform.system(), platform.machine()))'
+	@echo "  tar -xf $(PACK).tar && python3 -m venv floodrunner && floodrunner/bin/pip install --no-index" \
+	  "--find-links $(PACK) 'floodrunner[$(EXTRA)]'"
+
 test: .venv/.dev
 	$(PYTEST)
 

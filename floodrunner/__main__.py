@@ -6,10 +6,20 @@ before the one that was installed with Floodrunner.
 
 from __future__ import annotations
 
-from floodrunner.runner import search_path
+import sys
+
+_WINDOWS = (
+    "floodrunner: runs on Linux, and on Windows in WSL; in PowerShell: wsl --install, restart Windows, and give the "
+    "same commands in WSL's terminal (those that install Floodrunner too); Windows paths work there"
+)
 
 
 def main() -> None:
+    if sys.platform == "win32":  # first of all: there, other modules fail to load, and links in a checkout are texts
+        print(_WINDOWS, file=sys.stderr)
+        sys.exit(2)
+    from floodrunner.runner import search_path
+
     search_path.clean()
     from floodrunner.runner.cli import main as command_line
 

@@ -1,6 +1,7 @@
 """Installs lock files with pip into the environment of this Python, and shows one line for each package.
 
-`python requirements/install.py requirements/cpu.txt ...`; what pip says last is shown if it fails.
+`python requirements/install.py [--download FOLDER] requirements/cpu.txt ...`; with a folder, the wheels are put there,
+and nothing is installed. What pip says last is shown if it fails.
 """
 
 from __future__ import annotations
@@ -33,14 +34,24 @@ NOT_BESIDE = {
 """Lock file -> packages of another one that are removed, because steps would use them."""
 
 
-def main(locks: Sequence[str]) -> int:
-    if code := _remove({name for lock in locks for name in NOT_BESIDE.get(Path(lock).stem, ())}):
+def main(arguments: Sequence[str]) -> int:
+    if arguments[0] == "--download":
+        return _pip("download", "--dest", arguments[1], *_options(arguments[2:]))
+    if code := _remove({name for lock in arguments for name in NOT_BESIDE.get(Path(lock).stem, ())}):
         return code
-    arguments = [word for lock in locks for word in ("-r", lock)]
-    install = (*PIP, "install", "--progress-bar", "off", "--only-binary", ":all:", "--require-hashes", *arguments)
+    return _pip("install", *_options(arguments))
+
+
+def _options(locks: Sequence[str]) -> list[str]:
+    locked = [word for lock in locks for word in ("-r", lock)]
+    return ["--progress-bar", "off", "--only-binary", ":all:", "--require-hashes", *locked]
+
+
+def _pip(*arguments: str) -> int:
+    """Runs pip, shows what it gets, and returns its exit code."""
     said: list[str] = []
     with subprocess.Popen(
-        install, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        [*PIP, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout
         for line in process.stdout:
