@@ -69,4 +69,4 @@ def run(params: Params, context: Context) -> None:
     context.metric("objects", len(objects.ids))
     context.conclude(objects_in_words(objects, math.prod(shape), place))
     if len(objects.ids):
-        context.artifact(table, "voxels, volume, box, centroid and border contacts of each object")
+        context.artifact(table, "voxels, µm³, box, centroid and border contacts of each object")

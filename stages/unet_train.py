@@ -284,11 +284,11 @@ def _finish(params: Params, network: NetworkSpec, task: UNetTask, names: list[st
             why = f"the limit of {params.max_minutes:g} minutes (max_minutes) is reached"
         context.message(f"stopped after {end} of {params.max_steps} steps: {why}")
     best = validations[-1 - task.without_gain()]
-    context.message(
-        f"the best weights are from step {best['step']}: loss {best['validation_loss']:.4f}, "
-        f"Dice {best['validation_dice']:.4f} on validation pictures"
+    context.conclude(
+        f"The best weights are from step {best['step']}: loss {best['validation_loss']:.4f}, Dice of pixels "
+        f"{best['validation_dice']:.4f} on the validation pictures; these chose the weights, so others may score lower"
         if best["validation_dice"] is not None
-        else f"the weights are from step {best['step']}; no validation picture has a cell"
+        else f"The weights are from step {best['step']}; no validation picture has a cell"
     )
     unet_models.write_model(context.outputs["model"], network, task.best, {"step": best["step"], "validation": names})
     picture = context.output_folder / "curves.png"

@@ -25,8 +25,9 @@ def objects_in_words(objects: Objects, voxels: int, place: Place) -> str:
     of = f"{size:,} voxels" if um3 is None else f"{um3:.3g} µm³"
     share, whole = size / segmented, int((objects.border == 0).all(axis=1).sum())
     every = f"{count:,} object{'s' if count > 1 else ''} in {100 * segmented / voxels:.0f} % of the volume"
+    inside = f"{whole:,} of them" if whole else "none of them"
     text = (
-        f"{every}, {whole:,} of them away from its border; the largest, {objects.ids[largest]}, has {of}, "
+        f"{every}, {inside} away from its border; the largest, {objects.ids[largest]}, has {of}, "
         f"{100 * share:.0f} % of all objects together"
     )
     return f"{text}: it may be many that are merged" if count > 1 and share > _LARGE else text

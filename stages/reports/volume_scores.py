@@ -108,7 +108,8 @@ def score_volumes(context: Context, what: volume_words.What) -> None:
         )
         return
     truths = counts["truth_objects"]
-    context.conclude(volume_words.verdict(found, both, ignored, truths, unsegmented, what))
+    for sentence in volume_words.verdict(found, both, ignored, truths, unsegmented, what):
+        context.conclude(sentence)
     for row in [row for row in rows if row.mistake.bits > _LEAST * total][:_SHOWN]:
         context.conclude(volume_words.place(row.mistake, total, row.xyz, what))
     if unsegmented:

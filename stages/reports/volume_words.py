@@ -17,16 +17,16 @@ _GOOD = 0.1
 about 0.06 (SNEMI3D; Lee et al., arXiv:1706.00120)."""
 _MOST = 0.75
 """Share of the truth's objects that must be right, or the error is small only because it counts large objects most."""
-_ALSO = 0.25
-"""Share of the variation of information from which on a second kind of mistake is named too."""
+_ALSO = 0.15
+"""Share of the variation of information from which on another kind of mistake is named, if it is only of borders."""
 
 _TOO = {"merge": "too many", "split": "too many", "unsegmented": "too much is"}
 _SINGULAR = {"neurons": "neuron", "cells": "cell", "objects": "object of the truth"}
 _PLURAL = {"neurons": "neurons", "cells": "cells", "objects": "objects of the truth"}
 
 
-def verdict(found: Mistakes, both: Score, ignored: Score, truths: int, unsegmented: float, what: What) -> str:
-    """Says how good the segmentation is, and which kind of mistake costs most.
+def verdict(found: Mistakes, both: Score, ignored: Score, truths: int, unsegmented: float, what: What) -> list[str]:
+    """Says how good the segmentation is, which kind of mistake costs most, and which others there are.
 
     Args:
       both, ignored: the score where unsegmented voxels count as one more segment, and where they are left out.
@@ -37,23 +37,23 @@ def verdict(found: Mistakes, both: Score, ignored: Score, truths: int, unsegment
     # A single object that is missing costs nothing: unsegmented voxels count as one segment, which then is this object.
     if total < 1e-9 and not unsegmented:
         each = f"the only {_SINGULAR[what]}" if truths == 1 else f"each of the {truths} {_PLURAL[what]}"
-        return f"Perfect: {each} is one object, with exactly its voxels"
+        return [f"Perfect: {each} is one object, with exactly its voxels"]
     error, are = both.adapted_rand_error, "is one object" if found.right == 1 else "are one object each"
     right = f"{found.right} of {truths} {_PLURAL[what]} {are}"
     by_cost = sorted(KINDS, key=lambda kind: -round(found.bits[kind], 9))
     phrases = {kind: _phrase(kind, found, ignored, truths, unsegmented, what) for kind in KINDS}
-    first = by_cost[0]
+    first, *others = by_cost
     good = error <= _GOOD and unsegmented <= _GOOD
-    if good and found.right >= _MOST * truths:
-        return f"Good (adapted Rand error {error:.3f}; 0 is perfect): {right}; most of the error is {phrases[first]}"
     bad = f"{_TOO[first]} {phrases[first]}"
-    also = {kind: found.bits[kind] > _ALSO * total for kind in by_cost[1:]}
-    if found.missing and "unsegmented" in also:
-        also["unsegmented"] = True
-    bad += "".join(f"; also {phrases[kind]}" for kind, named in also.items() if named)
-    if good:
-        return f"Good for the largest only (adapted Rand error {error:.3f}; 0 is perfect): {right}; {bad}"
-    return f"{bad[0].upper()}{bad[1:]}; {right}"
+    if good and found.right >= _MOST * truths:
+        text = f"Good (adapted Rand error {error:.3f}; 0 is perfect): {right}; the largest error is {phrases[first]}"
+    elif good:
+        text = f"Good for the largest only (adapted Rand error {error:.3f}; 0 is perfect): {right}; {bad}"
+    else:
+        text = f"{bad[0].upper()}{bad[1:]}; {right}"
+    counts = {"merge": found.merging, "split": found.split, "unsegmented": found.missing}
+    also = [phrases[kind] for kind in others if counts[kind] or found.bits[kind] > _ALSO * total]
+    return [text, *([f"Also {'; '.join(also)}"] if also else [])]
 
 
 def limits(truths: int, shape: Sequence[int], offset: Sequence[int], labelled: float, what: What) -> str:

@@ -81,7 +81,7 @@ def test_without_a_cell_to_validate_the_last_weights_are_used(tmp_path: Path) ->
     assert not events.metrics("validation_dice")
     assert len(events.metrics("validation_loss")) == 6
     assert any("no validation picture has a cell, so the best weights cannot be chosen" in m for m in events.messages())
-    assert events.messages()[-1] == "the weights are from step 30; no validation picture has a cell"
+    assert events.conclusions()[-1] == "The weights are from step 30; no validation picture has a cell"
     assert json.loads((tmp_path / "partial/model/network.json").read_text())["step"] == 30
 
 

@@ -34,6 +34,6 @@ def test_largest_and_share(labels: np.ndarray) -> None:
 def test_one_object_or_none(labels: np.ndarray) -> None:
     assert words(labels * 0, Place()) == "There is no object in the volume"
     assert words(labels * 0 + 1, Place()) == (
-        "1 object in 100 % of the volume, 0 of them away from its border; the largest, 1, has 400 voxels, 100 % of all "
-        "objects together"
+        "1 object in 100 % of the volume, none of them away from its border; the largest, 1, has 400 voxels, 100 % of "
+        "all objects together"
     )

@@ -33,6 +33,9 @@ class Events:
     def messages(self) -> list[str]:
         return [line["text"] for line in self.lines if line["event"] == "message"]
 
+    def conclusions(self) -> list[str]:
+        return [line["text"] for line in self.lines if line["event"] == "conclusion"]
+
     def metrics(self, name: str) -> list[tuple[int, float]]:
         return [(line["step"], line["value"]) for line in self.lines if line.get("name") == name]
 
