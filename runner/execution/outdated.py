@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from floodrunner.contract.ports import split_dataset
 from floodrunner.runner.errors import UserError
@@ -20,6 +20,7 @@ from floodrunner.runner.fingerprint import content
 from floodrunner.runner.fingerprint.content import Cache, NotRead
 from floodrunner.runner.step_options import DecidingOptions
 from floodrunner.runner.workdir.names import HASHES_FILE
+from floodrunner.runner.workdir.past import AskedStep
 from floodrunner.runner.workdir.records import Mark, Parts, StepRecord, read_step
 
 _MOST_BYTES = 100_000_000
@@ -27,19 +28,6 @@ _MOST_BYTES = 100_000_000
 _FAILED, _STOPPED = "has failed since", "was stopped when it ran again"
 _UNFINISHED = {"failed": _FAILED, "bad-input": _FAILED, "bug": _FAILED, "interrupted": _STOPPED, "running": _STOPPED}
 """Status of a step in `run.json` -> why a result that is there all the same is of an earlier run."""
-
-
-class _Step(DecidingOptions):
-    """What `run.json` says about a step."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    stage: str
-    sources: dict[str, str] = Field(alias="in")
-    params: dict[str, Any]
-    engine: dict[str, str]
-    status: str
-    started: str = ""
 
 
 def marks(workdir: Path, run: dict[str, Any], alive: bool) -> dict[str, Mark]:
@@ -52,10 +40,10 @@ def marks(workdir: Path, run: dict[str, Any], alive: bool) -> dict[str, Mark]:
       run: the content of `run.json`.
       alive: whether the run is in progress.
     """
-    steps: dict[str, _Step] = {}
+    steps: dict[str, AskedStep] = {}
     for name, facts in run["steps"].items():
         try:
-            steps[name] = _Step.model_validate(facts)
+            steps[name] = AskedStep.model_validate(facts)
         except ValidationError:
             continue  # damaged, or of an old version: nothing is known, so nothing is said
     looker = _Looker(workdir, run, alive, steps, {name: read_step(workdir / name) for name in steps})
@@ -71,7 +59,7 @@ class _Looker:
     workdir: Path
     run: dict[str, Any]
     alive: bool
-    steps: dict[str, _Step]
+    steps: dict[str, AskedStep]
     records: dict[str, StepRecord | None]
     found: dict[str, Mark] = field(default_factory=dict)
 
@@ -80,14 +68,10 @@ class _Looker:
         self._digests: dict[tuple[str, bool], str | None] = {}
 
     def causes(self, name: str) -> Iterator[Mark]:
-        """Why the result of a step is out of date; nothing for a step without a result."""
+        """Why the result of a step is out of date, the best reason first; nothing for a step without a result."""
         step, done = self.steps[name], self.records[name]
         if done is None:
             return
-        if step.status in _UNFINISHED and step.started != done.started:
-            yield Mark(f"it {self._unfinished(step)}")
-        for change in differences(done.parts, self._last_asked(step, done.parts), ()):
-            yield Mark(change)
         for port, source in step.sources.items():
             owner, _, output = source.partition(".")
             cause = None
@@ -97,18 +81,22 @@ class _Looker:
                 cause = self._of_step(owner, output, done.parts.inputs.get(port))
             if cause is not None:
                 yield cause
+        for change in differences(done.parts, self._last_asked(step, done.parts), ()):
+            yield Mark(change)
+        if step.status in _UNFINISHED and step.started != done.started:
+            yield Mark(f"it {self._unfinished(step)}")
 
-    def _unfinished(self, step: _Step) -> str:
+    def _unfinished(self, step: AskedStep) -> str:
         return "runs again now" if step.status == "running" and self.alive else _UNFINISHED[step.status]
 
-    def _last_asked(self, step: _Step, before: Parts) -> Parts:
+    def _last_asked(self, step: AskedStep, before: Parts) -> Parts:
         """What the last run would have made the step's result from; the inputs count as unchanged."""
         code = self.run["code"] if isinstance(self.run.get("code"), dict) else {}
         return Parts(
             stage=step.stage,
             code={file: str(code.get(file, digest)) for file, digest in before.code.items()},
             params=step.params,
-            engine=step.engine,
+            engine=step.engine or before.engine,
             inputs={port: before.inputs.get(port, "") for port in step.sources},
             **{name: getattr(step, name) for name in DecidingOptions.model_fields},
         )

@@ -21,6 +21,7 @@ from floodrunner.runner.workdir.records import Mark, StepRecord
 _RUN_AGAIN = "; run again to continue"
 _MOST_SHOWN = 20  # metrics, conclusions, and files, of a step
 _LONGEST_NAME, _LONGEST_SENTENCE = 200, 300
+_ENDED = ("done", "skipped", "waiting")
 _MOST_PICTURES = 3  # named when a step ends
 _PICTURE = ".png"  # every picture that stages make to be looked at
 
@@ -102,8 +103,8 @@ def status(
     width = max((len(step) for step in steps), default=0)
     for step, facts in steps.items():
         line = f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}"
-        if marks and step in marks and facts["status"] in ("done", "skipped", "waiting"):  # others tell what happened
-            line += f", {marks[step]}"
+        if marks and step in marks:  # the line of a step that did not end tells what happened
+            line += f", {marks[step]}" if facts["status"] in _ENDED else "; its result below is an earlier one"
         lines.append(line)
     return lines + results(workdir, list(steps), marks)
 

@@ -49,6 +49,7 @@ class AskedStep(StepOptions):
     params: dict[str, Any] = Field(default={})
     engine: dict[str, str] = Field(default={})
     status: str
+    started: str | None = None
     seconds: float | None = None
     message: str = ""
     metrics: dict[str, float | None] = Field(default={})

@@ -148,6 +148,8 @@ def test_parameters_and_code_that_a_stopped_run_did_not_come_to_count(done: Hous
 def test_a_step_that_did_not_end_has_its_former_result(done: House, status: str, alive: bool, reason: str) -> None:
     rewrite(done, "two", status=status, started="2020-01-01T00:00:00+00:00")
     assert marks(done, alive) == {"two": f"out of date: {reason}", "three": "out of date: step two is out of date"}
+    rewrite(done, "two", params={"suffix": "?", "upper": False})  # of two reasons, the one that tells more
+    assert marks(done, alive)["two"] == 'out of date: parameter suffix: "!" -> "?"'
     (done.work / "runs/demo/two/step.json").unlink()
     assert marks(done, alive) == {"three": f"out of date: step two {reason.removeprefix('it ')}"}
 
@@ -157,6 +159,7 @@ def test_a_failed_step_tells_its_error_and_its_former_figures_are_marked(done: H
     assert done.run().code == 2
     out = command(done, "status").out
     assert "  one    failed 20" in out
+    assert "(log: runs/demo/one/log.txt); its result below is an earlier one\n" in out
     assert ", out of date: step one is out of date\n" in out
     assert "  one (out of date): length 11\n" in out
 
