@@ -219,13 +219,14 @@ def _write_table(path: Path, scores: Sequence[_Scores], best: dict[str, _Best]) 
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
-            ["picture", "cells", "truth_cells", *CellMistakes._fields, "count_error", "dice", "iou"]
+            ["picture", "cells", "truth_cells", "count_error", "dice", "iou"]
             + [f"average_precision_{name}" for name in _names()]
             + list(best)
+            + list(CellMistakes._fields)
         )
         for one in scores:
             precision: Sequence[float | None] = one.precision or [None] * len(_names())
             figures = [one.count_error, one.dice, one.iou, *precision]
             v = [None if one.v is None else getattr(one.v[each.at], name) for name, each in best.items()]
             cells = ["" if figure is None else f"{figure:.4f}" for figure in (*figures, *v)]
-            writer.writerow([one.name, one.cells, one.truth_cells, *one.mistakes, *cells])
+            writer.writerow([one.name, one.cells, one.truth_cells, *cells, *one.mistakes])
