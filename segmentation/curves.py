@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 _WIDTH, _HEIGHT = 960, 540
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 30, 50
-_COLOURS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189))
+_COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167))
+"""Colours that people with any colour vision tell apart. Source: Okabe and Ito, Color Universal Design (2008)."""
 _GREY, _BLACK = (220, 220, 220), (0, 0, 0)
 _LINES = 6
 

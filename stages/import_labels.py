@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 INPUTS = {"stack": "stack", "images": "image?"}
 OUTPUTS = {"volume": "labels"}
 
+_OPACITY = 0.35  # of the colours in the preview
+
 Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Id = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
@@ -78,6 +80,26 @@ def run(params: Params, context: Context) -> None:
             if "images" in context.inputs and params.check_order:
                 with open_volume(context.inputs["images"]) as image:
                     check_lie(stack, volume, some, image, context)
+    if "images" in context.inputs:
+        _write_preview(context)
+
+
+def _write_preview(context: Context) -> None:
+    """Draws the labels over the images, so that the user sees before training whether they fit."""
+    from floodrunner.stages.readers import files
+    from floodrunner.stages.reports.overlays import greys_under
+    from floodrunner.stages.reports.overview import Shown, of, preview
+    from floodrunner.stages.storage.volumes import open_volume
+
+    path = context.outputs["volume"]
+    with open_volume(path) as labels:
+        shape, place = labels.shape, labels.place
+        with greys_under(context.inputs["images"], shape, place, context.inputs["stack"], context) as greys:
+            over = of("labels over the image", labels)
+            picture = preview(Shown("image", greys), over, shape, place, _OPACITY)
+    file = context.output_folder / "preview.png"
+    files.write(file, picture)
+    context.artifact(file, "labels over images: see whether they lie on each other")
 
 
 def _written(parts: Iterable[np.ndarray], volume: h5py.Dataset) -> Iterator[np.ndarray]:

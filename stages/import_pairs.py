@@ -80,6 +80,7 @@ def _read(params: Params, context: Context) -> list[Picture]:
     with open_pictures(path) as pictures, open_masks(mask_path) as masks:
         pairs = pairs_of(pictures, masks, path, mask_path, params, context)
         images, ids = [], []
+        sizes = [picture.head().pixel_size_xy for picture, _ in pairs]
         for done, (picture, mask) in enumerate(pairs, 1):
             image = image_of(picture)
             ids.append(read_ids(mask, picture, (image.shape[0], image.shape[1])))
@@ -88,7 +89,10 @@ def _read(params: Params, context: Context) -> list[Picture]:
     labels, told = cells_in(ids, "files" if masks[0].per_cell else params.labels_are, mask_path)
     for line in told:
         context.message(line)
-    found = [Picture(pair[0].name, *arrays) for pair, *arrays in zip(pairs, images, labels, strict=True)]
+    found = [
+        Picture(pair[0].name, image, cells, pixel_size_xy=size)
+        for pair, image, cells, size in zip(pairs, images, labels, sizes, strict=True)
+    ]
     _tell_empty(found, context)
     for line in check_turns(found, mask_path) if params.check_order else ():
         context.message(line)

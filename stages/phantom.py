@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from floodrunner.contract.ports import VOXELS
 from floodrunner.contract.stage import Context, InputError, StageParams
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from floodrunner.stages.storage.volumes import Place
-
 INPUTS: dict[str, str] = {}
 OUTPUTS = {"image": "image", "labels": "labels"}
 
-_PREVIEW_WIDTH = 1152
+_OPACITY = 0.35  # of the colours in the preview
 
 
 class Params(StageParams):
@@ -40,6 +34,8 @@ class Params(StageParams):
 
 def run(params: Params, context: Context) -> None:
     from floodrunner.segmentation.phantom import phantom
+    from floodrunner.stages.readers import files
+    from floodrunner.stages.reports.overview import of, overview
     from floodrunner.stages.storage.volumes import Place, write_volume
 
     place = Place(params.voxel_size_xyz)
@@ -60,25 +56,5 @@ def run(params: Params, context: Context) -> None:
     write_volume(context.outputs["labels"], "labels", labels, place)
     context.metric("neurites", int(labels.max()))
     preview = context.output_folder / "preview.png"
-    _write_preview(preview, image, labels, place)
-    context.artifact(preview, "image and truth: the middle section, and a cut across the sections")
-
-
-def _write_preview(path: Path, image: np.ndarray, labels: np.ndarray, place: Place) -> None:
-    """Writes image and truth side by side: the middle section at the top, a cut across the sections below, to scale."""
-    import numpy as np
-
-    from floodrunner.stages.readers import files
-
-    colours = np.random.default_rng(0).integers(60, 256, (int(labels.max()) + 1, 3), np.uint8)
-    colours[0] = 0
-    size_x, _, size_z = place.voxel_size_xyz
-    tall = max(1, round(size_z / size_x))
-    section, cut = np.s_[image.shape[0] // 2], np.s_[:, image.shape[1] // 2]
-    rows = [
-        np.concatenate([np.repeat(image[at][..., None], 3, axis=-1), colours[labels[at]]], axis=1).repeat(n, axis=0)
-        for at, n in ((section, 1), (cut, tall))
-    ]
-    picture = np.concatenate(rows)
-    enlarge = max(1, _PREVIEW_WIDTH // picture.shape[1])
-    files.write(path, picture.repeat(enlarge, axis=0).repeat(enlarge, axis=1))
+    files.write(preview, overview([of("image", image), of("truth", labels)], (z, y, x), place, _OPACITY))
+    context.artifact(preview, "image and truth: the middle section, and a cut along z")

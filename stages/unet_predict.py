@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from floodrunner.segmentation.unet.instances import Cell
+    from floodrunner.stages.reports.sheets import Panel
     from floodrunner.stages.storage.image_sets import Picture
 
 INPUTS = {"images": "image-set|pictures", "model": "unet-model"}
 OUTPUTS = {"predicted": "image-set", "labels": "sections"}
+
+Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _MOST = 2**16 - 1  # largest number of cells that 16-bit ids can distinguish
 
@@ -42,6 +45,10 @@ class Params(StageParams):
     range over less than 10 standard deviations of the noise, and less than those of any training picture with cells.
     as_in_training: less, so that noise in an empty field is not made as bright as cells. fully: as those of all other
     pictures, for pictures with cells that have more noise than training pictures."""
+    pixel_size_xy: tuple[Nanometres, Nanometres] | None = None
+    """Length of a pixel along x and y in nm, for the columns of `cells.csv` in µm. If left out, each picture has the
+    size that its TIFF file gives (Fiji: Analyze > Set Scale; OME-TIFF); without one, its columns in µm are empty. PNG
+    and JPEG files give no size: their dots per inch say how large a picture is printed."""
     opacity: float = Field(0.35, ge=0, le=1)
     """Opacity of the colours in the overlays."""
 
@@ -51,6 +58,7 @@ def run(params: Params, context: Context) -> None:
     from floodrunner.segmentation.unet import instances, prediction
     from floodrunner.segmentation.unet.architectures import architecture_of
     from floodrunner.segmentation.unet.normalisation import is_weak, normalise
+    from floodrunner.stages.reports import previews
     from floodrunner.stages.resumable import state
     from floodrunner.stages.resumable.unet_prediction import Finished
     from floodrunner.stages.storage import image_sets, unet_models, unet_ranges
@@ -63,33 +71,40 @@ def run(params: Params, context: Context) -> None:
     compiled = backend.forward(architecture_of(network).folded(network, model))
     context.message(f"predicting on {backend.device()} ({backend.name()})")
     identity = {
-        "params": params.model_dump(mode="json", exclude={"opacity"}),  # overlays are always drawn again
+        "params": params.model_dump(
+            mode="json", exclude={"opacity", "pixel_size_xy"}
+        ),  # these change pictures and tables only
         "network": list(network),
         "weights": state.fingerprint(*model.get_weights()),
         "weakest": weakest,
     }
     noise: list[str] = []
+    columns: list[list[Panel]] = []
     finished = Finished(identity, context)
-    listed: list[tuple[str, Cell]] = []
+    listed: list[tuple[str, tuple[float, float] | None, Cell]] = []
 
     def forward(given: np.ndarray) -> np.ndarray:
         context.stop_point(lambda: None)  # nothing to save: finished pictures are already on disk
         return compiled(given)
 
     def predicted() -> Iterator[Picture]:
-        for name, image in _images(context):
+        for name, image, size, truth, draw in _sized(_images(context), params, context):
             if weakest and is_weak(image, network.channels, weakest):
                 noise.append(name)
-            picture = finished.load(name, image)
-            if picture is None:
+            known = finished.load(name, image)
+            if known is None:
                 given = normalise(image, network.channels, weakest)
                 found = prediction.picture(forward, network, given, params.tile, params.test_time_augmentation)
                 labels = instances.cells(found, params.threshold, params.min_size)
-                picture = image_sets.Picture(name, image, labels, found[..., 0])
+                picture = image_sets.Picture(name, image, labels, found[..., 0], size)
                 finished.save(picture)
+            else:
+                picture = image_sets.Picture(name, image, *known, size)
             assert picture.labels is not None
-            listed.extend((name, cell) for cell in instances.measure(picture.labels, _grey(image)))
+            listed.extend((name, size, cell) for cell in instances.measure(picture.labels, _grey(image)))
             _write_files(picture, params, context)
+            if draw:
+                columns.append(previews.column(picture, truth))
             yield picture
 
     with context.saves_on_stop():
@@ -97,6 +112,9 @@ def run(params: Params, context: Context) -> None:
     _write_table(listed, context)
     context.metric("cells", len(listed))
     context.artifact(context.output_folder / "overlay", "each picture with its cells in colour")
+    overview = context.output_folder / "overview.png"
+    previews.write_columns(overview, columns)
+    context.artifact(overview, "some pictures; below each, the cells found, and the true cells if they are known")
     if noise:
         context.message(
             f"{len(noise)} picture{'s show' if len(noise) > 1 else ' shows'} little but noise ({some(noise)}), as "
@@ -110,17 +128,48 @@ def run(params: Params, context: Context) -> None:
     finished.spent()
 
 
-def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields name and image of each picture; reports progress. A set is read at once, a folder picture by picture."""
+class _Given(NamedTuple):
+    """A picture to predict: its pixel size in nm, its true cells if they are known, whether the overview shows it."""
+
+    name: str
+    image: np.ndarray
+    size: tuple[float, float] | None
+    truth: np.ndarray | None
+    draw: bool
+
+
+def _sized(pictures: Iterator[_Given], params: Params, context: Context) -> Iterator[_Given]:
+    """Replaces the pixel sizes of pictures by that of the parameters, if it is given; says so if they differ."""
+    import numpy as np
+
+    from floodrunner.stages.storage.words import some
+
+    given, other = params.pixel_size_xy, []
+    for picture in pictures:
+        if given and picture.size and not np.allclose(given, picture.size, rtol=0.01):
+            other.append(picture.name)
+        yield picture._replace(size=given or picture.size)
+    if given and other:
+        context.message(
+            f"pixel_size_xy is set to {given[0]:g} x {given[1]:g} nm, which is used, but {len(other)} of the pictures "
+            f"give another size: {some(other)}; to use the sizes in the files, leave pixel_size_xy out"
+        )
+
+
+def _images(context: Context) -> Iterator[_Given]:
+    """Yields the pictures; reports progress. A set is read at once, a folder picture by picture."""
     from floodrunner.stages.readers.pairs import channels_of
     from floodrunner.stages.readers.pictures import image_of, open_pictures, remarks
+    from floodrunner.stages.reports.previews import chosen
     from floodrunner.stages.storage import image_sets
 
     path = context.inputs["images"]
     if Path(path).suffix == ".h5" and image_sets.is_set(path):
         pictures = image_sets.read_set(path)
+        drawn = chosen(len(pictures))
         for done, picture in enumerate(pictures, 1):
-            yield picture.name, picture.image
+            truth = picture.labels if picture.probability is None else None  # else a network has found them
+            yield _Given(picture.name, picture.image, picture.pixel_size_xy, truth, done - 1 in drawn)
             context.progress(done, len(pictures), "pictures")
         return
     with open_pictures(path) as sources:
@@ -128,8 +177,9 @@ def _images(context: Context) -> Iterator[tuple[str, np.ndarray]]:
             context.message(line)
         if channels := channels_of(sources):
             context.message(f"{path}: {channels}; each is taken as a picture of its own")
+        drawn = chosen(len(sources))
         for done, source in enumerate(sources, 1):
-            yield source.name, image_of(source)
+            yield _Given(source.name, image_of(source), source.head().pixel_size_xy, None, done - 1 in drawn)
             context.progress(done, len(sources), "pictures")
 
 
@@ -158,21 +208,28 @@ def _write_files(picture: Picture, params: Params, context: Context) -> None:
         (context.output_folder / name).mkdir(exist_ok=True)
     if (count := picture.labels.max()) > _MOST:
         file = context.output_folder / "labels" / f"{picture.name}.tif"
-        files.write(file, picture.labels.astype(np.uint32))
+        files.write(file, picture.labels.astype(np.uint32), voxel_size_xyz=picture.pixel_size_xy)
         context.message(f"{picture.name}: {count} cells are too many for a 16-bit PNG; labels/{file.name} has 32 bits")
         del shown["labels"]
     for name, pixels in shown.items():
         files.write(context.output_folder / name / f"{picture.name}.png", pixels, compress_level=3)
 
 
-def _write_table(listed: list[tuple[str, Cell]], context: Context) -> None:
+def _write_table(listed: list[tuple[str, tuple[float, float] | None, Cell]], context: Context) -> None:
+    """Writes a row for each cell; its columns in µm are empty if the size of the picture's pixels is not known."""
     import csv
 
-    from floodrunner.segmentation.unet.instances import Cell
+    from floodrunner.segmentation.unet.instances import Cell, in_um
 
     with open(context.output_folder / "cells.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["image", *Cell._fields])
-        for name, cell in listed:
-            rows.writerow([name, *(round(value, 3) for value in cell)])
-    context.artifact(context.output_folder / "cells.csv", f"{len(listed)} cells: position, size and brightness of each")
+        rows.writerow(["image", *Cell._fields, "area_um2", "centroid_x_um", "centroid_y_um"])
+        for name, size, cell in listed:
+            um = [f"{value:.6g}" for value in in_um(cell, size)] if size else [""] * 3
+            rows.writerow([name, *(round(value, 3) for value in cell), *um])
+    known = {size is not None for _, size, _ in listed}
+    units = (
+        "pixels, and µm where the pixel size is known" if True in known else "pixels (in µm if you set pixel_size_xy)"
+    )
+    title = f"{len(listed)} cells: position, size and brightness of each, in {units}"
+    context.artifact(context.output_folder / "cells.csv", title)

@@ -54,6 +54,16 @@ class Cell(NamedTuple):
     mean_intensity: float
 
 
+def in_um(cell: Cell, pixel_size_xy: tuple[float, float]) -> tuple[float, float, float]:
+    """Returns area in µm², and the centroid along x and y in µm, from the centre of the first pixel.
+
+    Args:
+      pixel_size_xy: length of a pixel along x and y, nm.
+    """
+    x, y = (length / 1000 for length in pixel_size_xy)
+    return cell.area * x * y, cell.centroid_x * x, cell.centroid_y * y
+
+
 def targets(labels: np.ndarray) -> np.ndarray:
     """Makes the training target: foreground, interior, contact.
 

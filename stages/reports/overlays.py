@@ -38,10 +38,8 @@ def greys_under(
     with open_volume(path) as image:
         image_place = image.place
         image.announce(context)
-        at = _inside(
-            labels_path, shape, place, image.shape, image_place, "image", "the image that the labels were made from"
-        )
-        _compare_sizes(path, image_place, image.shape, labels_path, place, shape, context)
+        words = "image", "the image that the labels were made from"
+        at = _inside(labels_path, shape, place, path, image.shape, image_place, words, context)
 
         def part(z: slice, y: slice = slice(None)) -> np.ndarray:
             return image[_moved(at, shape, z, y)]
@@ -70,7 +68,8 @@ def truth_beside(
       InputError: if the labels do not lie inside the truth, or it does not hold integers.
     """
     with open_labels(path, context) as (truth, truth_place):
-        at = _inside(labels_path, shape, place, truth.shape, truth_place, "truth", "labels of the same sections")
+        words = "truth", "labels of the same sections"
+        at = _inside(labels_path, shape, place, path, truth.shape, truth_place, words, context)
         yield lambda z, y=slice(None): truth.read(*_moved(at, shape, z, y))
 
 
@@ -78,17 +77,34 @@ def _inside(
     labels_path: str,
     shape: tuple[int, int, int],
     place: Place,
+    path: str,
     outer: tuple[int, int, int],
     outer_place: Place,
-    what: str,
-    wanted: str,
+    words: tuple[str, str],
+    context: Context,
 ) -> tuple[int, int, int]:
-    """Returns where labels begin in another volume, z, y, x. Raises InputError if they do not lie inside it."""
+    """Returns where labels begin in another volume, z, y, x; says so if only the voxel sizes differ.
+
+    Args:
+      words: what the other volume is, and what to connect if it does not fit.
+
+    Raises:
+      InputError: if the labels do not lie inside it, or have another resolution, so that they lie on a wrong part.
+    """
+    what, wanted = words
     z, y, x = (a - b for a, b in zip(place.offset, outer_place.offset, strict=True))
     if any(a < 0 or a + n > m for a, n, m in zip((z, y, x), shape, outer, strict=True)):
         raise InputError(
             f"{labels_path}: its box, {box(shape, place.offset)}, is not inside the box of the {what}, "
             f"{box(outer, outer_place.offset)}; connect {wanted}"
+        )
+    ours, theirs = place.known_voxel_size, outer_place.known_voxel_size
+    if ours and theirs and ours != theirs:
+        differ = f"{labels_path}: voxel_size_xyz is {list(ours)}, but {list(theirs)} in {path}"
+        if shape != outer:
+            raise InputError(f"{differ}; connect {wanted}, in their resolution")
+        context.message(
+            f"{differ}; they have the same number of voxels, so they are laid over each other voxel by voxel"
         )
     return z, y, x
 
@@ -97,26 +113,6 @@ def _moved(at: tuple[int, int, int], shape: tuple[int, int, int], z: slice, y: s
     """Returns the box of a volume for ranges of sections and rows of labels that begin `at` a place in it."""
     first, last, _ = y.indices(shape[1])
     return slice(z.start + at[0], z.stop + at[0]), slice(first + at[1], last + at[1]), slice(at[2], at[2] + shape[2])
-
-
-def _compare_sizes(
-    path: str,
-    image_place: Place,
-    image_shape: tuple[int, ...],
-    labels_path: str,
-    place: Place,
-    shape: tuple[int, ...],
-    context: Context,
-) -> None:
-    """Says that the voxel sizes differ, or refuses labels of another resolution, which would lie on a wrong part."""
-    ours, theirs = place.voxel_size_xyz, image_place.voxel_size_xyz
-    unknown = Place().voxel_size_xyz
-    if ours == theirs or unknown in (ours, theirs):
-        return
-    differ = f"{labels_path}: voxel_size_xyz is {list(ours)}, but {list(theirs)} in {path}"
-    if shape != image_shape:
-        raise InputError(f"{differ}; connect the image that the labels were made from, in their resolution")
-    context.message(f"{differ}; they have the same number of voxels, so they are laid over each other voxel by voxel")
 
 
 def _range(

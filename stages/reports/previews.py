@@ -1,4 +1,4 @@
-"""Draws a preview of a set of pictures: some of the pictures, and below each the same picture with cells in colour."""
+"""Draws a few pictures of a set: each as it is, and below it with its cells in colour, and with those of the truth."""
 
 from __future__ import annotations
 
@@ -6,28 +6,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps  # to resize; files are written by `files`
 
-from floodrunner.segmentation.colours import overlay
 from floodrunner.segmentation.contrast import displayed
+from floodrunner.segmentation.matching import colour_ids, recoloured
+from floodrunner.segmentation.scores.rand_and_vi import overlaps
 from floodrunner.stages.readers import files
+from floodrunner.stages.reports.sheets import Panel, Plane, panels, sheet
 from floodrunner.stages.storage.image_sets import Picture
 
-_SIDE, _GAP, _MOST = 360, 8, 4
+_MOST, _SIDES, _OPACITY = 4, (360, 512), 0.4
+
+
+def chosen(count: int) -> list[int]:
+    """The numbers of the pictures to draw, of so many: up to four, evenly spaced."""
+    return [k * count // min(_MOST, count) for k in range(min(_MOST, count))]
+
+
+def column(picture: Picture, truth: np.ndarray | None = None) -> list[Panel]:
+    """Draws one picture: as it is, with its cells, and, if the truth is known, with the true cells.
+
+    A cell then has the colour of the true cell that it overlaps most.
+
+    Args:
+      truth: (y, x) integers, 0 = none.
+    """
+    grey, size = displayed(picture.image), picture.pixel_size_xy
+    labels = np.zeros(grey.shape, np.int32) if picture.labels is None else picture.labels
+    planes = [Plane(picture.name, grey)]
+    if truth is None:
+        planes.append(Plane("cells", grey, labels))
+    else:
+        shown = recoloured(labels, *colour_ids(overlaps(labels, truth)))
+        planes += [Plane("cells found", grey, shown), Plane("true cells", grey, truth)]
+    return panels(planes, size and (size[1], size[0]), _OPACITY, *_SIDES)
+
+
+def write_columns(path: Path, columns: Sequence[Sequence[Panel]]) -> None:
+    """Writes a PNG with the drawings of pictures side by side."""
+    rows = max(map(len, columns))
+    files.write(path, sheet([[each[row] for each in columns if row < len(each)] for row in range(rows)]))
 
 
 def write_preview(path: Path, pictures: Sequence[Picture]) -> None:
-    """Writes a PNG with up to four of the pictures, evenly spaced in the list.
-
-    The upper row shows the pictures as they are; the lower row shows them with their labels over them, in colour.
-    """
-    chosen = [pictures[k * len(pictures) // min(_MOST, len(pictures))] for k in range(min(_MOST, len(pictures)))]
-    sheet = np.full((2 * (_SIDE + _GAP) - _GAP, len(chosen) * (_SIDE + _GAP) - _GAP, 3), 255, np.uint8)
-    for k, picture in enumerate(chosen):
-        grey = displayed(picture.image)
-        labels = np.zeros(grey.shape, np.int32) if picture.labels is None else picture.labels
-        for row, shown in enumerate((np.repeat(grey[..., None], 3, 2), overlay(grey, labels, 0.4))):
-            tile = ImageOps.contain(Image.fromarray(shown), (_SIDE, _SIDE))
-            y, x = row * (_SIDE + _GAP), k * (_SIDE + _GAP)
-            sheet[y : y + tile.height, x : x + tile.width] = np.asarray(tile)
-    files.write(path, sheet)
+    """Writes a PNG with up to four of the pictures, evenly spaced in the list, and below each its cells in colour."""
+    write_columns(path, [column(pictures[k]) for k in chosen(len(pictures))])

@@ -26,17 +26,16 @@ class Finished:
         self._files: list[Path] = []
         self._reused = False
 
-    def load(self, name: str, image: np.ndarray) -> Picture | None:
-        """Returns the picture if an earlier run saved it with the same identity and the same image; else None."""
+    def load(self, name: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Returns labels and probability if an earlier run saved them with the same identity and image; else None."""
         from floodrunner.stages.resumable import state
-        from floodrunner.stages.storage.image_sets import Picture
 
         saved = state.load(self._file(name))
         if saved is None:
             return None
         arrays, values = saved
         with state.restoring(self._file(name)):
-            identity, found = values["identity"], (arrays["labels"], arrays["probability"])
+            identity, labels, probability = values["identity"], arrays["labels"], arrays["probability"]
         if identity != self._identity_of(image):
             aside = state.set_aside(self._context.state)
             self._context.message(
@@ -48,7 +47,7 @@ class Finished:
             self._context.message("continuing after the pictures that are already finished")
         self._reused = True
         self._files.append(self._file(name))
-        return Picture(name, image, *found)
+        return labels, probability
 
     def save(self, picture: Picture) -> None:
         from floodrunner.stages.resumable import state

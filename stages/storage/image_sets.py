@@ -1,7 +1,8 @@
 """Sets of pictures on disk: an HDF5 file with a group for each picture. Pictures may differ in size and type.
 
 A group has the name of the picture's file, without suffix. It holds `image`, (y, x) or (y, x, channel); `labels`,
-(y, x) int32, 0 = none, if the cells are known; and `probability`, (y, x) float32, 0 to 1, if it was predicted.
+(y, x) int32, 0 = none, if the cells are known; and `probability`, (y, x) float32, 0 to 1, if it was predicted. Its
+attribute `pixel_size_xy`, two numbers in nm, is there if the length of a pixel is known.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import h5py
 import numpy as np
 
 from floodrunner.contract.stage import InputError
-from floodrunner.stages.storage.hdf5 import create_hdf5, open_hdf5, reading, whole
+from floodrunner.stages.storage.hdf5 import attribute, create_hdf5, open_hdf5, reading, whole
 from floodrunner.stages.storage.names import natural_key
 from floodrunner.stages.storage.words import shown, some
 
+_SIZE = "pixel_size_xy"
 _LONGEST_NAME = 247
 """Bytes; file systems take 255, and stages add a suffix: .png, .writing."""
 
@@ -31,12 +33,14 @@ class Picture:
       image: (y, x) or (y, x, channel) as stored: uint8, uint16 or float32.
       labels: (y, x) int32, an id for each cell, 0 = none; None if the cells are not known.
       probability: (y, x) float32, probability (0 to 1) that each pixel is part of a cell; None if it was not predicted.
+      pixel_size_xy: length of a pixel along x and y, nm; None if it is not known.
     """
 
     name: str
     image: np.ndarray
     labels: np.ndarray | None = None
     probability: np.ndarray | None = None
+    pixel_size_xy: tuple[float, float] | None = None
 
 
 def write_set(path: Path, pictures: Iterable[Picture]) -> None:
@@ -50,6 +54,8 @@ def write_set(path: Path, pictures: Iterable[Picture]) -> None:
                 _put(group, "labels", picture.labels.astype(np.int32, copy=False))
             if picture.probability is not None:
                 _put(group, "probability", picture.probability.astype(np.float32, copy=False))
+            if picture.pixel_size_xy is not None:
+                group.attrs[_SIZE] = picture.pixel_size_xy
 
 
 def is_set(path: str | Path) -> bool:
@@ -128,6 +134,7 @@ def _picture(path: str | Path, name: str, file: h5py.File) -> Picture:
     with reading(where):
         group = file[name]
         image, labels, probability = (_part(group, key, where) for key in ("image", "labels", "probability"))
+        size = _pixel_size(group, where)
     assert image is not None  # `_is_set` has seen it
     if image.ndim not in (2, 3) or 0 in image.shape or image.dtype not in (np.uint8, np.uint16, np.float32):
         raise InputError(
@@ -156,7 +163,20 @@ def _picture(path: str | Path, name: str, file: h5py.File) -> Picture:
             f"{path}: the labels of {name} range from {labels.min()} to {labels.max()}; labels are 0 (none) or ids "
             "of at most 31 bits: renumber them"
         )
-    return Picture(name, image, None if labels is None else labels.astype(np.int32, copy=False), probability)
+    return Picture(name, image, None if labels is None else labels.astype(np.int32, copy=False), probability, size)
+
+
+def _pixel_size(group: h5py.Group, where: str) -> tuple[float, float] | None:
+    value = attribute(group, _SIZE, where)
+    if value is None:
+        return None
+    sizes = np.ravel(np.asarray(value))
+    if sizes.shape != (2,) or sizes.dtype.kind not in "uif" or not np.isfinite(sizes).all() or sizes.min() <= 0:
+        raise InputError(
+            f"{where}: its attribute {_SIZE} is {shown(str(value))}; it must be two numbers above 0, x, y in nm: "
+            "correct or remove it"
+        )
+    return float(sizes[0]), float(sizes[1])
 
 
 def _part(group: h5py.Group, key: str, where: str) -> np.ndarray | None:

@@ -5,7 +5,7 @@ import pytest
 
 from floodrunner.segmentation import curves
 
-BLUE, RED = (31, 119, 180), (214, 39, 40)
+BLUE, RED = (0, 114, 178), (213, 94, 0)
 
 
 def rows_of(picture: np.ndarray, colour: tuple[int, int, int], columns: slice) -> np.ndarray:

@@ -180,6 +180,21 @@ def test_labels_lie_where_the_images_lie(tmp_path: Path, run_stage) -> None:
     )
 
 
+def test_a_preview_shows_the_labels_over_the_images(tmp_path: Path, run_stage, images) -> None:
+    stack = folder(tmp_path / "l", IDS.astype(np.uint8))
+    result = run_stage("import-labels", {"stack": stack, "images": images(IDS.shape)})
+    (artifact,) = result.reported("artifact")
+    assert (artifact["path"], artifact["title"]) == (
+        "preview.png",
+        "labels over images: see whether they lie on each other",
+    )
+    picture = np.asarray(Image.open(result["volume"].parent / "preview.png"))
+    below = picture[8 + 26 + 240 + 60 :][:240, 8 : 8 + 360]  # of section 1, 30 x 20, enlarged 12 times
+    coloured = np.ptp(below[6::12, 6::12].astype(int), axis=-1) > 0
+    np.testing.assert_array_equal(coloured, IDS[1] > 0)
+    assert not run_stage("import-labels", {"stack": stack}).reported("artifact")
+
+
 def test_section_numbers_a_step_apart_are_refused(tmp_path: Path, run_stage, images) -> None:
     stack = folder(tmp_path / "l", IDS.astype(np.uint8), first=1)
     inputs = {"stack": stack, "images": images(IDS.shape)}

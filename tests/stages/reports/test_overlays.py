@@ -119,6 +119,21 @@ def test_truth_beside_a_box_is_that_of_the_box(tmp_path: Path) -> None:
     )
 
 
+def test_truth_of_another_resolution_is_refused(tmp_path: Path) -> None:
+    """Labels at half the resolution fit into the truth, but on a wrong part of it."""
+    write_volume(tmp_path / "t.h5", "labels", np.ones((12, 40, 60), np.uint8), Place(NM))
+    where, said = str(tmp_path / "t.h5"), Said()
+    with (
+        pytest.raises(InputError) as error,
+        truth_beside(where, SHAPE, Place((8.0, 8.0, 30.0)), "result.h5", said),  # type: ignore[arg-type]
+    ):
+        pass
+    assert str(error.value) == (
+        f"result.h5: voxel_size_xyz is [8.0, 8.0, 30.0], but [4.0, 4.0, 30.0] in {where}; connect labels of the same "
+        "sections, in their resolution"
+    )
+
+
 def test_rows_of_the_image_are_those_of_the_labels(tmp_path: Path) -> None:
     image = (RAMP * 255).astype(np.uint8)
     write_volume(tmp_path / "i.h5", "image", image, Place(NM, (0, 0, 0)))

@@ -3,27 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from floodrunner.stages.reports.overview import Shown, overview
+from floodrunner.segmentation.colours import overlay
+from floodrunner.stages.reports.overview import of, overview, preview
 from floodrunner.stages.storage.volumes import Place
-
-
-def shown(array: np.ndarray, title: str) -> Shown:
-    def part(z: slice, y: slice = slice(None)) -> np.ndarray:
-        return array[z, y]
-
-    return Shown(title, part)
 
 
 def drawn(shape: tuple[int, int, int], nm: tuple[float, float, float]) -> np.ndarray:
     image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
     labels = np.ones(shape, np.uint32)
-    return overview([shown(image, "image"), shown(labels, "labels")], shape, Place(nm), 0.3)
+    return overview([of("image", image), of("labels", labels)], shape, Place(nm), 0.3)
 
 
 def test_a_thin_stack_is_shown_closer_in_its_proportions() -> None:
     """12 sections of 30 nm under 512 pixels of 4 nm would be 90 pixels high."""
     image = np.random.default_rng(1).integers(0, 256, (12, 40, 512), np.uint8)
-    picture = overview([shown(image, "image")], image.shape, Place((4.0, 4.0, 30.0)), 0.3)
+    picture = overview([of("image", image)], image.shape, Place((4.0, 4.0, 30.0)), 0.3)
     top = 8 + 26 + 40 + 8 + 26 + 26
     cut = picture[top : top + 180, 8 : 8 + 512]
     middle = image[:, 20, 128:384]
@@ -43,3 +37,18 @@ def test_one_section_has_no_cut() -> None:
 @pytest.mark.parametrize("nm", [(1.0, 1.0, 1.0), (4.0, 4.0, 300.0), (300.0, 4.0, 4.0)])
 def test_any_shape(shape: tuple[int, int, int], nm: tuple[float, float, float]) -> None:
     assert max(drawn(shape, nm).shape) < 2500
+
+
+def test_a_preview_shows_sections_from_the_whole_stack_and_labels_below() -> None:
+    image = np.arange(60, dtype=np.uint8)[:, None, None].repeat(400, 1).repeat(500, 2)
+    labels = np.zeros(image.shape, np.uint32)
+    labels[:, 50:350, 100:400] = 3
+    place = Place((4.0, 4.0, 30.0), (0, 0, 100))
+    picture = preview(of("image", image), of("labels", labels), (60, 400, 500), place, 0.35)
+    assert picture.shape[1] == 8 + 3 * 508
+    for k, grey in enumerate((10, 30, 50)):
+        left = 8 + k * 508
+        np.testing.assert_array_equal(picture[34:434, left : left + 500], grey)
+        top = 8 + 26 + 400 + 8 + 26 + 26
+        below = picture[top : top + 400, left : left + 500]
+        np.testing.assert_array_equal(below, overlay(image[grey], labels[grey], 0.35))

@@ -51,6 +51,23 @@ def test_labels_are_stored_as_int32_and_probabilities_as_float32(tmp_path: Path)
     np.testing.assert_array_equal(read.labels, labels)
 
 
+def test_pixel_sizes_are_kept_and_sets_without_them_are_read(tmp_path: Path) -> None:
+    pictures = [Picture("a", np.zeros((5, 7), np.uint8), pixel_size_xy=(500.0, 250.0)), picture("b")]
+    write_set(tmp_path / "set.h5", pictures)
+    assert [each.pixel_size_xy for each in read_set(tmp_path / "set.h5")] == [(500.0, 250.0), None]
+
+
+@pytest.mark.parametrize("size", [(1.0,), (1.0, -2.0), (np.nan, 1.0), (0, 1), "0.5 um"])
+def test_a_pixel_size_that_cannot_be_is_refused(tmp_path: Path, size: object) -> None:
+    write_set(tmp_path / "set.h5", [picture("a")])
+    with h5py.File(tmp_path / "set.h5", "a") as file:
+        file["a"].attrs["pixel_size_xy"] = size
+    with pytest.raises(
+        InputError, match=r"set\.h5: picture a: its attribute pixel_size_xy is .*: correct or remove it"
+    ):
+        read_set(tmp_path / "set.h5")
+
+
 def test_a_volume_is_no_set(tmp_path: Path) -> None:
     file = tmp_path / "volume.h5"
     write_volume(file, "image", np.zeros((2, 3, 4), np.uint8), Place())
