@@ -117,7 +117,7 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
             *skip.unasked(setting.plan, decisions),
         ]
     )
-    before = looking.look(setting, decisions)
+    before = looking.look(setting, contents.cache, decisions)
     say(show.remarks(before))
     before.check()
     say(list(show.needs(before, click.echo)))

@@ -6,20 +6,24 @@ from collections.abc import Mapping
 
 from floodrunner.runner.execution import skip
 from floodrunner.runner.execution.setting import Setting
-from floodrunner.runner.execution.skip import Decision
+from floodrunner.runner.execution.skip import Contents, Decision
+from floodrunner.runner.fingerprint.content import Cache
 from floodrunner.runner.survey import ask, estimate
 from floodrunner.runner.survey.before import Before
 
 
-def look(setting: Setting, decisions: Mapping[str, Decision] | None = None) -> Before:
+def look(setting: Setting, cache: Cache, decisions: Mapping[str, Decision] | None = None) -> Before:
     """Has a survey look at the inputs of the steps that have to run. Changes nothing in the run folder.
 
     Args:
+      cache: hashes of files, so that none is read twice.
       decisions: what a run would do with each step, if that is known already.
     """
     before = Before(setting.plan, setting.engine_name, setting.engine, setting.root)
     if any(map(ask.has_module, setting.plan.steps)):
-        decisions = decisions or skip.decisions(setting.plan, setting.engine, setting.root)
+        decisions = decisions or skip.decisions(
+            setting.plan, setting.engine, setting.root, Contents(setting.plan, cache)
+        )
         before.look([step for step, each in decisions.items() if each.runs is False])
     return before
 

@@ -54,11 +54,12 @@ def run(setting: Setting) -> dict[str, Any]:
     """
     plan = setting.plan
     with Stop().listening() as stop:
-        before = looking.look(setting)
+        cache = Cache(plan.workdir / HASHES_FILE)
+        before = looking.look(setting, cache)
         before.check()
         open_run_folder(plan.workdir, plan.name)
         with lock(plan.workdir, " ".join(setting.command)):
-            run = Run(setting, Contents(plan, Cache(plan.workdir / HASHES_FILE)), Display({}), stop, before)
+            run = Run(setting, Contents(plan, cache), Display({}), stop, before)
             replaced = _read_inputs(run)
             run.report = at_start(run)
             run.save()

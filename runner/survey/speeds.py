@@ -23,7 +23,7 @@ How = Literal["run", "measured"]
 RUN: How = "run"
 MEASURED: How = "measured"
 _MOST = 500
-_LEAST_S = 5.0  # shorter steps mostly load libraries
+_LEAST_S = 5.0  # shorter steps mostly load libraries, on a busy machine for a long time
 _LOADING_S = 1.0
 
 
@@ -87,7 +87,9 @@ def of_step(work: Work, progress: Progress, seconds: float) -> float | None:
     if work.network is not None:  # it may have continued from a saved state, so the time says nothing
         whole = progress.rate if progress.unit in ("steps", "pictures") and progress.total else None
         return whole and whole * work.least / progress.total
-    return work.least / (seconds - _LOADING_S) if seconds > _LEAST_S else None
+    if seconds < _LEAST_S or (work.rough is not None and work.least / work.rough < _LEAST_S):
+        return None
+    return work.least / (seconds - _LOADING_S)
 
 
 def _path() -> Path:

@@ -125,3 +125,5 @@ def test_a_metric_may_tell_the_speed() -> None:
 def test_of_other_steps_the_time_tells_it_if_they_take_long_enough() -> None:
     assert speeds.of_step(work(least=90.0), Progress(), 10.0) == 10.0
     assert speeds.of_step(work(least=90.0), Progress(), 3.0) is None
+    assert speeds.of_step(work(least=90.0, rough=100.0), Progress(), 10.0) is None  # it waited for something else
+    assert speeds.of_step(work(least=90.0, rough=9.0), Progress(), 10.0) == 10.0
