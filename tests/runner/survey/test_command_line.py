@@ -1,4 +1,4 @@
-"""`plan` and `run` of a shipped pipeline refuse stacks that do not fit, by the command line and with the real stages."""
+"""`plan` and `run` of a shipped pipeline refuse stacks that do not fit, by the command line and the real stages."""
 
 from __future__ import annotations
 
