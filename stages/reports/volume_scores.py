@@ -110,7 +110,11 @@ def score_volumes(context: Context, what: volume_words.What) -> None:
     truths = counts["truth_objects"]
     for sentence in volume_words.verdict(found, both, ignored, truths, unsegmented, what):
         context.conclude(sentence)
-    for row in [row for row in rows if row.mistake.bits > _LEAST * total][:_SHOWN]:
+    shown = [row for row in rows if row.mistake.bits > _LEAST * total][:_SHOWN]
+    if shown:
+        count = f"The worst {len(shown)} of {len(rows)}" if len(rows) > 1 else "The worst"
+        context.conclude(f"{count}, with their share of the variation of information:")
+    for row in shown:
         context.conclude(volume_words.place(row.mistake, total, row.xyz, what))
     if unsegmented:
         context.conclude(volume_words.difference(both, ignored))

@@ -88,7 +88,7 @@ def place(mistake: Mistake, total: float, xyz: Sequence[int], what: What) -> str
         said = f"{one} {mistake.id} is in objects {listed}"
     else:
         said = f"{one} {mistake.id} is {_percent(mistake.voxels / mistake.total)} unsegmented"
-    return f"{said}: {_percent(mistake.bits / total)} of the error; look at x {xyz[0]}, y {xyz[1]}, z {xyz[2]}"
+    return f"{said}: {_percent(mistake.bits / total)}; look at x {xyz[0]}, y {xyz[1]}, z {xyz[2]}"
 
 
 def _phrase(kind: Kind, found: Mistakes, ignored: Score, truths: int, unsegmented: float, what: What) -> str:

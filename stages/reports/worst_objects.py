@@ -15,7 +15,7 @@ from floodrunner.segmentation.scores.rand_and_vi import Overlaps
 MOST = 100
 """Most rows of the table."""
 _MOST_IDS = 20  # in a field of the table
-_COLUMNS = "rank kind object_ids truth_ids voxels parts part_voxels bits share_of_error look_x look_y look_z"
+_COLUMNS = "rank kind object_ids truth_ids voxels parts part_voxels bits share_of_vi look_x look_y look_z"
 
 Read = Callable[[slice], tuple[np.ndarray, np.ndarray]]
 """Reads some sections of the segmentation and of the truth."""

@@ -272,11 +272,12 @@ def test_says_which_objects_are_worst_and_where(run_stage, tmp_path: Path) -> No
         "Also splits (recall 0.83 where segmented): 1 neuron is in 2 objects; unsegmented (3 % of the voxels with "
         "ground truth): 1 of 4 neurons is mostly missing",
     ]
-    assert said[2].startswith("object 3 joins neurons 3, 7: ")
-    assert said[2].endswith(" % of the error; look at x 102, y 208, z 300")
-    assert said[3].startswith("neuron 8 is in objects 8, 40: ")
-    assert said[4].startswith("The adapted Rand error is 0.")
-    assert said[5].startswith("Measured on 4 neurons in 16 x 12 x 20 voxels at 100 x 200 x 300 (x, y, z), 7")
+    assert said[2] == "The worst 2 of 3, with their share of the variation of information:"
+    assert said[3].startswith("object 3 joins neurons 3, 7: ")
+    assert said[3].endswith(" %; look at x 102, y 208, z 300")
+    assert said[4].startswith("neuron 8 is in objects 8, 40: ")
+    assert said[5].startswith("The adapted Rand error is 0.")
+    assert said[6].startswith("Measured on 4 neurons in 16 x 12 x 20 voxels at 100 x 200 x 300 (x, y, z), 7")
 
 
 def test_a_perfect_result_is_called_so_with_its_limits(run_stage, tmp_path: Path, truth: np.ndarray) -> None:

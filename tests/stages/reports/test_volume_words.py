@@ -77,7 +77,7 @@ def test_a_mistake_is_one_short_line() -> None:
     truth = blocks(5)
     (one,) = mistakes(rand_and_vi.overlaps(np.full_like(truth, 8), truth)).ranked
     assert place(one, one.bits, (3, 2, 1), "cells") == (
-        "object 8 joins cells 1, 2 and 3 more: 100 % of the error; look at x 3, y 2, z 1"
+        "object 8 joins cells 1, 2 and 3 more: 100 %; look at x 3, y 2, z 1"
     )
 
 
