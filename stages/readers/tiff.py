@@ -20,6 +20,7 @@ from floodrunner.stages.readers.tiff_meaning import Meaning, meaning
 from floodrunner.stages.readers.tiff_page import Page, Plain, look
 from floodrunner.stages.readers.tiff_pixels import finished
 from floodrunner.stages.readers.tiff_pixels import pixels as pixels_of
+from floodrunner.stages.readers.tiff_scale import Scale
 from floodrunner.stages.storage.words import some
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it only logs is checked here
@@ -36,12 +37,14 @@ class _Contents(NamedTuple):
       sections: number of sections: the pages, or those that are one after the other in the only page.
       broken: the chain of pages breaks; what was found there.
       remarks: as for `Section`.
+      scale: lengths of the pixels as they are read, and the distance of sections.
     """
 
     pages: list[Page]
     sections: int
     broken: str | None
     remarks: tuple[str, ...]
+    scale: Scale
 
 
 @contextlib.contextmanager
@@ -100,7 +103,7 @@ def single_page(file: Path) -> Section:
         page, remarks = contents.pages[0], contents.remarks
         if contents.broken:
             remarks += (f"{contents.broken}; only that page is read; {_SOUND}",)
-        scale = tiff_scale.scale_of(tiff).turned(page.orientation)
+        scale = contents.scale
         return Section(file.name, page.height, page.width, page.form, remarks, scale.xy, scale.z)
 
 
@@ -143,6 +146,7 @@ def _refuse_broken(file: Path, contents: _Contents) -> None:
 def _contents(file: Path, tiff: tifffile.TiffFile, found: Chain) -> _Contents:
     try:
         signed, remarks = tiff_scale.calibration(tiff)
+        scale = tiff_scale.scale_of(tiff)
         looks = []
         for number, tags in enumerate(found.tags):
             where = file if len(found.tags) == 1 else f"{file} page {number + 1}"
@@ -170,6 +174,7 @@ def _contents(file: Path, tiff: tifffile.TiffFile, found: Chain) -> _Contents:
         sections,
         None if complete or (found.broken is None) else found.broken,
         remarks + said.remarks + _shared(kept),
+        scale.turned(kept[0].orientation),
     )
 
 
@@ -225,7 +230,7 @@ def _stack(file: Path, tiff: tifffile.TiffFile, contents: _Contents) -> Stack:
     pages, count = contents.pages, contents.sections
     head = pages[0]
     names = tuple(f"{file} page {k}" for k in range(1, count + 1))
-    scale = tiff_scale.scale_of(tiff).turned(head.orientation)
+    scale = contents.scale
     if all(page.plain is not None for page in pages):
         reads = _mapped(file, pages, count)
         threads = min(processors(), 4)

@@ -112,7 +112,7 @@ def _in_nm(length: object, unit: str) -> float | None:
     scale = _scale(unit)
     try:
         value = float(length) * scale if scale is not None else math.nan  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return round(value, 6) if 0 < value < math.inf and round(value, 6) else None
 

@@ -49,7 +49,7 @@ def test_units_of_imagej(tmp_path: Path, lines: str, expected: tuple[float, ...]
     assert remarks == ()
 
 
-@pytest.mark.parametrize("spacing", ["unknown", "-30.0", "0", "NaN", "Infinity", "1e999"])
+@pytest.mark.parametrize("spacing", ["unknown", "-30.0", "0", "NaN", "Infinity", "1e999", "9" * 400])
 def test_a_spacing_that_is_no_length_is_told(tmp_path: Path, spacing: str) -> None:
     found, remarks = scale(imagej(tmp_path / "a.tif", f"unit=nm\nspacing={spacing}"))
     assert found is None
@@ -68,6 +68,16 @@ def test_a_picture_needs_no_spacing(tmp_path: Path, lines: str, expected: tuple[
     with open_stack(str(imagej(tmp_path / "b.tif", lines))) as stack:
         assert stack.pixel_size_xy == (pytest.approx(expected) if expected else None)
         assert stack.voxel_size_xyz is None
+
+
+@pytest.mark.parametrize("unit", ["INCH", "CENTIMETER", "NONE"])
+def test_lengths_that_are_no_numbers_do_not_stop_a_picture(tmp_path: Path, unit: str) -> None:
+    file = tmp_path / "a.tif"
+    for lines in (f"unit={'9' * 400}\nspacing={'9' * 400}", "unit=um\nspacing=x", f"unit=um\nspacing={'9' * 400}"):
+        text = f"ImageJ=1.54f\n{lines}\n"
+        tifffile.imwrite(file, GREY[0], metadata=None, description=text, resolution=(0, 0), resolutionunit=unit)
+        head = tiff.single_page(file)
+        assert (head.pixel_size_xy, head.spacing) == (None, None)
 
 
 @pytest.mark.parametrize("unit", ["INCH", "CENTIMETER", "NONE"])
