@@ -29,7 +29,7 @@ def run(params: Params, context: Context) -> None:
     from floodrunner.segmentation.ffn import checkpoint
     from floodrunner.stages.storage import ffn_models
 
-    prefix = _choose(Path(context.inputs["checkpoint"]), params.name)
+    prefix = choose(Path(context.inputs["checkpoint"]), params.name)
     try:
         weights, step = checkpoint.read(prefix)
         network = checkpoint.network_of(weights, params.fov_xyz[::-1], params.deltas_xyz[::-1])
@@ -46,8 +46,12 @@ def run(params: Params, context: Context) -> None:
     context.message(f"{prefix.name}: {step:,} steps, depth {network.depth}, {network.features} features")
 
 
-def _choose(folder: Path, name: str | None) -> Path:
-    """Returns the prefix that the paths of the chosen checkpoint's files share."""
+def choose(folder: Path, name: str | None) -> Path:
+    """Returns the prefix that the paths of the chosen checkpoint's files share.
+
+    Raises:
+      InputError: if the folder holds no checkpoint, or none of this name.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file; name its folder, and choose the checkpoint with name")
     found = sorted((path.stem for path in folder.glob("*.index")), key=_step)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator, Mapping
 
 from floodrunner.runner.execution import skip
 from floodrunner.runner.execution.setting import Setting
@@ -10,6 +13,8 @@ from floodrunner.runner.execution.skip import Contents, Decision
 from floodrunner.runner.fingerprint.content import Cache
 from floodrunner.runner.survey import ask, estimate
 from floodrunner.runner.survey.before import Before
+
+_SAY_AFTER_S = 3.0
 
 
 def look(setting: Setting, cache: Cache, decisions: Mapping[str, Decision] | None = None) -> Before:
@@ -24,8 +29,22 @@ def look(setting: Setting, cache: Cache, decisions: Mapping[str, Decision] | Non
         decisions = decisions or skip.decisions(
             setting.plan, setting.engine, setting.root, Contents(setting.plan, cache)
         )
-        before.look([step for step, each in decisions.items() if each.runs is False])
+        with _said_if_slow():
+            before.look([step for step, each in decisions.items() if each.runs is False])
     return before
+
+
+@contextlib.contextmanager
+def _said_if_slow() -> Iterator[None]:
+    """Tells somebody at a terminal what takes so long: there may be thousands of sections on a slow disk."""
+    timer = threading.Timer(_SAY_AFTER_S, print, ["looking at the heads of the inputs ..."], {"flush": True})
+    timer.daemon = True
+    if sys.stdout.isatty():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def at_start(before: Before) -> list[str]:

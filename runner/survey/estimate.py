@@ -53,7 +53,7 @@ def estimate(
         elif key in speeds:
             rate, source = speeds[key].rate, "as an earlier run" if speeds[key].how == RUN else "measured earlier"
         seconds = None if rate is None else (work.least / rate, work.most / rate)
-        of_note = work.network is not None
+        of_note = work.network is not None or work.rough is None
         found.append(Estimate(step, cost, seconds, _why(work, rate, source) if of_note else ""))
     return found
 
@@ -154,7 +154,8 @@ def _why(work: Work, rate: float | None, source: str) -> str:
     if work.may_end_early:
         amount = f"at most {amount}"
     if rate is None:
-        return f"{amount}; their speed is not known: floodrunner plan measures it"
+        plan = ": floodrunner plan measures it" if work.network else ""
+        return f"{amount}; their speed is not known{plan}"
     return f"{amount}, {rate:.3g} a second ({source})"
 
 

@@ -47,12 +47,8 @@ def _needs(model: FFNModel, size: tuple[int, ...], look: Look) -> None:
     voxels = math.prod(size)
     padded = math.prod(n + f - 1 for n, f in zip(size, model.fov, strict=True))
     cells = voxels / math.prod(max(delta, 1) for delta in model.deltas)
-    network = Network(
-        kind="ffn",
-        settings={"depth": model.depth, "features": model.features, "fov": list(model.fov), "deltas": [0, 0, 0]},
-        shape=(1, *model.fov),
-        trains=False,
-    )
+    settings = {"depth": model.depth, "features": model.features, "fov": list(model.fov), "deltas": [0, 0, 0]}
+    network = Network(kind="ffn", settings=settings, shape=(1, *model.fov), trains=False) if model.depth else None
     work = Work(
         least=math.ceil(_CALLS[0] * cells),
         most=math.ceil(_CALLS[1] * cells),

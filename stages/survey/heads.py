@@ -61,9 +61,9 @@ class Pictures:
 
 @dataclass(frozen=True)
 class FFNModel:
-    """A flood-filling network; `fov` and `deltas` are z, y, x."""
+    """A flood-filling network; `fov` and `deltas` are z, y, x. `depth` is None if it is not known yet."""
 
-    depth: int
+    depth: int | None
     features: int
     fov: Triple
     deltas: Triple
@@ -84,6 +84,10 @@ class UNetModel:
 Head = Volume | Positions | Pictures | FFNModel | UNetModel
 
 
+READABLE = {"image", "labels", "partitions", "image-set", "ffn-model", "unet-model"}
+"""The kinds of ports whose files have a head that `of_file` reads."""
+
+
 def of_file(kind: str, path: str) -> Head | None:
     """The head of what a finished step or the user has made; None if nothing is known of this kind.
 
@@ -94,10 +98,13 @@ def of_file(kind: str, path: str) -> Head | None:
       InputError: if it cannot be read.
     """
     from floodrunner.stages.storage import ffn_models, image_sets, unet_models
+    from floodrunner.stages.storage.labels import check_labels
     from floodrunner.stages.storage.volumes import kept_names, open_volume
 
     if kind in ("image", "labels", "partitions"):
         with open_volume(path) as volume:
+            if kind == "labels":
+                check_labels(path, volume)
             return Volume(volume.shape, volume.dtype.itemsize, volume.place, volume.size_known, kept_names(volume))
     if kind == "image-set":
         images = image_sets.read_heads(path)

@@ -109,8 +109,8 @@ def _of_step(asked: Asked, paths: Mapping[str, str], known: dict[str, Head], rep
     name = f"{__package__}.{asked.stage.replace('-', '_')}"
     if importlib.util.find_spec(name) is None:
         return {}
-    _read_given(asked, paths, known)
     look = Look(asked, paths, known)
+    _read_given(look, known)
     stage = importlib.import_module(f"{str(__package__).rpartition('.')[0]}.{asked.stage.replace('-', '_')}")
     made: dict[str, Head] = importlib.import_module(name).survey(stage.Params.parse(asked.params), look)
     report.problems.extend(Finding(step=asked.step, text=text) for text in dict.fromkeys(look.problems))
@@ -120,12 +120,12 @@ def _of_step(asked: Asked, paths: Mapping[str, str], known: dict[str, Head], rep
     return made
 
 
-def _read_given(asked: Asked, paths: Mapping[str, str], known: dict[str, Head]) -> None:
-    """Reads the heads of files from the user that a port takes as they are: a volume, a model."""
-    for port, source in asked.sources.items():
-        if source.startswith("inputs.") and source not in known:
-            for kind in asked.takes.get(port, ()):
-                with contextlib.suppress(InputError):
-                    if (head := heads.of_file(kind, paths[source])) is not None:
-                        known[source] = head
-                        break
+def _read_given(look: Look, known: dict[str, Head]) -> None:
+    """Reads the heads of files from the user that a port takes as they are: a volume, a model. Adds them to `known`."""
+    for port, source in look.asked.sources.items():
+        kinds = look.asked.takes.get(port, ())
+        if not source.startswith("inputs.") or source in known or not set(kinds) <= heads.READABLE:
+            continue
+        with look.checks():
+            if (head := heads.of_file(kinds[0], look.paths[port])) is not None:
+                known[source] = head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from floodrunner.contract.survey import Report
+from floodrunner.runner.pipeline import plan, registry, spec
+from floodrunner.runner.pipeline.options import Options
 from floodrunner.runner.survey.ask import asked
 from floodrunner.stages.ffn_train import Params as TrainParams
 from floodrunner.stages.storage.places import Place
@@ -161,3 +165,56 @@ def test_network_calls_follow_from_voxels_and_moves(images: Path, labels: Path) 
     cells = 64 * 64 * 20 / 8
     assert (work.least, work.most) == (math.ceil(0.35 * cells), math.ceil(1.5 * cells))
     assert TrainParams.model_fields["depth"].default == work.network.settings["depth"]  # type: ignore[union-attr]
+
+
+def given(tmp_path: Path, text: str, **inputs: Path) -> Report:
+    """Surveys a pipeline of one's own."""
+    (tmp_path / "p.yaml").write_text(text)
+    options = Options(inputs=[f"{name}={path}" for name, path in inputs.items()])
+    made = plan.make(spec.load(tmp_path / "p.yaml"), registry.scan(), tmp_path / "run", options)
+    return survey(asked(made, ()), {f"inputs.{name}": path for name, path in made.inputs.items()})
+
+
+SEGMENT = """\
+name: p
+inputs: {image: {}, model: {}}
+steps:
+  segment:
+    stage: ffn-infer
+    in: {image: inputs.image, model: inputs.model}
+    params: {image_mean: 128, image_stddev: 30, reflect_border: false}
+"""
+
+
+def test_a_model_and_a_volume_of_the_users_own(tmp_path: Path) -> None:
+    volume, model = tmp_path / "v.h5", tmp_path / "model"
+    write_volume(volume, "image", np.zeros((8, 40, 40), np.uint8), Place((4, 4, 30)))
+    model.mkdir()
+    (found,) = problems(given(tmp_path, SEGMENT, image=volume, model=volume))
+    assert found.startswith("segment: not a model that ffn-train or ffn-import wrote")
+    network = {"depth": 2, "features": 4, "fov_xyz": [9, 9, 9], "deltas_xyz": [2, 2, 2], "step": 7}
+    (model / "network.json").write_text(json.dumps(network))
+    (found,) = problems(given(tmp_path, SEGMENT, image=volume, model=model))
+    assert found == (
+        "segment: 40 x 40 x 8 voxels (x, y, z) is too small for the network's field of view of 9 x 9 x 9 voxels "
+        "(x, y, z)"
+    )
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "model.ckpt-5.index").touch()
+    text = (
+        "name: p\ninputs: {image: {}, checkpoint: {}}\nsteps:\n"
+        "  model: {stage: ffn-import, in: {checkpoint: inputs.checkpoint}, "
+        "params: {name: model.ckpt-7, fov_xyz: [33, 33, 17], deltas_xyz: [8, 8, 4]}}\n"
+        "  segment: {stage: ffn-infer, in: {image: inputs.image, model: model.model}, "
+        "params: {image_mean: 128, image_stddev: 30}}\n"
+    )
+    write_volume(tmp_path / "v.h5", "image", np.zeros((8, 40, 40), np.uint8), Place((4, 4, 30)))
+    report = given(tmp_path, text, image=tmp_path / "v.h5", checkpoint=tmp_path / "checkpoint")
+    assert problems(report) == [
+        "model: holds no checkpoint model.ckpt-7",
+        "segment: 40 x 40 x 8 voxels (x, y, z) is too small for the network's field of view of 33 x 33 x 17 voxels "
+        "(x, y, z)",
+    ]
