@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shlex
@@ -18,6 +19,7 @@ from floodrunner.runner.execution import folders
 from floodrunner.runner.execution.naming import name_of
 from floodrunner.runner.execution.setting import Setting
 from floodrunner.runner.execution.skip import Contents
+from floodrunner.runner.fingerprint.glance import differs
 from floodrunner.runner.pipeline.plan import Plan
 from floodrunner.runner.workdir.files import read_json
 from floodrunner.runner.workdir.names import NAMES_FILE, RUN_FILE, STEP_FILE
@@ -50,7 +52,7 @@ def check(setting: Setting, contents: Contents) -> str:
     """Makes sure that a run overwrites only results of its own data, unless the user asked for it.
 
     Inputs may have been edited where they are, or moved; and a folder in which no step has made anything may be used
-    for any data. Only inputs that are at another place are hashed.
+    for any data. Only inputs that are at another place are read.
 
     Returns:
       What `--replace` overwrites, in one line for the user; "" if there is nothing to replace.
@@ -139,7 +141,12 @@ def _is_same(held: Held, name: str, plan: Plan, contents: Contents) -> bool:
     location = location_of(plan.inputs[name])
     if held.location == location or held.beside == _beside(location, str(plan.workdir)):
         return True
-    content = contents.of(f"inputs.{name}")
+    source = f"inputs.{name}"
+    deep = contents.is_deep(source)
+    with contextlib.suppress(OSError):  # hashing says what cannot be read
+        if held.used <= {held.content} and differs(plan.inputs[name], held.path, held.content, contents.cache, deep):
+            return False
+    content = contents.of(source)
     return content == held.content or held.used == {content}
 
 

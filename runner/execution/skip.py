@@ -46,10 +46,10 @@ class Contents:
         """The hash of `inputs.<name>` or `<step>.<port>`; None for a step that has yet to run."""
         owner, name = source.split(".")
         if owner == "inputs" and source not in self.known:
-            self.known[source] = content.of_input(self.plan.inputs[name], self.cache, self._is_deep(source))
+            self.known[source] = content.of_input(self.plan.inputs[name], self.cache, self.is_deep(source))
         return self.known.get(source)
 
-    def _is_deep(self, source: str) -> bool:
+    def is_deep(self, source: str) -> bool:
         """Whether this input is connected to a port that reads sub-folders too (a model, pictures)."""
         ports = [
             step.stage.inputs[port]

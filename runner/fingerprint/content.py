@@ -66,7 +66,7 @@ class Cache:
         if not stat.S_ISREG(info.st_mode):  # reading a pipe could block forever
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         key, mark = str(path), [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
-        known = self._known.get(key)
+        known = self._seen.get(key) or self._known.get(key)
         if known and known[:-1] == mark:
             self._seen[key] = known
             return str(known[-1])
@@ -79,6 +79,15 @@ class Cache:
         if started - info.st_mtime_ns > _SETTLED_NS:
             self._seen[key] = [*mark, digest]
         return digest
+
+    def below(self, path: str) -> dict[str, tuple[int, str]]:
+        """Size and hash of each known file in a folder, by its path in the folder; of a file, by ""."""
+        found = {}
+        for name, entry in self._known.items():
+            size, digest = entry[0], entry[-1]
+            if (name == path or name.startswith(f"{path}/")) and isinstance(size, int) and isinstance(digest, str):
+                found[name[len(path) + 1 :]] = (size, digest)
+        return found
 
     def entries(self) -> dict[str, list[str | int]] | None:
         """The entries to save, without files that no longer exist; None if nothing has changed."""
@@ -159,14 +168,18 @@ def of_input(path: str, cache: Cache, deep: bool = True) -> str:
                 hashes = measure({f"part {number}": part for number, part in enumerate(parts)}, cache)
                 digest = combined({"": digest, **{key: file.sha256 for key, file in hashes.items()}})
             return digest if dataset is None else combined({dataset: digest})
-        names = os.listdir(top)
-        if not deep:
-            names = [name for name in names if not is_harmless(name) and not (top / name).is_dir()]
-        children = files(top, names)
-        return combined({key: file.sha256 for key, file in measure(children, cache).items()})
+        return combined({key: file.sha256 for key, file in measure(of_folder(top, deep), cache).items()})
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"{error.filename or path}: cannot be read: {reason}; correct or remove it") from None
+
+
+def of_folder(top: Path, deep: bool) -> dict[str, Path]:
+    """The files of a folder that count as its content, by their path in it. Raises OSError if it cannot be read."""
+    names = os.listdir(top)
+    if not deep:
+        names = [name for name in names if not is_harmless(name) and not (top / name).is_dir()]
+    return files(top, names)
 
 
 def of_port(name: str, published: dict[str, File]) -> str:
