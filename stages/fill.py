@@ -17,7 +17,9 @@ _HALOS = 4
 
 
 class Params(StageParams):
-    """Beside the volume, `objects.csv` lists its objects: voxels, µm³, box, centroid, and contacts with the border."""
+    """Beside the volume, `objects.csv` lists its objects: voxels, µm³, box, centroid, and the number of voxels on each
+    face of the volume. Positions are in voxels of the whole stack; `x_min` to `z_max` are the first and the last voxel.
+    What is in µm is empty if the voxel size is not known."""
 
     max_distance: float = Field(40, gt=0, allow_inf_nan=False)
     """Largest distance, in nm, from the centre of an unsegmented voxel to the centre of the nearest voxel of a segment.
