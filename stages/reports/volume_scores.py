@@ -116,7 +116,7 @@ def score_volumes(context: Context, what: volume_words.What) -> None:
         context.conclude(f"{count}, with their share of the variation of information:")
     for row in shown:
         context.conclude(volume_words.place(row.mistake, total, row.xyz, what))
-    if unsegmented:
+    if f"{both.adapted_rand_error:.4f}" != f"{ignored.adapted_rand_error:.4f}":
         context.conclude(volume_words.difference(both, ignored))
     share = counts["truth_voxels"] / math.prod(shape)
     context.conclude(volume_words.limits(truths, shape, place.offset, share, what))
