@@ -102,7 +102,7 @@ def run(params: Params, context: Context) -> None:
                 picture = image_sets.Picture(name, image, *known, size)
             assert picture.labels is not None
             listed.extend((name, size, cell) for cell in instances.measure(picture.labels, _grey(image)))
-            _write_files(picture, params, context)
+            _write_files(picture, truth, params, context)
             if draw:
                 columns.append(previews.column(picture, truth))
             yield picture
@@ -189,12 +189,13 @@ def _grey(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 2 else luminance(image)
 
 
-def _write_files(picture: Picture, params: Params, context: Context) -> None:
+def _write_files(picture: Picture, truth: np.ndarray | None, params: Params, context: Context) -> None:
     import numpy as np
 
     from floodrunner.segmentation.colours import overlay
     from floodrunner.segmentation.contrast import displayed
     from floodrunner.stages.readers import files
+    from floodrunner.stages.reports.previews import recoloured_by
 
     assert picture.labels is not None
     assert picture.probability is not None
@@ -202,7 +203,7 @@ def _write_files(picture: Picture, params: Params, context: Context) -> None:
         "labels": picture.labels.astype(np.uint16),
         "mask": np.where(picture.labels > 0, 255, 0).astype(np.uint8),
         "probability": np.rint(picture.probability * 255).astype(np.uint8),
-        "overlay": overlay(displayed(picture.image), picture.labels, params.opacity),
+        "overlay": overlay(displayed(picture.image), recoloured_by(truth, picture.labels), params.opacity),
     }
     for name in shown:
         (context.output_folder / name).mkdir(exist_ok=True)

@@ -22,6 +22,15 @@ def chosen(count: int) -> list[int]:
     return [k * count // min(_MOST, count) for k in range(min(_MOST, count))]
 
 
+def recoloured_by(truth: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
+    """Replaces ids by those whose colours the cells have: of the true cells that they overlap most, if these are known.
+
+    Args:
+      truth, labels: (y, x) integers, 0 = none.
+    """
+    return labels if truth is None else recoloured(labels, *colour_ids(overlaps(labels, truth)))
+
+
 def column(picture: Picture, truth: np.ndarray | None = None) -> list[Panel]:
     """Draws one picture: as it is, with its cells, and, if the truth is known, with the true cells.
 
@@ -33,11 +42,9 @@ def column(picture: Picture, truth: np.ndarray | None = None) -> list[Panel]:
     grey, size = displayed(picture.image), picture.pixel_size_xy
     labels = np.zeros(grey.shape, np.int32) if picture.labels is None else picture.labels
     planes = [Plane(picture.name, grey)]
-    if truth is None:
-        planes.append(Plane("cells", grey, labels))
-    else:
-        shown = recoloured(labels, *colour_ids(overlaps(labels, truth)))
-        planes += [Plane("cells found", grey, shown), Plane("true cells", grey, truth)]
+    shown = recoloured_by(truth, labels)
+    planes.append(Plane("cells" if truth is None else "cells found", grey, shown))
+    planes += [] if truth is None else [Plane("true cells", grey, truth)]
     return panels(planes, size and (size[1], size[0]), _OPACITY, *_SIDES)
 
 

@@ -17,6 +17,9 @@ from PIL import Image
 from floodrunner.contract.job import Job
 from floodrunner.contract.stage import Context, InputError, Stopped
 from floodrunner.segmentation import backend, colours
+from floodrunner.segmentation.contrast import displayed
+from floodrunner.segmentation.matching import colour_ids, recoloured
+from floodrunner.segmentation.scores.rand_and_vi import overlaps
 from floodrunner.segmentation.unet import instances, prediction
 from floodrunner.segmentation.unet.architectures import blog, classic
 from floodrunner.segmentation.unet.instances import targets
@@ -153,6 +156,13 @@ def test_the_overview_shows_found_and_true_cells(
     write_set(tmp_path / "images.h5", [Picture(p.name, p.image) for p in pictures])
     unknown = run_stage("unet-predict", {"images": tmp_path / "images.h5", "model": trained})
     three, two = (Image.open(each["predicted"].parent / "overview.png") for each in (known, unknown))
+    for each in read_set(known["predicted"]):
+        (truth,) = (p.labels for p in pictures if p.name == each.name)
+        assert truth is not None
+        assert each.labels is not None
+        shown = np.asarray(Image.open(known["predicted"].parent / "overlay" / f"{each.name}.png"))
+        ids = recoloured(each.labels, *colour_ids(overlaps(each.labels, truth)))
+        np.testing.assert_array_equal(shown, colours.overlay(displayed(each.image), ids, 0.35))
     assert three.width == two.width
     assert three.height * 2 > two.height * 3 - 50
 
