@@ -90,3 +90,21 @@ def test_it_is_a_script() -> None:
     done = subprocess.run([sys.executable, str(FILE), "none.txt"], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "none.txt" in done.stderr
+
+
+@pytest.mark.parametrize("extra", ["cpu", "gpu", "gpu-jax"])
+def test_make_offline_packs_what_an_extra_needs(install: ModuleType, extra: str) -> None:
+    tried = subprocess.run(
+        ["make", "--dry-run", "offline", f"EXTRA={extra}"],
+        cwd=FILE.parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folder, locks = f"dist/floodrunner-offline-{extra}", f"requirements/runner.txt requirements/{extra}.txt"
+    assert f"requirements/install.py --download {folder} {locks}\n" in tried.stdout
+    assert f"cp dist/floodrunner-*.whl {folder}\n" in tried.stdout
+    assert f"'floodrunner[{extra}]'" in tried.stdout
+    assert install.main(["--download", folder, *locks.split()]) == 0
+    (call,) = Path("calls").read_text().splitlines()
+    assert call.startswith(f"download --dest {folder} --progress-bar off --only-binary :all: --require-hashes -r ")
