@@ -42,7 +42,7 @@ def test_a_stage_writes_its_log_as_utf8(tmp_path: Path) -> None:
         state=str(tmp_path / "state"),
     )
     (tmp_path / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
-    answer = run(["stages", str(tmp_path)], ENVIRONMENTS[1], tmp_path)
+    answer = run(["floodrunner.stages", str(tmp_path)], ENVIRONMENTS[1], tmp_path)
     assert answer.returncode == 0, answer.stderr.decode()
     assert f"{stack}: 2 sections (≥0.png to ≥1.png) of 5 x 4" in answer.stdout.decode("utf-8")
 
