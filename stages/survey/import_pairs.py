@@ -8,6 +8,7 @@ from floodrunner.stages.readers.pictures import Source, open_pictures
 from floodrunner.stages.survey.costs import PYTHON, reading
 from floodrunner.stages.survey.heads import Head, Pictures
 from floodrunner.stages.survey.look import Look
+from floodrunner.stages.survey.pictures import in_words
 
 
 def survey(params: Params, look: Look) -> dict[str, Head]:
@@ -28,6 +29,7 @@ def survey(params: Params, look: Look) -> dict[str, Head]:
                 with look.checks():
                     check_mask_size(file, (of_mask.height, of_mask.width), picture, (head.height, head.width))
     sizes = tuple((head.height, head.width) for head in heads)
+    look.context.message(in_words(path, heads))
     channels = 3 if heads[0].form.samples > 2 and params.convert_rgb == "keep" else 1
     itemsize = heads[0].form.bits // 8
     test = min(max(1, round(params.test_fraction * len(sizes))), max(len(sizes) - 2, 0))

@@ -11,6 +11,7 @@ from floodrunner.stages.readers.pictures import open_pictures
 from floodrunner.stages.survey.costs import NETWORK
 from floodrunner.stages.survey.heads import Head, Pictures, UNetModel
 from floodrunner.stages.survey.look import Look
+from floodrunner.stages.survey.pictures import in_words
 from floodrunner.stages.unet_predict import Params
 
 _TILE_BYTES = 2e9 / (2048 * 2048 * 16)
@@ -23,6 +24,7 @@ def survey(params: Params, look: Look) -> dict[str, Head]:
         with look.checks(), open_pictures(look.paths["images"]) as found:
             heads = [source.head() for source in found]
             sizes = tuple((head.height, head.width) for head in heads)
+            look.context.message(in_words(look.paths["images"], heads))
             pictures = Pictures(sizes, 3 if heads[0].form.samples > 2 else 1, heads[0].form.bits // 8)
     if pictures is None or not pictures.sizes:
         return {}

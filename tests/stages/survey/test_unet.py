@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.stages.survey.plans import problems, sections, surveyed
+from tests.stages.survey.plans import problems, remarks, sections, surveyed
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def test_what_fits_has_no_problem(cells: tuple[Path, Path]) -> None:
     report = surveyed("unet", images=images, labels=masks)
     assert report.problems == []
     assert list(report.costs) == ["pairs", "train", "find", "score"]
+    assert remarks(report, "pairs") == [f"{images}: 6 pictures, 70 x 70 pixels, 8-bit grey"]
     find, train = report.costs["find"].work, report.costs["train"].work
     assert find is not None
     assert train is not None
