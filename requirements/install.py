@@ -36,7 +36,7 @@ NOT_BESIDE = {
 
 def main(arguments: Sequence[str]) -> int:
     if arguments[0] == "--download":
-        return _pip("download", "--dest", arguments[1], *_options(arguments[2:]))
+        return _pip("download", "--dest", arguments[1], "--only-binary", ":all:", *_options(arguments[2:]))
     if code := _remove({name for lock in arguments for name in NOT_BESIDE.get(Path(lock).stem, ())}):
         return code
     return _pip("install", *_options(arguments))
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _options(locks: Sequence[str]) -> list[str]:
     locked = [word for lock in locks for word in ("-r", lock)]
-    return ["--progress-bar", "off", "--only-binary", ":all:", "--require-hashes", *locked]
+    return ["--progress-bar", "off", "--require-hashes", *locked]
 
 
 def _pip(*arguments: str) -> int:

@@ -107,4 +107,4 @@ def test_make_offline_packs_what_an_extra_needs(install: ModuleType, extra: str)
     assert f"'floodrunner[{extra}]'" in tried.stdout
     assert install.main(["--download", folder, *locks.split()]) == 0
     (call,) = Path("calls").read_text().splitlines()
-    assert call.startswith(f"download --dest {folder} --progress-bar off --only-binary :all: --require-hashes -r ")
+    assert call.startswith(f"download --dest {folder} --only-binary :all: --progress-bar off --require-hashes -r ")
