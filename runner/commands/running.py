@@ -8,25 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from floodrunner.runner import words
 from floodrunner.runner.commands import candidates
 from floodrunner.runner.commands.shared import folder_of, say
+from floodrunner.runner.errors import UserError
 
 if TYPE_CHECKING:
+    from floodrunner.runner.execution.request import Request
     from floodrunner.runner.execution.setting import Setting
+
+_SURPLUS = {"allow_extra_args": True}
+"""Arguments that nobody asked for are refused by `_request`, which says where they may come from."""
 
 
 def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument and the options that `run` and `plan` share."""
     for decorate in reversed(
         (
-            click.argument("pipeline", metavar="PIPELINE", shell_complete=candidates.pipelines),
+            click.argument("pipeline", metavar="PIPELINE", shell_complete=candidates.pipelines, required=False),
             click.option(
                 "--input",
                 "inputs",
                 multiple=True,
                 metavar="NAME=PATH",
                 shell_complete=candidates.inputs,
-                help="Path of an input. Can be repeated.",
+                help="Path of an input. Can be repeated. A quoted pattern, such as 'images=data/*/', means all "
+                "that fit it: each has a run folder of its own.",
             ),
             click.option(
                 "--set",
@@ -70,40 +77,70 @@ def _pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command()
+@click.command(context_settings=_SURPLUS)
 @_pipeline_options
-def run(pipeline: str, engine: str, **options: Any) -> None:
+@click.option(
+    "--again",
+    metavar="RUN",
+    shell_complete=candidates.runs,
+    help="Do again what a run folder or its run.json has recorded, in a new folder, and compare the figures.",
+)
+def run(pipeline: str | None, again: str | None, **options: Any) -> None:
     """Run a pipeline. Steps for which nothing has changed are skipped.
 
     PIPELINE is a file, or the name of a pipeline that `floodrunner pipelines` lists.
     """
+    from floodrunner.runner.execution import again as repeating
+    from floodrunner.runner.execution import many, request
+
+    asked = _request(pipeline, again, **options)
+    if again is not None:
+        repetition = repeating.prepare(again, asked, _command())
+        say(repetition.lines())
+        _run_one(repetition.setting)
+        say(repetition.compared())
+    elif many.is_for_many(asked):
+        many.run(many.stacks(asked, _command()), say)
+    else:
+        _run_one(request.setting(asked, _command()))
+
+
+def _run_one(setting: Setting) -> None:
     import time
 
     from floodrunner.runner.execution import run as running
     from floodrunner.runner.terminal import summary
 
     started = time.monotonic()
-    setting = _setting(pipeline, engine, **options)
     report = running.run(setting)
     steps = [step.id for step in setting.plan.steps]
     ran = [step for step in steps if report["steps"][step]["status"] != "skipped"]
     say(summary.of_run(setting.plan.workdir, steps, time.monotonic() - started, ran))
 
 
-@click.command()
+@click.command(context_settings=_SURPLUS)
 @_pipeline_options
-def plan(pipeline: str, engine: str, **options: Any) -> None:
+def plan(pipeline: str | None, **options: Any) -> None:
     """Show what a run would do with each step, and why; what the inputs are, and about how long it would take.
 
     Starts no step, and changes nothing in the run folder. All that is wrong with the inputs is listed.
     """
-    from floodrunner.runner import words
+    from floodrunner.runner.execution import many, request
+
+    asked = _request(pipeline, None, **options)
+    if many.is_for_many(asked):
+        for stack in many.stacks(asked, _command()):
+            _show_plan(stack.setting)
+    else:
+        _show_plan(request.setting(asked, _command()))
+
+
+def _show_plan(setting: Setting) -> None:
     from floodrunner.runner.execution import belonging, looking, skip
     from floodrunner.runner.fingerprint.content import Cache
     from floodrunner.runner.survey import show
     from floodrunner.runner.workdir.names import HASHES_FILE
 
-    setting = _setting(pipeline, engine, **options)
     contents = skip.Contents(setting.plan, Cache(setting.plan.workdir / HASHES_FILE))
     replaced = belonging.check(setting, contents)
     decisions = skip.decisions(setting.plan, setting.engine, setting.root, contents)
@@ -124,8 +161,9 @@ def plan(pipeline: str, engine: str, **options: Any) -> None:
     say([before.trouble] if before.trouble else [])
 
 
-def _setting(
-    pipeline: str,
+def _request(
+    pipeline: str | None,
+    again: str | None,
     engine: str,
     inputs: Sequence[str],
     sets: Sequence[str],
@@ -133,10 +171,35 @@ def _setting(
     replace: bool,
     start: str | None,
     force: Sequence[str],
-) -> Setting:
-    from floodrunner.runner.execution.request import Request, setting
+) -> Request:
+    """What the arguments and options ask for. Raises UserError if they do not fit together."""
+    from floodrunner.runner.execution.request import Request
     from floodrunner.runner.pipeline.options import Options
 
+    surplus = click.get_current_context().args
+    if again is not None:
+        given = {
+            "--set": sets,
+            "--from": start,
+            "--force": force,
+            "--replace": replace,
+            "PIPELINE": pipeline or surplus,
+        }
+        if wrong := [name for name, value in given.items() if value]:
+            raise UserError(
+                f"--again does what was recorded, so it does not go with {words.listed(wrong)}; leave one out"
+            )
+    elif pipeline is None:
+        raise click.MissingParameter(param_hint="'PIPELINE'", param_type="argument")
+    if surplus:
+        raise UserError(
+            f"{words.listed(surplus, 3)}: not expected; if the shell has made several names of a pattern, put the "
+            "pattern in quotes: --input 'images=data/*/'"
+        )
     folder = folder_of(workdir) if workdir else None
-    options = Options(inputs, sets, force, start)
-    return setting(Request(pipeline, options, engine, folder, replace), ["floodrunner", *sys.argv[1:]])
+    return Request(pipeline or "", Options(inputs, sets, force, start), engine, folder, replace)
+
+
+def _command() -> list[str]:
+    """The command line, for the record of the run."""
+    return ["floodrunner", *sys.argv[1:]]

@@ -53,12 +53,17 @@ def report(a: Past, b: Past) -> list[str]:
     found = differences(a, b)
     lines += ["", "What differs, A -> B:" if found else "Nothing differs in inputs, parameters, code and libraries."]
     lines += in_words(found, common)
-    finished = [step for step in common if a.is_finished(step) and b.is_finished(step)]
-    same = [step for step in finished if a.outputs(step) and a.outputs(step) == b.outputs(step)]
-    if same:
-        names = "all steps" if len(same) == len(common) and len(same) > 1 else words.listed(same)
-        lines += ["", f"The same results, byte for byte: {names}"]
+    same = identical(a, b)
+    lines += ["", same] if same else []
     return [*lines, "", *moved(a, b, ("A", "B"))]
+
+
+def identical(a: Past, b: Past) -> str:
+    """A line that names the steps whose outputs are the same in both runs; "" if there is none."""
+    finished = [step for step in a.asked.steps if a.is_finished(step) and b.is_finished(step)]
+    same = [step for step in finished if a.outputs(step) and a.outputs(step) == b.outputs(step)]
+    whole = len(same) == len(a.asked.steps) == len(b.asked.steps) > 1
+    return f"The same results, byte for byte: {'all steps' if whole else words.listed(same)}" if same else ""
 
 
 def differences(a: Past, b: Past) -> list[Difference]:
@@ -72,7 +77,7 @@ def differences(a: Past, b: Past) -> list[Difference]:
     if not (a.records and b.records):
         both = a.asked.code.keys() & b.asked.code.keys()
         codes = ({file: run.asked.code[file] for file in both} for run in (a, b))
-        found += [Difference(what) for what in _code(*codes)]
+        found += [Difference(what) for what in code(*codes)]
     before, now = ([run.asked.host.get(name) for name in _MACHINE] for run in (a, b))
     if before != now and a.asked.host and b.asked.host:
         found.append(Difference(f"machine {_machine(a)} -> {_machine(b)}"))
@@ -141,17 +146,21 @@ def _of_step(a: Past, b: Past, step: str) -> list[str]:
     if old.gpu != new.gpu:
         found.append(f"gpu: {runs.value(old.gpu)} -> {runs.value(new.gpu)}")
     if step in a.records and step in b.records:
-        found += _code(old.code, new.code) if a.is_finished(step) and b.is_finished(step) else []
+        found += code(old.code, new.code) if a.is_finished(step) and b.is_finished(step) else []
         if a.records[step].engine != b.records[step].engine:
             found.append(f"engine {a.records[step].engine} -> {b.records[step].engine}")
     elif a.asked.engine.name != b.asked.engine.name:
         found.append(f"engine {a.asked.engine.name} -> {b.asked.engine.name}")
-    found += [
-        f"{name} {old.engine.get(name, 'none')} -> {new.engine.get(name, 'none')}"
-        for name in sorted({*old.engine, *new.engine})
-        if old.engine.get(name) != new.engine.get(name)
+    return [*found, *libraries(old.engine, new.engine), *_sources(a, b, step)]
+
+
+def libraries(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """The versions that differ, or what else identifies an engine."""
+    return [
+        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
     ]
-    return found + _sources(a, b, step)
 
 
 def _sources(a: Past, b: Past, step: str) -> list[str]:
@@ -164,7 +173,7 @@ def _sources(a: Past, b: Past, step: str) -> list[str]:
     return found
 
 
-def _code(old: dict[str, str], new: dict[str, str]) -> list[str]:
+def code(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """The source files that differ; of many, the first."""
     files = [file for file in sorted({*old, *new}) if old.get(file) != new.get(file)]
     more = [f"{len(files) - _MOST_FILES} more"] if len(files) > _MOST_FILES else []

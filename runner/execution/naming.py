@@ -31,10 +31,10 @@ def name_of(path: str, parents: int = 0) -> str:
     there = Path(os.path.abspath(file))
     stem = there.name if os.path.isdir(there) else there.stem
     above = [parent.name for parent in there.parents[:parents]][::-1]
-    return _fit("-".join(part for part in (*above, stem, dataset or "") if part))
+    return fit("-".join(part for part in (*above, stem, dataset or "") if part))
 
 
-def _fit(name: str) -> str:
+def fit(name: str) -> str:
     """The name without what folders cannot bear, or shells take for something else."""
     plain = re.sub(r"-{2,}", "-", re.sub(r"[^\w.-]", "-", name)).strip("-.")
     return plain.encode()[:_LONGEST].decode(errors="ignore").strip("-.")

@@ -13,6 +13,8 @@ from floodrunner.runner.execution.setting import Setting
 from floodrunner.runner.pipeline import plan as planning
 from floodrunner.runner.pipeline import registry, shipped, spec
 from floodrunner.runner.pipeline.options import Options, given_inputs
+from floodrunner.runner.pipeline.registry import Registry
+from floodrunner.runner.pipeline.spec import Pipeline
 from floodrunner.runner.workdir import records
 
 
@@ -43,12 +45,20 @@ def setting(request: Request, command: Sequence[str]) -> Setting:
     Raises:
       UserError: if anything is wrong that can be seen before a step starts.
     """
+    return prepared(spec.load(shipped.find(request.pipeline)), registry.scan(), request, command)
+
+
+def prepared(pipeline: Pipeline, known: Registry, request: Request, command: Sequence[str]) -> Setting:
+    """Plans the run of a pipeline that has been read, and chooses the engine. `request.pipeline` does not count.
+
+    Raises:
+      UserError: like `setting`.
+    """
     if request.engine not in ("auto", *engines.NAMES):
         raise UserError(f"--engine {request.engine}: unknown engine; choose one of auto, {', '.join(engines.NAMES)}")
-    read, known = spec.load(shipped.find(request.pipeline)), registry.scan()
-    folder = request.workdir or folders.default(read.spec, given_inputs(request.options, read))
-    planned = planning.make(read, known, folder, request.options)
+    folder = request.workdir or folders.default(pipeline.spec, given_inputs(request.options, pipeline))
+    planned = planning.make(pipeline, known, folder, request.options)
     former = records.former_engine(planned.workdir, [step.id for step in planned.steps])
     jobs = [planned.job(step) for step in planned.steps]
     name, chosen, reason = engines.choose(request.engine, jobs, known.root, former)
-    return Setting(read, planned, name, chosen, reason, known.root, [*command], request.replace)
+    return Setting(pipeline, planned, name, chosen, reason, known.root, [*command], request.replace)

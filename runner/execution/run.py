@@ -54,7 +54,7 @@ def run(setting: Setting) -> dict[str, Any]:
     """
     plan = setting.plan
     with Stop().listening() as stop:
-        cache = Cache(plan.workdir / HASHES_FILE)
+        cache = Cache(plan.workdir / HASHES_FILE, more=setting.hashes)
         before = looking.look(setting, cache)
         before.check()
         open_run_folder(plan.workdir, plan.name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from floodrunner.runner.engines.base import Engine
 from floodrunner.runner.execution.skip import Contents
+from floodrunner.runner.fingerprint.content import Entries
 from floodrunner.runner.pipeline.plan import Plan, Step
 from floodrunner.runner.pipeline.spec import Pipeline
 from floodrunner.runner.stop import Stop
@@ -26,6 +27,7 @@ class Setting:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`.
       command: the command line, for `run.json`.
       replace: whether results of other data in the run folder may be overwritten.
+      hashes: of files that were read before, in the form of `Cache.entries`.
     """
 
     pipeline: Pipeline
@@ -36,6 +38,7 @@ class Setting:
     root: Path
     command: list[str]
     replace: bool = False
+    hashes: Entries | None = None
 
     @property
     def engine_line(self) -> str:

@@ -33,6 +33,10 @@ class NotRead(Exception):
     """The hash of a file is not known, and there was no time to read the file."""
 
 
+Entries = dict[str, list[str | int]]
+"""Path of a file -> what tells whether it has changed, and its hash."""
+
+
 class Cache:
     """Hashes of files, kept between runs, so that a large stack is not read every time.
 
@@ -41,13 +45,15 @@ class Cache:
     Args:
       file: the file to which an earlier run wrote `entries`; may be missing.
       most_bytes: how much is read of files whose hash is not known, in all.
+      more: entries of another cache; those that are used become entries of this one.
     """
 
-    def __init__(self, file: Path, most_bytes: float = math.inf) -> None:
+    def __init__(self, file: Path, most_bytes: float = math.inf, more: Entries | None = None) -> None:
         self._file = file
         self._bytes_left = most_bytes
-        self._known: dict[str, list[str | int]] = {}
-        self._seen: dict[str, list[str | int]] = {}
+        self._more = more or {}
+        self._known: Entries = {}
+        self._seen: Entries = {}
         try:
             loaded = json.loads(file.read_bytes())
             entries = loaded.items() if isinstance(loaded, dict) else ()
@@ -66,10 +72,10 @@ class Cache:
         if not stat.S_ISREG(info.st_mode):  # reading a pipe could block forever
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         key, mark = str(path), [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
-        known = self._seen.get(key) or self._known.get(key)
-        if known and known[:-1] == mark:
-            self._seen[key] = known
-            return str(known[-1])
+        for known in (self._seen.get(key), self._known.get(key), self._more.get(key)):
+            if known and known[:-1] == mark:
+                self._seen[key] = known
+                return str(known[-1])
         if info.st_size > self._bytes_left:
             raise NotRead(key)
         self._bytes_left -= info.st_size
@@ -89,7 +95,11 @@ class Cache:
                 found[name[len(path) + 1 :]] = (size, digest)
         return found
 
-    def entries(self) -> dict[str, list[str | int]] | None:
+    def used(self) -> Entries:
+        """The entries that were asked for."""
+        return dict(self._seen)
+
+    def entries(self) -> Entries | None:
         """The entries to save, without files that no longer exist; None if nothing has changed."""
         kept = {path: entry for path, entry in self._known.items() if path in self._seen or os.path.exists(path)}
         entries = {**kept, **self._seen}
