@@ -13,6 +13,7 @@ from floodrunner.runner.execution.skip import Contents, Decision
 from floodrunner.runner.fingerprint.content import Cache
 from floodrunner.runner.survey import ask, estimate
 from floodrunner.runner.survey.before import Before
+from floodrunner.runner.survey.estimate import Total
 
 _SAY_AFTER_S = 3.0
 
@@ -45,6 +46,11 @@ def _said_if_slow() -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def needs(before: Before) -> Total:
+    """What all steps that have to run need together."""
+    return estimate.total(before.estimates())
 
 
 def at_start(before: Before) -> list[str]:

@@ -29,6 +29,23 @@ class Estimate:
     why: str
 
 
+@dataclass(frozen=True)
+class Total:
+    """What several steps need together.
+
+    Attributes:
+      seconds: least and most of the steps whose speed is known; None if there is none.
+      unknown: the steps whose speed is not known.
+      memory: bytes that the largest step needs.
+      disk: bytes that all steps write.
+    """
+
+    seconds: tuple[float, float] | None
+    unknown: tuple[str, ...]
+    memory: float
+    disk: float
+
+
 def estimate(
     steps: Mapping[str, Cost], devices: Mapping[str, str], speeds: Mapping[str, Speed], now: Mapping[str, Speed]
 ) -> list[Estimate]:
@@ -78,6 +95,17 @@ def table(estimates: Sequence[Estimate], free: int) -> list[str]:
 
 
 _HEADS = ("step", "time", "memory", "disk")
+
+
+def total(estimates: Sequence[Estimate]) -> Total:
+    """What all steps need together, one after the other."""
+    known = [each.seconds for each in estimates if each.seconds is not None]
+    return Total(
+        (sum(least for least, _ in known), sum(most for _, most in known)) if known else None,
+        tuple(each.step for each in estimates if each.seconds is None),
+        max((each.cost.memory for each in estimates), default=0),
+        sum(each.cost.disk for each in estimates),
+    )
 
 
 def in_short(estimates: Sequence[Estimate]) -> str:

@@ -80,3 +80,11 @@ def test_what_is_too_little() -> None:
     memory, disk = estimate.warnings(found, {"a": 1e9, "b": 2e9}, 10**8)
     assert memory.startswith("a: needs about 1.2 GB of memory, but may use 1.0 GB; try ")
     assert disk.startswith("the steps write about 420.0 MB, and 100.0 MB are free; free some space")
+
+
+def test_the_sum_names_the_steps_of_unknown_speed() -> None:
+    costs, devices = {"a": cost(10, 20), "b": cost(1)}, {"a": "x", "b": "y"}
+    found = estimate.total(estimate.estimate(costs, devices, {"x: s": Speed(rate=1, how="run")}, {}))
+    assert (found.unknown, found.memory, found.disk) == (("b",), 1.2e9, 4.2e8)
+    assert found.seconds is not None
+    assert estimate.total([]) == estimate.Total(None, (), 0, 0)
