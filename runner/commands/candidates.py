@@ -56,7 +56,7 @@ def runs(context: click.Context, word: str) -> Iterator[str]:
     from floodrunner.runner.execution import folders
 
     yield from map(str, folders.all_runs())
-    yield from _paths(word, folders_only=True)
+    yield from _paths(word, folders_only=True) if word else ()
 
 
 @_beginning

@@ -236,7 +236,9 @@ def _attempt(run: Run, job: Job, title: str, adopted: _Adopted | None) -> tuple[
             if exit is None and run.stop.count > asked:
                 asked = run.stop.count
                 if asked == 1:
-                    run.show.note(f"{job.step}: stopping: the step saves its state (Ctrl-C again kills the step)")
+                    run.show.note(
+                        f"{job.step}: stopping: the step saves its state if it has one (Ctrl-C again kills the step)"
+                    )
                     running.stop()
                 else:
                     running.kill()

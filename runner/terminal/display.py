@@ -16,7 +16,8 @@ from floodrunner.runner.workdir.progress import Progress
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_WIDE, _NARROW = 110, 80
+_WIDE, _NARROW = 110, 100
+_GAPS, _LEAST = 1 + 3 + 1, 10  # the mark, three gaps, and a column that stays free; the least width of the facts
 _PLAIN_INTERVAL_S = 5.0
 _METRICS_SHOWN = 3
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "skipped": "–", "stopped": "■", "failed": "✗"}
@@ -175,29 +176,30 @@ class LiveDisplay(Display):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table.grid(padding=(0, 1))
-        table.add_column(no_wrap=True)
-        # In a narrow terminal the bar shrinks or goes, and the last facts are cut: each step keeps one line.
+        # All widths are fixed, and add up to that of the terminal: each step keeps one line, and none of its names.
         width = self._console.width
-        table.add_column(no_wrap=True, min_width=max(len(step) for step in self.lines))
-        table.add_column(width=20 if width >= _WIDE else 6 if width >= _NARROW else 0)
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        name = max(len(step) for step in self.lines)
+        bar_width = 20 if width >= _WIDE else 6 if width >= _NARROW else 0
+        rest = max(width - name - bar_width - _GAPS, _LEAST)
+        table = Table.grid(padding=(0, 1))
+        for column in (1, name, bar_width, rest):
+            table.add_column(no_wrap=True, overflow="ellipsis", width=column)
         for line in self.lines.values():
             colour, running = _COLOURS[line.status], line.status == "running"
             known = line.progress.total or None
             bar = ProgressBar(
                 total=known, completed=line.progress.done, pulse=not known, animation_time=time.monotonic()
             )
+            facts = [line.text, *line.metrics()]
             if running:
-                said = ", ".join(line.facts(brief=width < _WIDE) or [line.text])
-                text = f"{words.duration(time.monotonic() - line.started)}: {said}"
-            else:
-                text = ", ".join([line.text, *line.metrics()])
+                spent = words.duration(time.monotonic() - line.started)
+                first, *others = line.facts(brief=width < _WIDE) or [line.text]
+                facts = [f"{spent}: {first}", *others]
             table.add_row(
                 Text(self._marks[line.status], style=colour),
                 Text(line.step, style=colour),
-                bar if running and width >= _NARROW else "",
-                Text(words.shown(text), style="dim" if line.status in ("waiting", "skipped") else ""),
+                bar if running and bar_width else "",
+                Text(_fitting(facts, rest), style="dim" if line.status in ("waiting", "skipped") else ""),
             )
         return table
 
@@ -209,6 +211,16 @@ def make(tasks: Mapping[str, str]) -> Display:
 
 def _as_part_of_a_line(sentence: str) -> str:
     return f"{sentence[:1].lower()}{sentence[1:].removesuffix('.')}"
+
+
+def _fitting(facts: list[str], width: int) -> str:
+    """The first facts, as many as fit. If not even the first one fits, its end is cut."""
+    text = words.shown(facts[0])
+    for fact in facts[1:]:
+        if len(longer := f"{text}, {words.shown(fact)}") > width:
+            break
+        text = longer
+    return text
 
 
 def can_draw() -> bool:

@@ -208,6 +208,7 @@ def train(task: Task, schedule: Schedule, progress: Progress, saved: Saved, cont
     """
     from tensorboard.summary import Writer
 
+    _report_share(schedule, progress, context)
     board = Writer(str(context.state / "tensorboard"))
     start, seconds_before = progress.step, progress.seconds
     begun = last_report = last_save = time.monotonic()
@@ -216,8 +217,12 @@ def train(task: Task, schedule: Schedule, progress: Progress, saved: Saved, cont
         board.add_scalar(name, value, progress.step)
         context.metric(name, value, step=progress.step)
 
+    def save() -> None:
+        saved.save(task, progress)
+        _report_share(schedule, progress, context)
+
     def stop_point() -> None:
-        context.stop_point(lambda: saved.save(task, progress))
+        context.stop_point(save)
 
     try:
         while True:

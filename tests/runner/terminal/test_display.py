@@ -190,3 +190,29 @@ def test_a_terminal_that_knows_only_ascii_gets_marks_that_it_can_show(monkeypatc
     said, *lines = [line.split() for line in raw.getvalue().decode("ascii").splitlines()]
     assert said == ["image:", "K?fer_?m:", "4", "sections"]
     assert [line[:2] for line in lines] == [["-", "image"], ["+", "train"], [".", "fill"]]
+
+
+@pytest.mark.parametrize("width", [40, 60, 79, 80, 110])
+def test_each_step_keeps_one_line_with_its_mark(width: int, clock: Clock) -> None:
+    task = "Make a volume of an artificial tissue, and the labels of all that is in it."
+    live = LiveDisplay({"tissue": task, "train": "", "unseen-statistics": "", "score": ""})
+    stream = io.StringIO()
+    live._console = Console(width=width, file=stream, force_terminal=True, color_system=None)
+    live.started("tissue", "never run")
+    live.started("train", "never run")
+    for done, at in ((4000, 0.0), (4313, 11.0)):
+        live.event("train", event({"event": "progress", "done": done, "total": 7000, "unit": "steps", "time": at}))
+    for name in ("training_cells", "validation_cells", "test_pictures"):
+        live.event("score", event({"event": "metric", "name": name, "value": 123456.0}))
+    live.finished("score", "done", 100)
+    live._console.print(live._table())
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["▸", "tissue"],
+        ["▸", "train"],
+        ["·", "unseen-statistics"],
+        ["✓", "score"],
+    ]
+    assert max(map(len, lines)) <= width
+    assert "…" in lines[0] or width == 110
+    assert "4313/7000 steps" in lines[1] or width == 40
