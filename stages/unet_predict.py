@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from floodrunner.segmentation.unet.instances import Cell
+    from floodrunner.segmentation.unet.network import NetworkSpec
+    from floodrunner.segmentation.unet.tiling import Forward
     from floodrunner.stages.reports.sheets import Panel
     from floodrunner.stages.storage.image_sets import Picture
 
@@ -23,6 +25,9 @@ OUTPUTS = {"predicted": "image-set", "labels": "sections"}
 Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _MOST = 2**16 - 1  # largest number of cells that 16-bit ids can distinguish
+
+UM_COLUMNS = ("area_um2", "centroid_x_um", "centroid_y_um")
+"""Columns of the table of cells, as `instances.in_um` gives them."""
 
 
 class Params(StageParams):
@@ -55,9 +60,9 @@ class Params(StageParams):
 
 def run(params: Params, context: Context) -> None:
     from floodrunner.segmentation import backend
-    from floodrunner.segmentation.unet import instances, prediction
+    from floodrunner.segmentation.unet import instances
     from floodrunner.segmentation.unet.architectures import architecture_of
-    from floodrunner.segmentation.unet.normalisation import is_weak, normalise
+    from floodrunner.segmentation.unet.normalisation import is_weak
     from floodrunner.stages.reports import previews
     from floodrunner.stages.resumable import state
     from floodrunner.stages.resumable.unet_prediction import Finished
@@ -93,15 +98,12 @@ def run(params: Params, context: Context) -> None:
                 noise.append(name)
             known = finished.load(name, image)
             if known is None:
-                given = normalise(image, network.channels, weakest)
-                found = prediction.picture(forward, network, given, params.tile, params.test_time_augmentation)
-                labels = instances.cells(found, params.threshold, params.min_size)
-                picture = image_sets.Picture(name, image, labels, found[..., 0], size)
+                picture = image_sets.Picture(name, image, *find(forward, network, image, weakest, params), size)
                 finished.save(picture)
             else:
                 picture = image_sets.Picture(name, image, *known, size)
             assert picture.labels is not None
-            listed.extend((name, size, cell) for cell in instances.measure(picture.labels, _grey(image)))
+            listed.extend((name, size, cell) for cell in instances.measure(picture.labels, grey(image)))
             _write_files(picture, truth, params, context)
             if draw:
                 columns.append(previews.column(picture, truth))
@@ -126,6 +128,27 @@ def run(params: Params, context: Context) -> None:
             f"no cell was found; if probability/ shows cells, set threshold lower than {params.threshold:g}"
         )
     finished.spent()
+
+
+def find(
+    forward: Forward, network: NetworkSpec, image: np.ndarray, weakest: Sequence[float] | None, params: Params
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the cells of a picture.
+
+    Args:
+      forward: the compiled forward pass of the network.
+      image: (y, x) or (y, x, 3): uint8, uint16 or float32.
+      weakest: of `unet_ranges.read_ranges`; None stretches all pictures fully.
+
+    Returns:
+      Labels, (y, x) int32, 0 = none; and the probability that a pixel is part of a cell, (y, x) float32.
+    """
+    from floodrunner.segmentation.unet import instances, prediction
+    from floodrunner.segmentation.unet.normalisation import normalise
+
+    given = normalise(image, network.channels, weakest)
+    found = prediction.picture(forward, network, given, params.tile, params.test_time_augmentation)
+    return instances.cells(found, params.threshold, params.min_size), found[..., 0]
 
 
 class _Given(NamedTuple):
@@ -183,7 +206,8 @@ def _images(context: Context) -> Iterator[_Given]:
             context.progress(done, len(sources), "pictures")
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def grey(image: np.ndarray) -> np.ndarray:
+    """The greys in which cells of a picture, (y, x) or (y, x, 3), are measured."""
     from floodrunner.segmentation.contrast import luminance
 
     return image if image.ndim == 2 else luminance(image)
@@ -224,7 +248,7 @@ def _write_table(listed: list[tuple[str, tuple[float, float] | None, Cell]], con
 
     with open(context.output_folder / "cells.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["image", *Cell._fields, "area_um2", "centroid_x_um", "centroid_y_um"])
+        rows.writerow(["image", *Cell._fields, *UM_COLUMNS])
         for name, size, cell in listed:
             um = [f"{value:.6g}" for value in in_um(cell, size)] if size else [""] * 3
             rows.writerow([name, *(round(value, 3) for value in cell), *um])

@@ -1,4 +1,4 @@
-"""Writes TIFF files of one page."""
+"""Writes TIFF files: of one page, or of a whole stack."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 import tifffile
 
 _STRIP_BYTES = 2**18
+_BIG = 2**32 - 2**25
+"""Bytes from which on a TIFF needs offsets of 64 bits."""
 
 
 _UNIT, _NM = "micron", 1000.0  # ImageJ shows it as µm
@@ -44,6 +46,29 @@ def write_page(file: Path, pixels: np.ndarray, voxel_size_xyz: Sequence[float] |
         photometric=colour,
         compression="zlib",
         metadata=None,
+        **scale,
+    )
+
+
+def write_stack(file: Path, sections: np.ndarray, voxel_size_xyz: Sequence[float] | None = None) -> None:
+    """Writes (z, y, x) or (z, y, x, 3) numbers as a TIFF file with a page for each section, as Fiji opens a stack.
+
+    Args:
+      voxel_size_xyz: like for `write_page`.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    description = f"ImageJ=1.11a\nimages={len(sections)}\nslices={len(sections)}\n"
+    scale = {} if voxel_size_xyz is None else _scale(voxel_size_xyz)
+    scale["description"] = description + scale.pop("description", "").partition("\n")[2]
+    tifffile.imwrite(
+        file,
+        sections,
+        photometric="rgb" if sections.ndim == 4 else "minisblack",
+        compression="zlib",
+        metadata=None,
+        bigtiff=sections.nbytes > _BIG,
         **scale,
     )
 
