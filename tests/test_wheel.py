@@ -64,7 +64,7 @@ def test_a_wheel_holds_one_package_with_all_that_the_command_needs(environment: 
         wanted = {
             path.relative_to(ROOT / folder)
             for path in (ROOT / folder).rglob("*")
-            if path.suffix in (".py", ".yaml") and not path.is_relative_to(ROOT / "floodrunner" / folder)
+            if path.suffix in (".py", ".yaml", ".typed") and not path.is_relative_to(ROOT / "floodrunner" / folder)
         }
         place = installed / "floodrunner" / (folder if folder != "floodrunner" else "")
         assert {path for path in wanted if not (place / path).is_file()} == set()
