@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from floodrunner.contract.ports import is_hdf5
+from floodrunner.contract.ports import is_hdf5, split_dataset
 from floodrunner.contract.stage import InputError
 from floodrunner.in_process import reader, warn
 from floodrunner.stages.readers import files as image_files
@@ -56,6 +56,9 @@ def read(path: str | os.PathLike[str]) -> Volume:
     Raises:
       InputError: if there is no stack, the sections differ in size or form, or a file is damaged.
     """
+    file, dataset = split_dataset(os.fspath(path))
+    if dataset is None and is_hdf5(file) and Path(file).is_file() and image_sets.is_set(file):
+        raise InputError(f"{path}: is a set of pictures, not a stack; floodrunner.read_pictures reads it")
     with open_stack(os.fspath(path)) as found:
         if found.form.type == "inverted":
             raise InputError(

@@ -130,6 +130,10 @@ def test_pictures_of_a_folder_and_of_a_set(tmp_path: Path) -> None:
     assert [(each.name, each.image.shape) for each in found] == [("b9", (9, 24)), ("b10", (20, 24))]
     assert found[0].pixel_size_xy == pytest.approx((500, 500))
     write_set(tmp_path / "set.h5", [Picture("x", GREY[0], GREY[1].astype(np.int32))])
+    with pytest.raises(
+        InputError, match=r"set.h5: is a set of pictures, not a stack; floodrunner.read_pictures reads it"
+    ):
+        floodrunner.read(tmp_path / "set.h5")
     (one,) = floodrunner.read_pictures(tmp_path / "set.h5")
     np.testing.assert_array_equal(one.labels, GREY[1])  # type: ignore[arg-type]
 
