@@ -1,4 +1,4 @@
-"""What a survey is asked and what it reports: a look at the heads of a pipeline's inputs before its first step."""
+"""What a survey is given and what it reports: a look at the heads of a pipeline's inputs before its first step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Asked(_Strict):
+class PlannedStep(_Strict):
     """A step of the plan.
 
     Attributes:
@@ -85,11 +85,16 @@ class Work(_Strict):
 
 
 class Cost(_Strict):
-    """What a step needs: peak memory and disk in bytes, and its work."""
+    """What a step needs: peak memory and disk in bytes, and its work.
+
+    Attributes:
+      less_memory: what the user can change so that it needs less memory: `a smaller box_xyz`; "" if nothing.
+    """
 
     memory: float = Field(ge=0)
     disk: float = Field(ge=0)
     work: Work | None = None
+    less_memory: str = ""
 
 
 class Report(_Strict):
@@ -107,6 +112,12 @@ class Report(_Strict):
 
 
 class Speeds(_Strict):
-    """What a measurement has found: name of a speed -> units a second."""
+    """What a measurement has found.
+
+    Attributes:
+      speeds: name of a speed -> calls or training steps a second.
+      hurried: the names of which only a first call was measured, in which the network was also compiled.
+    """
 
     speeds: dict[str, float] = {}
+    hurried: tuple[str, ...] = ()

@@ -5,8 +5,10 @@ It is no stage of a pipeline: the runner starts it for `plan`, when it knows of 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from floodrunner.contract.stage import Context, StageParams
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 OUTPUTS = {"report": "metrics"}
 
 _SECONDS = 3.0
-"""How long a network is measured, after a first call that compiles it; at least one call."""
+"""How long a network is measured, after a first call that compiles it."""
 
 
 class Params(StageParams):
@@ -27,21 +29,31 @@ class Params(StageParams):
 
 
 def run(params: Params, context: Context) -> None:
-    found = {}
+    found: dict[str, float] = {}
     for done, (name, network) in enumerate(params.networks.items(), 1):
         context.message(f"measuring {name}")
-        found[name] = _calls_per_second(_call_of(network))
+        call = _call_of(network)
+        found[name] = _calls_per_second(call, 0)  # compiles, too
+        _write(Speeds(speeds=found, hurried=(name,)), context.outputs["report"])
+        found[name] = _calls_per_second(call, _SECONDS)
+        _write(Speeds(speeds=found), context.outputs["report"])
         context.progress(done, len(params.networks), "networks")
-    context.outputs["report"].write_text(Speeds(speeds=found).model_dump_json(), encoding="utf-8")
 
 
-def _calls_per_second(call: Callable[[], Any]) -> float:
-    call()  # compiles
+def _calls_per_second(call: Callable[[], Any], seconds: float) -> float:
+    """Calls for so many seconds, at least once."""
     begun, calls = time.monotonic(), 0
-    while not calls or time.monotonic() - begun < _SECONDS:
+    while not calls or time.monotonic() - begun < seconds:
         call()
         calls += 1
     return calls / (time.monotonic() - begun)
+
+
+def _write(found: Speeds, path: Path) -> None:
+    """Writes what there is so far: the runner ends a measurement that takes too long, at any time."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.write_text(found.model_dump_json(), encoding="utf-8")
+    os.replace(unfinished, path)
 
 
 def _call_of(network: Network) -> Callable[[], Any]:

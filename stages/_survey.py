@@ -6,13 +6,13 @@ It is no stage of a pipeline: the runner starts it for `plan` and `run`. It read
 from __future__ import annotations
 
 from floodrunner.contract.stage import Context, StageParams
-from floodrunner.contract.survey import Asked
+from floodrunner.contract.survey import PlannedStep
 
 OUTPUTS = {"report": "metrics"}
 
 
 class Params(StageParams):
-    steps: tuple[Asked, ...]
+    steps: tuple[PlannedStep, ...]
     """The steps of the plan, in order."""
 
 

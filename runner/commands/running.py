@@ -157,7 +157,7 @@ def _show_plan(setting: Setting) -> None:
     before = looking.look(setting, contents.cache, decisions)
     say(show.remarks(before))
     before.check()
-    say(list(show.needs(before, click.echo)))
+    say(list(show.what_it_needs(before, click.echo)))
     say([before.trouble] if before.trouble else [])
 
 

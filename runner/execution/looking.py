@@ -11,7 +11,8 @@ from floodrunner.runner.execution import skip
 from floodrunner.runner.execution.setting import Setting
 from floodrunner.runner.execution.skip import Contents, Decision
 from floodrunner.runner.fingerprint.content import Cache
-from floodrunner.runner.survey import ask, estimate
+from floodrunner.runner.survey import ask, estimate, wording
+from floodrunner.runner.survey import needs as needing
 from floodrunner.runner.survey.before import Before
 from floodrunner.runner.survey.estimate import Total
 
@@ -50,11 +51,10 @@ def _said_if_slow() -> Iterator[None]:
 
 def needs(before: Before) -> Total:
     """What all steps that have to run need together."""
-    return estimate.total(before.estimates())
+    return estimate.total(needing.estimates(before))
 
 
 def at_start(before: Before) -> list[str]:
     """What a run says of it before its first step, a line each."""
-    found = before.estimates()
-    short = estimate.in_short(found) if found else ""
-    return [line for line in (before.trouble, short, *before.warnings()) if line]
+    found = needing.estimates(before)
+    return [line for line in (before.trouble, wording.in_short(found), *needing.warnings(before, found)) if line]

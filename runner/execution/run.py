@@ -23,6 +23,7 @@ from floodrunner.runner.execution.verdict import judge
 from floodrunner.runner.fingerprint.content import Cache
 from floodrunner.runner.pipeline.plan import FORCED, Step
 from floodrunner.runner.stop import Stop
+from floodrunner.runner.survey import learning
 from floodrunner.runner.terminal import display, summary
 from floodrunner.runner.terminal.display import Display
 from floodrunner.runner.workdir import events, records
@@ -194,7 +195,7 @@ def _carry_out(
         code, text = judge(exit, progress, run.stop.count > 0, job)
         if code == DONE:
             done = publish_result(run, step, parts, progress, started, seconds)
-            run.before.learn(step.id, progress, seconds)
+            learning.learn(run.before, step.id, progress, seconds)
         elif code == INTERRUPTED and text == "stopped" and (reached := run.show.lines[step.id].reached()):
             text = f"stopped at {reached}"
     finally:

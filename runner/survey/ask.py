@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from floodrunner.contract.codes import DONE
 from floodrunner.contract.job import LOG_FILE, PARTIAL, STATE
-from floodrunner.contract.survey import REPORT, SPEED_STAGE, STAGE, Asked, Network, Report, Speeds
+from floodrunner.contract.survey import REPORT, SPEED_STAGE, STAGE, Network, PlannedStep, Report, Speeds
 from floodrunner.runner import words
 from floodrunner.runner.engines.base import Engine, Job
 from floodrunner.runner.errors import UserError
@@ -20,7 +20,10 @@ from floodrunner.runner.pipeline.plan import Plan, Step
 from floodrunner.runner.step_options import StepOptions
 from floodrunner.runner.workdir.files import UNREADABLE, read_own
 
-_LONGEST_S = {STAGE: 120, SPEED_STAGE: 180}
+LONGEST_MEASUREMENT_S = 60
+"""An idle machine needs about 15 s, most of it to load libraries and to compile. What was measured until then counts."""
+
+_LONGEST_S = {STAGE: 120, SPEED_STAGE: LONGEST_MEASUREMENT_S}
 _POLL_S = 0.05
 
 T = TypeVar("T", bound=BaseModel)
@@ -49,14 +52,14 @@ def survey(plan: Plan, engine: Engine, root: Path, done: Collection[str]) -> Rep
     for step in plan.steps:
         if step.id in done:
             paths |= {f"{step.id}.{port}": plan.path(f"{step.id}.{port}") for port in step.stage.outputs}
-    params = {"steps": [each.model_dump(mode="json") for each in asked(plan, done)]}
+    params = {"steps": [each.model_dump(mode="json") for each in planned_steps(plan, done)]}
     return _answer(STAGE, params, paths, engine, root, StepOptions(), Report)
 
 
-def asked(plan: Plan, done: Collection[str]) -> list[Asked]:
+def planned_steps(plan: Plan, done: Collection[str]) -> list[PlannedStep]:
     """The steps of a plan as a survey takes them."""
     return [
-        Asked(
+        PlannedStep(
             step=step.id,
             stage=step.stage.name,
             params=step.params,
@@ -69,10 +72,10 @@ def asked(plan: Plan, done: Collection[str]) -> list[Asked]:
     ]
 
 
-def speeds(networks: Mapping[str, Network], engine: Engine, root: Path, gpu: bool) -> dict[str, float]:
-    """Measures networks: name of a speed -> calls or training steps a second. Raises NoAnswer like `survey`."""
+def speeds(networks: Mapping[str, Network], engine: Engine, root: Path, gpu: bool) -> Speeds:
+    """Measures networks, by the names of their speeds; of several perhaps only some. Raises NoAnswer like `survey`."""
     params = {"networks": {name: network.model_dump(mode="json") for name, network in networks.items()}}
-    return _answer(SPEED_STAGE, params, {}, engine, root, StepOptions(gpu=gpu), Speeds).speeds
+    return _answer(SPEED_STAGE, params, {}, engine, root, StepOptions(gpu=gpu), Speeds)
 
 
 def _answer(
@@ -92,24 +95,30 @@ def _answer(
                 each.mkdir()
             report = folder / PARTIAL / REPORT
             job = Job(name, stage, params, inputs, {"report": str(report)}, folder, options, "", "")
-            _wait(job, engine, root)
+            if not _ends_in_time(job, engine, root) and not report.exists():
+                raise NoAnswer(f"it took more than {_LONGEST_S[stage]} s")
             return form.model_validate_json(read_own(report))
     except (UserError, *UNREADABLE, ValidationError) as error:
         raise NoAnswer(words.cut(words.shown(str(error)), 200)) from None
 
 
-def _wait(job: Job, engine: Engine, root: Path) -> None:
-    """Runs a job to its end; however this ends, nothing of the job is left."""
+def _ends_in_time(job: Job, engine: Engine, root: Path) -> bool:
+    """Runs a job to its end, or until it takes too long; however this ends, nothing of the job is left at work.
+
+    Raises:
+      NoAnswer: if the job fails.
+    """
     running = engine.start(job, root)
     deadline = time.monotonic() + _LONGEST_S[job.stage]
     try:
         while (exit := running.wait(_POLL_S)) is None:
             if time.monotonic() > deadline:
-                raise NoAnswer(f"it took more than {_LONGEST_S[job.stage]} s")
+                return False
     finally:
         running.close()
     if exit.code != DONE:
         raise NoAnswer(exit.cause or _last_line(job.folder / LOG_FILE) or f"it ended with exit code {exit.code}")
+    return True
 
 
 def _last_line(log: Path) -> str:

@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Iterator
 
 from floodrunner.runner import words
-from floodrunner.runner.survey import estimate
-from floodrunner.runner.survey.before import Before, Say
+from floodrunner.runner.survey import learning, needs, wording
+from floodrunner.runner.survey.before import Before
+from floodrunner.runner.survey.learning import Say
 
 
 def remarks(before: Before) -> list[str]:
@@ -17,13 +18,13 @@ def remarks(before: Before) -> list[str]:
     return ["The inputs:", *lines] if lines else []
 
 
-def needs(before: Before, say: Say) -> Iterator[str]:
+def what_it_needs(before: Before, say: Say) -> Iterator[str]:
     """Time, memory and disk of each step and of all; what is not known is measured first, and `say` says so."""
     if not before.report.costs:
         return
-    before.measure(say)
-    yield from estimate.table(before.estimates(), before.free())
-    for line in before.warnings():
+    found = needs.estimates(before, learning.measure(before, say))
+    yield from wording.table(found, needs.free(before.plan))
+    for line in needs.warnings(before, found):
         yield f"Warning: {line}"
 
 

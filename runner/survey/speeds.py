@@ -24,16 +24,24 @@ RUN: How = "run"
 MEASURED: How = "measured"
 _MOST = 500
 _LEAST_S = 5.0  # shorter steps mostly load libraries, on a busy machine for a long time
-_LOADING_S = 1.0
+
+START_S = 1.0
+"""Starting a stage that loads no network, on an idle machine."""
 
 
 class Speed(BaseModel):
-    """Units a second, and whether a run or a short measurement found it."""
+    """Units a second.
+
+    Attributes:
+      how: whether a run or a short measurement found it.
+      at_least: whether the machine can probably do more: it was busy with other things.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True)
 
     rate: float = Field(gt=0, allow_inf_nan=False)
     how: How
+    at_least: bool
 
 
 class _File(BaseModel):
@@ -45,26 +53,36 @@ class _File(BaseModel):
 def device(engine_name: str, engine: Engine, options: StepOptions) -> str:
     """What a step computes with: engine, back end, and GPU or processor. Speeds hold for one device."""
     identity = engine.identity(options.gpu)
-    gpus = machine.gpus() if options.gpu and not engine.no_gpu() else []
-    return f"{engine_name} {identity.get('backend', '')} {gpus[0] if gpus else f'CPU x {machine.processors()}'}"
+    processor = gpu(engine, options) or f"CPU x {machine.processors()}"
+    return f"{engine_name} {identity.get('backend', '')} {processor}"
+
+
+def gpu(engine: Engine, options: StepOptions) -> str:
+    """The name of the GPU that a step computes with; "" if it uses the processor."""
+    found = machine.gpus() if options.gpu and not engine.no_gpu() else []
+    return found[0] if found else ""
+
+
+def key(device: str, name: str) -> str:
+    """The name of a speed in the file: it holds for one device."""
+    return f"{device}: {name}"
 
 
 def known() -> dict[str, Speed]:
-    """The speeds: `<device>: <name of the speed>` -> speed."""
+    """The speeds: `key(device, name)` -> speed."""
     try:
         return _File.model_validate_json(_path().read_bytes()).speeds
     except (OSError, RuntimeError, ValidationError):  # RuntimeError: there is no home
         return {}
 
 
-def keep(device: str, found: dict[str, float], how: How) -> None:
-    """Adds speeds to the file. A measurement does not replace what a run has found."""
+def keep(device: str, name: str, speed: Speed) -> None:
+    """Adds a speed to the file. One that a busy machine found does not replace one of an idle machine."""
     speeds = known()
-    for name, rate in found.items():
-        key = f"{device}: {name}"
-        former = speeds.pop(key, None)
-        kept = former if former is not None and how == MEASURED and former.how == RUN else Speed(rate=rate, how=how)
-        speeds[key] = kept
+    former = speeds.pop(key(device, name), None)
+    if former is not None and speed.at_least and not former.at_least:
+        speed = former
+    speeds[key(device, name)] = speed
     newest = dict(list(speeds.items())[-_MOST:])
     with contextlib.suppress(OSError, RuntimeError):
         path = _path()
@@ -89,7 +107,7 @@ def of_step(work: Work, progress: Progress, seconds: float) -> float | None:
         return whole and whole * work.least / progress.total
     if seconds < _LEAST_S or (work.rough is not None and work.least / work.rough < _LEAST_S):
         return None
-    return work.least / (seconds - _LOADING_S)
+    return work.least / (seconds - START_S)
 
 
 def _path() -> Path:

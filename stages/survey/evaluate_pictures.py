@@ -1,4 +1,4 @@
-"""Foretells `evaluate-pictures`."""
+"""Estimates what `evaluate-pictures` needs; it checks nothing."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from floodrunner.stages.survey.look import Look
 def survey(params: Params, look: Look) -> dict[str, Head]:
     if pictures := look.head("segmentation", Pictures):
         memory = 1.4 * PYTHON + pictures.pixels * (16 + 2 * pictures.channels * pictures.itemsize)
-        look.needs(memory, 1e5, reading(pictures.pixels, "evaluate-pictures", 2e6, "pixels"))
+        look.needs(memory, 1e5, reading(pictures.pixels, "evaluate-pictures", 2e6, "pixels"), "fewer pictures")
     return {}

@@ -1,4 +1,4 @@
-"""Foretells `evaluate-volume`."""
+"""Estimates what `evaluate-volume` needs; it checks nothing."""
 
 from __future__ import annotations
 

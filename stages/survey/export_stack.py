@@ -1,4 +1,4 @@
-"""Foretells `export-stack`."""
+"""Estimates what `export-stack` needs; it checks nothing."""
 
 from __future__ import annotations
 

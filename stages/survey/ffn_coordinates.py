@@ -1,4 +1,4 @@
-"""Foretells `ffn-coordinates`: whether there is room for positions, and how near they come to the border."""
+"""Checks for `ffn-coordinates` whether there is room for positions, and how near they come to the border."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Foretells `ffn-import`: whether there is such a checkpoint. Its weights say the depth, if the user does not."""
+"""Checks for `ffn-import` whether there is such a checkpoint. Its weights say the depth, if the user does not."""
 
 from __future__ import annotations
 

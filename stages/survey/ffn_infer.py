@@ -1,4 +1,4 @@
-"""Foretells `ffn-infer`: whether box and field of view fit into the image, and how often the network is called."""
+"""Checks for `ffn-infer` whether box and field of view fit into the image; estimates how often the network is called."""
 
 from __future__ import annotations
 
@@ -58,4 +58,4 @@ def _needs(model: FFNModel, size: tuple[int, ...], look: Look) -> None:
         network=network,
     )
     # Image, logits, segmentation and probability of the canvas; the search for seeds takes about as much again.
-    look.needs(NETWORK + 40 * padded, 2 * voxels, work)
+    look.needs(NETWORK + 40 * padded, 2 * voxels, work, "a smaller box_xyz")

@@ -1,4 +1,4 @@
-"""Foretells `ffn-partitions`: whether the box around a voxel fits into the volume."""
+"""Checks for `ffn-partitions` whether the box around a voxel fits into the volume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Foretells `ffn-train`: whether image, labels and positions fit each other and the field of view."""
+"""Checks for `ffn-train` whether image, labels and positions fit each other and the field of view."""
 
 from __future__ import annotations
 
@@ -50,4 +50,9 @@ def _needs(params: Params, look: Look, fov: Triple, volumes: float, positions: P
     )
     speed = f"ffn-train depth={params.depth} features={params.features} fov={fov} batch={params.batch_size}"
     work = Work(least=params.max_steps, most=params.max_steps, unit="steps", speed=speed, network=network)
-    look.needs(NETWORK + 1.2 * volumes + 8 * inner + activations, weights * (checkpoints + 4) + 1e6, work)
+    look.needs(
+        NETWORK + 1.2 * volumes + 8 * inner + activations,
+        weights * (checkpoints + 4) + 1e6,
+        work,
+        "a smaller batch_size or fov_xyz",
+    )

@@ -1,4 +1,4 @@
-"""Foretells `fill`."""
+"""Estimates what `fill` needs; it checks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Foretells `import-images`."""
+"""Checks form, size and voxel size of the sections that `import-images` reads, and estimates what it needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from floodrunner.stages.survey.look import Look
 def survey(params: Params, look: Look) -> dict[str, Head]:
     with look.checks(), open_stack(look.paths["stack"]) as stack:
         with look.checks():
-            check_form(stack, params, look.asked.step)
+            check_form(stack, params, look.planned.step)
         announce(stack, look.context)
         place = place_of(stack, params.voxel_size_xyz, look.context)
         known = (params.voxel_size_xyz or stack.voxel_size_xyz) is not None

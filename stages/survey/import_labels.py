@@ -1,4 +1,4 @@
-"""Foretells `import-labels`."""
+"""Checks that the sections that `import-labels` reads are labels and lie on the image; estimates what it needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def survey(params: Params, look: Look) -> dict[str, Head]:
         image = look.head("images", Volume)
         made: dict[str, Head] = {}
         with look.checks():
-            if "images" not in look.asked.sources:
+            if "images" not in look.planned.sources:
                 known = (params.voxel_size_xyz or stack.voxel_size_xyz) is not None
                 place = place_of(stack, params.voxel_size_xyz, look.context)
                 made["volume"] = Volume(stack.shape, 4, place, known, stack.files)

@@ -1,4 +1,4 @@
-"""Foretells `import-pairs`: whether each picture has a mask of its size."""
+"""Checks for `import-pairs` whether each picture has a mask of its size."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def survey(params: Params, look: Look) -> dict[str, Head]:
     training = Pictures(sizes[test:], channels, itemsize)
     pixels = sum(y * x for y, x in sizes)
     memory = 1.4 * PYTHON + pixels * (2 * channels * itemsize + 12)
-    look.needs(memory, pixels * channels * itemsize, reading(pixels, "import-pairs", 2e6, "pixels"))
+    look.needs(memory, pixels * channels * itemsize, reading(pixels, "import-pairs", 2e6, "pixels"), "fewer pictures")
     return {"training": training, "test": Pictures(sizes[:test], channels, itemsize)}

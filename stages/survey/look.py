@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from floodrunner.contract.job import Job
 from floodrunner.contract.stage import Context, InputError
-from floodrunner.contract.survey import Asked, Cost, Finding, Report, Work
+from floodrunner.contract.survey import Cost, Finding, PlannedStep, Report, Work
 from floodrunner.stages.survey import heads
 from floodrunner.stages.survey.heads import Head
 
@@ -22,9 +22,9 @@ T = TypeVar("T", bound=Head)
 class Listener(Context):
     """The context that the checks of a stage are called with: what they tell the user becomes remarks."""
 
-    def __init__(self, asked: Asked, inputs: Mapping[str, str]) -> None:
+    def __init__(self, planned: PlannedStep, inputs: Mapping[str, str]) -> None:
         self.said: list[str] = []
-        job = Job(step=asked.step, stage=asked.stage, params={}, inputs=dict(inputs), outputs={}, state="")
+        job = Job(step=planned.step, stage=planned.stage, params={}, inputs=dict(inputs), outputs={}, state="")
         super().__init__(job, io.StringIO())
 
     def message(self, text: str) -> None:
@@ -44,22 +44,22 @@ class Look:
       cost: what the step needs; None if nothing was said.
     """
 
-    def __init__(self, asked: Asked, paths: Mapping[str, str], known: Mapping[str, Head]) -> None:
-        self.asked = asked
-        self.paths = {port: paths[source] for port, source in asked.sources.items() if source in paths}
-        self.context = Listener(asked, self.paths)
+    def __init__(self, planned: PlannedStep, paths: Mapping[str, str], known: Mapping[str, Head]) -> None:
+        self.planned = planned
+        self.paths = {port: paths[source] for port, source in planned.sources.items() if source in paths}
+        self.context = Listener(planned, self.paths)
         self.problems: list[str] = []
         self.cost: Cost | None = None
         self._known = known
 
     def head(self, port: str, kind: type[T]) -> T | None:
         """The head of an input; None if it is not known, or is of another kind."""
-        found = self._known.get(self.asked.sources.get(port, ""))
+        found = self._known.get(self.planned.sources.get(port, ""))
         return found if isinstance(found, kind) else None
 
     def name(self, port: str) -> str:
         """How messages name an input: its path if it is there already, else the output that it will be."""
-        return self.paths.get(port) or self.asked.sources.get(port, port)
+        return self.paths.get(port) or self.planned.sources.get(port, port)
 
     @contextlib.contextmanager
     def checks(self) -> Iterator[None]:
@@ -69,12 +69,12 @@ class Look:
         except InputError as error:
             self.problems.append(str(error))
 
-    def needs(self, memory: float, disk: float, work: Work | None = None) -> None:
-        """Says what the step needs, in bytes."""
-        self.cost = Cost(memory=float(memory), disk=float(disk), work=work)
+    def needs(self, memory: float, disk: float, work: Work, less_memory: str = "") -> None:
+        """Says what the step needs, in bytes, and what the user can change so that it needs less memory."""
+        self.cost = Cost(memory=float(memory), disk=float(disk), work=work, less_memory=less_memory)
 
 
-def survey(steps: Sequence[Asked], paths: Mapping[str, str]) -> Report:
+def survey(steps: Sequence[PlannedStep], paths: Mapping[str, str]) -> Report:
     """Surveys a plan. A mistake of the survey itself ends the look at one step, and is written to standard error.
 
     Args:
@@ -83,47 +83,47 @@ def survey(steps: Sequence[Asked], paths: Mapping[str, str]) -> Report:
     """
     known: dict[str, Head] = {}
     report = Report()
-    for asked in steps:
+    for planned in steps:
         try:
-            made = _of_done(asked, paths) if asked.done else _of_step(asked, paths, known, report)
+            made = _of_done(planned, paths) if planned.done else _of_step(planned, paths, known, report)
         except Exception:
             traceback.print_exc()
             continue
-        known.update({f"{asked.step}.{port}": head for port, head in made.items()})
+        known.update({f"{planned.step}.{port}": head for port, head in made.items()})
     return report
 
 
-def _of_done(asked: Asked, paths: Mapping[str, str]) -> dict[str, Head]:
+def _of_done(planned: PlannedStep, paths: Mapping[str, str]) -> dict[str, Head]:
     """The heads of what a finished step has made."""
     found = {}
-    for port, kind in asked.outputs.items():
-        if (path := paths.get(f"{asked.step}.{port}")) is not None:
+    for port, kind in planned.outputs.items():
+        if (path := paths.get(f"{planned.step}.{port}")) is not None:
             with contextlib.suppress(InputError):  # the step that reads it refuses it
                 if (head := heads.of_file(kind, path)) is not None:
                     found[port] = head
     return found
 
 
-def _of_step(asked: Asked, paths: Mapping[str, str], known: dict[str, Head], report: Report) -> dict[str, Head]:
+def _of_step(planned: PlannedStep, paths: Mapping[str, str], known: dict[str, Head], report: Report) -> dict[str, Head]:
     """Surveys one step; returns the heads of what it will make."""
-    name = f"{__package__}.{asked.stage.replace('-', '_')}"
+    name = f"{__package__}.{planned.stage.replace('-', '_')}"
     if importlib.util.find_spec(name) is None:
         return {}
-    look = Look(asked, paths, known)
+    look = Look(planned, paths, known)
     _read_given(look, known)
-    stage = importlib.import_module(f"{str(__package__).rpartition('.')[0]}.{asked.stage.replace('-', '_')}")
-    made: dict[str, Head] = importlib.import_module(name).survey(stage.Params.parse(asked.params), look)
-    report.problems.extend(Finding(step=asked.step, text=text) for text in dict.fromkeys(look.problems))
-    report.remarks.extend(Finding(step=asked.step, text=text) for text in dict.fromkeys(look.context.said))
+    stage = importlib.import_module(f"{str(__package__).rpartition('.')[0]}.{planned.stage.replace('-', '_')}")
+    made: dict[str, Head] = importlib.import_module(name).survey(stage.Params.parse(planned.params), look)
+    report.problems.extend(Finding(step=planned.step, text=text) for text in dict.fromkeys(look.problems))
+    report.remarks.extend(Finding(step=planned.step, text=text) for text in dict.fromkeys(look.context.said))
     if look.cost is not None:
-        report.costs[asked.step] = look.cost
+        report.costs[planned.step] = look.cost
     return made
 
 
 def _read_given(look: Look, known: dict[str, Head]) -> None:
     """Reads the heads of files from the user that a port takes as they are: a volume, a model. Adds them to `known`."""
-    for port, source in look.asked.sources.items():
-        kinds = look.asked.takes.get(port, ())
+    for port, source in look.planned.sources.items():
+        kinds = look.planned.takes.get(port, ())
         if not source.startswith("inputs.") or source in known or not set(kinds) <= heads.READABLE:
             continue
         with look.checks():

@@ -1,4 +1,4 @@
-"""Foretells `phantom`."""
+"""Estimates what `phantom` needs, and says how large its volumes will be."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from floodrunner.stages.survey.look import Look
 def survey(params: Params, look: Look) -> dict[str, Head]:
     x, y, z = params.size_xyz
     voxels = math.prod(params.size_xyz)
-    look.needs(1.4 * PYTHON + 80 * voxels, 1.1 * voxels, reading(voxels, "phantom", 2e5))
+    look.needs(1.4 * PYTHON + 80 * voxels, 1.1 * voxels, reading(voxels, "phantom", 2e5), "a smaller size_xyz")
     place = Place(params.voxel_size_xyz)
     return {"image": Volume((z, y, x), 1, place, True), "labels": Volume((z, y, x), 4, place, True)}

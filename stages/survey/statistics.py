@@ -1,4 +1,4 @@
-"""Foretells `statistics`."""
+"""Estimates what `statistics` needs; it checks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Foretells `unet-predict`."""
+"""Checks that `unet-predict` can read its pictures, and estimates memory and predicted pixels."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def _needs(params: Params, pictures: Pictures, model: UNetModel, look: Look) -> 
     largest = max(pictures.sizes, key=math.prod)
     height, width = (min(max(-(-n // side) * side, tiles.shortest), tiles.longest) for n in largest)
     turns = 8 if params.test_time_augmentation else 1
-    megapixels = turns * sum(max(y, tiles.shortest) * max(x, tiles.shortest) for y, x in pictures.sizes) / 1e6
+    megapixels = sum(max(y, tiles.shortest) * max(x, tiles.shortest) for y, x in pictures.sizes) / 1e6
     of_call = height * width / 1e6
     work = Work(
         least=megapixels,
         most=megapixels,
-        unit="megapixels",
-        speed=f"unet-predict {' '.join(map(str, vars(model).values()))}",
+        unit=f"megapixels, {turns} predictions each" if turns > 1 else "megapixels",
+        speed=f"unet-predict {' '.join(map(str, vars(model).values()))} predictions={turns}",
         network=Network(kind="unet", settings=vars(model), shape=(1, height, width), trains=False),
-        per_call=of_call,
+        per_call=of_call / turns,
     )
     memory = NETWORK + _TILE_BYTES * height * width * model.width + 40 * math.prod(largest)
-    look.needs(memory, pictures.pixels * (4 + 2 * pictures.channels * pictures.itemsize), work)
+    look.needs(memory, pictures.pixels * (4 + 2 * pictures.channels * pictures.itemsize), work, "a smaller tile")

@@ -1,4 +1,4 @@
-"""Foretells `unet-train`."""
+"""Estimates memory and steps of `unet-train`; it checks nothing."""
 
 from __future__ import annotations
 
@@ -36,5 +36,7 @@ def survey(params: Params, look: Look) -> dict[str, Head]:
     prepared = pictures.pixels * 4 * (channels + 3)
     activations = 4 * settings.batch_size * settings.crop**2 * settings.width * 24
     weights = 4 * 9 * (settings.width * 2**settings.depth) ** 2 * 4
-    look.needs(NETWORK + 1.3 * prepared + activations + 4 * weights, 5 * weights + 1e6, work)
+    look.needs(
+        NETWORK + 1.3 * prepared + activations + 4 * weights, 5 * weights + 1e6, work, "a smaller batch_size or crop"
+    )
     return {"model": made}

@@ -23,24 +23,31 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "floodrunner" / "speeds.json"
 
 
+def speed(rate: float, at_least: bool = False) -> Speed:
+    return Speed(rate=rate, how=RUN, at_least=at_least)
+
+
 def work(**fields: object) -> Work:
     return Work(**{"least": 10.0, "most": 10.0, "unit": "steps", "speed": "s"} | fields)  # type: ignore[arg-type]
 
 
 def test_speeds_are_kept_by_device(file: Path) -> None:
-    speeds.keep("cpu", {"a": 1.5}, RUN)
-    speeds.keep("gpu", {"a": 30.0}, MEASURED)
-    assert speeds.known() == {"cpu: a": Speed(rate=1.5, how=RUN), "gpu: a": Speed(rate=30.0, how=MEASURED)}
+    on_cpu, on_gpu = speed(1.5), Speed(rate=30.0, how=MEASURED, at_least=True)
+    speeds.keep("cpu", "a", on_cpu)
+    speeds.keep("gpu", "a", on_gpu)
+    assert speeds.known() == {"cpu: a": on_cpu, "gpu: a": on_gpu}
     assert [each.name for each in file.parent.iterdir()] == ["speeds.json"]
 
 
-def test_what_a_run_found_counts_more_than_a_measurement() -> None:
-    speeds.keep("cpu", {"a": 1.0}, MEASURED)
-    speeds.keep("cpu", {"a": 2.0}, RUN)
-    speeds.keep("cpu", {"a": 3.0}, MEASURED)
-    assert speeds.known()["cpu: a"] == Speed(rate=2.0, how=RUN)
-    speeds.keep("cpu", {"a": 4.0}, RUN)
-    assert speeds.known()["cpu: a"].rate == 4.0
+def test_what_a_busy_machine_found_does_not_replace_what_an_idle_one_found() -> None:
+    speeds.keep("cpu", "a", speed(1.0, at_least=True))
+    speeds.keep("cpu", "a", speed(0.5, at_least=True))
+    assert speeds.known()["cpu: a"] == speed(0.5, at_least=True)
+    speeds.keep("cpu", "a", speed(2.0))
+    speeds.keep("cpu", "a", speed(1.0, at_least=True))
+    assert speeds.known()["cpu: a"] == speed(2.0)
+    speeds.keep("cpu", "a", speed(1.9))
+    assert speeds.known()["cpu: a"] == speed(1.9)
 
 
 @pytest.mark.parametrize(
@@ -51,22 +58,23 @@ def test_what_a_run_found_counts_more_than_a_measurement() -> None:
         b"[]",
         b"\xff",
         b'{"speeds": 3}',
-        b'{"speeds": {"a": {"rate": -1, "how": "run"}}}',
-        b'{"speeds": {"a": {"rate": NaN, "how": "run"}}}',
-        b'{"speeds": {"a": {"rate": 1, "how": "guess"}}}',
+        b'{"speeds": {"a": {"rate": -1, "how": "run", "at_least": false}}}',
+        b'{"speeds": {"a": {"rate": NaN, "how": "run", "at_least": false}}}',
+        b'{"speeds": {"a": {"rate": 1, "how": "run"}}}',
+        b'{"speeds": {"a": {"rate": 1, "how": "guess", "at_least": false}}}',
     ],
 )
 def test_a_damaged_file_is_as_none(file: Path, data: bytes) -> None:
     file.parent.mkdir()
     file.write_bytes(data)
     assert speeds.known() == {}
-    speeds.keep("cpu", {"b": 1.0}, RUN)
+    speeds.keep("cpu", "b", speed(1.0))
     assert list(speeds.known()) == ["cpu: b"]
 
 
 def test_no_home_and_no_permission_stop_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.parent.write_text("a file is in the way")
-    speeds.keep("cpu", {"a": 1.0}, RUN)
+    speeds.keep("cpu", "a", speed(1.0))
     assert speeds.known() == {}
     monkeypatch.delenv("XDG_CACHE_HOME")
 
@@ -74,25 +82,25 @@ def test_no_home_and_no_permission_stop_nothing(file: Path, monkeypatch: pytest.
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", no_home)
-    speeds.keep("cpu", {"a": 1.0}, RUN)
+    speeds.keep("cpu", "a", speed(1.0))
     assert speeds.known() == {}
 
 
 def test_a_writer_that_was_killed_leaves_the_file_whole(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    speeds.keep("cpu", {"a": 1.0}, RUN)
+    speeds.keep("cpu", "a", speed(1.0))
 
     def full(*names: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    speeds.keep("cpu", {"b": 1.0}, RUN)
+    speeds.keep("cpu", "b", speed(1.0))
     assert list(json.loads(file.read_bytes())["speeds"]) == ["cpu: a"]
 
 
 def test_the_oldest_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speeds, "_MOST", 2)
     for name in "abca":
-        speeds.keep("cpu", {name: 1.0}, RUN)
+        speeds.keep("cpu", name, speed(1.0))
     assert list(speeds.known()) == ["cpu: c", "cpu: a"]
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from floodrunner.contract.survey import Report
 from floodrunner.runner.pipeline import plan, registry, spec
 from floodrunner.runner.pipeline.options import Options
-from floodrunner.runner.survey.ask import asked
+from floodrunner.runner.survey.ask import planned_steps
 from floodrunner.stages.survey.look import survey
 
 PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"
@@ -34,7 +34,7 @@ def planned(pipeline: str, *sets: str, **inputs: Path | str) -> plan.Plan:
 
 def surveyed(pipeline: str, *sets: str, **inputs: Path | str) -> Report:
     made = planned(pipeline, *sets, **inputs)
-    return survey(asked(made, ()), {f"inputs.{name}": path for name, path in made.inputs.items()})
+    return survey(planned_steps(made, ()), {f"inputs.{name}": path for name, path in made.inputs.items()})
 
 
 def problems(report: Report) -> list[str]:

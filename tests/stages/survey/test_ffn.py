@@ -13,7 +13,7 @@ import pytest
 from floodrunner.contract.survey import Report
 from floodrunner.runner.pipeline import plan, registry, spec
 from floodrunner.runner.pipeline.options import Options
-from floodrunner.runner.survey.ask import asked
+from floodrunner.runner.survey.ask import planned_steps
 from floodrunner.stages.ffn_train import Params as TrainParams
 from floodrunner.stages.storage.places import Place
 from floodrunner.stages.storage.volumes import write_volume
@@ -129,7 +129,7 @@ def test_finished_steps_are_read_from_their_files(tmp_path: Path, images: Path, 
     made = planned("ffn", SIZE, images=images, labels=labels)
     paths = {f"inputs.{name}": path for name, path in made.inputs.items()}
     paths["image.volume"] = str(tmp_path / "volume.h5")
-    report = survey(asked(made, ["image"]), paths)
+    report = survey(planned_steps(made, ["image"]), paths)
     assert "image" not in report.costs
     assert problems(report) == ["truth: 20 sections of 64 x 64 of labels, but 8 sections of 40 x 40 of images"]
 
@@ -172,7 +172,7 @@ def given(tmp_path: Path, text: str, **inputs: Path) -> Report:
     (tmp_path / "p.yaml").write_text(text)
     options = Options(inputs=[f"{name}={path}" for name, path in inputs.items()])
     made = plan.make(spec.load(tmp_path / "p.yaml"), registry.scan(), tmp_path / "run", options)
-    return survey(asked(made, ()), {f"inputs.{name}": path for name, path in made.inputs.items()})
+    return survey(planned_steps(made, ()), {f"inputs.{name}": path for name, path in made.inputs.items()})
 
 
 SEGMENT = """\
