@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import types
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -77,39 +78,70 @@ def test_nothing_is_left_to_fill_in() -> None:
     assert not [(name, line) for name, line in lines if PLACEHOLDER.search(line)]
 
 
+@pytest.fixture
+def own_data(tmp_path: Path) -> dict[str, Path]:
+    """Sections or pictures, their labels, and a U-Net, as small as the settings in the README allow."""
+    from PIL import Image
+
+    from floodrunner.segmentation.unet.network import NetworkSpec
+    from floodrunner.stages.storage.unet_models import write_model
+
+    random = np.random.default_rng(0)
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+        for z in range(49):
+            pixels = random.integers(1, 200, (64, 64), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"z{z:02d}.png", compress_level=0)
+    write_model(tmp_path / "model", NetworkSpec("classic", 1, 2, 4, False), [], {})
+    return {name: tmp_path / name for name in ("images", "labels", "model")}
+
+
 @pytest.mark.parametrize("name", ["run", "plan"])
-def test_settings_in_the_readme_are_accepted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each `run` and `plan` line of the README is planned, on a stack that is there."""
+def test_settings_in_the_readme_are_accepted(
+    name: str, own_data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each `run` and `plan` line of the README is planned and surveyed, on data that is there."""
     from click.testing import CliRunner
 
+    from floodrunner.contract.survey import Report
     from floodrunner.runner.cli import cli
+    from floodrunner.runner.engines.base import Engine
     from floodrunner.runner.pipeline import shipped
+    from floodrunner.runner.pipeline.plan import Plan
     from floodrunner.runner.pipeline.spec import load
     from floodrunner.runner.survey import ask
+    from floodrunner.stages.survey.look import survey
 
-    def survey(*arguments: object) -> NoReturn:
-        raise ask.NoAnswer("the stack of this test holds nothing")
+    reports: list[Report] = []
 
-    monkeypatch.setattr(ask, "survey", survey)
+    def survey_here(plan: Plan, engine: Engine, root: Path, done: Collection[str]) -> Report:
+        paths = {f"inputs.{name}": path for name, path in plan.inputs.items()}
+        reports.append(survey(ask.planned_steps(plan, done), paths))
+        return reports[-1]
+
+    def no_measurement(*arguments: object) -> NoReturn:
+        raise ask.NoAnswer("nothing is measured here")
+
+    monkeypatch.setattr(ask, "survey", survey_here)
+    monkeypatch.setattr(ask, "speeds", no_measurement)
     monkeypatch.chdir(ROOT)
-    stack = tmp_path / "stack"
-    stack.mkdir()
-    (stack / "z0.png").touch()
     readme = (ROOT / "README.md").read_text().replace("\\\n", " ")
     lines = re.findall(rf"^(?:\.venv/bin/)?floodrunner +{name} +(.*?)(?: +#.*)?$", readme, re.MULTILINE)
     assert lines
     for line in lines:
         arguments = [
-            f"{word.split('=')[0]}={stack}" if word.startswith(("images=", "labels=", "model=")) else word
+            f"{port}={own_data[port]}" if (port := word.split("=")[0]) in own_data else word
             for word in shlex.split(line)
         ]
         for port in load(shipped.find(arguments[0])).spec.inputs:
-            if f"{port}={stack}" not in arguments:
-                arguments += ["--input", f"{port}={stack}"]
+            if f"{port}={own_data[port]}" not in arguments:
+                arguments += ["--input", f"{port}={own_data[port]}"]
         if "--engine" in arguments:  # whether it is there is another matter
             del arguments[(at := arguments.index("--engine")) : at + 2]
         done = CliRunner().invoke(cli, ["plan", *arguments, "--workdir", str(tmp_path / "run")], catch_exceptions=False)
         assert done.exit_code == 0, (line, done.output)
+        assert reports[-1].costs, line
+    assert len(reports) == len(lines)
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

@@ -21,7 +21,7 @@ from floodrunner.runner.step_options import StepOptions
 from floodrunner.runner.workdir.files import UNREADABLE, read_own
 
 LONGEST_MEASUREMENT_S = 60
-"""An idle machine needs about 15 s, most of it to load libraries and to compile. What was measured until then counts."""
+"""An idle machine needs about 15 s, mostly to load libraries and compile. What was measured until then counts."""
 
 _LONGEST_S = {STAGE: 120, SPEED_STAGE: LONGEST_MEASUREMENT_S}
 _POLL_S = 0.05

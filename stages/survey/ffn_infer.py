@@ -1,4 +1,4 @@
-"""Checks for `ffn-infer` whether box and field of view fit into the image; estimates how often the network is called."""
+"""Checks for `ffn-infer` whether box and field of view fit the image; estimates how often the network is called."""
 
 from __future__ import annotations
 

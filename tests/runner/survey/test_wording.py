@@ -83,7 +83,8 @@ def test_a_run_tells_first_what_takes_an_unknown_time() -> None:
     found = [*estimated(costs), Estimate("more", None, None)]
     assert wording.in_short(found) == (
         "train (at most 1,000 steps), find (0.13 megapixels, 8 predictions each): speed not known yet "
-        "(floodrunner plan measures it); more: time not known; the other steps need under a minute; 1.2 GB of memory, 630.0 MB of disk"
+        "(floodrunner plan measures it); more: time not known; the other steps need under a minute; "
+        "1.2 GB of memory, 630.0 MB of disk"
     )
     assert wording.in_short(estimated({"train": cost(10)})) == (
         "train (10 steps): speed not known yet (floodrunner plan measures it); 1.2 GB of memory, 210.0 MB of disk"
