@@ -17,6 +17,8 @@ _HARDLY = 0.1
 class CellMistakes(NamedTuple):
     """Numbers of cells and segments of a picture. Each cell of the truth is counted once, in the first five.
 
+    Each segment is counted once, too: as `found`, or in one of the last four.
+
     Attributes:
       found: cells with a segment of an intersection over union (IoU) above `IOU`.
       merged: others more than half of which is in a segment that holds more than half of another cell too.
@@ -25,6 +27,8 @@ class CellMistakes(NamedTuple):
       inexact: all others: something is there, but its outline is not that of the cell.
       invented: segments less than a tenth of which is in cells.
       pieces: other segments more than half of which is in a cell that is found by another segment.
+      excess: other segments that lie most in a cell that is found by another segment, or in one that is missed.
+      misfits: all others: they lie most in a cell that is merged, split or inexact, which says what is wrong.
     """
 
     found: int
@@ -34,11 +38,18 @@ class CellMistakes(NamedTuple):
     inexact: int
     invented: int
     pieces: int
+    excess: int
+    misfits: int
 
     @property
     def wrong(self) -> int:
-        """Number of cells that are not found, and of segments that are invented or pieces of a cell."""
-        return sum(self) - self.found
+        """Number of cells that are not found, and of segments too many: invented, pieces of a cell, or in excess."""
+        return sum(self) - self.found - self.misfits
+
+    @property
+    def too_many(self) -> int:
+        """Number of segments that are invented, pieces of a cell, or in excess."""
+        return self.invented + self.pieces + self.excess
 
 
 def cell_mistakes(found: np.ndarray, truth: np.ndarray) -> CellMistakes:
@@ -68,8 +79,11 @@ def cell_mistakes(found: np.ndarray, truth: np.ndarray) -> CellMistakes:
     missed = left & (np.bincount(t, both, len(cells)) < _HARDLY * true_sizes)
     invented = (segments != 0) & (np.bincount(s, both, len(segments)) < _HARDLY * sizes)
     taken, seen = any_of(s, matched, len(segments)), any_of(t, matched, len(cells))
-    pieces = (segments != 0) & ~taken & any_of(s, of_segment & seen[t], len(segments))
-    return CellMistakes(
-        int(np.count_nonzero(matched)),
-        *(int(np.count_nonzero(each)) for each in (merged, split, missed, left & ~missed, invented, pieces)),
-    )
+    others = (segments != 0) & ~taken & ~invented
+    pieces = others & any_of(s, of_segment & seen[t], len(segments))
+    others &= ~pieces
+    most = np.zeros(len(segments))
+    np.maximum.at(most, s, both)
+    tried = any_of(s, (both == most[s]) & ~(seen | missed)[t], len(segments))
+    kinds = (merged, split, missed, left & ~missed, invented, pieces, others & ~tried, others & tried)
+    return CellMistakes(int(np.count_nonzero(matched)), *(int(np.count_nonzero(each)) for each in kinds))

@@ -11,6 +11,9 @@ from floodrunner.segmentation.scores.rand_and_vi import Overlaps
 PART: Final = 0.25
 """An object and an object of the truth belong together if their overlap is at least this share of one of them. Less is
 an inexact border, and not a merge or a split."""
+_TINY: Final = 0.01
+"""An overlap smaller than this share of the largest one of the same object of the truth is no part of it, so specks
+of a few voxels are no splits and merges of it."""
 
 Kind = Literal["merge", "split", "unsegmented"]
 KINDS: Final[tuple[Kind, ...]] = ("unsegmented", "merge", "split")
@@ -52,6 +55,8 @@ class Mistakes(NamedTuple):
       merging, merged: objects that join several objects of the truth, and how many those are, each counted once.
       split, pieces: objects of the truth that are in several objects, and how many those are, each counted once.
       missing: objects of the truth more than half of whose voxels are unsegmented.
+      tiny: objects that are too small for a part of any object of the truth, see `_TINY`: specks.
+      right_share: share of the voxels of the truth that are in objects that are right.
       right: objects of the truth that are one object each, which joins nothing else, and at least half segmented.
     """
 
@@ -62,6 +67,8 @@ class Mistakes(NamedTuple):
     split: int
     pieces: int
     missing: int
+    tiny: int
+    right_share: float
     right: int
 
 
@@ -97,13 +104,17 @@ def mistakes(table: Overlaps) -> Mistakes:
     split_bits = np.bincount(t[real], _bits(voxels, segmented[t])[real], len(truths)) / n
     empty_bits = (_bits(empty, of_truth) + _bits(segmented, of_truth) + _bits(empty, empty.sum())) / n
 
-    belongs = real & (voxels >= PART * np.minimum(of_segment[s], of_truth[t]))
+    largest = np.zeros(len(truths))
+    np.maximum.at(largest, t[real], voxels[real])
+    touches = real & (voxels >= PART * np.minimum(of_segment[s], of_truth[t]))
+    belongs = touches & (voxels >= _TINY * largest[t])
     by_segment, by_truth = (
         np.bincount(s[belongs], minlength=len(segments)),
         np.bincount(t[belongs], minlength=len(truths)),
     )
     merging, split, missing = by_segment > 1, by_truth > 1, empty > of_truth / 2
     in_merge = np.bincount(t[belongs & merging[s]], minlength=len(truths)) > 0
+    right = (by_truth == 1) & ~in_merge & ~missing
 
     rows = np.flatnonzero(belongs)
     rows = rows[np.argsort(-voxels[rows], kind="stable")]
@@ -130,14 +141,16 @@ def mistakes(table: Overlaps) -> Mistakes:
             Mistake("unsegmented", int(truths[k]), int(empty[k]), int(of_truth[k]), [], [], float(empty_bits[k]))
         )
     return Mistakes(
-        sorted(ranked, key=lambda one: (-one.bits, KINDS.index(one.kind), one.id)),
+        sorted(ranked, key=lambda one: (-one.bits, KINDS.index(one.kind), -one.voxels, one.id)),
         dict(zip(KINDS, (float(bits.sum()) for bits in (empty_bits, merge_bits, split_bits)), strict=True)),
         merging=int(merging.sum()),
         merged=int(in_merge.sum()),
         split=int(split.sum()),
         pieces=int((np.bincount(s[belongs & split[t]], minlength=len(segments)) > 0).sum()),
         missing=int(missing.sum()),
-        right=int(((by_truth == 1) & ~in_merge & ~missing).sum()),
+        tiny=int(((np.bincount(s[touches], minlength=len(segments)) > 0) & (by_segment == 0)).sum()),
+        right_share=float(of_truth[right].sum() / n),
+        right=int(right.sum()),
     )
 
 

@@ -18,6 +18,7 @@ _WORDS = {
     "inexact": "with a wrong outline",
     "invented": "invented",
     "pieces": "in excess, as pieces of found cells",
+    "excess": "in excess, partly in cells",
 }
 _TOO = {
     "merged": "Too many cells are merged",
@@ -26,6 +27,7 @@ _TOO = {
     "inexact": "Too many outlines are wrong",
     "invented": "Too many cells are invented",
     "pieces": "Too many cells are split",
+    "excess": "Too many segments are in excess",
 }
 
 
@@ -43,25 +45,26 @@ def sentences(pictures: Sequence[tuple[str, int, CellMistakes]], report: dict[st
             f"No picture has a cell in the truth, so nothing can be said about how well cells are found ({found} found)"
         ]
     if not cells:
-        return ["The segmentation has no cell, so its scores mean nothing"]
-    total = {name: sum(getattr(mistakes, name) for _, _, mistakes in pictures) for name in CellMistakes._fields}
-    found = total.pop("found")
+        return [f"No cell was found: {'the only one is' if truth == 1 else f'all {truth} are'} missed"]
+    found, *_ = (sum(each) for each in zip(*(mistakes for _, _, mistakes in pictures), strict=True))
+    total = {name: sum(getattr(mistakes, name) for _, _, mistakes in pictures) for name in _WORDS}
     parts = [f"{count} {_WORDS[name]}" for name, count in sorted(total.items(), key=lambda one: -one[1]) if count]
     of = f"{found} of {_count(truth, 'cell')} in {_count(len(pictures), 'picture')} found (IoU above 0.5)"
     lines = [f"{_judged(found, truth, cells, total)}: {', '.join([of, *parts])}"]
-    lines += _worst(pictures)
+    lines += _worst(pictures) if len(pictures) > 1 else []
     at_half, mean = report["average_precision"]["0.50"], report["mean_average_precision"]
+    several = sum(cells > 0 for _, cells, _ in pictures) > 1
     if min(report["dice"], at_half, mean) < 1:
         lines.append(
             f"Dice compares pixels ({report['dice']:.2f}), average precision whole cells: {at_half:.2f} if they "
-            f"overlap by more than half, {mean:.2f} if outlines must match more closely (IoU 0.5 to 0.95). All are "
-            "means over pictures"
+            f"overlap by more than half, {mean:.2f} if outlines must match more closely (IoU 0.5 to 0.95)"
+            f"{'. All are means over pictures' if several else ''}"
         )
-    if report["count_error"]:
-        lines.append(
-            f"The count error is a mean over pictures; of all cells together it is {report['count_error_pooled']:.2f}. "
-            "It can be 0 although cells are missed, if as many are invented"
-        )
+    error, pooled = (f"{report[name] or 0:.2f}" for name in ("count_error", "count_error_pooled"))
+    if error != pooled:
+        lines.append(f"The count error, {error}, is a mean over pictures; of all cells together it is {pooled}")
+    if cells == truth > found:
+        lines.append("The number of cells is right although some are not found: as many segments are wrong")
     return lines
 
 
@@ -80,8 +83,9 @@ def _worst(pictures: Sequence[tuple[str, int, CellMistakes]]) -> list[str]:
         return []
     named = []
     for name, cells, mistakes in wrong[:_WORST]:
-        more = mistakes.invented + mistakes.pieces
-        parts = [f"{cells - mistakes.found} of {_count(cells, 'cell')} not found"] if cells else []
+        more = mistakes.too_many
+        left = cells - mistakes.found
+        parts = [f"{left} of {_count(cells, 'cell')} not found"] if left else []
         parts += [f"{more} too many"] if more else []
         named.append(f"{shown(name, 40)} ({', '.join(parts)})")
     return [f"Most is wrong in {', '.join(named)}"]

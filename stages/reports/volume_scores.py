@@ -13,7 +13,7 @@ from floodrunner.segmentation.scores import rand_and_vi
 from floodrunner.segmentation.scores.mistakes import mistakes
 from floodrunner.segmentation.scores.rand_and_vi import Score
 from floodrunner.stages.reports import volume_words
-from floodrunner.stages.reports.worst_objects import worst, write_worst
+from floodrunner.stages.reports.worst_objects import Worst, worst, write_worst
 from floodrunner.stages.storage.image_sets import is_set
 from floodrunner.stages.storage.labels import open_labels, slabs
 from floodrunner.stages.storage.volumes import Place
@@ -99,7 +99,7 @@ def score_volumes(context: Context, what: volume_words.What) -> None:
     table_file = context.output_folder / "worst.csv"
     write_worst(table_file, rows, total)
     if not counts["objects"]:
-        context.conclude("The segmentation has no object, so its scores mean nothing")
+        context.conclude(volume_words.nothing(counts["truth_objects"], what))
         return
     if unsegmented == 1:
         context.conclude(
@@ -108,20 +108,35 @@ def score_volumes(context: Context, what: volume_words.What) -> None:
         )
         return
     truths = counts["truth_objects"]
-    for sentence in volume_words.verdict(found, both, ignored, truths, unsegmented, what):
+    share = counts["truth_voxels"] / math.prod(shape)
+    for sentence in volume_words.verdict(found, both, ignored, truths, unsegmented, share, what):
         context.conclude(sentence)
-    shown = [row for row in rows if row.mistake.bits > _LEAST * total][:_SHOWN]
+    shown = _shown(rows, total)
     if shown:
-        count = f"The worst {len(shown)} of {len(rows)}" if len(rows) > 1 else "The worst"
+        count = f"The worst {len(shown)} of {len(rows)}" if len(shown) < len(rows) else "The worst"
         context.conclude(f"{count}, with their share of the variation of information:")
     for row in shown:
         context.conclude(volume_words.place(row.mistake, total, row.xyz, what))
     if f"{both.adapted_rand_error:.4f}" != f"{ignored.adapted_rand_error:.4f}":
         context.conclude(volume_words.difference(both, ignored))
-    share = counts["truth_voxels"] / math.prod(shape)
-    context.conclude(volume_words.limits(truths, shape, place.offset, share, what))
+    outside = counts["objects"] - rand_and_vi.objects(table.segment[labelled])
+    context.conclude(volume_words.limits(truths, shape, place.offset, share, outside, what))
     if rows:
         context.artifact(table_file, "where objects are merged, split or missing, the worst first")
+
+
+def _shown(rows: list[Worst], total: float) -> list[Worst]:
+    """The worst mistakes, and the largest object that is missing, whatever it costs.
+
+    Args:
+      rows: the dearest first.
+      total: what all mistakes cost, bits.
+    """
+    shown = [row for row in rows if row.mistake.bits > _LEAST * total][:_SHOWN]
+    missing = [row for row in rows if row.mistake.kind == "unsegmented"]
+    if missing and not any(row in missing for row in shown):
+        shown.append(max(missing, key=lambda row: row.mistake.voxels))
+    return shown
 
 
 def _say_where(

@@ -85,7 +85,7 @@ def test_nothing_segmented_is_scored_and_not_refused(run_stage, tmp_path: Path, 
     }  # fmt: skip
     assert report["unsegmented_as_background"]["recall"] == 1
     assert report["objects"] == 0
-    assert concluded(result) == ["The segmentation has no object, so its scores mean nothing"]
+    assert concluded(result) == ["There is no object in the segmentation: all 5 objects of the truth are missing"]
     assert "0 objects, 5 in the truth; 100.0 % of" in capsys.readouterr().out
 
 
@@ -272,19 +272,20 @@ def test_says_which_objects_are_worst_and_where(run_stage, tmp_path: Path) -> No
         "Also splits (recall 0.83 where segmented): 1 neuron is in 2 objects; unsegmented (3 % of the voxels with "
         "ground truth): 1 of 4 neurons is mostly missing",
     ]
-    assert said[2] == "The worst 2 of 3, with their share of the variation of information:"
-    assert said[3].startswith("object 3 joins neurons 3, 7: ")
+    assert said[2] == "The worst, with their share of the variation of information:"
+    assert said[3].startswith("object 3 joins neurons 3 and 7: ")
     assert said[3].endswith(" %; look at x 102, y 208, z 300")
-    assert said[4].startswith("neuron 8 is in objects 8, 40: ")
-    assert said[5].startswith("The adapted Rand error is 0.")
-    assert said[6].startswith("Measured on 4 neurons in 16 x 12 x 20 voxels at 100 x 200 x 300 (x, y, z), 7")
+    assert said[4].startswith("neuron 8 is in objects 8 and 40: ")
+    assert said[5] == "neuron 9 is 100 % unsegmented: 0 %; look at x 111, y 209, z 302"  # it is all that is unsegmented
+    assert said[6].startswith("The adapted Rand error is 0.")
+    assert said[7].startswith("Measured on 4 neurons in 16 x 12 x 20 voxels at 100 x 200 x 300 (x, y, z), 7")
 
 
 def test_a_perfect_result_is_called_so_with_its_limits(run_stage, tmp_path: Path, truth: np.ndarray) -> None:
     labels = volume(tmp_path / "t.h5", np.where(truth == 2, 2, 0).astype(np.uint8))
     result = run_stage("evaluate-volume", {"segmentation": labels, "labels": labels})
     assert concluded(result) == [
-        "Perfect: the only object of the truth is one object, with exactly its voxels",
+        "Perfect: the only object of the truth is one object, with exactly its voxels, where there is ground truth",
         "Measured on 1 object of the truth in 16 x 12 x 40 voxels at 0 x 0 x 0 (x, y, z), 17 % of which have ground "
         "truth; nothing else is judged; with one object of the truth, merges cannot show",
     ]

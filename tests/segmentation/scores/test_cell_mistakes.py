@@ -25,23 +25,34 @@ def brute_force(found: np.ndarray, truth: np.ndarray) -> CellMistakes:
         return both(s, t) / ((found == s) | (truth == t)).sum() > 0.5
 
     kinds = {"found": 0, "merged": 0, "split": 0, "missed": 0, "inexact": 0}
+    what = {}
     for t in cells:
         cell = truth == t
         if any(same(s, t) for s in segments):
-            kinds["found"] += 1
+            what[t] = "found"
         elif any(t in mostly_in(s) and len(mostly_in(s)) > 1 for s in segments):
-            kinds["merged"] += 1
+            what[t] = "merged"
         elif sum(both(s, t) > (found == s).sum() / 2 for s in segments) > 1:
-            kinds["split"] += 1
+            what[t] = "split"
         else:
-            kinds["missed" if ((found > 0) & cell).sum() < 0.1 * cell.sum() else "inexact"] += 1
+            what[t] = "missed" if ((found > 0) & cell).sum() < 0.1 * cell.sum() else "inexact"
+        kinds[what[t]] += 1
     invented = sum(((truth > 0) & (found == s)).sum() < 0.1 * (found == s).sum() for s in segments)
     pieces = sum(
         not any(same(s, t) for t in cells)
         and any(both(s, t) > (found == s).sum() / 2 and any(same(a, t) for a in segments) for t in cells)
         for s in segments
     )
-    return CellMistakes(**kinds, invented=int(invented), pieces=pieces)
+    most = {s: max((both(s, t) for t in cells), default=0) for s in segments}
+    rest = [
+        s
+        for s in segments
+        if not any(same(s, t) for t in cells)
+        and ((truth > 0) & (found == s)).sum() >= 0.1 * (found == s).sum()
+        and not any(both(s, t) > (found == s).sum() / 2 and any(same(a, t) for a in segments) for t in cells)
+    ]
+    misfits = sum(any(both(s, t) == most[s] and what[t] not in ("found", "missed") for t in cells) for s in rest)
+    return CellMistakes(**kinds, invented=int(invented), pieces=pieces, excess=len(rest) - misfits, misfits=misfits)
 
 
 @settings(max_examples=150, deadline=None)
@@ -51,6 +62,7 @@ def test_equals_brute_force_and_each_cell_is_counted_once(found: np.ndarray, tru
     assert result == brute_force(found, truth)
     cells, segments = (len(set(each.ravel().tolist()) - {0}) for each in (truth, found))
     assert sum(result[:5]) == cells
+    assert result.found + sum(result[5:]) == segments
     precision = average_precision(found, truth, (0.5,))[0]
     if cells + segments:
         assert precision == result.found / (cells + segments - result.found)
@@ -68,5 +80,14 @@ def test_each_kind() -> None:
     found[1:4][truth[1:4] == 6] = 60  # a piece
     found[11, :58] = 70  # on the border, in no cell
     assert cell_mistakes(found, truth) == CellMistakes(
-        found=1, merged=2, split=1, missed=1, inexact=1, invented=1, pieces=1
+        found=1, merged=2, split=1, missed=1, inexact=1, invented=1, pieces=1, excess=0, misfits=4
     )
+
+
+def test_a_halo_around_a_found_cell_is_in_excess() -> None:
+    truth = np.zeros((12, 30), np.uint16)
+    truth[1:11, 1:11] = 1
+    found = truth.copy()
+    found[1:11, 9:18] = 2  # a fifth of the cell; mostly outside
+    result = cell_mistakes(found, truth)
+    assert (result.found, result.excess, result.wrong) == (1, 1, 1)

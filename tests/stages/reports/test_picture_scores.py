@@ -223,7 +223,7 @@ def test_a_picture_without_cells_has_no_v_scores(run_stage, tmp_path: Path) -> N
 def test_nothing_found_is_told(run_stage, tmp_path: Path, truth: Path) -> None:
     write_set(tmp_path / "s.h5", [Picture(n, np.zeros(s, np.uint8), np.zeros(s, np.int32)) for n, s in SIZES.items()])
     result = run_stage("evaluate-pictures", {"segmentation": tmp_path / "s.h5", "labels": truth})
-    assert concluded(result) == ["The segmentation has no cell, so its scores mean nothing"]
+    assert concluded(result) == ["No cell was found: all 12 are missed"]
     assert json.loads(result["metrics"].read_text())["count_error"] == 1
 
 

@@ -4,14 +4,15 @@ import numpy as np
 
 from floodrunner.segmentation.scores import rand_and_vi
 from floodrunner.segmentation.scores.mistakes import mistakes
-from floodrunner.stages.reports.volume_words import What, difference, limits, place, verdict
+from floodrunner.stages.reports.volume_words import What, difference, limits, nothing, place, verdict
 
 
 def said(segment: np.ndarray, truth: np.ndarray, what: What = "neurons") -> list[str]:
     table = rand_and_vi.overlaps(segment, truth)
     both, ignored = (rand_and_vi.score(table, ignore_unsegmented=each) for each in (False, True))
     unsegmented = float((segment[truth > 0] == 0).mean())
-    return verdict(mistakes(table), both, ignored, rand_and_vi.objects(truth), unsegmented, what)
+    labelled = float((truth > 0).mean())
+    return verdict(mistakes(table), both, ignored, rand_and_vi.objects(truth), unsegmented, labelled, what)
 
 
 def blocks(count: int, size: int = 100) -> np.ndarray:
@@ -70,7 +71,7 @@ def test_small_errors_of_many_small_objects_are_no_good_result() -> None:
     assert first.startswith(
         "Good for the largest only (adapted Rand error 0.000; 0 is perfect): 1 of 11 neurons is one"
     )
-    assert "; too many merges (precision 1.00 where segmented): 1 object joins 10 neurons" in first
+    assert "; too many merges (precision over 0.99 where segmented): 1 object joins 10 neurons" in first
 
 
 def test_a_mistake_is_one_short_line() -> None:
@@ -83,9 +84,10 @@ def test_a_mistake_is_one_short_line() -> None:
 
 def test_limits_and_the_two_errors() -> None:
     assert (
-        limits(3, (5, 6, 7), (0, 0, 9), 1, "cells") == "Measured on 3 cells in 7 x 6 x 5 voxels at 9 x 0 x 0 (x, y, z)"
+        limits(3, (5, 6, 7), (0, 0, 9), 1, 0, "cells")
+        == "Measured on 3 cells in 7 x 6 x 5 voxels at 9 x 0 x 0 (x, y, z)"
     )
-    assert limits(1, (5, 6, 7), (0, 0, 0), 0.004, "neurons").endswith(
+    assert limits(1, (5, 6, 7), (0, 0, 0), 0.004, 0, "neurons").endswith(
         "0.4 % of which have ground truth; nothing else is judged; with one neuron, merges cannot show"
     )
     both = rand_and_vi.Score(0.25, 1, 1, 0, 0)
@@ -93,3 +95,64 @@ def test_limits_and_the_two_errors() -> None:
         "The adapted Rand error is 0.2500 if unsegmented voxels count as one more object, and 0.1250 if they are left "
         "out"
     )
+
+
+def test_a_missing_object_comes_before_inexact_borders_although_it_costs_nothing() -> None:
+    truth = blocks(20)
+    segment = np.where(truth == 7, 0, truth)
+    segment[1, 0, 0] = 1
+    first, *_ = said(segment, truth)
+    assert first.endswith(
+        "19 of 20 neurons are one object each; the largest error is unsegmented (5 % of the voxels with ground truth): "
+        "1 of 20 neurons is mostly missing"
+    )
+
+
+def test_perfect_is_said_of_what_has_ground_truth_only() -> None:
+    truth = blocks(4)
+    assert said(truth, truth) == ["Perfect: each of the 4 neurons is one object, with exactly its voxels"]
+    assert said(truth, np.where(truth == 4, 0, truth)) == [
+        "Perfect: each of the 3 neurons is one object, with exactly its voxels, where there is ground truth"
+    ]
+    assert limits(3, (4, 10, 10), (0, 0, 0), 0.75, 1, "neurons").endswith(
+        ", 75 % of which have ground truth; nothing else is judged: 1 object lies only there"
+    )
+
+
+def test_specks_are_no_splits() -> None:
+    truth = blocks(4, 1000)
+    segment = truth.copy()
+    segment[:, ::3, ::25] = np.arange(segment[:, ::3, ::25].size).reshape(segment[:, ::3, ::25].shape) + 10
+    (first,) = said(segment, truth)
+    assert first.startswith("Good (adapted Rand error 0.0")
+    assert "4 of 4 neurons are one object each" in first
+    assert first.endswith("where segmented): 64 tiny objects lie in neurons, but no neuron is in two objects")
+
+
+def test_good_for_the_largest_is_said_only_if_they_are_right() -> None:
+    truth = blocks(4, 1000)
+    segment = truth.copy()
+    segment[:, :, :2] += 10
+    first, *_ = said(segment, truth)
+    assert first == (
+        "Too many splits (recall 0.96 where segmented): 4 neurons are in 8 objects; 0 of 4 neurons are one object each"
+    )
+
+
+def test_one_object_alone_has_no_counts() -> None:
+    truth = blocks(1)
+    segment = truth.copy()
+    segment[:, 5:] = 2
+    assert said(segment, truth) == ["Too many splits (recall 0.49 where segmented): the only neuron is in 2 objects"]
+    assert nothing(1, "objects") == ("There is no object in the segmentation: the only object of the truth is missing")
+    assert nothing(4, "cells") == "There is no object in the segmentation: all 4 cells are missing"
+
+
+def test_almost_all_and_almost_nothing_are_not_rounded_away() -> None:
+    for labelled, words in ((0.99996, "over 99.9 %"), (1e-7, "under 0.01 %"), (0.995, "99.5 %"), (0.5, "50 %")):
+        assert f", {words} of which" in limits(2, (1, 1, 1), (0, 0, 0), labelled, 1, "cells")
+
+
+def test_ids_of_the_truth_are_told_from_those_of_objects() -> None:
+    (one,) = mistakes(rand_and_vi.overlaps(np.full((1, 2, 3), 8), np.arange(1, 7).reshape(1, 2, 3) // 3 + 3)).ranked
+    assert place(one, one.bits, (3, 2, 1), "objects").startswith("object 8 joins true objects 4, 3 and 5: 100 %")
