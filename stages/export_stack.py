@@ -174,7 +174,8 @@ def _kinds(
         raise InputError(
             "style: overlay needs the image; connect it with in: {image: image.volume}, or use style: colour"
         )
-    title = "objects in colour over the image"
+    more = "scale and truth" if "truth" in context.inputs else "scale"
+    title = f"objects in colour over the image (with {more}: overview.png)"
     kinds = [_Kind(folder, _suffix(form), title, styles.over_image(recolour, params.opacity))]
     if params.style is None:
         found = styles.ids(labels, form, wide_as_tiff=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from floodrunner.contract.stage import Context, StageParams
+
+if TYPE_CHECKING:
+    from floodrunner.stages.storage.volumes import Place
 
 INPUTS = {"segmentation": "labels"}
 OUTPUTS = {"segmentation": "labels"}
@@ -24,6 +28,23 @@ class Params(StageParams):
     max_distance: float = Field(40, gt=0, allow_inf_nan=False)
     """Largest distance, in nm, from the centre of an unsegmented voxel to the centre of the nearest voxel of a segment.
     Voxels further away stay unsegmented. If several segments are equally near, the smallest id is taken."""
+
+
+def too_far(distance: float, shape: tuple[int, int, int], place: Place) -> str | None:
+    """Says if `max_distance` is longer than the volume, so that all of it is filled; None if it is not.
+
+    Args:
+      shape: z, y, x.
+    """
+    from floodrunner.segmentation.fill import diagonal
+
+    across = diagonal(shape, place.spacing)
+    if distance < across:
+        return None
+    return (
+        f"max_distance, {distance:g} nm, is not less than the diagonal of the volume, {across:.3g} nm, so all of it is "
+        "filled; check the voxel size"
+    )
 
 
 def run(params: Params, context: Context) -> None:
@@ -45,6 +66,8 @@ def run(params: Params, context: Context) -> None:
                 "the voxel size is wrong, set voxel_size_xyz in the step that imports the images"
             )
         shape = source.shape
+        if said := too_far(params.max_distance, shape, place):
+            context.message(f"{path}: {said}")
         # Nothing is further away than the diagonal, and `fill` tells distances apart to a 30,000th of its limit.
         distance = min(params.max_distance, diagonal(shape, place.spacing))
         halo = reach(shape, place.spacing, distance)[0]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from floodrunner.contract.lengths import VoxelSize
 from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 INPUTS = {"stack": "stack"}
 OUTPUTS = {"volume": "image"}
 
-Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Grey = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -33,7 +33,7 @@ Greys = Annotated[tuple[Grey, Grey], AfterValidator(_ascending)]
 
 
 class Params(StageParams):
-    voxel_size_xyz: tuple[Nanometres, Nanometres, Nanometres] | None = None
+    voxel_size_xyz: VoxelSize | None = None
     """Size of a voxel in nm. If left out, the size in the TIFF or HDF5 file is used, or 1, 1, 1 if the file gives no
     size."""
     convert_16_bit: Literal["refuse", "full_range", "percentiles"] = "refuse"

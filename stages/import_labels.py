@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from floodrunner.contract.lengths import VoxelSize
 from floodrunner.contract.stage import Context, InputError, StageParams
 
 if TYPE_CHECKING:
@@ -21,12 +22,11 @@ OUTPUTS = {"volume": "labels"}
 
 _OPACITY = 0.35  # of the colours in the preview
 
-Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Id = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
 
 class Params(StageParams):
-    voxel_size_xyz: tuple[Nanometres, Nanometres, Nanometres] | None = None
+    voxel_size_xyz: VoxelSize | None = None
     """Size of a voxel in nm. If left out, the voxel size of the images is used; without images, the size in the TIFF or
     HDF5 file is used, or 1, 1, 1 if the file gives no size."""
     relabel: Literal["none", "connected_components"] = "none"
@@ -46,7 +46,7 @@ def run(params: Params, context: Context) -> None:
     from floodrunner.segmentation.labels import connected_pieces, number_pieces
     from floodrunner.stages.readers.label_pixels import Unlabelled, check_form
     from floodrunner.stages.readers.label_place import check_lie, sampled_sections
-    from floodrunner.stages.readers.label_report import report
+    from floodrunner.stages.readers.label_report import refuse_greys, report
     from floodrunner.stages.readers.sections import open_stack
     from floodrunner.stages.readers.stack import announce, counted, slabs
     from floodrunner.stages.storage.volumes import create_volume, keep_names, open_volume
@@ -58,6 +58,10 @@ def run(params: Params, context: Context) -> None:
         wide, relabel = stack.form.bits == 64, params.relabel == "connected_components"
         passes = 1 + wide + relabel
         unlabelled = Unlabelled(params.unlabelled)
+
+        if stack.form.samples > 2:  # an overlay is refused before all of it is read
+            first = unlabelled.ids_of(next(iter(stack.reads()))(), stack.names[0])
+            refuse_greys(stack, len(np.unique(first)), [first] if first.any() else [])
 
         def sections(number: int) -> Iterator[np.ndarray]:
             unlabelled.voxels.clear()

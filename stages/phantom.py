@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from floodrunner.contract.lengths import VoxelSize
 from floodrunner.contract.ports import VOXELS
 from floodrunner.contract.stage import Context, InputError, StageParams
 
@@ -18,7 +19,7 @@ _OPACITY = 0.35  # of the colours in the preview
 class Params(StageParams):
     size_xyz: VOXELS = (192, 192, 48)
     """Size of the volume in voxels; z is the number of sections."""
-    voxel_size_xyz: tuple[float, float, float] = (8.0, 8.0, 30.0)
+    voxel_size_xyz: VoxelSize = (8.0, 8.0, 30.0)
     """Voxel size in nm. Membranes are about 25 nm wide; z is the thickness of a section."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of the random numbers: the same seed gives the same volume."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
+from floodrunner.contract.lengths import PixelSize
 from floodrunner.contract.stage import Context, StageParams
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 INPUTS = {"images": "image-set|pictures", "model": "unet-model"}
 OUTPUTS = {"predicted": "image-set", "labels": "sections"}
-
-Nanometres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _MOST = 2**16 - 1  # largest number of cells that 16-bit ids can distinguish
 
@@ -50,7 +49,7 @@ class Params(StageParams):
     range over less than 10 standard deviations of the noise, and less than those of any training picture with cells.
     as_in_training: less, so that noise in an empty field is not made as bright as cells. fully: as those of all other
     pictures, for pictures with cells that have more noise than training pictures."""
-    pixel_size_xy: tuple[Nanometres, Nanometres] | None = None
+    pixel_size_xy: PixelSize | None = None
     """Length of a pixel along x and y in nm, for the columns of `cells.csv` in µm. If left out, each picture has the
     size that its TIFF file gives (Fiji: Analyze > Set Scale; OME-TIFF); without one, its columns in µm are empty. PNG
     and JPEG files give no size: their dots per inch say how large a picture is printed."""
@@ -168,10 +167,19 @@ def _sized(pictures: Iterator[_Given], params: Params, context: Context) -> Iter
     from floodrunner.stages.storage.words import some
 
     given, other = params.pixel_size_xy, []
+    unknown: list[str] = []
+    known = 0
     for picture in pictures:
+        known += picture.size is not None
+        unknown += [] if picture.size else [picture.name]
         if given and picture.size and not np.allclose(given, picture.size, rtol=0.01):
             other.append(picture.name)
         yield picture._replace(size=given or picture.size)
+    if known and unknown and not given:
+        context.message(
+            f"{len(unknown)} of {known + len(unknown)} pictures give no pixel size ({some(unknown)}): their columns in "
+            "µm are empty; to give all the same size, set pixel_size_xy"
+        )
     if given and other:
         context.message(
             f"pixel_size_xy is set to {given[0]:g} x {given[1]:g} nm, which is used, but {len(other)} of the pictures "

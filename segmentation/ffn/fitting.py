@@ -150,6 +150,8 @@ def _odd(size: float) -> int:
 def _extent(shape: Sequence[int], axis: int) -> str:
     if axis == 0:
         return f"the stack has {shape[0]} section{'s' if shape[0] > 1 else ''}"
+    if shape[1] == shape[2]:
+        return f"the sections have {shape[2]} x {shape[1]} voxels"
     return f"the sections have {shape[axis]} voxels along {'zyx'[axis]}"
 
 

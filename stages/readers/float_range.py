@@ -10,6 +10,9 @@ from floodrunner.stages.storage.words import some
 _LEAST_CONTRAST = 4 / 255
 """Share of a range that the greys must fill: 4 of 255 greys are nearly black to the eye, and to a network."""
 
+_LOST = 0.3
+"""Share of greys outside the range from which on it seems to be a slip: of normalised greys around 0, half are."""
+
 
 def float_range(stack: Stack, convert: str | tuple[float, float], context: Context) -> tuple[float, float]:
     """Returns the floating-point greys that become 0 and 255; reads the stack, and says what its greys are.
@@ -53,4 +56,10 @@ def float_range(stack: Stack, convert: str | tuple[float, float], context: Conte
         f"float greys from {low:g} to {high:g} are mapped to 0 to 255; {100 * below:.2g} % of the greys are below and "
         f"{100 * above:.2g} % above; {between}"
     )
+    if below + above >= _LOST:
+        context.message(
+            f"{stack.path}: {100 * (below + above):.0f} % of the greys lie outside convert_float {[low, high]}: "
+            f"{100 * below:.0f} % become black and {100 * above:.0f} % white, with no contrast left among them; if "
+            "this is not meant, write convert_float: percentiles"
+        )
     return low, high

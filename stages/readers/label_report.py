@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ def report(
             "give sections with labelled objects"
         )
     sections = [section for section in sections if section.any()]
-    _refuse_greys(stack, len(ids), sections)
+    refuse_greys(stack, len(ids), sections)
     largest = float(pieces.voxels[1:].max() / voxels.sum())
     share, sides = float(pieces.voxels[0]) / total, pieces.on_every_side()
     filled = int(ids[0]) if len(ids) == 1 and sides[0] and 0 < share < _LEAST_AROUND else None
@@ -96,16 +97,25 @@ def _power(value: int) -> str:
     return f" (2^{bits} - {2**bits - value})" if bits > 30 and 2**bits - value < 10 else ""
 
 
-def _refuse_greys(stack: Stack, ids: int, sections: list[np.ndarray]) -> None:
+def refuse_greys(stack: Stack, ids: int, sections: list[np.ndarray]) -> None:
+    """Raises InputError if ids change like grey values.
+
+    Args:
+      ids: how many there are.
+      sections: (y, x) ids of some sections.
+    """
     labelled = sum(np.count_nonzero(section) for section in sections)
     if ids < _MANY or labelled < _SPARSE * sum(section.size for section in sections):
         return
     if (share := unsteady_share(sections)) < _GREYS:
         return
+    beside = Path(stack.path).resolve().parent / "ids"
+    ids_beside = f"; the folder {beside.name} beside it may hold the ids: {beside}" if beside.is_dir() else ""
     raise InputError(
         f"{stack.path}: the labels change from pixel to pixel like grey values: {100 * share:.0f} % of the pixels on "
         "outlines differ from both neighbours (in labels under 5 %); they are an image or a probability map, or were "
         "scaled with interpolation or saved as JPEG before: give labels with one id per object, as they were drawn"
+        f"{ids_beside}"
     )
 
 

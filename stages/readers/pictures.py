@@ -33,7 +33,7 @@ class Source(NamedTuple):
     """A picture that can be read.
 
     Attributes:
-      name: name of its file, without suffix; the mask of the picture is found by this name.
+      name: name of its file, as `bare_name` returns it; the mask of the picture is found by this name.
       where: file or section, for messages.
       head: function that returns size, form and remarks, without decoding the pixels.
       read: function that returns the pixels, (y, x) or (y, x, samples) as stored, and their form.
@@ -112,6 +112,11 @@ def name_key(name: str) -> str:
     return re.sub(r"\.ome$", "", same_name(name).casefold())
 
 
+def bare_name(file: Path) -> str:
+    """Returns the name of a file without its suffix, and without the `.ome` of OME-TIFF before it."""
+    return re.sub(r"(?<=.)\.ome$", "", file.stem, flags=re.IGNORECASE)
+
+
 def left_out(path: str) -> str | None:
     """Returns a message that names folders and files of text beside the pictures, which are not read; None if there are
     none."""
@@ -148,7 +153,7 @@ def sources(
             lambda head=head: head,  # type: ignore[misc]
             lambda file=file, head=head: (image_files.read(file, head.form), head.form),  # type: ignore[misc]
         )
-        for name, file, head in zip(names or [file.stem for file in files], files, heads, strict=True)
+        for name, file, head in zip(names or [bare_name(file) for file in files], files, heads, strict=True)
     ]
 
 
@@ -206,7 +211,7 @@ def _sections_of(path: str) -> Iterator[list[Source]]:
     from floodrunner.stages.readers.sections import open_stack
 
     with open_stack(path) as stack:
-        names = [Path(file).stem for file in stack.files or ()] or [f"{k:04d}" for k in range(stack.shape[0])]
+        names = [bare_name(Path(file)) for file in stack.files or ()] or [f"{k:04d}" for k in range(stack.shape[0])]
         head = Section(path, *stack.shape[1:], stack.form, stack.remarks, stack.pixel_size_xy)
         yield [
             Source(name, where, lambda: head, lambda read=read: (read(), stack.form))  # type: ignore[misc]

@@ -153,7 +153,7 @@ def place_of(stack: Stack, voxel_size_xyz: tuple[float, float, float] | None, co
     """Returns the place of a stack.
 
     The voxel size is that of the parameters, or else that of the file. If the two differ by more than 1 %, or neither
-    gives it, so that it is 1 x 1 x 1 nm, a message tells the user so.
+    gives it, so that it is 1 x 1 x 1 nm, a message tells the user so; also what a file says, if nothing was set.
     """
     voxel_size = voxel_size_xyz or stack.voxel_size_xyz
     if voxel_size_xyz and stack.voxel_size_xyz and not np.allclose(voxel_size_xyz, stack.voxel_size_xyz, rtol=0.01):
@@ -162,6 +162,8 @@ def place_of(stack: Stack, voxel_size_xyz: tuple[float, float, float] | None, co
             f"voxel_size_xyz is set to {_nm(voxel_size_xyz)}, which is used; to use the size of the file, leave "
             "voxel_size_xyz out"
         )
+    elif stack.voxel_size_xyz and not voxel_size_xyz and not any("voxel size is" in said for said in stack.remarks):
+        context.message(f"voxels are {_nm(stack.voxel_size_xyz)} (x, y, z), from the file")
     if voxel_size is None:
         voxel_size = (1.0, 1.0, 1.0)
         context.message("the voxel size is not known, so 1 x 1 x 1 nm is used; set voxel_size_xyz: [x, y, z] in nm")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import tifffile
 
+from floodrunner.contract.lengths import doubt
 from floodrunner.stages.readers import ome
 
 _NM = {
@@ -22,12 +23,25 @@ _NM = {
     "micrometer": 1e3,
     "micrometers": 1e3,
     "mm": 1e6,
+    "cm": 1e7,
+    "inch": 2.54e7,
+    "inches": 2.54e7,
+    "m": 1e9,
+    "meter": 1e9,
+    "meters": 1e9,
     "pm": 1e-3,
     "å": 0.1,
     "angstrom": 0.1,
     "angstroms": 0.1,
 }
-"""Units of length in nm. Inch and cm are not among them: with these, programs write the resolution of a printer."""
+"""Units of length in nm."""
+
+_PRINTERS: Final = ("cm", "inch", "inches")
+_FINEST_PRINT: Final = 1e4
+"""Length of a pixel, nm, above which a unit of printers means their dots per inch or cm, which ImageJ copies from the
+resolution tag of any file. They have at most 2400 dots per inch."""
+
+_NO_UNIT: Final = ("", "pixel", "pixels", "px", "voxel", "voxels", "none", "null", "unit")
 
 _SIGNED = (0, -32768, 1)  # ImageJ: cf = 0 is a straight line, c0 + c1 x
 
@@ -63,11 +77,13 @@ def scale_of(tiff: tifffile.TiffFile) -> Scale:
     The resolution tag alone is not used, because most programs write 72 dpi, whatever the true pixel size is.
     """
     page = tiff.pages.first
+    scale = Scale()
     if page.is_ome:
-        return _of_ome(page.description)
-    if tiff.is_imagej:
-        return _of_imagej(tiff.imagej_metadata or {}, page)
-    return Scale()
+        scale = _of_ome(page.description)
+    elif tiff.is_imagej:
+        scale = _of_imagej(tiff.imagej_metadata or {}, page)
+    said = doubt([length for length in (*(scale.xy or ()), scale.z) if length is not None])
+    return scale._replace(remarks=(*scale.remarks, f"the size of its pixels is odd: {said}")) if said else scale
 
 
 def _of_ome(description: str) -> Scale:
@@ -84,8 +100,12 @@ def _of_ome(description: str) -> Scale:
 
 def _of_imagej(data: dict[str, Any], page: tifffile.TiffPage) -> Scale:
     unit = str(data.get("unit", ""))
+    if _scale(unit) is None and _plain(unit) not in _NO_UNIT:
+        return Scale(remarks=(f"ImageJ's unit of length is {unit[:20]!r}, which is not known: its scale is not used",))
     x, y = (_in_nm(_length(page.tags.valueof(code)), unit) for code in (282, 283))
     xy = None if x is None or y is None else (x, y)
+    if xy and _plain(unit) in _PRINTERS and max(xy) > _FINEST_PRINT:
+        return Scale()
     if "spacing" not in data or _scale(unit) is None:
         return Scale(xy)
     z = _in_nm(data["spacing"], unit)
@@ -102,9 +122,14 @@ def _length(resolution: object) -> float | None:
 
 
 def _scale(unit: str) -> float | None:
-    """Returns the length of a unit in nm; None if it is none. ImageJ writes letters beyond ASCII as `\\u00B5`."""
+    """Returns the length of a unit in nm; None if it is none."""
+    return _NM.get(_plain(unit))
+
+
+def _plain(unit: str) -> str:
+    """Returns a unit in small letters. ImageJ writes letters beyond ASCII as `\\u00B5`."""
     letters = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code[1], 16)), unit)
-    return _NM.get(unicodedata.normalize("NFKC", letters).strip().lower())
+    return unicodedata.normalize("NFKC", letters).strip().lower()
 
 
 def _in_nm(length: object, unit: str) -> float | None:

@@ -16,6 +16,7 @@ _SECTIONS = 3  # in a preview
 _SMALL = (360, 600)  # pixels: least and most length of the longer side of a section in a preview
 _THIN = 160  # pixels; a cut along z that is thinner is enlarged
 _CLOSER = 4  # largest factor by which it is
+_WIDE = 320  # pixels; of so many sections that a cut would be narrower than `_THIN`, it shows the middle, this wide
 
 
 class Shown(NamedTuple):
@@ -107,6 +108,12 @@ def _drawn_closer(
     """Draws a cut along z; of one that would be thin, the middle alone, so that it is enlarged in proportion."""
     height, width = cut[0][1].shape
     down, across = size or (1.0, 1.0)
+    widest = sides[1] * (width * across) / (height * down)
+    if widest < _THIN:
+        most = max(1, int(height * widest / _WIDE))
+        middle = slice((height - most) // 2, (height + most) // 2)
+        cut = [(title, array[middle]) for title, array in cut]
+        height, words = most, f"{words}, the middle {most} of {height} sections"
     drawn = min(max(width, sides[0]), sides[1]) * (height * down) / (width * across)
     closer = min(_CLOSER, math.ceil(_THIN / drawn)) if drawn < _THIN else 1
     if closer > 1 and width >= sides[0] // 4:

@@ -13,6 +13,7 @@ from floodrunner.segmentation.colours import overlay
 
 LEAST, MOST = 512, 1024  # pixels: smallest and largest length of the longer side of a panel
 _GAP, _LETTERS, _BAND = 8, 16, 26  # pixels: between panels; height of letters, and of a line of them
+_LINES = 4  # most lines of a title; what is left is cut off
 _BAR_SHARE = 0.25  # largest length of a scale bar, as a share of the width of its panel
 _INK, _PAPER = (0, 0, 0), (255, 255, 255)
 
@@ -21,7 +22,7 @@ class Panel(NamedTuple):
     """One picture of a sheet.
 
     Attributes:
-      title: a line above it; it is cut off where the panel ends.
+      title: stands above it, in several lines if the panel is narrow.
       pixels: (y, x, 3) uint8, at the size at which it is drawn.
       nm: length of one of these pixels; None if it is not known, and there is no scale bar.
     """
@@ -91,11 +92,13 @@ def sheet(rows: Sequence[Sequence[Panel]]) -> np.ndarray:
     places, top, right = [], _GAP, 0
     for row in rows:
         left = _GAP
-        for panel in row:
-            places.append((left, top))
+        titles = [_wrapped(panel.title, panel.pixels.shape[1]) for panel in row]
+        band = _BAND * max(map(len, titles))
+        for panel, title in zip(row, titles, strict=True):
+            places.append((left, top + band, title))
             left += panel.pixels.shape[1] + _GAP
         right = max(right, left)
-        top += _BAND + max(panel.pixels.shape[0] for panel in row) + _GAP
+        top += band + max(panel.pixels.shape[0] for panel in row) + _GAP
         top += _BAND if any(panel.nm for panel in row) else 0
     paper = Image.new("RGB", (right, top), _PAPER)
     pen = ImageDraw.Draw(paper)
@@ -103,14 +106,32 @@ def sheet(rows: Sequence[Sequence[Panel]]) -> np.ndarray:
     for row in rows:
         scale = None
         for panel in row:
-            left, top = next(places_left)
+            left, top, title = next(places_left)
             height, width, _ = panel.pixels.shape
-            _write(pen, (left, top), panel.title, width)
-            paper.paste(Image.fromarray(panel.pixels), (left, top + _BAND))
+            for number, line in enumerate(reversed(title), 1):
+                _write(pen, (left, top - number * _BAND), line, width)
+            paper.paste(Image.fromarray(panel.pixels), (left, top))
             if panel.nm and panel.nm != scale:
-                _bar(pen, (left, top + _BAND + height), width, panel.nm)
+                _bar(pen, (left, top + height), width, panel.nm)
             scale = panel.nm
     return np.asarray(paper)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Divides a title at its spaces into lines of `width` pixels at most, if words are not longer."""
+    font, lines = ImageFont.load_default(_LETTERS), [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if not lines[-1] or font.getlength(_plain(longer)) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines[:_LINES]
+
+
+def _plain(text: str) -> str:
+    """Replaces letters that the font lacks; it has none for µ either, which is drawn as an u with a stroke."""
+    return "".join("u" if letter == "µ" else letter if letter.isascii() else "?" for letter in text)
 
 
 def _bar(pen: ImageDraw.ImageDraw, corner: tuple[int, int], width: int, nm: float) -> None:
@@ -140,13 +161,12 @@ def bar(width: float) -> tuple[float, str]:
 def _write(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, width: int) -> None:
     """Writes a line, cut off after `width` pixels. The letters are Pillow's own, which are those of ASCII only."""
     font = ImageFont.load_default(_LETTERS)
-    plain = "".join(letter if letter.isascii() or letter == "µ" else "?" for letter in text)
-    while len(plain) > 1 and font.getlength(plain.replace("µ", "u")) > width:
-        plain = plain[:-1]
+    while len(text) > 1 and font.getlength(_plain(text)) > width:
+        text = text[:-1]
     left, top = corner[0], corner[1] + (_BAND - _LETTERS) // 2 - 2
-    pen.text((left, top), plain.replace("µ", "u"), fill=_INK, font=font)
-    for at, letter in enumerate(plain):
+    pen.text((left, top), _plain(text), fill=_INK, font=font)
+    for at, letter in enumerate(text):
         if letter == "µ":  # an u with a longer left stroke
-            stroke = left + font.getlength(plain[:at].replace("µ", "u")) + 1
+            stroke = left + font.getlength(_plain(text[:at])) + 1
             _, _, _, bottom = pen.textbbox((left, top), "u", font=font)
             pen.rectangle((stroke, bottom - 4, stroke + 1, bottom + 2), fill=_INK)

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from floodrunner.contract.lengths import doubt
 from floodrunner.contract.stage import InputError
 from floodrunner.stages.storage.hdf5 import attribute
 from floodrunner.stages.storage.words import shown
@@ -68,6 +69,8 @@ def place_in_file(
     remarks: list[str] = []
     order = ["zyx"[axes.index(axis)] for axis in sorted(axes)]
     size = _our_size(dataset, where) or _size_of_others(dataset, where, order, remarks)
+    if size and (said := doubt(size)):
+        remarks.append(f"the size of its voxels is odd: {said}")
     offset = _our_offset(dataset, where) or _offset_of_others(dataset, where, order, size, remarks)
     return Place(size or (1.0, 1.0, 1.0), offset or (0, 0, 0)), size is not None, tuple(remarks)
 

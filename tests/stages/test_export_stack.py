@@ -244,7 +244,10 @@ def test_with_an_image_there_are_sections_to_look_at_and_ids_for_programs(run_st
     assert ids.dtype == np.uint16
     np.testing.assert_array_equal(ids, IDS * 1000)
     assert [(event["path"], event["title"]) for event in result.reported("artifact")] == [
-        ("sections", "20 sections, the first is z0000.png; objects in colour over the image"),
+        (
+            "sections",
+            "20 sections, the first is z0000.png; objects in colour over the image (with scale: overview.png)",
+        ),
         ("ids", "20 sections, the first is z0000.png; object ids, 16 bit; looks black in most viewers"),
         ("overview.png", "image and labels: the middle section, and a cut along z"),
     ]
@@ -309,7 +312,8 @@ def test_an_overview_is_to_scale(run_stage, volume) -> None:
     picture = np.asarray(Image.open(result["sections"].parent / "overview.png"))
     section = picture[TOP : TOP + 360, LEFT : LEFT + 540]
     np.testing.assert_array_equal(section[..., 0], GREY[10].repeat(18, 0).repeat(18, 1))
-    cut = picture[TOP + 360 + 60 : TOP + 360 + 60 + 600, LEFT : LEFT + 120]  # voxels are 4 nm wide and 30 nm high
+    top = TOP + 360 + 60 + 26  # the title of the narrow cut takes two lines
+    cut = picture[top : top + 600, LEFT : LEFT + 120]  # voxels are 4 nm wide and 30 nm high
     np.testing.assert_array_equal(cut[..., 0], GREY[:, 10].repeat(30, 0).repeat(4, 1))
 
 

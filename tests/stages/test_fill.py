@@ -115,3 +115,13 @@ def test_max_distance_is_a_number_above_0(distance: object) -> None:
     with pytest.raises(ValidationError, match="max_distance"):
         stage.Params.parse({"max_distance": distance})
     assert stage.Params().max_distance == 40
+
+
+def test_a_distance_beyond_the_stack_is_told(run_stage, tmp_path: Path) -> None:
+    labels = np.zeros((2, 3, 4), np.uint32)
+    labels[0, 0, 0] = 5
+    write_volume(tmp_path / "s.h5", "labels", labels, Place((0.004, 0.004, 0.03)))
+    result = run_stage("fill", {"segmentation": tmp_path / "s.h5"})
+    said = [event["text"] for event in result.reported("message")]
+    assert any("0.004 nm is less than an atom; did you mean µm? write [4, 4, 30]" in line for line in said)
+    assert any("max_distance, 40 nm, is not less than the diagonal of the volume, 0.0" in line for line in said)

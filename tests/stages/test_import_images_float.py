@@ -129,3 +129,9 @@ def test_no_contrast_is_refused(tmp_path: Path, run_stage: Any, greys: np.ndarra
 def test_what_is_no_range_is_refused(given: object, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         import_images.Params.parse({"convert_float": given})
+
+
+def test_a_range_that_loses_many_greys_is_told(tmp_path: Path, run_stage: Any) -> None:
+    file = hdf5(tmp_path, RNG.normal(0, 1, (6, 40, 50)))
+    lines = said(run_stage("import-images", {"stack": file}, convert_float=[0, 1]))
+    assert any("% become black and " in line for line in lines)

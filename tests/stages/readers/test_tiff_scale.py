@@ -49,6 +49,33 @@ def test_units_of_imagej(tmp_path: Path, lines: str, expected: tuple[float, ...]
     assert remarks == ()
 
 
+@pytest.mark.parametrize(
+    ("unit", "pixels", "spacing", "nm"),
+    [("cm", 2.5e6, 3e-6, 4), ("inch", 6.35e6, 3e-6 / 2.54, 4), ("m", 2.5e8, 3e-8, 4)],
+)
+def test_units_of_printers_are_used_if_no_printer_is_that_fine(
+    tmp_path: Path, unit: str, pixels: float, spacing: float, nm: float
+) -> None:
+    file = imagej(tmp_path / "a.tif", f"unit={unit}\nspacing={spacing!r}", (pixels, pixels))
+    found, remarks = scale(file)
+    assert found == pytest.approx((nm, nm, 30), rel=1e-5)
+    assert remarks == ()
+
+
+def test_a_unit_that_is_not_known_is_told(tmp_path: Path) -> None:
+    assert scale(imagej(tmp_path / "a.tif", "unit=furlong\nspacing=1.0")) == (
+        None,
+        ("a.tif: ImageJ's unit of length is 'furlong', which is not known: its scale is not used",),
+    )
+
+
+def test_a_size_in_another_unit_is_told(tmp_path: Path) -> None:
+    _, remarks = scale(imagej(tmp_path / "a.tif", "unit=nm\nspacing=0.03", (250, 250)))
+    assert remarks == (
+        "a.tif: the size of its pixels is odd: 0.004 nm is less than an atom; did you mean µm? write [4, 4, 30]",
+    )
+
+
 @pytest.mark.parametrize("spacing", ["unknown", "-30.0", "0", "NaN", "Infinity", "1e999", "9" * 400])
 def test_a_spacing_that_is_no_length_is_told(tmp_path: Path, spacing: str) -> None:
     found, remarks = scale(imagej(tmp_path / "a.tif", f"unit=nm\nspacing={spacing}"))

@@ -52,3 +52,12 @@ def test_a_preview_shows_sections_from_the_whole_stack_and_labels_below() -> Non
         top = 8 + 26 + 400 + 8 + 26 + 26
         below = picture[top : top + 400, left : left + 500]
         np.testing.assert_array_equal(below, overlay(image[grey], labels[grey], 0.35))
+
+
+def test_of_a_tall_stack_the_cut_shows_the_middle_at_a_readable_size() -> None:
+    """1000 sections of 30 nm under 256 pixels of 4 nm would be 35 pixels wide in 1024 pixels of height."""
+    image = np.arange(1000, dtype=np.int64)[:, None, None].repeat(4, 1).repeat(256, 2) // 4
+    picture = overview([of("image", image.astype(np.uint8))], image.shape, Place((4.0, 4.0, 30.0)), 0.3)
+    cut = picture[-26 - 8 - 300 : -26 - 8, 8 : 8 + 256, 0]
+    assert (cut == cut[:, :1]).all()
+    assert 120 < cut.min() <= cut.max() < 145  # the middle 109 sections: 446 to 554, greys 111 to 138

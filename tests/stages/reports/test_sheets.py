@@ -85,3 +85,12 @@ def test_letters_that_the_font_lacks_do_no_harm() -> None:
     question, micro = sheet([[Panel("?? um", grey)]]), sheet([[Panel("日本 µm", grey)]])
     differs = (question != micro).any(axis=2)
     assert 0 < differs.sum() < 30  # the stroke that makes a µ of an u
+
+
+def test_a_title_over_a_narrow_panel_takes_several_lines() -> None:
+    grey = np.full((10, 120, 3), 120, np.uint8)
+    one, more = sheet([[Panel("image", grey)]]), sheet([[Panel("image, cut along z at y = 128", grey)]])
+    assert more.shape[0] == one.shape[0] + 2 * 26
+    for top in (8, 34, 60):
+        assert (more[top : top + 26] < 100).any()
+    assert (more[86:96, 8:128] == 120).all()
