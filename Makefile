@@ -27,6 +27,11 @@ wheel: .venv/.runner
 
 # For a machine without network, with the same Python and kind of processor. EXTRA=gpu packs for a GPU.
 EXTRA ?= cpu
+ifneq (,$(filter offline,$(MAKECMDGOALS)))
+ifneq ($(EXTRA),$(filter cpu gpu gpu-jax,$(firstword $(EXTRA))))
+$(error EXTRA=$(EXTRA): there is no such extra; choose cpu, gpu or gpu-jax)
+endif
+endif
 PACK := floodrunner-offline-$(EXTRA)
 offline: wheel
 	rm -rf dist/$(PACK) dist/$(PACK).tar

@@ -35,6 +35,13 @@ def disk_trouble(error: OSError, path: object) -> str | None:
     in_text = (code for code in _ADVICE if f"errno = {code}," in str(error))  # HDF5 gives the code only in its message
     code = error.errno if error.errno in _ADVICE else next(in_text, None)
     where = error.filename or path
-    if code is None or (code == errno.ENOENT and os.path.isdir(os.path.dirname(os.path.abspath(str(where))))):
+    if code is None or (code == errno.ENOENT and _has_its_folder(str(where))):
         return None
     return f"{where}: {os.strerror(code).lower()}; {_ADVICE[code]}"
+
+
+def _has_its_folder(file: str) -> bool:
+    try:
+        return os.path.isdir(os.path.dirname(os.path.abspath(file)))
+    except FileNotFoundError:  # the current folder was removed
+        return False

@@ -13,14 +13,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from floodrunner import runner
 from floodrunner.contract.gpu import needs_jax
-from floodrunner.runner import machine
+from floodrunner.runner import machine, place
 
 CPU, GPU, GPU_JAX = "cpu", "gpu", "gpu-jax"
 """Extras of the package, and names of lock files. Each is complete: all that steps need, with one backend."""
-
-_ROOT = Path(str(runner.__file__)).resolve().parents[1]
 
 
 def distributions() -> list[str]:
@@ -73,9 +70,9 @@ def wanted_for_gpu() -> str:
 
 def command(extra: str = CPU) -> str:
     """The command that installs what is missing: in a checkout by make, elsewhere by pip."""
-    if (_ROOT / "Makefile").is_file():
+    if (place.ROOT / "Makefile").is_file():
         target = "demo" if extra == CPU else "gpu"
-        return f"make {target}" if Path.cwd() == _ROOT else f"make -C {shlex.quote(str(_ROOT))} {target}"
+        return f"make {target}" if Path.cwd() == place.ROOT else f"make -C {shlex.quote(str(place.ROOT))} {target}"
     python = Path(sys.executable)
     pip = "pip" if Path(shutil.which("pip") or "").parent == python.parent else f"{shlex.quote(str(python))} -m pip"
     return f"{pip} install 'floodrunner[{extra}]'"

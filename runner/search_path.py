@@ -12,7 +12,10 @@ import site
 import sys
 import sysconfig
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
+
+from floodrunner.runner import place
 
 _KEPT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONHOME")
 """What stages keep of Python's variables. A Python that needs PYTHONHOME starts no stage without it."""
@@ -23,17 +26,26 @@ _OF_HDF5 = ("HDF5_EXT_PREFIX", "HDF5_EXTFILE_PREFIX", "HDF5_VDS_PREFIX")
 def clean() -> None:
     """Leaves out, for the rest of this process, what PYTHONPATH, the user's own packages and `python -m` add.
 
-    With `-m`, Python looks for modules in the present folder first, where users keep modules of their own.
+    With `-m`, Python looks for modules in the present folder first, where users keep modules of their own. If another
+    Floodrunner was found in what is left out, its modules are forgotten: those of the installation are loaded then.
     """
     _leave_out(strangers())
-    if not sys.flags.safe_path and sys.path and sys.path[0] == _present() and not _is_checkout(sys.path[0]):
+    present = os.getcwd()
+    if not sys.flags.safe_path and sys.path and sys.path[0] == present and not place.is_checkout(Path(present)):
         del sys.path[0]
     if not of_the_user():
         _leave_out([site.getusersitepackages()])
+    found, loaded = PathFinder.find_spec("floodrunner"), sys.modules["floodrunner"]
+    if found and found.origin and loaded.__file__ and not os.path.samefile(found.origin, loaded.__file__):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "floodrunner"]:
+            del sys.modules[name]
 
 
 def environment(root: Path) -> dict[str, str]:
-    """The environment in which a stage runs: that of this process, with Floodrunner's as the only additional folder.
+    """The environment in which a stage runs: that of this process, with nothing that is added to the search path.
+
+    A checkout is added, since Python would not find it. What is installed is not: folders in PYTHONPATH come before
+    the standard library, and some packages bring modules that are named as those in there.
 
     Args:
       root: the folder that holds `contract/`, `stages/` and `segmentation/`. A checkout holds `floodrunner/` beside
@@ -45,26 +57,21 @@ def environment(root: Path) -> dict[str, str]:
     kept = (*_KEPT, "PYTHONUSERBASE") if of_the_user() else _KEPT
     foreign = {name for name in os.environ if name.startswith("PYTHON")} - {*kept} | {*_OF_HDF5}
     found = {name: value for name, value in os.environ.items() if name not in foreign}
-    place = root if (root / "floodrunner").is_dir() else root.parent
-    found |= {"PYTHONPATH": str(place), "PYTHONUNBUFFERED": "1"}
+    found["PYTHONUNBUFFERED"] = "1"
+    folder = root if place.is_checkout(root) else root.parent
+    if os.path.realpath(folder) not in map(os.path.realpath, (*_installation(), site.getusersitepackages())):
+        found["PYTHONPATH"] = str(folder)
     return found if of_the_user() else found | {"PYTHONNOUSERSITE": "1"}
 
 
 def strangers() -> list[str]:
-    """The folders in PYTHONPATH that are no checkouts of Floodrunner."""
+    """The folders in PYTHONPATH that do not count: all but checkouts, and the only Floodrunner that Python finds."""
     given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    return [folder for folder in given if not _is_checkout(folder)]
-
-
-def _is_checkout(folder: str) -> bool:
-    return os.path.isfile(os.path.join(folder, "floodrunner", "__init__.py"))
-
-
-def _present() -> str | None:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:  # it was removed
-        return None
+    strange = [folder for folder in given if not place.is_checkout(Path(folder))]
+    absolute = {*map(os.path.abspath, strange)} - _installation()
+    if strange and not PathFinder.find_spec("floodrunner", [x for x in sys.path if os.path.abspath(x) not in absolute]):
+        return [folder for folder in strange if not os.path.isdir(os.path.join(folder, "floodrunner"))]
+    return strange
 
 
 def _leave_out(folders: list[str]) -> None:

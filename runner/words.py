@@ -87,5 +87,8 @@ def size(count: float) -> str:
 
 def here(path: Path) -> str:
     """A path relative to the current folder, or absolute if the path is outside the current folder."""
-    relative = os.path.relpath(path)
+    try:
+        relative = os.path.relpath(path)
+    except FileNotFoundError:  # the current folder was removed
+        return str(path)
     return relative if not relative.startswith("..") else str(path)

@@ -17,6 +17,9 @@ import pytest
 from floodrunner.contract.job import Job
 from floodrunner.contract.ports import port_file
 from floodrunner.contract.stage import Context
+from floodrunner.segmentation.scores.cell_mistakes import CellMistakes
+from floodrunner.stages.reports import worst_objects
+from floodrunner.stages.storage import object_table
 from floodrunner.stages.storage.volumes import Place, read_volume, write_volume
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -154,3 +157,14 @@ def test_links_in_the_documents_lead_somewhere() -> None:
     assert len(links) > 3
     missing = [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
     assert not missing
+
+
+def test_the_page_about_results_names_the_columns_of_its_tables() -> None:
+    named = {}
+    for part in re.split(r"^## ", (ROOT / "docs" / "results.md").read_text(), flags=re.M):
+        cells = re.findall(r"^\| (`.+?) \|", part, flags=re.M)
+        named[re.split(r"[,\s]", part)[0]] = re.findall(r"`(\w+)`", " ".join(cells))
+    assert named["worst.csv"] == worst_objects._COLUMNS.split()
+    assert named["pictures.csv"] == [*CellMistakes._fields]
+    assert named["objects.csv"]
+    assert {*named["objects.csv"]} <= {*object_table._COLUMNS}

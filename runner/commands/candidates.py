@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -40,7 +40,7 @@ def pipelines(context: click.Context, word: str) -> Iterator[str]:
     """Pipeline files, and the names of those that are shipped."""
     from floodrunner.runner.pipeline import shipped
 
-    yield from shipped.names()
+    yield from shipped.NAMES
     yield from _paths(word, (".yaml", ".yml"))
 
 
@@ -107,11 +107,11 @@ def stages(context: click.Context, word: str) -> Iterator[str]:
 
 
 @_beginning
-def shipped_pipelines(context: click.Context, word: str) -> list[str]:
+def shipped_pipelines(context: click.Context, word: str) -> Sequence[str]:
     """The names of the pipelines that are shipped."""
     from floodrunner.runner.pipeline import shipped
 
-    return shipped.names()
+    return shipped.NAMES
 
 
 @_beginning
@@ -129,11 +129,11 @@ def folders(context: click.Context, word: str) -> Iterator[str]:
 
 
 def _spec(context: click.Context) -> PipelineSpec:
-    from floodrunner.runner.pipeline import shipped, spec
+    from floodrunner.runner.pipeline import shipped
 
     # Behind an option without its value, click leaves the argument among the others.
     written = context.params.get("pipeline") or next(iter(context.args), "")
-    return spec.load(shipped.find(written)).spec
+    return shipped.load(written).spec
 
 
 def _values(annotation: object) -> Iterator[str]:

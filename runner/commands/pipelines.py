@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -19,21 +20,25 @@ from floodrunner.runner.errors import UserError
     metavar="[FILE]",
     is_flag=False,
     flag_value="",
-    help="Write a copy to edit; by default NAME.yaml in the current folder. No file is overwritten.",
+    help="Write a copy to edit; by default my-NAME.yaml in the current folder. No file is overwritten.",
 )
 def pipelines(name: str | None, target: str | None) -> None:
     """List the pipelines that are shipped; with NAME, show one of them."""
+    import shutil
+
     from floodrunner.runner import wsl
     from floodrunner.runner.pipeline import registry, shipped
 
     if target is None:
-        say(shipped.detail(name, registry.scan()) if name else shipped.listing())
+        # Where no terminal shows the lines, a program may read them.
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+        say(shipped.detail(name, registry.scan(), columns) if name else shipped.listing(columns))
         return
     if name is None:  # `--copy ffn`: the option takes the name for its file
         name, target = target, ""
     if not name:
-        raise UserError("--copy: says no pipeline; floodrunner pipelines ffn --copy writes ffn.yaml")
-    file = Path(wsl.here(target)) if target else Path(f"{name}.yaml")
+        raise UserError("--copy: says no pipeline; floodrunner pipelines ffn --copy writes my-ffn.yaml")
+    file = Path(wsl.here(target)) if target else Path(f"my-{name}.yaml")
     if file.suffix not in (".yaml", ".yml"):
         raise UserError(f"--copy {target}: the name of a pipeline file ends in .yaml; write --copy {file.name}.yaml")
     text, command = shipped.copy_of(name, file)

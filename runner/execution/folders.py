@@ -88,7 +88,7 @@ def meant(target: str | None) -> list[Path]:
     runs = all_runs()
     if target is None:
         if not runs:
-            raise UserError(f"{RUNS}/: there is no run here; name a run folder or a pipeline file")
+            raise UserError(f"{RUNS}/: there is no run here; name a run folder, a pipeline file or a shipped pipeline")
         return runs
     path = Path(wsl.here(target))
     path = path if (path / RUN_FILE).exists() else shipped.named(target) or path

@@ -18,7 +18,7 @@ from floodrunner.runner.execution.request import Request, prepared
 from floodrunner.runner.execution.setting import Setting
 from floodrunner.runner.execution.skip import Contents
 from floodrunner.runner.fingerprint.content import Cache, Entries
-from floodrunner.runner.pipeline import patterns, registry, shipped, spec
+from floodrunner.runner.pipeline import patterns, registry, shipped
 from floodrunner.runner.pipeline.options import given_inputs
 from floodrunner.runner.pipeline.patterns import Fit
 from floodrunner.runner.terminal import figures, runs, table
@@ -59,7 +59,7 @@ def stacks(request: Request, command: Sequence[str]) -> list[Stack]:
     Raises:
       UserErrors: all that is wrong, of all stacks.
     """
-    pipeline = spec.load(shipped.find(request.pipeline))
+    pipeline = shipped.load(request.pipeline)
     given = given_inputs(request.options, pipeline)
     many = {name: path for name, path in given.items() if patterns.is_pattern(path)}
     top, known = request.workdir or folders.RUNS / pipeline.spec.name, registry.scan()

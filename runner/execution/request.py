@@ -11,7 +11,7 @@ from floodrunner.runner.errors import UserError
 from floodrunner.runner.execution import folders
 from floodrunner.runner.execution.setting import Setting
 from floodrunner.runner.pipeline import plan as planning
-from floodrunner.runner.pipeline import registry, shipped, spec
+from floodrunner.runner.pipeline import registry, shipped
 from floodrunner.runner.pipeline.options import Options, given_inputs
 from floodrunner.runner.pipeline.registry import Registry
 from floodrunner.runner.pipeline.spec import Pipeline
@@ -45,7 +45,7 @@ def setting(request: Request, command: Sequence[str]) -> Setting:
     Raises:
       UserError: if anything is wrong that can be seen before a step starts.
     """
-    return prepared(spec.load(shipped.find(request.pipeline)), registry.scan(), request, command)
+    return prepared(shipped.load(request.pipeline), registry.scan(), request, command)
 
 
 def prepared(pipeline: Pipeline, known: Registry, request: Request, command: Sequence[str]) -> Setting:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
+from dataclasses import replace
 from pathlib import Path
 
-from floodrunner import runner
-from floodrunner.runner import words, wsl
+from floodrunner.runner import place, words, wsl
 from floodrunner.runner.errors import UserError, suggest
-from floodrunner.runner.pipeline import spec
+from floodrunner.runner.pipeline import spec, yamlfile
 from floodrunner.runner.pipeline.registry import Registry
 from floodrunner.runner.pipeline.spec import Pipeline
 
-FOLDER = Path(str(runner.__file__)).resolve().parents[1] / "pipelines"
+NAMES = ("ffn", "quickstart", "unet", "unet-predict", "unet-quickstart")
+FOLDER = place.ROOT / "pipelines"
+"""Holds the files of these. Other files that somebody put there are theirs."""
 
 _SUFFIXES = (".yaml", ".yml")
 
 
-def names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+def load(written: str) -> Pipeline:
+    """The pipeline that a user means, as `find` does. Messages call a shipped one by its name.
+
+    Raises:
+      UserError: like `find` and `spec.load`.
+    """
+    return _shipped(written) if (file := find(written)) == named(written) else spec.load(file)
 
 
 def find(written: str) -> Path:
@@ -42,14 +50,14 @@ def find(written: str) -> Path:
     path = Path(wsl.here(written))
     if path.exists():
         return path
-    if path.suffix in _SUFFIXES and path.stem in names():
+    if path.suffix in _SUFFIXES and path.stem in NAMES:
         raise UserError(
             f"{path}: no such file; the shipped pipeline has the name {path.stem}: floodrunner run {path.stem}, "
             f"or floodrunner pipelines {path.stem} --copy to edit a copy"
         )
     if _is_path(written):
         return path
-    known = [*names(), *(file.name for suffix in _SUFFIXES for file in sorted(Path().glob(f"*{suffix}")))]
+    known = [*NAMES, *(file.name for suffix in _SUFFIXES for file in sorted(Path().glob(f"*{suffix}")))]
     raise UserError(
         f"{words.quoted(written)}: there is no shipped pipeline with this name, nor a file; {suggest(written, known)} "
         "(floodrunner pipelines lists what is shipped)"
@@ -58,7 +66,11 @@ def find(written: str) -> Path:
 
 def named(written: str) -> Path | None:
     """The file of the shipped pipeline that has this name; None if none has."""
-    return Path(words.here(FOLDER / f"{written}.yaml")) if written in names() else None
+    return Path(words.here(FOLDER / f"{written}.yaml")) if written in NAMES else None
+
+
+def _shipped(name: str) -> Pipeline:
+    return spec.read(replace(yamlfile.load(Path(words.here(FOLDER / f"{name}.yaml"))), name=name))
 
 
 def _differs(file: Path, shipped: Path) -> bool:
@@ -73,30 +85,43 @@ def _is_path(written: str) -> bool:
     return "/" in written or "\\" in written or written.lower().endswith(_SUFFIXES)
 
 
-def listing() -> list[str]:
-    """Each shipped pipeline: its name, what it is for, its inputs."""
+def listing(columns: int) -> list[str]:
+    """Each shipped pipeline: its name, what it is for, its inputs.
+
+    Args:
+      columns: the width of the terminal; longer texts go on in the next line.
+    """
     lines = []
-    width = max(map(len, names()), default=0)
-    for name in names():
-        pipeline = spec.load(FOLDER / f"{name}.yaml")
-        lines.append(f"{name:{width}}  {first_sentence(pipeline.document.text)}")
+    width = max(map(len, NAMES))
+    for name in NAMES:
+        pipeline = _shipped(name)
+        lines += _beside(f"{name:{width}}  ", first_sentence(pipeline.document.text), columns)
         inputs = pipeline.spec.inputs
         indent = max(map(len, inputs), default=0)
-        lines += [f"{'':{width}}    {port:{indent}}  {given.help}" for port, given in inputs.items()]
-    return [
-        *lines,
-        "",
-        "floodrunner pipelines NAME shows one, floodrunner pipelines NAME --copy writes it here to edit",
-    ]
+        for port, given in inputs.items():
+            lines += _beside(f"{'':{width}}    {port:{indent}}  ", given.help, columns)
+    last = "floodrunner pipelines NAME shows one, floodrunner pipelines NAME --copy writes a copy of it here to edit"
+    return [*lines, "", *_beside("", last, columns)]
 
 
-def detail(name: str, known: Registry) -> list[str]:
+def _beside(start: str, text: str, columns: int) -> list[str]:
+    """A text behind its start. Where it goes on in the next line, it stays below itself."""
+    width, below = max(columns, len(start) + 20), " " * len(start)
+    wrapped = textwrap.wrap(text, width, initial_indent=start, subsequent_indent=below, break_on_hyphens=False)
+    return wrapped or [start.rstrip()]
+
+
+def detail(name: str, known: Registry, columns: int) -> list[str]:
     """One pipeline: its file, its comment, its inputs, its steps, and the command that runs it.
+
+    Args:
+      name: of a shipped pipeline, even if a file here may also be meant; or a file.
+      columns: as in `listing`.
 
     Raises:
       UserError: if there is no such pipeline.
     """
-    file = find(name)
+    file = named(name) or find(name)
     pipeline = spec.load(file)
     steps, inputs = pipeline.spec.steps, pipeline.spec.inputs
     width = max(map(len, (*steps, *inputs)))
@@ -107,10 +132,14 @@ def detail(name: str, known: Registry) -> list[str]:
         f"{pipeline.spec.name} ({file})",
         *(["", *comments] if comments else []),
         *(["", "inputs:"] if inputs else []),
-        *(f"  {port:{width}}  {given.help}" for port, given in inputs.items()),
+        *(line for port, given in inputs.items() for line in _beside(f"  {port:{width}}  ", given.help, columns)),
         "",
         "steps:",
-        *(f"  {step:{width}}  {stage.name:{column}}  {stage.summary}" for step, stage in stages.items()),
+        *(
+            line
+            for step, stage in stages.items()
+            for line in _beside(f"  {step:{width}}  {stage.name:{column}}  ", stage.summary, columns)
+        ),
         "",
         f"run it: {command(name, pipeline)}",
     ]
@@ -136,15 +165,16 @@ def first_sentence(text: str) -> str:
 def copy_of(name: str, file: Path) -> tuple[bytes, str]:
     """The text of a shipped pipeline for a file of the user's, and the command that runs it from there.
 
-    The copy is named after its file, as its run folder is: the results of the two pipelines do not mix.
+    The copy is named after its file, as its run folder is, and never as a shipped pipeline: their results do not mix.
 
     Raises:
       UserError: if no shipped pipeline has this name.
     """
-    if name not in names():
-        raise UserError(f"there is no shipped pipeline {words.quoted(name)}; {suggest(name, names())}")
-    pipeline = spec.load(FOLDER / f"{name}.yaml")
+    if name not in NAMES:
+        raise UserError(f"there is no shipped pipeline {words.quoted(name)}; {suggest(name, NAMES)}")
+    pipeline = _shipped(name)
     own = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.stem).lstrip("_.-") or name
+    own = f"my-{own}" if own in NAMES else own
     text = re.sub(rf"^name: {name}$", f"name: {own}", pipeline.document.text, count=1, flags=re.MULTILINE)
     here = shlex.quote(str(file))
     text = re.sub(rf"^(#.*floodrunner run ){name}(?= |$)", lambda found: found[1] + here, text, flags=re.MULTILINE)

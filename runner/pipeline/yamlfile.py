@@ -45,6 +45,7 @@ class Document:
     Attributes:
       source: the file or the option that the value was read from.
       text: the whole text.
+      name: what messages call it, if that is not `source`.
       lines: path of a value (keys and indices) -> line of its key, from 1.
       texts: path of a plain number, true, false or null -> its text.
     """
@@ -54,12 +55,13 @@ class Document:
     value: Any
     lines: dict[YamlPath, int] = field(default_factory=dict)
     texts: dict[YamlPath, str] = field(default_factory=dict)
+    name: str = ""
 
     def at(self, path: YamlPath) -> str:
         """`file:line` of the value at `path`; if there is none, of the innermost value that should contain it."""
         while path and path not in self.lines:
             path = path[:-1]
-        return f"{self.source}:{self.lines.get(path, 1)}"
+        return f"{self.name or self.source}:{self.lines.get(path, 1)}"
 
 
 def load(path: Path) -> Document:

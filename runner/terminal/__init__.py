@@ -1,4 +1,4 @@
 """Shows what a run does, in a terminal or in a file.
 
-Commands and their options are in `runner/cli.py`.
+Commands and their options are in `runner/commands/`.
 """

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from docker.errors import NotFound
 
+from floodrunner.runner import __version__
 from floodrunner.runner.build import command
 from floodrunner.runner.build import image as building
 from floodrunner.runner.engines.docker import containers as containers_of_runs
@@ -78,7 +79,7 @@ def check(engine: DockerClient, house: House, folder: Path) -> Image:
     assert image.labels[images.SOURCE_LABEL] == images.source_hash(house.code)
     assert image.labels["org.floodrunner.test"] == house.environment["FLOODRUNNER_IMAGE"]
     assert images.source_hash(files_inside(engine, image_name(house), folder)) == images.source_hash(house.code)
-    assert image.labels["org.opencontainers.image.version"] == "0.1.0"
+    assert image.labels["org.opencontainers.image.version"] == __version__
     assert image.labels["org.opencontainers.image.created"].startswith(time.strftime("%Y-"))
     assert trouble(house) == ""
     said = engine.containers.run(

@@ -102,11 +102,12 @@ def test_the_recipe_for_apptainer(engine: DockerClient, image: str, wheels: Path
     recipe = (REPOSITORY / "containers" / "floodrunner.def").read_text()
     parts = dict(re.findall(r"^%(\w+)\n(.*?)(?=^%|\Z)", recipe, re.DOTALL | re.MULTILINE))
     assert [line.split() for line in parts["files"].strip().splitlines()] == [
-        ["dist", "/opt/floodrunner/dist"],
+        ["dist/floodrunner-*.whl", "/opt/floodrunner/dist/"],
         ["requirements/runner.txt", "/opt/floodrunner/runner.txt"],
     ]
     files = (
-        "mkdir /opt/floodrunner\ncp -r /wheels /opt/floodrunner/dist\ncp /requirements/runner.txt /opt/floodrunner\n"
+        "mkdir -p /opt/floodrunner/dist\ncp /wheels/floodrunner-*.whl /opt/floodrunner/dist/\n"
+        "cp /requirements/runner.txt /opt/floodrunner\n"
     )
     pip = "export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels\n"
     run = parts["runscript"].replace("exec ", "").replace('"$@"', "run p.yaml")

@@ -299,6 +299,7 @@ def build(folder: Path) -> House:
     (code / "segmentation").mkdir()
     (code / "floodrunner").mkdir()
     work.mkdir()
+    (code / "pyproject.toml").touch()
     shutil.copytree(REPOSITORY / "contract", code / "contract", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__init__.py", "__main__.py"):
         shutil.copy(REPOSITORY / "stages" / name, code / "stages" / name)

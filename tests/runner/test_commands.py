@@ -110,7 +110,10 @@ def test_a_value_with_spaces_that_is_not_in_quotes(done: House) -> None:
 
 def test_no_run_yet(house: House) -> None:
     ended = house("status")
-    assert (ended.code, ended.error) == (2, "runs/: there is no run here; name a run folder or a pipeline file")
+    assert (ended.code, ended.error) == (
+        2,
+        "runs/: there is no run here; name a run folder, a pipeline file or a shipped pipeline",
+    )
 
 
 def test_logs(done: House) -> None:

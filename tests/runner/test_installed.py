@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from floodrunner.runner import installed, machine
+from floodrunner.runner import installed, machine, place
 from floodrunner.runner.engines import local
 from floodrunner.runner.engines.base import Job
 from floodrunner.runner.machine import Gpu, Nvidia
@@ -84,7 +84,7 @@ def test_a_card_that_steps_would_not_use_is_told(
 ) -> None:
     has |= there
     cards(monkeypatch, capability)
-    monkeypatch.chdir(installed._ROOT)
+    monkeypatch.chdir(place.ROOT)
     assert local.no_gpu() == (f"card 0 is not used: {trouble}" if trouble else "")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert local.no_gpu() == "no GPU found"
@@ -107,7 +107,7 @@ def test_make_gpu_installs_what_the_newest_card_needs(
     cards(monkeypatch, *capabilities)
     assert installed.main() == 0
     assert capsys.readouterr() == (f"requirements/{lock}.txt\n", f"{why}\n")
-    assert (installed._ROOT / "requirements" / f"{lock}.txt").is_file()
+    assert (place.ROOT / "requirements" / f"{lock}.txt").is_file()
 
 
 def test_make_gpu_without_a_card_is_one_line(
@@ -139,22 +139,28 @@ def test_steps_for_a_gpu_find_cudas_libraries(
 
 
 def test_the_command_is_that_of_a_checkout_or_of_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = installed._ROOT
+    root = place.ROOT
     monkeypatch.chdir(root)
     assert (installed.command(), installed.command("gpu-jax")) == ("make demo", "make gpu")
     monkeypatch.chdir(tmp_path)
     assert installed.command() == f"make -C {root} demo"
-    monkeypatch.setattr(installed, "_ROOT", tmp_path)
+    monkeypatch.setattr(place, "ROOT", tmp_path)
     monkeypatch.setattr(installed.shutil, "which", lambda name: "/usr/bin/pip")
     assert installed.command() == f"{sys.executable} -m pip install 'floodrunner[cpu]'"
     monkeypatch.setattr(installed.shutil, "which", lambda name: str(Path(sys.executable).with_name("pip")))
     assert installed.command("gpu-jax") == "pip install 'floodrunner[gpu-jax]'"
 
 
+@pytest.mark.parametrize("extra", ["nonsense", "cpu gpu", "%"])
+def test_make_refuses_to_pack_an_extra_that_there_is_not(extra: str) -> None:
+    command = ["make", "--dry-run", "offline", f"EXTRA={extra}"]
+    tried = subprocess.run(command, cwd=place.ROOT, capture_output=True, text=True, check=False)
+    assert (tried.returncode, tried.stdout) == (2, "")
+    assert f"EXTRA={extra}: there is no such extra; choose cpu, gpu or gpu-jax" in tried.stderr
+
+
 def test_make_asks_this_module() -> None:
-    makefile = (installed._ROOT / "Makefile").read_text()
+    makefile = (place.ROOT / "Makefile").read_text()
     assert f"python -m {installed.__name__}" in makefile
-    tried = subprocess.run(
-        ["make", "--dry-run", "gpu"], cwd=installed._ROOT, capture_output=True, text=True, check=False
-    )
+    tried = subprocess.run(["make", "--dry-run", "gpu"], cwd=place.ROOT, capture_output=True, text=True, check=False)
     assert "requirements/install.py requirements/runner.txt $lock" in tried.stdout, tried.stderr

@@ -64,7 +64,7 @@ def ingredients(root: Path, kind: str) -> str:
     """A hash of the files that define an image, except this project's source: the Dockerfile and the files it copies.
 
     Comments in the Dockerfile do not count, so that a changed comment does not repeat a long training run. "" if there
-    is no Dockerfile, as in an installed package.
+    is no Dockerfile.
     """
     dockerfile = root / f"Dockerfile.{kind}"
     if not dockerfile.exists():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,23 +37,46 @@ def refused(written: str) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
-def test_it_can_be_planned(file: Path, tmp_path: Path) -> None:
-    pipeline = spec.load(file)
+def test_what_is_shipped_is_what_the_repository_and_the_wheel_hold() -> None:
+    with open(FOLDER.parent / "pyproject.toml", "rb") as file:
+        packed = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]
+    assert sorted(Path(path).stem for path in packed if path.startswith("/pipelines/")) == sorted(shipped.NAMES)
+    git = ["git", "-C", str(FOLDER), "ls-files", "*.yaml", "*.yml"]
+    listed = subprocess.run(git, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("no checkout of git")
+    assert {Path(path).stem for path in listed.stdout.split()} == {*shipped.NAMES}
+
+
+def test_a_file_of_the_users_beside_them_is_not_shipped(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("checkout") / "pipelines"
+    shutil.copytree(FOLDER, folder)
+    (folder / "mine.yaml").write_text("name: [")
+    monkeypatch.setattr(shipped, "FOLDER", folder)
+    done = floodrunner("pipelines")
+    assert done.exit_code == 0
+    assert "mine" not in done.output
+    assert "there is no shipped pipeline with this name" in refused("mine")
+
+
+@pytest.mark.parametrize("name", shipped.NAMES)
+def test_it_can_be_planned(name: str, tmp_path: Path) -> None:
+    pipeline = spec.load(FOLDER / f"{name}.yaml")
     inputs = []
-    for name, given in pipeline.spec.inputs.items():
-        assert given.help, f"input {name} needs a help text"
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "0.png").write_bytes(b"x")
-        inputs.append(f"{name}={tmp_path / name}")
+    for port, given in pipeline.spec.inputs.items():
+        assert given.help, f"input {port} needs a help text"
+        (tmp_path / port).mkdir()
+        (tmp_path / port / "0.png").write_bytes(b"x")
+        inputs.append(f"{port}={tmp_path / port}")
     planned = plan.make(pipeline, registry.scan(), tmp_path / "run", Options(inputs=inputs))
     assert [step.id for step in planned.steps] == list(pipeline.spec.steps)
-    assert pipeline.spec.name == file.stem
+    assert pipeline.spec.name == name
     assert planned.inputs.keys() == pipeline.spec.inputs.keys(), "an input that no step uses"
 
 
 def test_a_name_is_found_from_anywhere(here: Path) -> None:
-    assert shipped.names() == sorted(file.stem for file in FOLDER.glob("*.yaml"))
     assert shipped.find("ffn") == FOLDER / "ffn.yaml"
     done = floodrunner("plan", "quickstart")
     assert done.exit_code == 0
@@ -57,14 +84,17 @@ def test_a_name_is_found_from_anywhere(here: Path) -> None:
     assert not list(here.iterdir())
 
 
-def test_in_a_checkout_messages_name_the_file_as_people_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_name_a_pipeline_as_people_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(FOLDER.parent)
+    assert re.fullmatch(r"ffn:\d+", shipped.load("ffn").document.at(("name",)))
+    assert shipped.load("ffn").document.source == "pipelines/ffn.yaml"
+    assert shipped.load("pipelines/ffn.yaml").document.at(("name",)).startswith("pipelines/ffn.yaml:")
     assert str(shipped.find("ffn")) == "pipelines/ffn.yaml"
     assert str(shipped.find("pipelines/ffn.yaml")) == "pipelines/ffn.yaml"
 
 
 def test_inputs_start_in_the_current_folder(here: Path) -> None:
-    with pytest.raises(UserError, match=r"ffn\.yaml:\d+: input images .* data/images does not exist") as found:
+    with pytest.raises(UserError, match=r"(^|\s)ffn:\d+: input images .* data/images does not exist") as found:
         cli.cli.main(["plan", "ffn"], standalone_mode=False)
     assert f"(seen from the current folder, {here})" in str(found.value)
 
@@ -122,11 +152,11 @@ def test_the_file_of_a_checkout_is_called_by_its_name_elsewhere(here: Path, writ
 
 def test_the_list_says_what_each_is_for(here: Path) -> None:
     lines = floodrunner("pipelines").output.splitlines()
-    assert [line.split()[0] for line in lines if line[:1].strip() and "  " in line] == shipped.names()
+    assert [line.split()[0] for line in lines if line[:1].strip() and "  " in line] == [*shipped.NAMES]
     assert any(
         line.startswith("quickstart ") and line.endswith("A complete example that needs no data.") for line in lines
     )
-    for name in shipped.names():
+    for name in shipped.NAMES:
         pipeline = spec.load(FOLDER / f"{name}.yaml")
         assert shipped.first_sentence(pipeline.document.text).endswith(".")
         assert all(any(given.help in line for line in lines) for given in pipeline.spec.inputs.values())
@@ -135,6 +165,14 @@ def test_the_list_says_what_each_is_for(here: Path) -> None:
             for line in shipped.comment(pipeline.document.text)
             if " run " in line and "--input" in line
         )
+
+
+def test_the_list_fits_the_terminal() -> None:
+    wide, narrow = shipped.listing(1000), shipped.listing(80)
+    assert max(map(len, wide)) > 100 > 80 >= max(map(len, narrow))
+    assert " ".join(wide).split() == " ".join(narrow).split()
+    assert narrow[1].startswith(" " * 17)
+    assert shipped._beside("  images  ", "", 80) == ["  images"]
 
 
 def test_one_is_shown_with_its_steps(here: Path) -> None:
@@ -150,6 +188,20 @@ def test_a_pipeline_of_ones_own_is_shown_too(here: Path) -> None:
     assert floodrunner("pipelines", "my.yaml").output.startswith("my (my.yaml)\n\nsteps:\n  a  phantom  ")
 
 
+def test_one_is_shown_beside_a_file_that_may_be_meant_by_its_name(here: Path) -> None:
+    Path("unet.yaml").write_text("name: other\n")
+    assert floodrunner("pipelines", "unet").output.startswith(f"unet ({FOLDER / 'unet.yaml'})\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "file", "name"), [([], "my-ffn.yaml", "my-ffn"), (["ffn.yaml"], "ffn.yaml", "my-ffn")]
+)
+def test_a_copy_has_another_run_folder(here: Path, target: list[str], file: str, name: str) -> None:
+    assert floodrunner("pipelines", "ffn", "--copy", *target).exit_code == 0
+    assert spec.load(Path(file)).spec.name == name
+    assert floodrunner("pipelines", "ffn").exit_code == 0
+
+
 def test_a_copy_is_ones_own(here: Path) -> None:
     done = floodrunner("pipelines", "ffn", "--copy", "my run.yaml")
     command = "floodrunner run 'my run.yaml' --input images=PATH --input labels=PATH"
@@ -163,19 +215,19 @@ def test_a_copy_is_ones_own(here: Path) -> None:
 
 def test_a_copy_never_overwrites(here: Path) -> None:
     assert floodrunner("pipelines", "--copy", "unet-quickstart").exit_code == 0
-    Path("unet-quickstart.yaml").write_text("precious")
+    Path("my-unet-quickstart.yaml").write_text("precious")
     with pytest.raises(
-        UserError, match=r"^unet-quickstart.yaml: exists already; remove it, or name another file with --copy"
+        UserError, match=r"^my-unet-quickstart.yaml: exists already; remove it, or name another file with --copy"
     ):
         cli.cli.main(["pipelines", "unet-quickstart", "--copy"], standalone_mode=False)
-    assert Path("unet-quickstart.yaml").read_text() == "precious"
+    assert Path("my-unet-quickstart.yaml").read_text() == "precious"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["fnn", "--copy"], "there is no shipped pipeline 'fnn'; did you mean 'ffn'?"),
-        (["--copy"], "--copy: says no pipeline; floodrunner pipelines ffn --copy writes ffn.yaml"),
+        (["--copy"], "--copy: says no pipeline; floodrunner pipelines ffn --copy writes my-ffn.yaml"),
         (["ffn", "--copy", "m"], "--copy m: the name of a pipeline file ends in .yaml; write --copy m.yaml"),
         (["ffn", "--copy", "no/m.yaml"], "no/m.yaml: cannot be written: no such file or directory; name another file"),
     ],
