@@ -87,6 +87,8 @@ def test_a_voxel_size_that_differs_from_that_of_the_file_is_told(tmp_path: Path,
             f"{path}: the file says that its voxels are 4 x 4 x 30 nm (x, y, z), but voxel_size_xyz is set to "
             "8 x 8 x 40 nm, which is used; to use the size of the file, leave voxel_size_xyz out"
         ]
+        told = said(run_stage("import-images", {"stack": path}))
+        assert told[1:] == ["voxels are 4 x 4 x 30 nm (x, y, z), from the file"]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])

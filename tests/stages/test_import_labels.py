@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from floodrunner.contract.stage import InputError
 from floodrunner.segmentation.labels import ids_to_rgb
 from floodrunner.stages import import_labels
 from floodrunner.stages.storage.volumes import Place, read_volume, write_volume
@@ -254,3 +255,13 @@ def test_real_labels(shared: Path, tmp_path: Path, run_stage, name: str, ids: in
 def test_wrong_parameters_are_refused(params: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="1 validation error"):
         import_labels.Params.parse(params)
+
+
+def test_an_overlay_is_refused_and_the_ids_beside_it_are_named(run_stage, tmp_path: Path) -> None:
+    (tmp_path / "ids").mkdir()
+    (tmp_path / "sections").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    for z in range(3):
+        Image.fromarray(noise).save(tmp_path / "sections" / f"z{z:04d}.png")
+    with pytest.raises(InputError, match=r"change from pixel to pixel like grey values.*may hold the ids: .*ids$"):
+        run_stage("import-labels", {"stack": tmp_path / "sections"})

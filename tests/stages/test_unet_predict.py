@@ -138,6 +138,10 @@ def test_cells_in_micrometres_where_the_pixel_size_is_known(
             continue
         pixels = [int(row["area"]) / 8, float(row["centroid_x"]) / 2, float(row["centroid_y"]) / 4]
         assert [float(each) for each in um] == pytest.approx(pixels, rel=1e-4, abs=1e-3)
+    assert (
+        "2 of 3 pictures give no pixel size (dots, printed): their columns in µm are empty; to give all the same size, "
+        "set pixel_size_xy"
+    ) in [event["text"] for event in result.reported("message")]
     # The size in the settings counts for all; one that differs is told.
     again = run_stage("unet-predict", {"images": folder, "model": trained}, pixel_size_xy=[1000, 1000])
     rows = table(again["predicted"].parent)

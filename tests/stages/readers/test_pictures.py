@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from floodrunner.stages.readers.pictures import bare_name
 from tests.stages.pairs import cells, image, refusal, save
 
 RunStage = Callable[..., Any]
@@ -98,3 +99,11 @@ def test_only_outlines_in_place_of_masks(run_stage: RunStage, four: dict[str, Pa
     for file in four["labels"].iterdir():
         file.rename(file.with_suffix(".json"))
     assert "export them as masks: an image for each picture, with an id for each cell" in refusal(run_stage, four)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("a.tif", "a"), ("a.ome.tif", "a"), ("ome.ome.TIF", "ome"), (".ome.tif", ".ome"), ("a.b.png", "a.b")],
+)
+def test_names_have_no_suffix_and_no_ome(file: str, name: str) -> None:
+    assert bare_name(Path(file)) == name
