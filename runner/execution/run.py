@@ -56,6 +56,7 @@ def run(setting: Setting) -> dict[str, Any]:
     plan = setting.plan
     with Stop().listening() as stop:
         cache = Cache(plan.workdir / HASHES_FILE, more=setting.hashes)
+        belonging.check(setting, Contents(plan, cache))  # as `plan` does, before the inputs are looked at
         before = looking.look(setting, cache)
         before.check()
         open_run_folder(plan.workdir, plan.name)

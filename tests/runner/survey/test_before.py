@@ -96,6 +96,17 @@ def test_one_thing_that_is_wrong_is_one_line(demo: House) -> None:
     assert (ended.code, ended.error) == (2, "step one: texts: is too short; write more")
 
 
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_folder_of_something_else_is_told_before_the_inputs_are_looked_at(demo: House, command: str) -> None:
+    surveyed(demo, REPORT | {"problems": WRONG})
+    (demo.work / "mine").mkdir()
+    (demo.work / "mine" / "thesis.txt").touch()
+    ended = demo(command, "p.yaml", "--workdir", "mine")
+    assert ended.code == 2
+    assert "mine: is not a run folder" in ended.error
+    assert not (demo.work / "asked").exists()
+
+
 def test_what_is_wrong_leaves_an_earlier_run_as_it_is(done: House) -> None:
     before = (done.work / "runs/demo/run.json").read_bytes()
     ended = surveyed(done, REPORT | {"problems": WRONG})("run", "p.yaml", "--set", "three.steps=11")
