@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from floodrunner.contract.job import JOB_FILE, STATE
-from floodrunner.contract.ports import split_dataset
 from floodrunner.runner import words
 from floodrunner.runner.errors import UserError
-from floodrunner.runner.execution import folders
+from floodrunner.runner.execution import folders, places
 from floodrunner.runner.execution.naming import name_of
 from floodrunner.runner.execution.setting import Setting
 from floodrunner.runner.execution.skip import Contents
@@ -33,32 +32,32 @@ _MOST_ABOVE = 4  # folders above an input that may become part of a name
 class Held:
     """An input of which a run folder holds results.
 
+    Data belongs to it if it is at the same place and keeps names of files, or if it has a content that was read.
+
     Attributes:
       path: where it was, with its dataset; "" if no record says so.
-      location: the same, as `location_of` gave it then.
-      beside: the same as seen from the run folder, which may have been moved together with the data; "" if unknown.
-      content: its hash when the last run read it; "" if no record says so.
-      used: the hashes in the records of the steps that read it; they differ from `content` if the last run was stopped.
+      location: where it is today, as `places.location_of` gives it.
+      names: the files that were in it; empty for a single file.
+      contents: its hash when the last run read it, and those in the records of the steps that read it.
     """
 
     path: str
     location: str
-    beside: str
-    content: str
-    used: frozenset[str]
+    names: frozenset[str]
+    contents: frozenset[str]
 
 
 def check(setting: Setting, contents: Contents) -> str:
     """Makes sure that a run overwrites only results of its own data, unless the user asked for it.
 
     Inputs may have been edited where they are, or moved; and a folder in which no step has made anything may be used
-    for any data. Only inputs that are at another place are read.
+    for any data. Only inputs that are at another place are read. See `Held` for what counts as the same.
 
     Returns:
       What `--replace` overwrites, in one line for the user; "" if there is nothing to replace.
 
     Raises:
-      UserError: if an input is at another place and has other content, or the folder holds something else than a run
+      UserError: if an input is other data, or the folder holds something else than a run
         of this pipeline. Nothing in the folder has changed.
     """
     check_run_folder(setting.plan.workdir, setting.plan.name)
@@ -66,26 +65,14 @@ def check(setting: Setting, contents: Contents) -> str:
     other = [name for name in held if not _is_same(held[name], name, plan, contents)]
     if not other:
         return ""
-    old = ", ".join(_named(name, held[name].path, held[name].location, plan.inputs[name]) for name in other)
+    old, new = (", ".join(texts) for texts in zip(*(_named(name, held[name], plan) for name in other), strict=True))
     if setting.replace:
         return f"--replace: overwriting the results of {old}"
-    new = ", ".join(_named(name, path := plan.inputs[name], location_of(path), held[name].path) for name in other)
     free = shlex.quote(words.here(_free_folder(setting, other, held)))
     raise UserError(
         f"{words.here(plan.workdir)}: holds results of {old}, and this run is for {new}; add --workdir {free}, or "
-        "--replace to overwrite those results"
+        "--replace to overwrite those results (also right for data that was moved and edited)"
     )
-
-
-def location_of(path: str) -> str:
-    """An input with links to folders followed: `current/images` may be in another folder today.
-
-    A link to a file stays: some tools keep every file as a link, whose target changes when the file is edited.
-    """
-    file, dataset = split_dataset(path)
-    parent, name = os.path.split(file)
-    real = os.path.realpath(file) if os.path.isdir(file) else os.path.join(os.path.realpath(parent), name)
-    return real if dataset is None else f"{real}:{dataset}"
 
 
 def holdings(plan: Plan) -> dict[str, Held]:
@@ -105,9 +92,10 @@ def holdings(plan: Plan) -> dict[str, Held]:
                 path = path or str(_mapping(read_json(plan.folder(step) / JOB_FILE), "inputs").get(port) or "")
                 used |= {done.parts.inputs[port]} if done and port in done.parts.inputs else set()
         if kept and (path or used):
-            location = str(last.get("location") or "") or location_of(path)
-            beside = _beside(location, str(run.get("workdir") or ""))
-            found[name] = Held(path, location, beside, str(last.get("content") or ""), frozenset(used))
+            location = str(last.get("location") or "") or places.location_of(path)
+            location = places.today(location, str(run.get("workdir") or ""), plan.workdir)
+            contents = used | ({str(last["content"])} if last.get("content") else set())
+            found[name] = Held(path, location, _names(last), frozenset(contents))
     return found
 
 
@@ -115,6 +103,11 @@ def _mapping(of: object, name: str) -> dict[str, Any]:
     """A mapping in a record, which may be damaged."""
     value = of.get(name) if isinstance(of, dict) else None
     return value if isinstance(value, dict) else {}
+
+
+def _names(recorded: Mapping[str, Any]) -> frozenset[str]:
+    names = recorded.get("files")
+    return frozenset(filter(lambda name: isinstance(name, str), names)) if isinstance(names, list) else frozenset()
 
 
 def _after(source: str, sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -133,29 +126,28 @@ def _has_made_something(folder: Path) -> bool:
     return (folder / STATE).is_dir() and any((folder / STATE).iterdir())
 
 
-def _beside(location: str, workdir: str) -> str:
-    return os.path.relpath(location, os.path.realpath(workdir)) if workdir and location else ""
-
-
 def _is_same(held: Held, name: str, plan: Plan, contents: Contents) -> bool:
-    location = location_of(plan.inputs[name])
-    if held.location == location or held.beside == _beside(location, str(plan.workdir)):
-        return True
-    source = f"inputs.{name}"
+    source, path = f"inputs.{name}", plan.inputs[name]
     deep = contents.is_deep(source)
+    if held.location == places.location_of(path) and places.keeps_names(held.names, places.names_in(path, deep)):
+        return True
     with contextlib.suppress(OSError):  # hashing says what cannot be read
-        if held.used <= {held.content} and differs(plan.inputs[name], held.path, held.content, contents.cache, deep):
+        if len(held.contents) == 1 and differs(path, held.path, *held.contents, contents.cache, deep):
             return False
-    content = contents.of(source)
-    return content == held.content or held.used == {content}
+    return contents.of(source) in held.contents
 
 
-def _named(name: str, path: str, location: str, other: str) -> str:
-    """An input as the user writes it; with the folder that is meant if both paths are the same link."""
-    if not path:
-        return f"other {name}"
-    link = f" (a link to {words.here(Path(location))})" if path == other else ""
-    return f"{name}={words.here(Path(path))}{link}"
+def _named(name: str, held: Held, plan: Plan) -> tuple[str, str]:
+    """The former input and that of this run, as the user writes them; with what tells them apart if that is the same."""
+    path, location = plan.inputs[name], places.location_of(plan.inputs[name])
+    old, new = f"{name}={words.here(Path(held.path))}", f"{name}={words.here(Path(path))}"
+    if not held.path:
+        return f"other {name}", new
+    if held.path != path:
+        return old, new
+    if held.location != location:
+        return f"{old} (a link to {words.here(Path(held.location))})", f"{new} (a link to {words.here(Path(location))})"
+    return f"{old} with files such as {words.shown(min(held.names, default='?'))}", f"{new} with other files"
 
 
 def _free_folder(setting: Setting, other: list[str], held: Mapping[str, Held]) -> Path:
@@ -166,7 +158,7 @@ def _free_folder(setting: Setting, other: list[str], held: Mapping[str, Held]) -
     base = "" if by_default and name == spec.run_folder_per else f"{plan.workdir.name}-"
     given, before = plan.inputs[name], held[name].path
     if given == before:  # a link to another folder now
-        given, before = location_of(given), held[name].location
+        given, before = places.location_of(given), held[name].location
     for tag in _tags(given, before):
         folder = plan.workdir.with_name(f"{base}{tag}")
         if not os.path.lexists(folder) or _is_of(folder, plan):
@@ -182,9 +174,13 @@ def _tags(path: str, other: str) -> Iterator[str]:
 
 
 def _is_of(folder: Path, plan: Plan) -> bool:
-    """Whether a run folder holds a run of the same pipeline for inputs at the same places."""
+    """Whether a run folder holds a run of the same pipeline for the same inputs, as far as places and names tell."""
     run = read_json(folder / RUN_FILE) or {}
-    there = {name: _mapping(_mapping(run, "inputs"), name).get("location") for name in plan.inputs}
-    return _mapping(run, "pipeline").get("name") == plan.name and there == {
-        name: location_of(path) for name, path in plan.inputs.items()
-    }
+    if _mapping(run, "pipeline").get("name") != plan.name:
+        return False
+    there = {name: _mapping(_mapping(run, "inputs"), name) for name in plan.inputs}
+    return all(
+        there[name].get("location") == places.location_of(path)
+        and places.keeps_names(_names(there[name]), places.names_in(path, deep=True))
+        for name, path in plan.inputs.items()
+    )

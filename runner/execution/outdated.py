@@ -14,7 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from floodrunner.contract.ports import split_dataset
+from floodrunner.runner import words
 from floodrunner.runner.errors import UserError
+from floodrunner.runner.execution import places
 from floodrunner.runner.execution.skip import differences
 from floodrunner.runner.fingerprint import content
 from floodrunner.runner.fingerprint.content import Cache, NotRead
@@ -115,11 +117,15 @@ class _Looker:
         return Mark(f"step {owner} has another result now") if used not in (None, made.ports.get(output)) else None
 
     def _of_input(self, name: str, used: str | None) -> Mark | None:
-        """Compares an input of the user's with what a step read. Nothing is said if it is not there any more."""
+        """Compares an input of the user's with what a step read."""
         inputs = self.run.get("inputs")
         path = inputs[name].get("path") if isinstance(inputs, dict) and isinstance(inputs.get(name), dict) else None
-        if used is None or not isinstance(path, str) or not os.path.exists(file := split_dataset(path)[0]):
+        if used is None or not isinstance(path, str):
             return None
+        path = places.today(path, str(self.run.get("workdir") or ""), self.workdir)
+        if not os.path.exists(file := split_dataset(path)[0]):
+            where = words.here(Path(file))
+            return Mark(f"its input {name} is no longer at {where}, so it cannot be compared", certain=False)
         # The stage's header, which only a plan reads, says whether files in sub-folders count.
         digests = [self._digest(path, deep) for deep in ([True] if os.path.isfile(file) else [False, True])]
         if used in digests:

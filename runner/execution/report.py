@@ -10,7 +10,7 @@ from floodrunner.contract.codes import BAD_INPUT, BUG, INTERRUPTED, STATUS
 from floodrunner.contract.disk import disk_trouble
 from floodrunner.runner import __version__, machine
 from floodrunner.runner.errors import Interrupted, StepFailed, UserError
-from floodrunner.runner.execution.belonging import location_of
+from floodrunner.runner.execution import places
 from floodrunner.runner.execution.setting import Run
 from floodrunner.runner.fingerprint import code as source_code
 from floodrunner.runner.workdir import records
@@ -40,7 +40,12 @@ def at_start(run: Run) -> dict[str, Any]:
         },
         "pipeline": {"name": plan.name, "file": os.path.abspath(document.source), "text": document.text},
         "inputs": {
-            name: {"path": path, "location": location_of(path), "content": run.contents.of(f"inputs.{name}")}
+            name: {
+                "path": path,
+                "location": places.location_of(path),
+                "content": run.contents.of(f"inputs.{name}"),
+                "files": places.names_in(path, run.contents.is_deep(f"inputs.{name}")),
+            }
             for name, path in plan.inputs.items()
         },
         "code": {

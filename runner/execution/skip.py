@@ -96,7 +96,7 @@ def decide(step: Step, contents: Contents, engine: dict[str, str], root: Path) -
         begun = (folder / EVENTS_FILE).exists()
         kept = (folder / STATE).is_dir() and any((folder / STATE).iterdir())  # `clean` keeps the state
         reason = "not finished last time" if begun else "no result" if kept else "never run"
-        return Decision(True, reason + (", continues from its state" if kept else ""))
+        return Decision(True, reason + (", continues from its state if data and settings are the same" if kept else ""))
     reasons = changed_outputs(step, folder, record, contents.cache)
     waits = {port: source.split(".")[0] for port, source in step.sources.items() if contents.of(source) is None}
     reasons += differences(record.parts, parts(step, contents, engine, root), unknown=waits.keys())

@@ -116,7 +116,7 @@ class Mark:
 
     Attributes:
       reason: in words: `its input labels has changed since`.
-      certain: False if an input may have changed, but is too large to be read now.
+      certain: False if an input may have changed, but is gone, or too large to be read now.
     """
 
     reason: str

@@ -12,14 +12,14 @@ from unittest import mock
 import pytest
 
 from floodrunner.runner.execution import belonging
-from floodrunner.runner.execution.belonging import location_of
+from floodrunner.runner.execution.places import keeps_names, location_of, today
 from floodrunner.runner.execution.skip import Contents
 from floodrunner.runner.fingerprint import content
 from tests.runner.conftest import Ended, House
 
 REFUSED = (
     "runs/demo: holds results of texts=texts, and this run is for texts=other; add --workdir runs/demo-other, or "
-    "--replace to overwrite those results"
+    "--replace to overwrite those results (also right for data that was moved and edited)"
 )
 
 
@@ -93,11 +93,72 @@ def test_data_may_be_edited_or_moved(done: House) -> None:
 
 
 def test_a_project_may_be_moved_with_its_data_and_then_edited(done: House) -> None:
-    shutil.copytree(done.work, new := done.work.with_name("new"))
+    done.work.rename(new := done.work.with_name("new"))
     (new / "texts/a.txt").write_text("edited ")
     moved = House(done.code, new)
+    assert "its input texts has changed since" in moved("status").out
     assert "one: runs (input source changed)" in moved.run().out
+
+
+def test_a_copied_run_folder_does_not_take_other_data_that_lies_beside_it(done: House) -> None:
+    """The former data is still there, so the folder was not moved together with it."""
+    lab = House(done.code, done.work / "lab")
+    (lab.work / "texts").mkdir(parents=True)
+    (lab.work / "texts/a.txt").write_text("other ")
+    lab.pipeline(done.written)
+    shutil.copytree(done.work / "runs", lab.work / "runs")
+    assert f"holds results of texts={done.work}/texts, and this run is for texts=texts;" in lab.run().error
+    (done.work / "texts/a.txt").write_text("edited ")
+    assert "its input texts has changed since" in lab("status").out
+    shutil.copytree(done.work / "texts", lab.work / "texts", dirs_exist_ok=True)
+    (done.work / "texts").rename(done.work / "archive")
+    assert lab.run().code == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [(["x.txt", "y.txt"], True), ([], False), (["x.txt", "b.txt"], False), (["a.txt"], False)],
+    ids=["all others", "none", "some stay", "fewer"],
+)
+def test_other_files_at_the_same_place_are_other_data(done: House, names: list[str], refused: bool) -> None:
+    shutil.rmtree(done.work / "texts")
+    (done.work / "texts").mkdir()
+    for name in names:
+        (done.work / "texts" / name).write_text("other ")
+    if not refused:
+        done.run()  # the stage says what it thinks of an empty folder
+        return
+    before, error = everything(done), done("plan", "p.yaml").error
+    assert error == done.run().error
+    assert error == (
+        "runs/demo: holds results of texts=texts with files such as a.txt, and this run is for texts=texts with other "
+        "files; add --workdir runs/demo-texts-2, or --replace to overwrite those results (also right for data that was "
+        "moved and edited)"
+    )
+    assert everything(done) == before
+    assert done.run(workdir="runs/demo-texts-2").code == 0
+    assert done.run(replace=True).code == 0
     assert "one: skipped" in done.run().out
+
+
+def test_a_few_files_that_go_with_every_stack_are_not_the_stack() -> None:
+    old, new = ([f"{kind}{k}.tif" for k in range(20)] + ["README.txt"] for kind in "ab")
+    assert not keeps_names(old, new)
+    assert keeps_names(old, old[:2])
+    assert keeps_names(old[:1], old)
+    assert keeps_names([], new)
+
+
+def test_where_data_is_after_a_move(tmp_path: Path) -> None:
+    (tmp_path / "new/data").mkdir(parents=True)
+    (tmp_path / "new/data/x.h5").write_text("")
+    old, former = f"{tmp_path}/old/data/x.h5:raw", f"{tmp_path}/old/runs/demo"
+    assert today(old, former, tmp_path / "new/runs/demo") == f"{tmp_path}/new/data/x.h5:raw"
+    assert today(old, former, tmp_path / "else/runs/demo") == old
+    assert today(old, "", tmp_path / "new/runs/demo") == old
+    (tmp_path / "old/data").mkdir(parents=True)
+    (tmp_path / "old/data/x.h5").write_text("")
+    assert today(old, former, tmp_path / "new/runs/demo") == old
 
 
 def test_data_at_the_same_place_is_not_read_for_this(done: House) -> None:
@@ -188,7 +249,8 @@ def test_a_link_to_another_folder_is_other_data_and_a_link_to_the_same_is_not(do
     now.symlink_to("sets/b")
     assert done.run(inputs=["texts=now"], workdir="runs/now").error == (
         "runs/now: holds results of texts=now (a link to sets/a), and this run is for texts=now (a link to sets/b); "
-        "add --workdir runs/now-b, or --replace to overwrite those results"
+        "add --workdir runs/now-b, or --replace to overwrite those results (also right for data that was moved and "
+        "edited)"
     )
 
 
@@ -222,7 +284,7 @@ def test_two_inputs_of_one_name_do_not_end_in_a_dead_end(demo: House) -> None:
     refused = demo("run", "p.yaml", "--input", second)
     assert refused.error == (
         "runs/demo/images: holds results of texts=a/images, and this run is for texts=b/images; add --workdir "
-        "runs/demo/b-images, or --replace to overwrite those results"
+        "runs/demo/b-images, or --replace to overwrite those results (also right for data that was moved and edited)"
     )
     assert demo("run", "p.yaml", "--input", second, "--workdir", "runs/demo/b-images").code == 0
 

@@ -44,8 +44,17 @@ def test_a_run_that_is_done_has_no_marks(done: House) -> None:
     done.run()
     os.utime(done.work / "texts/a.txt", (1, 1))  # a new time is no change
     assert marks(done) == {}
-    (done.work / "texts").rename(done.work / "away")  # a disk that is not connected
-    assert marks(done) == {}
+
+
+def test_data_that_is_gone_cannot_be_compared(done: House) -> None:
+    (done.work / "texts").rename(done.work / "away")  # or a disk that is not connected
+    assert marks(done) == {
+        "one": "may be out of date: its input texts is no longer at "
+        f"{done.work}/texts, so it cannot be compared",
+        "two": "may be out of date: step one may be out of date",
+        "three": "may be out of date: step two may be out of date",
+    }
+    assert ", may be out of date: its input texts is no longer at texts, so" in command(done, "status").out
 
 
 def test_an_edited_input_marks_all_that_was_made_from_it(done: House) -> None:

@@ -164,7 +164,7 @@ def test_a_step_run_again_on_request_is_not_forgotten_when_cut_off(done: House) 
     state.mkdir()  # the stage stumbles over this
     assert done.run(start="three").code == 2
     state.rmdir()
-    assert planned(done)["three"] == "run not finished last time, continues from its state"
+    assert planned(done)["three"] == "run not finished last time, continues from its state if data and settings are the same"
 
 
 @pytest.mark.parametrize("again", [{"force": ["x"]}, {"start": "x"}, {}])
