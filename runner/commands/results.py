@@ -38,7 +38,7 @@ def runs(folder: str | None) -> None:
     from pathlib import Path
 
     from floodrunner.runner import wsl
-    from floodrunner.runner.execution import folders
+    from floodrunner.runner.execution import folders, outdated
     from floodrunner.runner.terminal import runs as listing
     from floodrunner.runner.workdir import past
 
@@ -48,7 +48,7 @@ def runs(folder: str | None) -> None:
     found, damaged = [], []
     for file in past.below(top):
         try:
-            found.append(past.read(file))
+            found.append(outdated.read(file))
         except UserError as error:
             damaged.append(str(error))
     if not found and not damaged:

@@ -11,7 +11,7 @@ import click
 from floodrunner.runner import words
 from floodrunner.runner.commands import candidates
 from floodrunner.runner.commands.shared import folder_of, say
-from floodrunner.runner.errors import UserError
+from floodrunner.runner.errors import Collected, UserError
 
 if TYPE_CHECKING:
     from floodrunner.runner.execution.request import Request
@@ -97,15 +97,16 @@ def run(pipeline: str | None, again: str | None, **options: Any) -> None:
     if again is not None:
         repetition = repeating.prepare(again, asked, _command())
         say(repetition.lines())
-        _run_one(repetition.setting)
-        say(repetition.compared())
+        ran = _run_one(repetition.setting)
+        say(repetition.compared(ran))
     elif many.is_for_many(asked):
-        many.run(many.stacks(asked, _command()), say)
+        many.run(many.stacks(asked, _command(), say), say)
     else:
         _run_one(request.setting(asked, _command()))
 
 
-def _run_one(setting: Setting) -> None:
+def _run_one(setting: Setting) -> list[str]:
+    """Runs a pipeline, shows its results, and returns the steps that ran."""
     import time
 
     from floodrunner.runner.execution import run as running
@@ -116,6 +117,7 @@ def _run_one(setting: Setting) -> None:
     steps = [step.id for step in setting.plan.steps]
     ran = [step for step in steps if report["steps"][step]["status"] != "skipped"]
     say(summary.of_run(setting.plan.workdir, steps, time.monotonic() - started, ran))
+    return ran
 
 
 @click.command(context_settings=_SURPLUS)
@@ -125,12 +127,17 @@ def plan(pipeline: str | None, **options: Any) -> None:
 
     Starts no step, and changes nothing in the run folder. All that is wrong with the inputs is listed.
     """
-    from floodrunner.runner.execution import many, request
+    from floodrunner.runner.execution import many, many_planned, request
 
     asked = _request(pipeline, None, **options)
     if many.is_for_many(asked):
-        for stack in many.stacks(asked, _command()):
-            _show_plan(stack.setting)
+        stacks = many.stacks(asked, _command(), say)
+        say(many_planned.lines(stacks.good))
+        wrong = Collected()
+        for each in stacks.refused:
+            with wrong.check():
+                raise UserError(f"{each.name}: would not run: {each.trouble}")
+        wrong.close()
     else:
         _show_plan(request.setting(asked, _command()))
 
@@ -144,12 +151,11 @@ def _show_plan(setting: Setting) -> None:
     contents = skip.Contents(setting.plan, Cache(setting.plan.workdir / HASHES_FILE))
     replaced = belonging.check(setting, contents)
     decisions = skip.decisions(setting.plan, setting.engine, setting.root, contents)
-    words_for = {True: "run", False: "skip", None: "may run"}
     width = max(len(step) for step in decisions)
     say(
         [
             f"{setting.plan.name} in {words.here(setting.plan.workdir)}, {setting.engine_line}",
-            *(f"  {step:{width}}  {words_for[each.runs]:7}  {each.reason}" for step, each in decisions.items()),
+            *(f"  {step:{width}}  {each.word:7}  {each.reason}" for step, each in decisions.items()),
             *([replaced] if replaced else []),
             *skip.unasked(setting.plan, decisions),
         ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from floodrunner.contract.ports import split_dataset
 from floodrunner.runner import engines, words
 from floodrunner.runner.errors import Collected, UserError
-from floodrunner.runner.execution import compare, folders, skip
+from floodrunner.runner.execution import compare, folders, outdated, skip
 from floodrunner.runner.execution.compare import Difference
 from floodrunner.runner.execution.request import Request, prepared
 from floodrunner.runner.execution.setting import Setting
@@ -45,9 +45,11 @@ class Repetition:
         same = "Inputs and parameters are the same. Not the same, then -> now:"
         return [head, same, *compare.in_words(self.changes, steps)]
 
-    def compared(self) -> list[str]:
-        """The figures of both runs."""
-        now = past.read(self.setting.plan.workdir / RUN_FILE)
+    def compared(self, ran: Sequence[str]) -> list[str]:
+        """The figures of both runs. `ran`: the steps that were not skipped."""
+        if not ran:
+            return ["", "Nothing ran: this folder held the results already, so there is nothing to compare."]
+        now = outdated.read(self.setting.plan.workdir / RUN_FILE)
         same = compare.identical(self.former, now)
         return ["", *([same] if same else []), *compare.moved(self.former, now, ("then", "now"))]
 
@@ -64,6 +66,7 @@ def prepare(target: str, request: Request, command: Sequence[str]) -> Repetition
         that is no longer there.
     """
     former = compare.find(target)
+    _check_is_other(former, request)
     pipeline, known = _pipeline(former), registry.scan()
     given = given_inputs(request.options, pipeline)
     wrong = Collected()
@@ -87,6 +90,15 @@ def prepare(target: str, request: Request, command: Sequence[str]) -> Repetition
     wrong.close()
     setting = replace(setting, hashes=contents.cache.used())
     return Repetition(former, setting, tuple(_changes(former, setting, contents)))
+
+
+def _check_is_other(former: Past, request: Request) -> None:
+    folder = request.workdir
+    if former.folder and folder and os.path.realpath(former.folder) == os.path.realpath(folder):
+        raise UserError(
+            f"--workdir {words.here(folder)}: is the run that is to be done again, which would be compared with "
+            "itself; name another folder, or leave --workdir out"
+        )
 
 
 def _pipeline(former: Past) -> Pipeline:

@@ -132,13 +132,13 @@ def _is_same(held: Held, name: str, plan: Plan, contents: Contents) -> bool:
     if held.location == places.location_of(path) and places.keeps_names(held.names, places.names_in(path, deep)):
         return True
     with contextlib.suppress(OSError):  # hashing says what cannot be read
-        if len(held.contents) == 1 and differs(path, held.path, *held.contents, contents.cache, deep):
+        if len(held.contents) == 1 and differs(path, held.path, min(held.contents), contents.cache, deep):
             return False
     return contents.of(source) in held.contents
 
 
 def _named(name: str, held: Held, plan: Plan) -> tuple[str, str]:
-    """The former input and that of this run, as the user writes them; with what tells them apart if that is the same."""
+    """The former input and that of this run as the user writes them, and what else tells them apart."""
     path, location = plan.inputs[name], places.location_of(plan.inputs[name])
     old, new = f"{name}={words.here(Path(held.path))}", f"{name}={words.here(Path(path))}"
     if not held.path:

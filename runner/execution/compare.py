@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from floodrunner.runner import words
-from floodrunner.runner.execution import folders
+from floodrunner.runner import words, wsl
+from floodrunner.runner.execution import folders, outdated
 from floodrunner.runner.terminal import figures, runs, table
 from floodrunner.runner.terminal.table import Column
-from floodrunner.runner.workdir import past
 from floodrunner.runner.workdir.names import RUN_FILE
 from floodrunner.runner.workdir.past import Past
+from floodrunner.runner.workdir.records import Mark
 
 _MOST_FILES = 3
 _MACHINE = ("name", "cpu", "gpus")
@@ -33,12 +34,8 @@ class Difference:
 
 def find(target: str) -> Past:
     """The run that a user means: a run folder, its `run.json`, or what else `status` takes. Raises UserError."""
-    from pathlib import Path
-
-    from floodrunner.runner import wsl
-
     path = Path(wsl.here(target))
-    return past.read(path if path.suffix == ".json" else folders.find(target)[0] / RUN_FILE)
+    return outdated.read(path if path.suffix == ".json" else folders.find(target)[0] / RUN_FILE)
 
 
 def report(a: Past, b: Past) -> list[str]:
@@ -55,15 +52,24 @@ def report(a: Past, b: Past) -> list[str]:
     lines += in_words(found, common)
     same = identical(a, b)
     lines += ["", same] if same else []
+    if doubts := [f"  {mark} {step}: {doubt}" for mark, run in (("A", a), ("B", b)) for step, doubt in _doubts(run)]:
+        lines += ["", "Out of date:", *doubts]
     return [*lines, "", *moved(a, b, ("A", "B"))]
 
 
 def identical(a: Past, b: Past) -> str:
-    """A line that names the steps whose outputs are the same in both runs; "" if there is none."""
-    finished = [step for step in a.asked.steps if a.is_finished(step) and b.is_finished(step)]
-    same = [step for step in finished if a.outputs(step) and a.outputs(step) == b.outputs(step)]
+    """A line that names the steps whose outputs are the same in both runs; "" if there is none.
+
+    Results that are out of date do not count.
+    """
+    certain = [step for step in a.asked.steps if step in b.asked.steps and not (a.doubt(step) or b.doubt(step))]
+    same = [step for step in certain if a.outputs(step) and a.outputs(step) == b.outputs(step)]
     whole = len(same) == len(a.asked.steps) == len(b.asked.steps) > 1
     return f"The same results, byte for byte: {'all steps' if whole else words.listed(same)}" if same else ""
+
+
+def _doubts(run: Past) -> list[tuple[str, Mark]]:
+    return [(step, doubt) for step in run.asked.steps if run.metrics(step) and (doubt := run.doubt(step))]
 
 
 def differences(a: Past, b: Past) -> list[Difference]:
@@ -98,7 +104,7 @@ def in_words(found: Sequence[Difference], steps: Sequence[str]) -> list[str]:
 
 def moved(a: Past, b: Past, titles: tuple[str, str]) -> list[str]:
     """A table of the figures of two runs, step by step, and how each moved."""
-    rows, marked = [], False
+    rows = []
     for step in [*a.asked.steps, *(step for step in b.asked.steps if step not in a.asked.steps)]:
         old, new = a.metrics(step), b.metrics(step)
         for name in dict.fromkeys([*old, *new]):
@@ -111,12 +117,11 @@ def moved(a: Past, b: Past, titles: tuple[str, str]) -> list[str]:
                     shown = [str(values[name]) for values in (old, new)]
             else:
                 change = f"in {titles[0] if name in old else titles[1]} only"
-            marked = marked or any(text.endswith(runs.OLD) for text in shown)
             rows.append([step, name.replace("_", " "), *shown, change])
     if not rows:
         return ["Neither run has figures."]
     columns = [Column("step", whole=True), Column("figure"), *(Column(title, number=True) for title in titles)]
-    return [*table.lines([*columns, Column("change")], rows), *([runs.OLD_MEANS] if marked else [])]
+    return [*table.lines([*columns, Column("change")], rows), *runs.meanings(rows)]
 
 
 def _inputs(a: Past, b: Past) -> list[Difference]:
@@ -128,7 +133,7 @@ def _inputs(a: Past, b: Past) -> list[Difference]:
             assert there is not None
             found.append(Difference(f"input {name} is in {mark} only: {runs.path(there.path)}"))
         elif old != new:
-            same = "the same content" if old.content == new.content else "other content"
+            same = "the same content then" if old.content == new.content else "other content"
             paths = list(dict.fromkeys([runs.path(old.path), runs.path(new.path)]))
             found.append(Difference(f"input {name}: {' -> '.join(paths)} ({same})"))
     return found

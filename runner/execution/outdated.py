@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,11 @@ from floodrunner.runner.execution.skip import differences
 from floodrunner.runner.fingerprint import content
 from floodrunner.runner.fingerprint.content import Cache, NotRead
 from floodrunner.runner.step_options import DecidingOptions
+from floodrunner.runner.workdir import past
+from floodrunner.runner.workdir.files import read_json
+from floodrunner.runner.workdir.lock import holder
 from floodrunner.runner.workdir.names import HASHES_FILE
-from floodrunner.runner.workdir.past import AskedStep
+from floodrunner.runner.workdir.past import AskedStep, Past
 from floodrunner.runner.workdir.records import Mark, Parts, StepRecord, read_step
 
 _MOST_BYTES = 100_000_000
@@ -54,6 +57,14 @@ def marks(workdir: Path, run: dict[str, Any], alive: bool) -> dict[str, Mark]:
         if causes:
             looker.found[name] = next((each for each in causes if each.certain), causes[0])
     return looker.found
+
+
+def read(file: Path) -> Past:
+    """Reads a `run.json`, and marks what is out of date in its run folder. Raises UserError like `past.read`."""
+    found = past.read(file)
+    if found.folder is None:
+        return found
+    return replace(found, marks=marks(found.folder, read_json(file) or {}, holder(found.folder) is not None))
 
 
 @dataclass

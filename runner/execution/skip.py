@@ -33,6 +33,11 @@ class Decision:
     runs: bool | None
     reason: str
 
+    @property
+    def word(self) -> str:
+        """What `plan` shows: `run`, `skip`, `may run`."""
+        return {True: "run", False: "skip", None: "may run"}[self.runs]
+
 
 @dataclass
 class Contents:

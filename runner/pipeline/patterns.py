@@ -20,10 +20,16 @@ _WILDCARD = re.compile(r"[*?]|\[!?\]?[^\]/]*\]")
 
 @dataclass(frozen=True)
 class Fit:
-    """Files and folders that belong together: `inputs` maps each input with a pattern to one path."""
+    """Files and folders that belong together.
+
+    Attributes:
+      inputs: each input with a pattern -> one path.
+      parts: the same input -> the parts of that path, between slashes, for which the pattern has wildcards.
+    """
 
     key: Key
     inputs: dict[str, str]
+    parts: dict[str, tuple[str, ...]]
 
 
 def is_pattern(path: str) -> bool:
@@ -58,7 +64,19 @@ def fits(patterns: Mapping[str, str]) -> list[Fit]:
             f"{_options(patterns)}: these have no partner, because what the wildcards stand for is not the same: "
             f"{words.listed(alone)}; rename or remove them, or write patterns that leave them out"
         )
-    return [Fit(key, {name: matches[key] for name, matches in found.items()}) for key in sorted(keys)]
+    return [
+        Fit(
+            key,
+            {name: matches[key] for name, matches in found.items()},
+            {name: _parts(patterns[name], matches[key]) for name, matches in found.items()},
+        )
+        for key in sorted(keys)
+    ]
+
+
+def _parts(pattern: str, path: str) -> tuple[str, ...]:
+    fit = _form(_file(pattern).rstrip("/"), whole=True).fullmatch(split_dataset(path)[0])
+    return tuple((group or "").strip("/") for group in fit.groups()) if fit else ()
 
 
 def _matches(name: str, pattern: str) -> dict[Key, str]:
@@ -83,8 +101,12 @@ def _file(path: str) -> str:
     return wsl.here(os.path.expanduser(split_dataset(path)[0]))
 
 
-def _form(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a pattern, with a group for each wildcard."""
+def _form(pattern: str, whole: bool = False) -> re.Pattern[str]:
+    """The regular expression of a pattern, with a group for each wildcard.
+
+    Args:
+      whole: make the groups of the parts between slashes that have wildcards.
+    """
     parts = pattern.split("/")
     text = ""
     for number, part in enumerate(parts):
@@ -92,23 +114,25 @@ def _form(pattern: str) -> re.Pattern[str]:
         if part == "**":
             text += "(.*)" if last else "((?:[^/]+/)*)"
         else:
-            text += _form_of_part(part) + ("" if last else "/")
+            form = _form_of_part(part, "", "") if whole else _form_of_part(part, "(", ")")
+            text += (f"({form})" if whole and _WILDCARD.search(part) else form) + ("" if last else "/")
     return re.compile(text, re.DOTALL)
 
 
-def _form_of_part(part: str) -> str:
+def _form_of_part(part: str, begin: str, end: str) -> str:
+    """The regular expression of a part; `begin` and `end` stand around its wildcards."""
     text, at, open_group = "", 0, False
     while at < len(part):
         wildcard = _WILDCARD.match(part, at)
         if (wildcard is not None) != open_group:
-            text, open_group = text + (")" if open_group else "("), not open_group
+            text, open_group = text + (end if open_group else begin), not open_group
         if wildcard is None:
             text += re.escape(part[at])
             at += 1
             continue
         text += _regex_of(wildcard[0])
         at = wildcard.end()
-    return text + (")" if open_group else "")
+    return text + (end if open_group else "")
 
 
 def _regex_of(wildcard: str) -> str:

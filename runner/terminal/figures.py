@@ -28,24 +28,17 @@ _HIGHER = ("precision", "recall", "dice", "iou", "f1", "accuracy", "rand", "info
 def main(runs: Sequence[Past]) -> list[tuple[str, str]]:
     """The main figures of runs of one pipeline: step and name, at most three.
 
-    Those of steps that score come first, then those of the last steps, because they are nearest to the result. Within a
-    step the stage's own order decides.
+    They are of the last step that scores; if none does, of the last step that has figures and makes more of its inputs
+    than to read them. What was read says nothing about the result. Within a step the stage's own order decides.
     """
-    steps = list(dict.fromkeys(step for run in runs for step in run.asked.steps))
-    scoring = [step for step in steps if any(_scores(run, step) for run in runs)]
-    found: dict[tuple[str, str], None] = {}
-    for step in [*reversed(scoring), *reversed(steps)]:
-        for run in runs:
-            found.update({(step, name): None for name in run.metrics(step)})
-        if found and not scoring:  # figures of earlier steps are about something else
-            break
-        if step in scoring and found:
-            break
-    return list(found)[:_MOST_MAIN]
-
-
-def _scores(run: Past, step: str) -> bool:
-    return step in run.asked.steps and run.asked.steps[step].stage.startswith("evaluate") and bool(run.metrics(step))
+    stages = {step: facts.stage for run in runs for step, facts in run.asked.steps.items()}
+    scoring = [step for step, stage in stages.items() if stage.startswith("evaluate")]
+    of_note = scoring or [step for step, stage in stages.items() if not stage.startswith("import")]
+    with_figures = [step for step in of_note if any(run.metrics(step) for run in runs)]
+    if not with_figures:
+        return []
+    step = with_figures[-1]
+    return [(step, name) for name in dict.fromkeys(name for run in runs for name in run.metrics(step))][:_MOST_MAIN]
 
 
 def better(name: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,13 @@ from floodrunner.runner.workdir.past import Past
 
 _LONGEST_VALUE = 60
 _MOST_COLUMNS = 3  # for parameters; of more, each run lists its own
+_FIGURE = re.compile(r"(-?[\d.]+(e[-+]?\d+)?|not a number)[*?]")
 _STATES = {"bad-input": "failed", "bug": "failed", "interrupted": "stopped"}
-OLD = "*"
-OLD_MEANS = "* out of date: the figure is of an earlier run in this folder"
+_OLD, _UNSURE = "*", "?"
+_MEANINGS = {
+    _OLD: "* out of date: floodrunner status RUN says why",
+    _UNSURE: "? may be out of date: floodrunner status RUN says why",
+}
 
 
 def listing(runs: Sequence[Past]) -> list[str]:
@@ -44,11 +50,13 @@ def _of_pipeline(name: str, runs: Sequence[Past]) -> list[str]:
     common = [f"{each} {_input(runs[0], each, runs)}" for each in inputs if each not in varying]
     common += [_param(runs[0], *each) for each in alike]
     main = figures.main(runs)
+    every = {(step, param) for run in runs for step, facts in run.asked.steps.items() for param in facts.params}
+    count = Counter(param for _, param in every)
     columns = [
         Column("run", whole=True),
         Column("state"),
         *(Column(each) for each in varying),
-        *(Column(f"{step}.{param}") for step, param in own),
+        *(Column(param if count[param] == 1 else f"{step}.{param}") for step, param in own),
         Column("parameters"),
         *(Column(words.shown(figure.replace("_", " ")), number=True) for _, figure in main),
     ]
@@ -63,10 +71,15 @@ def _of_pipeline(name: str, runs: Sequence[Past]) -> list[str]:
         ]
         for run in runs
     ]
-    count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
-    head = f"{words.shown(name)}: {count}" + (f", all with {words.listed(common)}" if common else "")
-    marked = any(str(cell).endswith(OLD) for row in rows for cell in row)
-    return [head, *table.lines(columns, rows), *([OLD_MEANS] if marked else [])]
+    head = f"{words.shown(name)}: {len(runs)} {'runs' if len(runs) > 1 else 'run'}"
+    head += f", all with {words.listed(common)}" if common else ""
+    return [head, *table.lines(columns, rows), *meanings(rows)]
+
+
+def meanings(rows: Sequence[Sequence[Cell]]) -> list[str]:
+    """What the marks at the figures of a table mean, a line each."""
+    figures = [cell for row in rows for cell in row if isinstance(cell, str) and _FIGURE.fullmatch(cell)]
+    return [text for mark, text in _MEANINGS.items() if any(cell.endswith(mark) for cell in figures)]
 
 
 def state(run: Past) -> Cell:
@@ -78,17 +91,23 @@ def state(run: Past) -> Cell:
         return ["running since", time]
     if asked.status == "running":
         return ["was killed", time]
+    return [ending(run), time]
+
+
+def ending(run: Past) -> str:
+    """How a run that is over ended: `done`, `stopped at train`."""
+    asked = run.asked
     at = next((step for step, facts in asked.steps.items() if facts.status == asked.status), "")
-    where = f" at {at}" if at and asked.status != "done" else ""
-    return [_STATES.get(asked.status, asked.status) + where, time]
+    return _STATES.get(asked.status, asked.status) + (f" at {at}" if at and asked.status != "done" else "")
 
 
 def figure(run: Past, step: str, name: str) -> str:
-    """A figure of a run; "-" if there is none. Marked if it is not a result of what the run was asked for."""
+    """A figure of a run; "-" if there is none. Marked if it is not, or perhaps not, the result of the run today."""
     values = run.metrics(step)
     if name not in values:
         return "-"
-    return words.number(values[name]) + ("" if run.is_finished(step) else OLD)
+    doubt = run.doubt(step)
+    return words.number(values[name]) + ("" if doubt is None else _OLD if doubt.certain else _UNSURE)
 
 
 def _telling(runs: Sequence[Past]) -> list[tuple[str, str]]:

@@ -104,7 +104,10 @@ def status(
     for step, facts in steps.items():
         line = f"  {step:{width}}  {_step(workdir / step, facts, held is not None)}"
         if marks and step in marks:  # the line of a step that did not end tells what happened
-            line += f", {marks[step]}" if facts["status"] in _ENDED else "; its result below is an earlier one"
+            if facts["status"] in _ENDED:
+                line += f", {marks[step]}"
+            elif results(workdir, [step]):
+                line += "; its result below is an earlier one"
         lines.append(line)
     return lines + results(workdir, list(steps), marks)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from floodrunner.runner.errors import UserError
 from floodrunner.runner.step_options import StepOptions
 from floodrunner.runner.workdir.files import read_json
 from floodrunner.runner.workdir.names import RUN_FILE, STEP_FILE
-from floodrunner.runner.workdir.records import Parts, StepRecord, read_step
+from floodrunner.runner.workdir.records import Mark, Parts, StepRecord, read_step
 
 FINISHED = ("done", "skipped")
 """States of a step in `run.json` for which the step's record is the result of that run."""
@@ -90,12 +90,14 @@ class Past:
       file: the `run.json`.
       folder: the run folder; None for a `run.json` that lies somewhere else.
       records: step -> its record. The record of a step that was not finished is of an earlier run.
+      marks: the steps whose results are out of date, if that was looked at (see `execution.outdated`).
     """
 
     file: Path
     folder: Path | None
     asked: Asked
     records: dict[str, StepRecord]
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -111,6 +113,14 @@ class Past:
     def is_finished(self, step: str) -> bool:
         """Whether the step's figures and outputs are a result of this run, not of an earlier one."""
         return step in self.asked.steps and self.asked.steps[step].status in FINISHED
+
+    def doubt(self, step: str) -> Mark | None:
+        """Why the step's figures are perhaps not the result of what the run was asked for; None if they are."""
+        if not self.is_finished(step):
+            return self.marks.get(step) or Mark("it has not finished since")
+        if self.folder is not None and step not in self.records:
+            return Mark("its result is gone")
+        return self.marks.get(step)
 
     def metrics(self, step: str) -> dict[str, float | None]:
         """The figures of a step. {} for a step without a result."""

@@ -138,7 +138,9 @@ def test_clean_keeps_training_state_unless_told(done: House) -> None:
         "run.json", "three", "three/state", "three/state/count", "three/state/pid", "notes.txt", "my-folder"
     }  # fmt: skip
     done.pipeline("name: demo\nsteps: {three: {stage: slow}}\n", "q.yaml")
-    assert done("plan", "q.yaml").out.splitlines()[1:] == ["  three  run      no result, continues from its state if data and settings are the same"]
+    assert done("plan", "q.yaml").out.splitlines()[1:] == [
+        "  three  run      no result, continues from its state if data and settings are the same"
+    ]
     assert done.run().code == 0
     assert "from 10\n" in (done.work / "runs/demo/three/log.txt").read_text()
     (done.work / "runs/demo/notes.txt").unlink()

@@ -77,6 +77,9 @@ def test_other_code_and_libraries_are_named_and_it_goes_on(here: House) -> None:
     (here.code / "segmentation/helper.py").write_text("def add(text, suffix):\n    return text + suffix + '.'\n")
     record = here.work / "runs/demo/three/step.json"
     record.write_text(record.read_text().replace('"numpy": "', '"numpy": "0.'))
+    run = json.loads((here.work / "runs/demo/run.json").read_text())
+    run["steps"]["three"]["engine"] = json.loads(record.read_text())["parts"]["engine"]
+    (here.work / "runs/demo/run.json").write_text(json.dumps(run))
     ended = here("run", "--again", "runs/demo")
     assert ended.code == 0
     lines = ended.out.splitlines()
@@ -118,6 +121,7 @@ def test_what_was_begun_is_continued(here: House) -> None:
     ("arguments", "error"),
     [
         (["p.yaml", "--again", "runs/demo", "--set", "two.suffix=x"], "--again does what was recorded, so it does not go with --set, PIPELINE; leave one out"),
+        (["--again", "runs/demo", "--workdir", "runs/demo"], "--workdir runs/demo: is the run that is to be done again"),
         (["--again", "runs/nothing"], "runs/nothing: does not exist; name a run folder"),
         (["--again", "runs/demo", "--input", "text=x"], "--input text=x: the pipeline has no input 'text'; did you mean 'texts'?"),
         ([], "Missing argument 'PIPELINE'."),

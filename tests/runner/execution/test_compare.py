@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floodrunner.runner.terminal.figures import better, change
+from floodrunner.runner.terminal.figures import better, change, main
+from floodrunner.runner.workdir.past import Asked, Past
 
 if TYPE_CHECKING:
     from conftest import House
@@ -64,7 +66,7 @@ def test_runs_groups_by_pipeline_and_finds_nested_folders(here: House) -> None:
 def test_of_a_single_run_the_values_of_the_command_line_are_shown(here: House) -> None:
     assert here("run", "p.yaml", "--workdir", "new/one", "--set", "three.steps=4").code == 0
     titles, row = here("runs", "new").out.splitlines()[1:]
-    assert titles.split() == ["run", "state", "texts", "three.steps", "length"]
+    assert titles.split() == ["run", "state", "texts", "steps", "length"]
     assert row.split()[-3:] == ["texts", "4", "11"]
 
 
@@ -75,12 +77,33 @@ def test_figures_of_an_earlier_run_are_marked(here: House) -> None:
     out = here("runs").out
     assert "failed at one" in out
     assert "11*\n" in out
-    assert out.splitlines()[-1] == "* out of date: the figure is of an earlier run in this folder"
+    assert out.splitlines()[-1] == "* out of date: floodrunner status RUN says why"
     compared = here("compare", "runs/demo", "runs/other").out
     assert "  two: suffix ! -> x\n" in compared
     assert "input texts: texts (other content)" in compared
     assert "unchanged" not in compared
     assert "byte for byte" not in compared
+
+
+def test_what_status_marks_is_marked_in_tables_too(here: House) -> None:
+    second(here)
+    assert "byte for byte: all steps" in here("compare", "runs/demo", "runs/other").out
+    (here.work / "texts/a.txt").write_text("edited ")
+    assert len(re.findall(r" 11\*$", here("runs").out, re.MULTILINE)) == 2
+    out = here("compare", "runs/demo", "runs/other").out
+    assert "byte for byte" not in out
+    assert "  A one: out of date: its input texts has changed since\n" in out
+    assert "one   length  11*  11*  unchanged" in out
+    (here.work / "texts").rename(here.work / "away")
+    out = here("runs").out
+    assert len(re.findall(r" 11\?$", out, re.MULTILINE)) == 2
+    assert out.splitlines()[-1] == "? may be out of date: floodrunner status RUN says why"
+    (here.work / "away").rename(here.work / "texts")
+    (here.work / "texts/a.txt").write_text("hello ")
+    shutil.rmtree(here.work / "runs/demo/one")
+    out = here("compare", "runs/demo", "runs/other").out
+    assert "  A one: out of date: its result is gone\n" in out
+    assert "one   length  11*  11  unchanged" in out
 
 
 def test_an_input_of_the_same_path_and_other_content_does_not_look_alike(here: House) -> None:
@@ -115,6 +138,9 @@ def test_compare_names_parameters_code_and_libraries(here: House) -> None:
     before = parts["engine"]["numpy"]
     parts["engine"]["numpy"] = "99.0"
     edit(step, parts=parts)
+    steps = json.loads((here.work / "runs/other/run.json").read_text())["steps"]
+    steps["three"]["engine"]["numpy"] = "99.0"
+    edit(here.work / "runs/other/run.json", steps=steps)
     lines = here("compare", "runs/demo", "runs/other").out.splitlines()
     assert lines[1].startswith("A  runs/demo   demo      done, 20")
     assert lines[2].startswith("B  runs/other  demo      done, 20")
@@ -129,8 +155,9 @@ def test_compare_names_parameters_code_and_libraries(here: House) -> None:
 
 
 def test_compare_shows_how_figures_moved(here: House) -> None:
-    (here.work / "texts/c.txt").write_text("!!")
-    second(here)
+    shutil.copytree(here.work / "texts", here.work / "more")
+    (here.work / "more/c.txt").write_text("!!")
+    assert here.run(inputs=["texts=more"], workdir="runs/other").code == 0
     for folder, error in (("demo", 0.500001), ("other", 0.500002)):
         edit(here.work / f"runs/{folder}/two/step.json", metrics={"length": 3, "rand_error": error, "dice": error / 2})
     rows = [line.split() for line in here("compare", "runs/demo", "runs/other").out.splitlines()[-4:]]
@@ -177,6 +204,24 @@ def test_compare_refuses(here: House, target: str, error: str) -> None:
     ended = here("compare", "runs/demo", target)
     assert ended.code == 2
     assert ended.error.startswith(error)
+
+
+def test_main_figures_are_of_the_result() -> None:
+    def past(*steps: tuple[str, str]) -> Past:
+        """Steps with a stage, each with a figure unless its name is in capitals."""
+        facts = {
+            name: {"stage": stage, "status": "done", "metrics": {} if name.isupper() else {f"f_{name}": 1.0}}
+            for name, stage in steps
+        }
+        asked = {"status": "done", "started": "", "pipeline": {"name": "x", "text": ""}, "steps": facts}
+        return Past(Path("run.json"), None, Asked.model_validate(asked), {})
+
+    read, predict = ("read", "import-images"), ("predict", "unet-predict")
+    assert main([past(read, predict)]) == [("predict", "f_predict")]
+    assert main([past(read, ("PREDICT", "unet-predict"))]) == []
+    scores = [("first", "evaluate-volume"), ("last", "evaluate-volume"), ("fill", "fill")]
+    assert main([past(read, *scores)]) == [("last", "f_last")]
+    assert main([past(read, predict, ("SCORE", "evaluate-pictures"))]) == []
 
 
 def test_which_way_is_better() -> None:

@@ -11,10 +11,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
-from floodrunner.runner.execution.many import Stack, run
+from floodrunner.runner.execution.many import Stack, Stacks, run
 
 if TYPE_CHECKING:
     from conftest import House
@@ -44,6 +45,7 @@ def test_each_has_a_folder_and_one_failure_does_not_stop_the_others(many: House)
     assert ended.code == 2
     assert ended.error == "1 of 3 failed: b; run again to try these again"
     lines = ended.out.splitlines()
+    assert lines[0] == "looking at 3 stacks ..."
     assert [line for line in lines if line.startswith("[")] == [
         f"[{number}/3] {name}, in runs/demo/{name}" for number, name in enumerate("abc", 1)
     ]
@@ -69,9 +71,27 @@ def test_each_has_a_folder_and_one_failure_does_not_stop_the_others(many: House)
 def test_plan_shows_all_and_writes_nothing(many: House) -> None:
     ended = many("plan", "p.yaml", "--input", "texts=data/[ab]/", "--workdir", "out")
     assert ended.code == 0
-    heads = [line for line in ended.out.splitlines() if not line.startswith(" ")]
-    assert [head.split(",")[0] for head in heads] == ["demo in out/a", "demo in out/b"]
+    assert ended.out.splitlines()[1].startswith("demo for 2 stacks, engine local")
+    assert [line.rstrip() for line in ended.out.splitlines()[2:]] == [
+        "  one  run      never run",
+        "  two  run      never run",
+        "run folder  steps to run",
+        "out/a       2 of 2",
+        "out/b       2 of 2",
+        "in all      4",
+    ]
     assert not (many.work / "out").exists()
+
+
+def test_plan_names_what_is_unlike_the_others(many: House) -> None:
+    assert many("run", "p.yaml", "--input", "texts=data/a", "--workdir", "runs/demo/a").code == 0
+    (many.work / "data/c/t.txt").unlink()
+    ended = many("plan", "p.yaml", "--input", "texts=data/*")
+    assert ended.code == 2
+    rows = [" ".join(line.split()) for line in ended.out.splitlines() if line.startswith("runs/")]
+    assert sorted(map(len, rows))[0] == len("runs/demo/b 2 of 2")
+    assert "in all       2\n" in ended.out
+    assert ended.error.startswith("c: would not run: ")
 
 
 def test_names_come_from_what_varies_and_files_lose_their_suffix(many: House) -> None:
@@ -79,11 +99,37 @@ def test_names_come_from_what_varies_and_files_lose_their_suffix(many: House) ->
         (many.work / "files" / name / "deep").mkdir(parents=True)
         (many.work / "files" / name / "deep" / "s.txt").write_text(name)
     ended = many("plan", "p.yaml", "--input", "texts=files/**/*.txt", "--workdir", "W")
-    assert re.findall(r"demo in ([^,]*),", ended.out) == ["W/x-1-deep-s", "W/y-deep-s"]
+    assert re.findall(r"W/[^ ]*", ended.out) == ["W/x-1-deep-s", "W/y-deep-s"]
 
 
-def test_all_stacks_are_checked_before_the_first_one_runs(many: House) -> None:
+def test_a_pattern_gives_the_folder_that_the_data_alone_has(many: House) -> None:
+    many.pipeline(many.written.replace("name: demo", "name: demo\nrun_folder_per: texts"))
+    for name in ("new1", "new.2"):
+        (many.work / name).mkdir()
+        (many.work / name / "t.txt").write_text(name)
+    assert many("run", "p.yaml", "--input", "texts=new1").code == 0
+    ended = many("plan", "p.yaml", "--input", "texts=new*/")
+    assert re.findall(r"runs/demo/([^ ]*) +([0-9])", ended.out) == [("new.2", "2"), ("new1", "0")]
+
+
+def test_what_is_wrong_is_told_before_the_first_stack_runs(many: House) -> None:
     for name in ("b", "c"):
+        (many.work / "data" / name / "t.txt").unlink()
+    ended = many("run", "p.yaml", "--input", "texts=data/*/")
+    assert ended.code == 2
+    lines = ended.out.splitlines()
+    assert lines[1].startswith("b: does not run: ")
+    assert "the folder data/b is empty" in lines[1]
+    assert lines[2].startswith("c: does not run: ")
+    assert lines[3] == "[1/1] a, in runs/demo/a"
+    states = [line.split()[:2] for line in lines if line.startswith("runs/demo/")]
+    assert states == [["runs/demo/b", "failed"], ["runs/demo/c", "failed"], ["runs/demo/a", "done"]]
+    assert ended.error == "2 of 3 failed: b, c; run again to try these again"
+    assert (many.work / "runs/demo/a/two/count.json").exists()
+
+
+def test_what_is_wrong_with_all_of_them_is_refused(many: House) -> None:
+    for name in ("a", "b", "c"):
         (many.work / "data" / name / "t.txt").unlink()
     ended = many("run", "p.yaml", "--input", "texts=data/*/")
     assert ended.code == 2
@@ -137,6 +183,7 @@ def test_ctrl_c_stops_all_and_the_next_run_goes_on(many: House, wait_for: Callab
     assert err == "floodrunner: interrupted; run again to continue\n"
     assert out.splitlines()[-1] == "2 of 3 are not done; run again to continue"
     assert "runs/demo/a  done" in out
+    assert "runs/demo/b  stopped at two" in out
     assert not (many.work / "runs/demo/c").exists()
     ended = many("run", "p.yaml", "--input", "texts=data/*/", "--set", "two.seconds=0")
     assert ended.code == 0
@@ -154,9 +201,10 @@ def test_a_shared_input_is_read_once(many: House, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(many.work)
     os.utime("more.json", (1, 1))  # the hash of a file that was written just now is not kept
     stacks = [
-        Stack(name, many.setting(workdir=f"runs/{name}", inputs=[f"texts=data/{name}"])) for name in ("a", "b", "c")
+        Stack(name, many.setting(workdir=f"runs/{name}", inputs=[f"texts=data/{name}"]), "", {}, mock.Mock())
+        for name in ("a", "b", "c")
     ]
-    run(stacks, lambda lines: None)
+    run(Stacks(tuple(stacks)), lambda lines: None)
     assert read.count("more.json") == 1
     assert all("more.json" in Path(f"runs/{name}/.hashes.json").read_text() for name in ("a", "b", "c"))
     assert "data/b/t.txt" in read

@@ -49,8 +49,7 @@ def test_a_run_that_is_done_has_no_marks(done: House) -> None:
 def test_data_that_is_gone_cannot_be_compared(done: House) -> None:
     (done.work / "texts").rename(done.work / "away")  # or a disk that is not connected
     assert marks(done) == {
-        "one": "may be out of date: its input texts is no longer at "
-        f"{done.work}/texts, so it cannot be compared",
+        "one": f"may be out of date: its input texts is no longer at {done.work}/texts, so it cannot be compared",
         "two": "may be out of date: step one may be out of date",
         "three": "may be out of date: step two may be out of date",
     }

@@ -89,7 +89,7 @@ def test_run_json_holds_enough_to_run_the_same_again(done: House, done_once: Pat
     run = read(done, "run.json")
     assert run["status"] == "done"
     assert run["command"] == ["floodrunner", "run", "p.yaml"]
-    assert run["folder"] == str(done_once / "work")
+    assert run["folder"] == str(done.work)
     assert run["pipeline"]["text"] == (done.work / "p.yaml").read_text()
     assert run["inputs"]["texts"]["path"] == str(done_once / "work/texts")
     assert len(run["inputs"]["texts"]["content"]) == 64
@@ -164,7 +164,10 @@ def test_a_step_run_again_on_request_is_not_forgotten_when_cut_off(done: House) 
     state.mkdir()  # the stage stumbles over this
     assert done.run(start="three").code == 2
     state.rmdir()
-    assert planned(done)["three"] == "run not finished last time, continues from its state if data and settings are the same"
+    assert (
+        planned(done)["three"]
+        == "run not finished last time, continues from its state if data and settings are the same"
+    )
 
 
 @pytest.mark.parametrize("again", [{"force": ["x"]}, {"start": "x"}, {}])
