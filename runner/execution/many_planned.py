@@ -10,7 +10,7 @@ from floodrunner.runner import words
 from floodrunner.runner.execution import looking
 from floodrunner.runner.execution.many import Stack
 from floodrunner.runner.execution.skip import Decision
-from floodrunner.runner.survey import estimate
+from floodrunner.runner.survey import wording
 from floodrunner.runner.survey.estimate import Total
 from floodrunner.runner.terminal import table
 from floodrunner.runner.terminal.table import Cell, Column
@@ -59,15 +59,16 @@ def _all(stacks: Sequence[Stack]) -> list[Decision]:
 def _sum(needs: Sequence[Total]) -> Total:
     times = [need.seconds for need in needs if need.seconds is not None]
     return Total(
-        (sum(least for least, _ in times), sum(most for _, most in times)) if times else None,
-        tuple(dict.fromkeys(step for need in needs for step in need.unknown)),
-        max(need.memory for need in needs),
-        sum(need.disk for need in needs),
+        seconds=(sum(least for least, _ in times), sum(most for _, most in times)) if times else None,
+        at_most=any(need.at_most for need in needs),
+        unknown=tuple(dict.fromkeys(step for need in needs for step in need.unknown)),
+        memory=max(need.memory for need in needs),
+        disk=sum(need.disk for need in needs),
     )
 
 
 def _needs(need: Total) -> list[str]:
-    time = estimate.about(need.seconds[1]) if need.seconds else "not known" if need.unknown else ""
+    time = wording.about(need.seconds[1]) if need.seconds else "not known" if need.unknown else ""
     more = " and more" if need.seconds and need.unknown else ""
     return [time + more, words.size(need.disk) if need.disk else ""]
 
@@ -78,6 +79,4 @@ def _warnings(stacks: Sequence[Stack], whole: Total) -> list[str]:
         found.append(
             f"The speed of {words.listed(whole.unknown)} is not known; floodrunner plan for one stack measures it"
         )
-    if whole.disk > (free := stacks[0].before.free()):
-        found.append(f"Warning: the runs write about {words.size(whole.disk)}, and {words.size(free)} are free")
     return found
