@@ -13,10 +13,12 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+import yaml
 
 from floodrunner.contract.job import Job
 from floodrunner.contract.ports import port_file
 from floodrunner.contract.stage import Context
+from floodrunner.runner.pipeline import shipped
 from floodrunner.segmentation.scores.cell_mistakes import CellMistakes
 from floodrunner.stages.reports import worst_objects
 from floodrunner.stages.storage import object_table
@@ -83,7 +85,7 @@ def test_nothing_is_left_to_fill_in() -> None:
 
 @pytest.fixture
 def own_data(tmp_path: Path) -> dict[str, Path]:
-    """Sections or pictures, their labels, and a U-Net, as small as the settings in the README allow."""
+    """Sections or pictures, their labels, and a U-Net, as small as the settings in the documents allow."""
     from PIL import Image
 
     from floodrunner.segmentation.unet.network import NetworkSpec
@@ -92,24 +94,38 @@ def own_data(tmp_path: Path) -> dict[str, Path]:
     random = np.random.default_rng(0)
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
-        for z in range(49):
-            pixels = random.integers(1, 200, (64, 64), np.uint8)
+        for z in range(64):
+            pixels = random.integers(1, 200, (160, 160), np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"z{z:02d}.png", compress_level=0)
     write_model(tmp_path / "model", NetworkSpec("classic", 1, 2, 4, False), [], {})
-    return {name: tmp_path / name for name in ("images", "labels", "model")}
+    data = {name: tmp_path / name for name in ("images", "labels", "model")}
+    return {**data, "new-images": data["images"], "new-labels": data["labels"]}
 
 
+def edited_copy() -> str:
+    """The pipeline `mine.yaml` of "My own stack": a copy of `ffn`, with what the page adds."""
+    page = (ROOT / "docs" / "my-own-stack.md").read_text()
+    block = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert block
+    added = yaml.safe_load(block[1].replace("  ...\n", ""))
+    text, _ = shipped.copy_of("ffn", Path("mine.yaml"))
+    made = yaml.safe_load(text)
+    made["inputs"] |= added["inputs"]
+    made["steps"] = {name: step for name, step in made["steps"].items() if name not in added["steps"]} | added["steps"]
+    return yaml.safe_dump(made, sort_keys=False)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/my-own-stack.md"])
 @pytest.mark.parametrize("name", ["run", "plan"])
-def test_settings_in_the_readme_are_accepted(
-    name: str, own_data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_settings_in_the_documents_are_accepted(
+    name: str, page: str, own_data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each `run` and `plan` line of the README is planned and surveyed, on data that is there."""
+    """Each `run` and `plan` line is planned and surveyed, on data that is there."""
     from click.testing import CliRunner
 
     from floodrunner.contract.survey import Report
     from floodrunner.runner.cli import cli
     from floodrunner.runner.engines.base import Engine
-    from floodrunner.runner.pipeline import shipped
     from floodrunner.runner.pipeline.plan import Plan
     from floodrunner.runner.pipeline.spec import load
     from floodrunner.runner.survey import ask
@@ -127,9 +143,10 @@ def test_settings_in_the_readme_are_accepted(
 
     monkeypatch.setattr(ask, "survey", survey_here)
     monkeypatch.setattr(ask, "speeds", no_measurement)
-    monkeypatch.chdir(ROOT)
-    readme = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    lines = re.findall(rf"^(?:\.venv/bin/)?floodrunner +{name} +(.*?)(?: +#.*)?$", readme, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(edited_copy())
+    text = (ROOT / page).read_text().replace("\\\n", " ")
+    lines = re.findall(rf"^(?:\.venv/bin/)?floodrunner +{name} +(.*?)(?: +#.*)?$", text, re.MULTILINE)
     assert lines
     for line in lines:
         arguments = [

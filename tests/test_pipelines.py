@@ -107,9 +107,9 @@ def test_a_request_for_google_ffn_runs_unchanged(shared: Path, tmp_path: Path) -
     done = floodrunner("run", "inference.yaml", *ENGINE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
     run = tmp_path / "runs" / "inference"
-    sections = sorted((run / "png" / "sections").glob("*.png"))
-    assert len(sections) == 40
-    volume = np.stack([np.array(Image.open(path)) for path in sections])
+    ids = sorted((run / "png" / "ids").glob("*.png"))
+    assert len(ids) == 40
+    volume = np.stack([np.array(Image.open(path)) for path in ids])
     theirs_form = np.load(run / "segment" / "seg-0_0_0.npz", allow_pickle=False)["segmentation"]
     np.testing.assert_array_equal(volume, theirs_form)
     objects = np.unique(theirs_form[theirs_form > 0])
