@@ -57,7 +57,7 @@ def reported(command: Callable[[], object]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except click.ClickException as error:
-        return _say(_usage(error.format_message().replace("\n", " "), sys.argv), BAD_INPUT)
+        return _say(error.format_message().replace("\n", " "), BAD_INPUT)
     except UserErrors as error:
         return _say_all(error.lines, BAD_INPUT)
     except UserError as error:
@@ -80,13 +80,6 @@ def reported(command: Callable[[], object]) -> int:
         return _say(str(error), error.code)
     except Exception as error:
         return _bug(error)
-
-
-def _usage(text: str, arguments: Sequence[str]) -> str:
-    """Adds to what click says about an argument too many that a value with spaces was meant, if that is likely."""
-    likely = "unexpected extra argument" in text and any(each.startswith(("--set", "--input")) for each in arguments)
-    more = "; write NAME=VALUE without spaces, or in quotes, such as --set 'image.voxel_size_xyz=[4, 4, 30]'"
-    return f"{text}{more}" if likely else text
 
 
 def _say(text: str, code: int) -> int:

@@ -198,12 +198,19 @@ def _request(
     elif pipeline is None:
         raise click.MissingParameter(param_hint="'PIPELINE'", param_type="argument")
     if surplus:
-        raise UserError(
-            f"{words.listed(surplus, 3)}: not expected; if the shell has made several names of a pattern, put the "
-            "pattern in quotes: --input 'images=data/*/'"
-        )
+        raise UserError(f"{words.listed(surplus, 3)}: not expected{_meant(inputs, sets)}")
     folder = folder_of(workdir) if workdir else None
     return Request(pipeline or "", Options(inputs, sets, force, start), engine, folder, replace)
+
+
+def _meant(inputs: Sequence[str], sets: Sequence[str]) -> str:
+    """What was probably meant by arguments too many."""
+    if inputs:
+        return (
+            "; if the shell has made several names of a pattern, or a name has spaces, put it in quotes: "
+            "--input 'images=data/*/'"
+        )
+    return "; write values without spaces, or in quotes: --set 'image.voxel_size_xyz=[4, 4, 30]'" if sets else ""
 
 
 def _command() -> list[str]:
