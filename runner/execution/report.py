@@ -23,6 +23,7 @@ def at_start(run: Run) -> dict[str, Any]:
     `code` holds the hash of each source file that decides a step's result.
     """
     setting, plan, document = run.setting, run.setting.plan, run.setting.pipeline.document
+    identities = {gpu: setting.engine.identity(gpu) for gpu in {step.options.gpu for step in plan.steps}}
     return {
         "floodrunner": __version__,
         "status": "running",
@@ -59,7 +60,7 @@ def at_start(run: Run) -> dict[str, Any]:
                 "in": step.sources,
                 "params": step.params,
                 **step.options.model_dump(),
-                "engine": setting.engine.identity(step.options.gpu),
+                "engine": identities[step.options.gpu],
                 "status": "waiting",
             }
             for step in plan.steps

@@ -78,8 +78,9 @@ def decisions(plan: Plan, engine: Engine, root: Path, contents: Contents | None 
     """
     contents = contents or Contents(plan, Cache(plan.workdir / HASHES_FILE))
     found = {}
+    identities = {gpu: engine.identity(gpu) for gpu in {step.options.gpu for step in plan.steps}}
     for step in plan.steps:
-        found[step.id] = decide(step, contents, engine.identity(step.options.gpu), root)
+        found[step.id] = decide(step, contents, identities[step.options.gpu], root)
         done = read_step(plan.folder(step.id))
         if found[step.id].runs is False and done is not None:
             contents.learn(step, done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -31,15 +32,19 @@ def hashes(stage: str, root: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     waiting = [*_ALWAYS, f"stages.{stage.replace('-', '_')}"]
+    met = set(waiting)
     while waiting:
         name = waiting.pop()
-        file = _file(name, root)
-        if file is None or (key := file.relative_to(root).as_posix()) in found:
+        key = _file(name, root)
+        if key is None:
             continue
-        found[key], imports = _read(file.read_bytes(), name if file.name == "__init__.py" else name.rpartition(".")[0])
+        package = name if key.endswith("/__init__.py") else name.rpartition(".")[0]
+        found[key], imports = _read((root / key).read_bytes(), package)
         for imported in imports:
             parts = imported.split(".")
-            waiting += [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+            more = {".".join(parts[:n]) for n in range(1, len(parts) + 1)} - met
+            met |= more
+            waiting += more
     return dict(sorted(found.items()))
 
 
@@ -84,7 +89,8 @@ class _Bare(ast.NodeTransformer):
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
 
-def _file(name: str, root: Path) -> Path | None:
-    path = root.joinpath(*name.split("."))
-    candidates = (path / "__init__.py", path.with_name(f"{path.name}.py"))
-    return next((file for file in candidates if file.is_file()), None)
+def _file(name: str, root: Path) -> str | None:
+    """The file of a module, below `root`; None if there is none."""
+    path = name.replace(".", "/")
+    candidates = (f"{path}/__init__.py", f"{path}.py")
+    return next((file for file in candidates if os.path.isfile(os.path.join(root, file))), None)

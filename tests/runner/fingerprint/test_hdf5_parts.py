@@ -230,7 +230,7 @@ def test_without_h5py_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(
-        UserError, match=r"a.h5: .* needs h5py, which does not load here \(No module named 'h5py'\): run"
+        UserError, match=r"a.h5: .* needs h5py, which does not load here \(No module named 'h5py'\); install again"
     ):
         parts(tmp_path / "a.h5")
 
