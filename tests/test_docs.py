@@ -85,10 +85,12 @@ def test_nothing_is_left_to_fill_in() -> None:
 
 @pytest.fixture
 def own_data(tmp_path: Path) -> dict[str, Path]:
-    """Sections or pictures, their labels, and a U-Net, as small as the settings in the documents allow."""
+    """Sections or pictures, their labels, a U-Net and an FFN, as small as the settings in the documents allow."""
     from PIL import Image
 
+    from floodrunner.segmentation.ffn import spec as ffn
     from floodrunner.segmentation.unet.network import NetworkSpec
+    from floodrunner.stages.storage import ffn_models
     from floodrunner.stages.storage.unet_models import write_model
 
     random = np.random.default_rng(0)
@@ -98,21 +100,22 @@ def own_data(tmp_path: Path) -> dict[str, Path]:
             pixels = random.integers(1, 200, (160, 160), np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"z{z:02d}.png", compress_level=0)
     write_model(tmp_path / "model", NetworkSpec("classic", 1, 2, 4, False), [], {})
-    data = {name: tmp_path / name for name in ("images", "labels", "model")}
+    ffn_models.write_model(tmp_path / "ffn-model", ffn.NetworkSpec(1, 2, (9, 17, 17), (2, 4, 4)), {}, 1)
+    data = {name: tmp_path / name for name in ("images", "labels", "model", "ffn-model")}
     return {**data, "new-images": data["images"], "new-labels": data["labels"]}
 
 
-def edited_copy() -> str:
-    """The pipeline `mine.yaml` of "My own stack": a copy of `ffn`, with what the page adds."""
+def write_pipelines_of_the_page() -> None:
+    """Writes those of "My own stack": `mine.yaml`, a copy of `ffn` with what the page adds, and `rest.yaml`."""
     page = (ROOT / "docs" / "my-own-stack.md").read_text()
-    block = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
-    assert block
-    added = yaml.safe_load(block[1].replace("  ...\n", ""))
+    edits, rest = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    Path("rest.yaml").write_text(rest)
+    added = yaml.safe_load(edits.replace("  ...\n", ""))
     text, _ = shipped.copy_of("ffn", Path("mine.yaml"))
     made = yaml.safe_load(text)
     made["inputs"] |= added["inputs"]
     made["steps"] = {name: step for name, step in made["steps"].items() if name not in added["steps"]} | added["steps"]
-    return yaml.safe_dump(made, sort_keys=False)
+    Path("mine.yaml").write_text(yaml.safe_dump(made, sort_keys=False))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/my-own-stack.md"])
@@ -144,7 +147,7 @@ def test_settings_in_the_documents_are_accepted(
     monkeypatch.setattr(ask, "survey", survey_here)
     monkeypatch.setattr(ask, "speeds", no_measurement)
     monkeypatch.chdir(tmp_path)
-    Path("mine.yaml").write_text(edited_copy())
+    write_pipelines_of_the_page()
     text = (ROOT / page).read_text().replace("\\\n", " ")
     lines = re.findall(rf"^(?:\.venv/bin/)?floodrunner +{name} +(.*?)(?: +#.*)?$", text, re.MULTILINE)
     assert lines
@@ -154,8 +157,9 @@ def test_settings_in_the_documents_are_accepted(
             for word in shlex.split(line)
         ]
         for port in load(shipped.find(arguments[0])).spec.inputs:
-            if f"{port}={own_data[port]}" not in arguments:
-                arguments += ["--input", f"{port}={own_data[port]}"]
+            path = own_data["ffn-model" if arguments[0] == "rest.yaml" and port == "model" else port]
+            if f"{port}={path}" not in arguments:
+                arguments += ["--input", f"{port}={path}"]
         if "--engine" in arguments:  # whether it is there is another matter
             del arguments[(at := arguments.index("--engine")) : at + 2]
         done = CliRunner().invoke(cli, ["plan", *arguments, "--workdir", str(tmp_path / "run")], catch_exceptions=False)
