@@ -27,8 +27,9 @@ class Place:
 
     @property
     def known_voxel_size(self) -> tuple[float, float, float] | None:
-        """Voxel size in nm, x, y, z; None if it is 1 x 1 x 1 nm, which stands for an unknown size."""
-        return None if self.voxel_size_xyz == Place().voxel_size_xyz else self.voxel_size_xyz
+        """Voxel size in nm, x, y, z; None if it is 1 x 1 x 1 nm, which stands for an unknown size, or cannot be one."""
+        unknown = self.voxel_size_xyz == Place().voxel_size_xyz or doubt(self.voxel_size_xyz)
+        return None if unknown else self.voxel_size_xyz
 
     @property
     def spacing(self) -> tuple[float, float, float]:

@@ -153,7 +153,7 @@ def test_the_command_is_that_of_a_checkout_or_of_pip(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("extra", ["nonsense", "cpu gpu", "%"])
 def test_make_refuses_to_pack_an_extra_that_there_is_not(extra: str) -> None:
-    command = ["make", "--dry-run", "offline", f"EXTRA={extra}"]
+    command = ["make", "--no-print-directory", "--dry-run", "offline", f"EXTRA={extra}"]
     tried = subprocess.run(command, cwd=place.ROOT, capture_output=True, text=True, check=False)
     assert (tried.returncode, tried.stdout) == (2, "")
     assert f"EXTRA={extra}: there is no such extra; choose cpu, gpu or gpu-jax" in tried.stderr

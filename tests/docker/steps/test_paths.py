@@ -113,7 +113,7 @@ def test_a_dataset_in_a_file(ship: Ship) -> None:
     put(ship.work / "image.h5", "as good as HDF5 here")
     ship.pipeline(LINKED)
     for written, dataset in ((f"{ship.work}/image.h5:raw", "raw"), ("image.h5@volumes/raw", "volumes/raw")):
-        ended = ship.run("--input", f"stack={written}")
+        ended = ship.run("--input", f"stack={written}", "--replace")
         assert ended.code == 0, ended.err
         seen = ship.result("look", "seen.json")
         assert (seen["reads"], seen["datasets"]) == ({"stack": "as good as HDF5 here"}, {"stack": dataset})
