@@ -86,7 +86,7 @@ def survey(steps: Sequence[PlannedStep], paths: Mapping[str, str]) -> Report:
     for planned in steps:
         try:
             made = _of_done(planned, paths) if planned.done else _of_step(planned, paths, known, report)
-        except Exception:
+        except Exception:  # a fault of ours here must not stop a run whose steps may well succeed
             traceback.print_exc()
             continue
         known.update({f"{planned.step}.{port}": head for port, head in made.items()})
